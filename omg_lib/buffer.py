@@ -1,0 +1,128 @@
+"""ReplayBuffer: one ring of episodes per seat, holding only what was really played."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omg_lib.episodes import EpisodeBatch
+from omg_lib.seeds import Stream, numpy_generator
+from omg_lib.trace import stage
+
+Episode = dict[str, np.ndarray]
+"""One stored episode of n steps: field -> [n+1, ...]. Its length says what was filled, its ring where the learner sat."""
+
+NOT_STORED = ("filled", "seat")
+
+
+class Ring:
+    """The latest `capacity` episodes of one seat."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.inserted = capacity, 0
+        self.episodes: list[Episode] = []
+
+    def insert(self, episode: Episode) -> None:
+        if len(self.episodes) < self.capacity:
+            self.episodes.append(episode)
+        else:
+            self.episodes[self.inserted % self.capacity] = episode
+        self.inserted += 1
+
+    def oldest(self, i: int) -> Episode:
+        """The i-th oldest episode held."""
+        return self.episodes[(self.inserted - len(self.episodes) + i) % self.capacity]
+
+
+class ReplayBuffer:
+    """Up to `buffer_size` episodes; memory is taken as they come.
+
+    With seats (n_seats = A) there is a ring for each, so that a sample can always hold G episodes of every seat.
+    Without (n_seats = 1) there is one ring. The k-th sample is a function of (seed, k) and of what is stored.
+    """
+
+    def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0) -> None:
+        self.n_seats, self.seed, self.samples = n_seats, seed, 0
+        self.rings = [Ring(buffer_size // n_seats) for _ in range(n_seats)]
+        self.layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self._memory: EpisodeBatch | None = None
+        self._written: list[int] = []
+
+    @property
+    def episodes_in_buffer(self) -> int:
+        return sum(len(ring.episodes) for ring in self.rings)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored episodes."""
+        return sum(x.nbytes for ring in self.rings for episode in ring.episodes for x in episode.values())
+
+    @stage("buffer.insert_episode_batch")
+    def insert_episode_batch(self, batch: EpisodeBatch) -> EpisodeBatch:
+        """Store the filled rows of every episode of a batch [E, L+1, ...], which is returned unchanged."""
+        if not self.layout:
+            self.layout = {key: (tuple(x.shape[1:]), x.numpy().dtype) for key, x in batch.items()}
+        lengths = batch["filled"].sum(dim=1).flatten().tolist()
+        seats = batch["seat"][:, 0, 0].tolist() if "seat" in batch.keys() else [0] * len(lengths)
+        arrays = {key: x.numpy() for key, x in batch.items() if key not in NOT_STORED}
+        arrays["actions"] = arrays["actions"].astype(np.min_scalar_type(batch["avail_actions"].shape[-1]))
+        for e, (length, seat) in enumerate(zip(lengths, seats, strict=True)):
+            self.rings[seat].insert({key: x[e, :length].copy() for key, x in arrays.items()})
+        return batch
+
+    def oldest(self, n: int) -> list[Episode]:
+        """The n oldest episodes held, going round the seats."""
+        return [self.rings[k % self.n_seats].oldest(k // self.n_seats) for k in range(n)]
+
+    def can_sample(self, n: int) -> bool:
+        """True if every seat has at least n / A episodes (without seats: n episodes)."""
+        return all(len(ring.episodes) * self.n_seats >= n for ring in self.rings)
+
+    @stage("buffer.sample")
+    def sample(self, n: int, reuse: bool = False) -> EpisodeBatch:
+        """Draw n episodes, n / A of each seat without replacement, as a batch [n, L+1, ...]; row g*A + a has seat a.
+
+        The batch owns its memory, unless `reuse`: then the next such sample overwrites it, which spares the training
+        loop the cost of fresh memory. ValueError if n is no multiple of A or more than there is.
+        """
+        if n < 1 or n % self.n_seats:
+            raise ValueError(f"sample({n}): allowed is a positive multiple of n_agents={self.n_seats}")
+        if not self.can_sample(n):
+            held = min(len(ring.episodes) for ring in self.rings)
+            raise ValueError(f"sample({n}): needs {n // self.n_seats} episodes of every seat, the scarcest has {held}")
+        generator = numpy_generator(self.seed, Stream.SAMPLE, self.samples)
+        self.samples += 1
+        drawn = [generator.choice(len(ring.episodes), n // self.n_seats, replace=False) for ring in self.rings]
+        episodes = [self.rings[a].episodes[rows[g]] for g in range(n // self.n_seats) for a, rows in enumerate(drawn)]
+        if not reuse:
+            return self._fill(self._blank(n), [0] * n, episodes)
+        if self._memory is None or len(self._memory) != n:
+            self._memory, self._written = self._blank(n), [0] * n
+        batch = self._fill(self._memory, self._written, episodes)
+        self._written = [len(episode["reward"]) for episode in episodes]
+        return batch
+
+    def _blank(self, n: int) -> EpisodeBatch:
+        fields: dict[str, Tensor] = {
+            key: torch.from_numpy(np.zeros((n, *shape), dtype)) for key, (shape, dtype) in self.layout.items()
+        }
+        if "seat" in fields:
+            fields["seat"][:] = (torch.arange(n) % self.n_seats).reshape(n, 1, 1)
+        return EpisodeBatch(fields, batch_size=[n, self.layout["filled"][0][0]])
+
+    def _fill(self, batch: EpisodeBatch, written: list[int], episodes: list[Episode]) -> EpisodeBatch:
+        """Copy episodes into the rows of a batch and blank what a longer episode left there (`written` rows)."""
+        filled = batch["filled"].numpy()
+        for e, (episode, before) in enumerate(zip(episodes, written, strict=True)):
+            filled[e, : len(episode["reward"])] = True
+            filled[e, len(episode["reward"]) : before] = False
+        for key, x in batch.items():
+            if key in NOT_STORED:
+                continue
+            rows = x.numpy()
+            for e, (episode, before) in enumerate(zip(episodes, written, strict=True)):
+                stored = episode[key]
+                rows[e, : len(stored)] = stored
+                rows[e, len(stored) : before] = 0
+        return batch

@@ -1,0 +1,196 @@
+"""OMGConfig: every number of a run in one frozen record, checked when it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17)}
+"""Name of an environment -> the sizes of team it can play."""
+LEARNERS = ("iql", "omg")
+LEARNERS_WITH_TEAMMATES = ("omg",)
+"""Learners that by default drive one seat among fixed teammates; the others drive every seat."""
+SUBGOAL_MODES = ("optimistic", "conservative")
+
+
+class ConfigError(ValueError):
+    """Bad input, said in one sentence: the name, the value, what is allowed."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        super().__init__(f"{name}={shown}: {allowed}")
+
+
+@dataclass(frozen=True)
+class OMGConfig:
+    """Settings of one run; the defaults are the released code's on SMAC's 8m (see `omg_lib.config` for the table).
+
+    | symbol | field | meaning |
+    |---|---|---|
+    | A | n_agents | seats in a team |
+    | G | batch_size | groups per update; a group is A episodes, one per seat |
+    | R | batch_size_run | episodes that the runner steps at once |
+    | H | horizon | future steps that are candidate subgoals (Eq. 6, 7) |
+    | Z | subgoal_dim | width of a subgoal embedding |
+
+    Lengths of time are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
+    (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
+    """
+
+    n_agents: int = 8
+    batch_size: int = 32
+    env: str = "skirmish"
+    learner: str = "omg"
+    subgoal_mode: str = "optimistic"
+    horizon: int = 5
+    batch_size_run: int = 1
+    device: str = "auto"
+    seed: int = 0
+    updates: int | None = None
+    t_max: int = 200_000
+    buffer_size: int = 5000
+    td_steps: int = 1
+    teammates: str | None = None
+    prior: str | None = None
+
+    # Q learning, PyMARL's defaults
+    gamma: float = 0.99
+    lr: float = 0.0005
+    optim_alpha: float = 0.99
+    optim_eps: float = 1e-5
+    grad_norm_clip: float = 10.0
+    target_update_interval: int = 200
+    epsilon_start: float = 1.0
+    epsilon_finish: float = 0.05
+    epsilon_anneal_time: int = 50_000
+    rnn_hidden_dim: int = 64
+    dueling: bool = False
+    test_interval: int = 20_000
+    test_nepisode: int = 128
+
+    # Opponent model, the released code's sizes (the paper's Table 1: 64 and 32 for the two widths)
+    subgoal_dim: int = 64
+    feature_dim: int = 32
+    context_dim: int = 96
+    omg_lr: float = 0.001
+    kl_weight: float = 0.001
+    mix_start: float = 0.5
+    mix_anneal_time: int = 50_000
+    bootstrap_subgoal: str = "same"
+    test_subgoal: str = "mean"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked_type(field, getattr(self, field.name)))
+        _check_choice("env", self.env, tuple(ENVIRONMENTS))
+        sizes = ENVIRONMENTS[self.env]
+        if self.n_agents not in sizes:
+            raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
+        _check_choice("learner", self.learner, LEARNERS)
+        _check_choice("subgoal_mode", self.subgoal_mode, SUBGOAL_MODES)
+        _check_choice("teammates", self.teammates, (None, "none", "scripted"))
+        _check_choice("bootstrap_subgoal", self.bootstrap_subgoal, ("same", "next"))
+        _check_choice("test_subgoal", self.test_subgoal, ("mean", "sample"))
+        if self.prior is not None:
+            raise ConfigError("prior", self.prior, "allowed is None, which pre-trains a prior on the spot")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise ConfigError("device", self.device, "allowed are auto, cpu, cuda and cuda:0, cuda:1, ...")
+        for name, low in _AT_LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ConfigError(name, value, f"allowed is {low} or more")
+        for name in _FRACTIONS:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(name, getattr(self, name), "allowed is 0 to 1")
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise ConfigError(name, getattr(self, name), "allowed is a number above 0")
+        if self.has_teammates and self.n_agents % self.batch_size_run:
+            widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
+            raise ConfigError(
+                "batch_size_run",
+                self.batch_size_run,
+                f"with teammates it must divide n_agents={self.n_agents}: {widths}",
+            )
+        if self.sample_size > self.buffer_size:
+            raise ConfigError(
+                "buffer_size",
+                self.buffer_size,
+                f"it must hold one sample, which is {self.sample_size} episodes here",
+            )
+
+    @property
+    def has_teammates(self) -> bool:
+        """True where one seat learns among fixed teammates, and the seat rotates."""
+        if self.teammates is None:
+            return self.learner in LEARNERS_WITH_TEAMMATES
+        return self.teammates != "none"
+
+    @property
+    def sample_size(self) -> int:
+        """Episodes drawn for one update: G * A with teammates (one group has an episode for each seat), else G."""
+        return self.batch_size * self.n_agents if self.has_teammates else self.batch_size
+
+    @property
+    def runs_per_update(self) -> int:
+        """Calls of `runner.run()` for each update: A / R with teammates (every seat once), else 1."""
+        return self.n_agents // self.batch_size_run if self.has_teammates else 1
+
+    @property
+    def t_max_total(self) -> int:
+        """Environment steps of the whole run: A times t_max with teammates, else t_max."""
+        return self.t_max * self.n_agents if self.has_teammates else self.t_max
+
+    def to_dict(self) -> dict[str, object]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
+        """The configuration of a mapping such as `to_dict` gives; missing fields take their defaults."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in names:
+                raise ConfigError("config", name, "no such field; allowed are " + ", ".join(sorted(names)))
+        return cls(**values)  # type: ignore[arg-type]
+
+
+_AT_LEAST = dict(
+    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1, rnn_hidden_dim=1,
+    target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1, subgoal_dim=1, feature_dim=1,
+    context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
+)  # fmt: skip
+_FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
+_POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
+
+
+def _checked_type(field: dataclasses.Field, value: object) -> object:
+    """The value as the plain Python type that the field declares; numpy's numbers are welcome, bool is no integer."""
+    kind = str(field.type)
+    if value is None and "None" in kind:
+        return None
+    if kind.startswith("int"):
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            return int(value)
+        least = _AT_LEAST.get(field.name)
+        raise ConfigError(field.name, value, "allowed is a whole number" + ("" if least is None else f", {least} or more"))
+    if kind.startswith("float"):
+        if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        raise ConfigError(field.name, value, "allowed is a finite number")
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        raise ConfigError(field.name, value, "allowed is True or False")
+    if isinstance(value, str):
+        return value
+    raise ConfigError(field.name, value, "allowed is text")
+
+
+def _check_choice(name: str, value: object, choices: tuple) -> None:
+    if value not in choices:
+        raise ConfigError(name, value, "allowed are " + ", ".join(str(c) for c in choices))

@@ -1,0 +1,337 @@
+"""What this machine has, what it lacks, and what to do about it: one line each.
+
+Apart from torch itself this needs only the standard library, so that it can speak where nothing is installed yet.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    optional: bool = False  # the course works without it
+
+    @property
+    def state(self) -> str:
+        if self.ok:
+            return "ok"
+        return "optional" if self.optional else "fix"
+
+
+class Report(list):
+    """A list of checks that prints as a text and shows as a table in a notebook."""
+
+    def __repr__(self) -> str:
+        return report(self)
+
+    def _repr_html_(self) -> str:
+        titles = "".join(f'<th scope="col">{title}</th>' for title in ("", "what", "found", "what to do"))
+        rows = "".join(
+            "<tr>" + "".join(f'<td style="text-align: left">{html.escape(text)}</td>' for text in row) + "</tr>"
+            for row in ((check.state, check.name, check.found, check.remedy) for check in self)
+        )
+        return f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table><p>{_summary(self)}</p>"
+
+
+def check_setup() -> Report:
+    """Look at everything. A part that cannot be looked at becomes a line of its own: a doctor does not fall ill."""
+    parts = {
+        "system": _system,
+        "cores and memory": _cores_and_memory,
+        "packages": _packages,
+        "torch": _torch,
+        "current folder": _current_folder,
+        "StarCraft II": _starcraft,
+    }
+    checks = Report()
+    for name, part in parts.items():
+        try:
+            checks.extend(part())
+        except Exception as error:
+            checks.append(Check(name, False, f"could not be looked at: {error!r}", "please report this"))
+    return checks
+
+
+def report(checks: list[Check]) -> str:
+    """The checks as a text of aligned columns, each remedy below its line."""
+    width = max((len(check.name) for check in checks), default=0)
+    lines = []
+    for check in checks:
+        lines.append(f"{check.state:8}  {check.name:{width}}  {check.found}")
+        if check.remedy:
+            lines.append(f"{'':8}  {'':{width}}  -> {check.remedy}")
+    return "\n".join([*lines, _summary(checks)])
+
+
+def _summary(checks: list[Check]) -> str:
+    faults = [check.name for check in checks if check.state == "fix"]
+    return f"To fix: {', '.join(faults)}." if faults else "Everything that the course needs is here."
+
+
+def _system() -> list[Check]:
+    system, machine = platform.system(), platform.machine()
+    intel_mac = system == "Darwin" and machine == "x86_64"
+    return [
+        Check(
+            "Python",
+            sys.version_info >= (3, 11),
+            f"{platform.python_version()} at {sys.executable}",
+            "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer",
+        ),
+        Check(
+            "system",
+            not intel_mac,
+            f"{system} {platform.release()} on {machine}",
+            "torch is no longer built for Intel Macs: use Binder, or a Linux machine" if intel_mac else "",
+        ),
+    ]
+
+
+# --- cores and memory -------------------------------------------------------------------------------------------
+
+
+def _cores_and_memory() -> list[Check]:
+    cores, memory = usable_cores(), usable_memory()
+    checks = [Check("CPU cores", True, f"{cores} usable of {os.cpu_count()}")]
+    if memory is None:
+        checks.append(Check("memory", True, "not known on this system"))
+    else:
+        enough = memory >= 4 * GIB  # the replay buffer of the paper's setting takes 2 GiB at 8 against 8
+        remedy = "" if enough else "keep fewer episodes: OMGConfig(buffer_size=1000), or fewer agents"
+        checks.append(Check("memory", enough, f"{memory / GIB:.1f} GiB usable", remedy))
+    return checks
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use: a container's share is less than the machine's."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shares = [limit.split() for limit in _control_group_limits(root, "cpu", "cpu.max")]
+    shares += zip(
+        _control_group_limits(root, "cpu", "cpu.cfs_quota_us"),
+        _control_group_limits(root, "cpu", "cpu.cfs_period_us"),
+        strict=True,
+    )
+    quotas = [int(quota) // int(period) for quota, period in shares if quota not in ("max", "-1")]
+    return max(1, min([cores, *quotas]))
+
+
+def usable_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that this process may use: the machine's memory, or a container's limit if that is less."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows
+        return None
+    limits = [
+        int(limit)
+        for filename in ("memory.max", "memory.limit_in_bytes")
+        for limit in _control_group_limits(root, "memory", filename)
+        if limit != "max"
+    ]
+    return min([physical, *limits])
+
+
+def _control_group_limits(root: Path, controller: str, filename: str) -> Iterator[str]:
+    """What `filename` says in this process's Linux control group and in all groups above it; all of them bind."""
+    membership = root / "proc/self/cgroup"
+    if not membership.is_file():
+        return
+    for line in membership.read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 1 has a tree per controller
+        folder = top / group.lstrip("/")
+        for folder in (folder, *folder.parents):
+            if (folder / filename).is_file():
+                yield (folder / filename).read_text().strip()
+            if folder == top:
+                break
+
+
+# --- packages ---------------------------------------------------------------------------------------------------
+
+
+def _packages() -> list[Check]:
+    own = _version("omg-lab")
+    checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
+    for requirement in _requirements():
+        name, bounds, extra = re.match(
+            r"""([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""", requirement
+        ).groups()
+        if extra != "test":
+            checks.append(_package(name, bounds, extra))
+    return checks
+
+
+def _requirements() -> list[str]:
+    """What pyproject.toml asks for, from the installed package or, where that is missing, from the checkout."""
+    try:
+        return metadata.requires("omg-lab")
+    except metadata.PackageNotFoundError:
+        import tomllib  # Python before 3.11 lacks it, and the report's first line says so
+
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        extras = project["optional-dependencies"]
+        return project["dependencies"] + [
+            f'{requirement}; extra == "{extra}"' for extra in extras for requirement in extras[extra]
+        ]
+
+
+def _package(name: str, bounds: str, extra: str | None) -> Check:
+    version = _version(name)
+    if version is not None and _within(version, bounds):
+        return Check(name, True, version)
+    remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
+    return Check(name, False, f"{version or 'not installed'} ({bounds} is asked for)", remedy, extra is not None)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _within(version: str, bounds: str) -> bool:
+    """Whether `version` keeps bounds such as ">=7.4,<8"."""
+
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", text.partition("+")[0])]
+
+    return all(
+        (numbers(version) < numbers(bound)) == (comparison == "<")
+        for comparison, bound in re.findall(r"(>=|<)\s*([\d.]+)", bounds)
+    )
+
+
+# --- torch ------------------------------------------------------------------------------------------------------
+
+
+def _torch() -> list[Check]:
+    if importlib.util.find_spec("torch") is None:
+        return []  # the packages' part says so
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return [Check("torch loads", False, f"no: {error}", "make clean, then make lab")]
+
+    threads, cores = torch.get_num_threads(), usable_cores()
+    remedy = "" if threads <= cores else f"too many slow training down: set OMP_NUM_THREADS={cores} before starting"
+    checks = [Check("torch threads", threads <= cores, str(threads), remedy)]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an old driver: the line below says it
+        seen = torch.cuda.is_available()
+    if seen:
+        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        found = ", ".join(f"{card.name} with {card.total_memory / GIB:.0f} GiB" for card in cards)
+        checks.append(Check("GPU", True, f"{found} (CUDA {torch.version.cuda})"))
+    elif shutil.which("nvidia-smi") is None:
+        checks.append(Check("GPU", True, "none; training runs on the CPU"))
+    elif torch.version.cuda is None:
+        remedy = "install the CUDA build of torch that PyTorch's install page names"
+        checks.append(Check("GPU", False, "not used: this torch is a CPU build", remedy, optional=True))
+    else:
+        remedy = "update the NVIDIA driver, and see that CUDA_VISIBLE_DEVICES does not hide the GPU"
+        checks.append(Check("GPU", False, f"not seen by torch (CUDA {torch.version.cuda})", remedy, optional=True))
+    return checks
+
+
+def _current_folder() -> list[Check]:
+    try:
+        folder = os.getcwd()
+        with tempfile.TemporaryFile(dir=folder):
+            return [Check("current folder", True, f"{folder} can be written to")]
+    except OSError as error:
+        return [Check("current folder", False, f"cannot be written to: {error}", "start from a folder of your own")]
+
+
+# --- StarCraft II -----------------------------------------------------------------------------------------------
+
+# Where the game lies if SC2PATH does not say, and its program below Versions/Base*/.
+STARCRAFT = {
+    "Linux": ("~/StarCraftII", "SC2_x64"),
+    "Darwin": ("/Applications/StarCraft II", "SC2.app/Contents/MacOS/SC2"),
+    "Windows": ("C:/Program Files (x86)/StarCraft II", "SC2_x64.exe"),
+}
+COMPARABLE_BUILD = 75689  # version 4.10: published win rates were measured on it
+
+
+def _starcraft() -> list[Check]:
+    """The game first: without a look at its files, SMACv2 reports most of these faults only at the first reset."""
+    default, program = STARCRAFT.get(platform.system(), STARCRAFT["Linux"])
+    folder = Path(os.environ.get("SC2PATH") or default).expanduser()
+    return [_game(folder, program), _maps(folder), *_smacv2()]
+
+
+def _game(folder: Path, program: str) -> Check:
+    def missing(found: str, remedy: str) -> Check:
+        return Check("StarCraft II", False, found, remedy, optional=True)
+
+    if not folder.is_dir():
+        return missing(
+            f"no folder {folder}",
+            "only the real game needs it: on Linux take version 4.10 from Blizzard's s2client-proto page, "
+            "elsewhere install the game; then let SC2PATH name its folder",
+        )
+    builds = {
+        int(path.name.removeprefix("Base")): path
+        for path in folder.glob("Versions/Base*")
+        if path.name.removeprefix("Base").isdigit()
+    }
+    if not builds:
+        return missing(f"no Versions/Base* in {folder}", "let SC2PATH name the folder that holds Versions/")
+    build = max(builds)  # the one that pysc2 starts
+    binary = builds[build] / program
+    if not binary.is_file():
+        return missing(f"no program {binary}", "unpack the whole game again")
+    if not os.access(binary, os.X_OK):
+        return missing(f"{binary} may not be executed", f"chmod +x '{binary}'")
+    other = f"win rates compare with published ones only on Base{COMPARABLE_BUILD} (version 4.10)"
+    return Check("StarCraft II", True, f"Base{build} in {folder}", "" if build == COMPARABLE_BUILD else other)
+
+
+def _maps(folder: Path) -> Check:
+    wanted = folder / "Maps/SMAC_Maps/32x32_flat.SC2Map"
+    if wanted.is_file():
+        return Check("SMACv2 maps", True, str(wanted.parent))
+    remedy = f"unpack SMAC_Maps.zip of SMACv2's release page into {folder / 'Maps'}"
+    return Check("SMACv2 maps", False, f"no {wanted}", remedy, optional=True)
+
+
+def _smacv2() -> list[Check]:
+    version, protobuf = _version("smacv2"), _version("protobuf")
+    checks = [
+        Check("smacv2", True, version)
+        if version
+        else Check("smacv2", False, "not installed", "make smacv2 (no registry has it)", optional=True)
+    ]
+    pure_python = os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python"
+    if version and protobuf and not _within(protobuf, "<3.21") and not pure_python:
+        remedy = 'pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python'
+        checks.append(Check("protobuf", False, f"{protobuf}: StarCraft II needs less than 3.21", remedy, optional=True))
+    if smac := _version("smac"):
+        found = f"{smac}: either an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded with"
+        checks.append(Check("smac", False, found, "pip uninstall smac", optional=True))
+    return checks

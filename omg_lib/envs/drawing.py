@@ -1,0 +1,86 @@
+"""Battles as pictures: `frame_svg` for one moment, `episode_gif` for a list of frames. No display is needed.
+
+A frame is what `env.frame(row)` gives. One's own team are blue discs, the enemy orange triangles, the dead crosses; a bar
+above each unit is its health, a line is a shot. Where joined fire counts, beams that meet in one enemy glow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import PillowWriter
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+TEAM_LOOKS = (("#2f7fe0", "o"), ("#d9660a", "^"))
+"""Colour and marker of each team; the colours, and INK, have a contrast of 3 or more on white and on black."""
+INK, GLOW, PAPER = "#808080", "#c8a415", "#f6f6f3"
+
+
+def view_half(frames: Sequence[dict[str, Any]]) -> float:
+    """Half the width of a view, centred on the map's middle, that holds every unit of these frames."""
+    return min(frames[0]["map_half"], 2 + max(float(np.abs(frame["position"]).max()) for frame in frames))
+
+
+def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> None:
+    """Draw one frame of skirmish on empty axes, which show the map as far as `half` from its middle (or all of it)."""
+    half = half or frame["map_half"]
+    ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
+    ax.spines[:].set_color(INK)
+    outcome = (" - won" if frame["won"] else " - not won") if frame["done"] else ""
+    ax.set_title(f"episode {frame['episode']}, step {frame['time']}{outcome}", color=INK, fontsize=10)
+    for team, (colour, marker) in enumerate(TEAM_LOOKS):
+        _draw_shots(frame, team, colour, ax)
+        place, health = frame["position"][team], frame["health"][team]
+        alive = health > 0
+        ax.scatter(*place[alive].T, s=60, c=colour, marker=marker, zorder=3)
+        ax.scatter(*place[~alive].T, s=30, c=INK, marker="x", zorder=2, alpha=0.6)
+        for (x, y), share in zip(place[alive], health[alive], strict=True):
+            left, high = x - 0.04 * half, y + 0.055 * half
+            ax.plot([left, left + 0.08 * half * share], [high, high], color=colour, linewidth=2, zorder=3)
+
+
+def _draw_shots(frame: dict[str, Any], team: int, colour: str, ax: Axes) -> None:
+    for shooter, target in np.argwhere(frame["shots"][team]):
+        beam = np.stack([frame["position"][team, shooter], frame["position"][1 - team, target]], axis=-1)
+        joined = frame["joined"][target] if team == 0 else 0.0
+        if joined * len(frame["joined"]) > 1:
+            ax.plot(*beam, color=GLOW, linewidth=3 + 6 * joined, alpha=0.35, solid_capstyle="round", zorder=1)
+        ax.plot(*beam, color=colour, linewidth=1.2, zorder=2)
+
+
+def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
+    """One frame as the text of an `<svg>` element with a transparent ground."""
+    figure, ax = _canvas(inches)
+    draw_frame(frame, ax, view_half([frame]))
+    text = StringIO()
+    figure.savefig(text, format="svg", transparent=True)
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def episode_gif(
+    frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0
+) -> None:
+    """Write frames as a GIF that loops; a line at the bottom shows how far it is. ValueError without frames."""
+    if not frames:
+        raise ValueError("a GIF needs at least one frame")
+    figure, ax = _canvas(inches)
+    figure.set_facecolor(PAPER)
+    writer, half = PillowWriter(fps=fps), view_half(frames)
+    with writer.saving(figure, str(path), dpi=80):
+        for number, frame in enumerate(frames, start=1):
+            ax.clear()
+            draw_frame(frame, ax, half)
+            # The line also keeps two equal frames apart, which the GIF format would otherwise merge into one.
+            ax.plot([0, number / len(frames)], [0, 0], color=INK, linewidth=5, transform=ax.transAxes)
+            writer.grab_frame()
+
+
+def _canvas(inches: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(inches, inches), layout="constrained")
+    return figure, figure.add_subplot()

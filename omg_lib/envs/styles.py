@@ -1,0 +1,140 @@
+"""Scripted styles of play for skirmish: each is a row of numbers, so one computation plays a batch that mixes them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from omg_lib.envs.arrays import Array, Arrays
+
+RANGE = 6.0
+"""How far a marine shoots, in units of the map."""
+ABSENT = 1e4
+"""The distance that stands for "one of the two is dead, or it is oneself": beyond everything, so it never wins."""
+NORTH, SOUTH, EAST, WEST = 2, 3, 4, 5
+STOP, ATTACK = 1, 6
+TOO_CLOSE = 3.5
+
+
+class Style(NamedTuple):
+    """What a scripted unit likes. It wants the enemy with the lowest score, walks to it, and shoots the best in range.
+
+    score of enemy j = distance * (how far) + health * (its HP) + index * ((a * j + b) mod n)
+    """
+
+    distance: float = 1.0
+    health: float = 0.0
+    index: float = 0.0
+    a: float = 1.0
+    b: float = 0.0
+    strict: float = (
+        0.0  # 1: pass by enemies in range until the wanted one is in range (unless one is very close)
+    )
+    kite: float = 0.0  # 1: step back while the gun cools
+    hold: float = ABSENT  # wait until an enemy is this near, or the team is hurt
+    flank: float = 0.0  # first walk to this far north (or south, if negative) of the middle of the map
+    follow: float = 0.0  # 1: walk with the first living seat until an enemy is in range
+
+
+BASIC = {
+    "nearest": Style(),
+    "weakest": Style(distance=0.2, health=1.0),
+    "strongest": Style(distance=0.2, health=-1.0),
+    "kite": Style(kite=1.0),
+    "hold": Style(hold=8.0),
+    "flank north": Style(flank=10.0),
+    "flank south": Style(flank=-10.0),
+    "follow": Style(follow=1.0),
+    "index": Style(distance=0.2, index=4.0),
+}
+
+
+def strict_orders(n: int) -> dict[str, Style]:
+    """Every order of targets (a*j + b) mod n with a prime to n: 'order a,b' shoots the enemy of rank 0 first."""
+    return {
+        f"order {a},{b}": Style(distance=0.3, index=9.0, a=a, b=b, strict=1.0)
+        for a in range(1, n)
+        if math.gcd(a, n) == 1
+        for b in range(n)
+    }
+
+
+class View(NamedTuple):
+    """What a team's scripts look at, in the team's own frame (x points at where the enemy starts)."""
+
+    position: Array  # [2, R, n] x and y from the middle of the map
+    alive: Array  # [R, n]
+    hurt: Array  # [R, n] has lost health
+    cooling: Array  # [R, n] cannot shoot in this step
+    chance: Array  # [R, n] one number in 0..1 for this step
+    to_foe: Array  # [2, R, n, n] vector from unit i to foe j
+    distance: Array  # [R, n, n] from unit i to foe j; ABSENT where either is dead
+    in_range: Array  # [R, n, n]
+    foe_health: Array  # [R, n] in HP
+
+
+class Drill:
+    """The styles of a batch of teams, unpacked once so that each step computes only what some seat's style needs."""
+
+    def __init__(self, arrays: Arrays, table: np.ndarray, styles: np.ndarray, map_half: float) -> None:
+        """`table [K, columns]` holds the styles as rows, `styles [R, n]` says which row each seat follows."""
+        rows, n = styles.shape
+        style = Style(*np.moveaxis(table[styles], -1, 0))
+        self.arrays, self.map_half, self.styles = arrays, map_half, styles.copy()
+        self.row, self.seat = arrays.put(np.arange(rows)[:, None]), arrays.put(np.arange(n))
+        ranks = (style.a[..., None] * np.arange(n) + style.b[..., None]) % n
+        self.by_index = arrays.put(style.index[..., None] * ranks)
+        self.by_distance = arrays.put(style.distance[..., None])
+        self.by_health = arrays.put(style.health[..., None])
+        self.strict, self.kite, self.follow = (
+            arrays.put(column > 0) for column in (style.strict, style.kite, style.follow)
+        )
+        self.hold, self.flank, self.flanks = (
+            arrays.put(column) for column in (style.hold, style.flank, style.flank != 0)
+        )
+        defaults = Style()._asdict()
+        self.used = {name: bool((column != defaults[name]).any()) for name, column in style._asdict().items()}
+
+    def actions(self, view: View) -> Array:
+        """An available action for every seat [R, n]."""
+        xp, used = self.arrays.xp, self.used
+        score = self.by_distance * view.distance
+        if used["index"]:
+            score = score + self.by_index
+        if used["health"]:
+            score = score + self.by_health * view.foe_health[:, None]
+        wanted = score.argmin(-1)
+        in_reach = view.in_range.any(-1)
+        dx, dy = view.to_foe[:, self.row, self.seat, wanted]
+        if used["strict"] or used["hold"] or used["kite"]:
+            nearest = xp.amin(view.distance, -1)
+        move = ~in_reach
+        if used["strict"]:
+            move = move | (self.strict & ~view.in_range[self.row, self.seat, wanted] & (nearest > TOO_CLOSE))
+        if used["hold"]:
+            begun = view.hurt.any(-1)[:, None] & (nearest < 2 * RANGE)
+            move = move & ((nearest < self.hold) | begun)
+        if used["flank"]:
+            on_way = self.flanks & (view.position[0] < 0) & ~in_reach
+            dx = xp.where(on_way, 1 - view.position[0], dx)
+            dy = xp.where(on_way, self.flank - view.position[1], dy)
+        if used["follow"]:
+            leader = self.arrays.floats(view.alive).argmax(-1)[:, None]
+            to_leader = view.position[:, self.row, leader] - view.position
+            behind = self.follow & ~in_reach & (leader != self.seat)
+            dx, dy = xp.where(behind, to_leader[0], dx), xp.where(behind, to_leader[1], dy)
+            move = move & ~(behind & (abs(dx) + abs(dy) < 2))
+        if used["kite"]:
+            back = self.kite & view.cooling & (nearest < RANGE - 0.3)
+            from_x, from_y = view.to_foe[:, self.row, self.seat, view.distance.argmin(-1)]
+            dx, dy = xp.where(back, -from_x, dx), xp.where(back, -from_y, dy)
+            move = move | back
+        along_x = view.chance * (abs(dx) + abs(dy)) < abs(dx)
+        go = xp.where(along_x, xp.where(dx > 0, EAST, WEST), xp.where(dy > 0, NORTH, SOUTH))
+        ahead = xp.where(along_x, view.position[0] + xp.sign(dx), view.position[1] + xp.sign(dy))
+        move = move & (abs(ahead) < self.map_half)
+        best_in_range = xp.where(view.in_range, score, 2 * ABSENT).argmin(-1)
+        stand = xp.where(in_reach, ATTACK + best_in_range, STOP)
+        return xp.where(move, go, stand) * view.alive

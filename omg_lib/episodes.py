@@ -1,0 +1,163 @@
+"""EpisodeBatch: episodes side by side, padded to one length; and Rows, the same data without the padding.
+
+An episode of n steps fills rows 0..n. Row n holds only what was seen last. Transition t is real iff `filled[t+1]`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int, Shaped
+from tensordict import TensorDict
+from torch import Tensor
+
+from omg_lib.config import OMGConfig
+from omg_lib.envs import EnvInfo
+from omg_lib.trace import stage
+
+
+def sizes_of(config: OMGConfig, info: EnvInfo) -> dict[str, int]:
+    """Every letter of the contract but T: A, G, R, L, O, S, C, Z, H."""
+    return {
+        "A": config.n_agents,
+        "G": config.batch_size,
+        "R": config.batch_size_run,
+        "L": info.episode_limit,
+        "O": info.obs_dim,
+        "S": info.state_dim,
+        "C": info.n_actions,
+        "Z": config.subgoal_dim,
+        "H": config.horizon,
+    }
+
+
+class EpisodeBatch(TensorDict):
+    """Episodes of one team; batch_size [E, T].
+
+    | field | shape | dtype | meaning |
+    |---|---|---|---|
+    | obs | [E, T, A, O] | float32 | what each seat sees |
+    | state | [E, T, S] | float32 | what nobody sees alone |
+    | actions | [E, T, A, 1] | int64 | of every seat |
+    | avail_actions | [E, T, A, C] | bool | what each seat may do |
+    | reward | [E, T, 1] | float32 | the team's |
+    | terminated | [E, T, 1] | bool | the game ended after this step, never because of the limit |
+    | filled | [E, T, 1] | bool | this row was really played |
+    | seat | [E, T, 1] | int64 | where the learner sat, the same at every t; absent without teammates |
+    """
+
+    def max_t_filled(self) -> int:
+        """Rows that the longest episode fills, its last observation included."""
+        return int(self["filled"].sum(dim=1).max())
+
+
+@stage("truncate")
+def truncate(batch: EpisodeBatch) -> EpisodeBatch:
+    """Cut [E, L+1] to [E, T], T the longest filled length in the batch; a view, nothing is copied."""
+    return batch[:, : batch.max_t_filled()]
+
+
+@stage("to_device")
+def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
+    """The same batch on the learner's device; nothing happens where it is there already."""
+    return batch if batch["obs"].device == device else batch.to(device)
+
+
+class Rows:
+    """The filled steps of B x A sequences, packed: longest first, so that step t is a prefix of the rows.
+
+    A recurrent network walks `steps(x)` one by one and never touches padding, whatever the padding holds.
+
+    | symbol | meaning |
+    |---|---|
+    | B, T, A | the padded block: groups (or episodes), steps, seats |
+    | N = B * A | rows |
+    | P | filled steps of all rows together, ordered by t, then by row |
+    """
+
+    def __init__(self, filled: Bool[Tensor, "B T A"]) -> None:
+        self.shape = filled.shape
+        lengths = rearrange(filled.sum(dim=1), "b a -> (b a)")
+        order = lengths.argsort(descending=True, stable=True)
+        steps = torch.arange(filled.shape[1], device=filled.device)
+        active = rearrange(lengths[order], "n -> 1 n") > rearrange(steps, "t -> t 1")
+        self.t, self.n = active.nonzero(as_tuple=True)
+        seats = filled.shape[2]
+        self.b, self.a = order[self.n] // seats, order[self.n] % seats
+        self.counts: list[int] = active.sum(dim=1).tolist()
+        self.active = active
+
+    def pack(self, x: Shaped[Tensor, "B T A *F"]) -> Shaped[Tensor, "P *F"]:
+        """Padded to packed."""
+        return x[self.b, self.t, self.a]
+
+    def unpack(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "B T A *F"]:
+        """Packed to padded; the padding is zero."""
+        out = x.new_zeros(*self.shape, *x.shape[1:])
+        return out.index_put((self.b, self.t, self.a), x)
+
+    def steps(self, x: Shaped[Tensor, "P *F"]) -> tuple[Tensor, ...]:
+        """Packed, cut into one piece per step; each is a prefix of the rows before it."""
+        return x.split(self.counts)
+
+    def whole(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "T N *F"]:
+        """Packed to time-major sequences, for networks that take them whole; the padding is zero."""
+        out = x.new_zeros(*self.active.shape, *x.shape[1:])
+        return out.index_put((self.t, self.n), x)
+
+    def from_whole(self, x: Shaped[Tensor, "T N *F"]) -> Shaped[Tensor, "P *F"]:
+        """Back from `whole`."""
+        return x[self.t, self.n]
+
+    @cached_property
+    def _starts(self) -> Int[Tensor, " T+1"]:
+        return torch.tensor([0, *self.counts], device=self.t.device).cumsum(0)
+
+    @cached_property
+    def _before(self) -> Int[Tensor, " P"]:
+        return self._starts[self.t - 1] + self.n
+
+    @cached_property
+    def has_next(self) -> Bool[Tensor, " P"]:
+        """Whether the same row has a filled step after this one."""
+        following = self.t + 1
+        padded = torch.tensor([*self.counts, 0], device=self.t.device)
+        return self.n < padded[following]
+
+    @cached_property
+    def _after(self) -> Int[Tensor, " P"]:
+        return torch.where(self.has_next, self._starts[self.t + 1] + self.n, 0)
+
+    def first(self, x: Shaped[Tensor, "B A *F"]) -> Shaped[Tensor, "N *F"]:
+        """A value per sequence, in the order of the rows at t = 0."""
+        rows = self.counts[0]
+        return x[self.b[:rows], self.a[:rows]]
+
+    def previous(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "P *F"]:
+        """What the same row held one step before; zero at t = 0."""
+        rows = self.counts[0]
+        return torch.cat([torch.zeros_like(x[:rows]), x[self._before[rows:]]])
+
+    def following(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "P *F"]:
+        """What the same row holds one step later; zero at its last step."""
+        later = x[self._after]
+        later[~self.has_next] = 0
+        return later
+
+
+def filled_per_seat(batch: TensorDict) -> Bool[Tensor, "B T A"]:
+    """`filled` of every sequence, from [B, T, 1] (all seats learn) or regrouped [B, T, A, 1]."""
+    return per_seat(batch["filled"], batch["obs"].shape[2])
+
+
+def per_seat(x: Shaped[Tensor, "B T *A 1"], n_agents: int) -> Shaped[Tensor, "B T A"]:
+    """A per-episode field given to every seat, or a regrouped one as it is; the last axis of length 1 is dropped."""
+    x = x[..., 0]
+    return x if x.ndim == 3 else x.unsqueeze(2).expand(*x.shape, n_agents)
+
+
+def masked_mean(x: Float[Tensor, "*dims"], mask: Bool[Tensor, "*dims"]) -> Float[Tensor, ""]:
+    """Mean over what the mask keeps; whatever stands elsewhere (NaN too) does not enter, nor does its gradient."""
+    return torch.where(mask, x, 0.0).sum() / mask.sum().clamp(min=1)

@@ -1,0 +1,17 @@
+"""Learners by name. Each turns a sample of episodes into one optimiser step: `learner.train(sample, t_env, episode)`."""
+
+from __future__ import annotations
+
+import torch
+
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.learners.omg import OMGLearner
+from omg_lib.learners.q_learner import QLearner
+
+LEARNERS: dict[str, type[QLearner]] = {"iql": QLearner, "omg": OMGLearner}
+
+
+def make_learner(config: OMGConfig, controller: Controller, device: torch.device) -> QLearner:
+    """The learner that the configuration names."""
+    return LEARNERS[config.learner](config, controller, device)

@@ -1,0 +1,88 @@
+"""The recurrent agent, and the one loop over time that every recurrent network here shares."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from omg_lib.episodes import Rows
+
+
+def unroll_gru(
+    gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]
+) -> tuple[Tensor, ...]:
+    """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
+
+    One mathematics, two forms. On a CPU: step by step over the rows that still hold data, whose tensors stay in the
+    cache. On a GPU: the padded sequences in one call, because there each launch costs more than its arithmetic.
+    """
+    if x.device.type == "cuda":
+        return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
+    states = []
+    for x_t in rows.steps(x):
+        hidden = gru_step(gru, x_t, hidden[: len(x_t)])
+        states.append(hidden)
+    return tuple(states)
+
+
+def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
+    """One step of a single-layer GRU."""
+    return torch.gru_cell(x, hidden, *gru.all_weights[0])
+
+
+class RecurrentAgent(nn.Module):
+    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent, whose first layer may also read a subgoal.
+
+    | symbol | shape | meaning |
+    |---|---|---|
+    | x | [N, I] | observation, own last action, seat (one-hot) |
+    | g | [N, Z] | subgoal; absent where subgoal_dim is 0 |
+    | hidden | [N, H] | recurrent state |
+    | q | [N, C] | value of each action |
+
+    The first layer is one matrix over [x, g], used in two halves so that many subgoals can share one x.
+    """
+
+    def __init__(
+        self, input_dim: int, n_actions: int, hidden_dim: int = 64, subgoal_dim: int = 0, dueling: bool = False
+    ) -> None:
+        super().__init__()
+        self.input_dim, self.subgoal_dim = input_dim, subgoal_dim
+        self.fc1 = nn.Linear(input_dim + subgoal_dim, hidden_dim)
+        self.rnn = nn.GRU(hidden_dim, hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, n_actions)
+        self.value = nn.Linear(hidden_dim, 1) if dueling else None
+
+    def read(self, x: Float[Tensor, "*N I"], g: Float[Tensor, "*N Z"] | None = None) -> Float[Tensor, "*N H"]:
+        """The first layer before its ReLU."""
+        read = F.linear(x, self.fc1.weight[:, : self.input_dim], self.fc1.bias)
+        return read if g is None else read + self.read_subgoal(g)
+
+    def read_subgoal(self, g: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+        """The subgoal's share of the first layer before its ReLU."""
+        return F.linear(g, self.fc1.weight[:, self.input_dim :])
+
+    def step(self, read: Float[Tensor, "N H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
+        """One recurrent step from the first layer's output."""
+        return gru_step(self.rnn, F.relu(read), hidden)
+
+    def unroll(
+        self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]
+    ) -> tuple[Tensor, ...]:
+        """Hidden states of packed rows from `hidden` at t = 0, one tensor per step."""
+        return unroll_gru(self.rnn, F.relu(read), rows, hidden)
+
+    def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:
+        """Action values; with `dueling` a state value plus centred advantages."""
+        advantage = self.fc2(hidden)
+        if self.value is None:
+            return advantage
+        return self.value(hidden) + advantage - advantage.mean(dim=-1, keepdim=True)
+
+
+def one_hot(index: Tensor, width: int) -> Float[Tensor, "*N width"]:
+    """One-hot rows; an index of -1 gives zeros (no action yet)."""
+    classes = torch.arange(width, device=index.device)
+    return (index.unsqueeze(-1) == classes).to(torch.get_default_dtype())

@@ -1,0 +1,54 @@
+"""Predict every shape of an update from the configuration alone, and hold the prediction against a real run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omg_lib.config import OMGConfig
+from omg_lib.envs import env_info
+from omg_lib.episodes import sizes_of
+from omg_lib.trace import ShapeTrace, Stage, trace_of
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a run disagrees with its prediction. `field` names a tensor, or is "calls", "leading" or "T"."""
+
+    stage: str
+    field: str
+    predicted: Any
+    measured: Any
+
+
+def predict(config: OMGConfig) -> ShapeTrace:
+    """The trace that a run of this configuration will leave; nothing is run. T is at its most, L + 1."""
+    sizes = sizes_of(config, env_info(config.env, config.n_agents))
+    return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device)
+
+
+def compare(plan: ShapeTrace, trace: ShapeTrace) -> list[Difference]:
+    """Every disagreement of a measured trace with its prediction, once T is known; [] when all held.
+
+    T is data: it must satisfy 1 < T <= L + 1. Calls, leading axes, shapes, dtypes and bytes must be equal.
+    """
+    steps, limit = trace.sizes["T"], plan.sizes["L"]
+    if not 1 < steps <= limit + 1:
+        return [Difference("truncate", "T", f"2 to {limit + 1}", steps)]
+    expected = trace_of(OMGConfig.from_dict(plan.config), dict(plan.sizes) | {"T": steps}, plan.device)
+    measured = {entry.name: entry for entry in trace.stages}
+    planned = {entry.name: entry for entry in expected.stages}
+    found = []
+    for name in [*planned, *(name for name in measured if name not in planned)]:
+        found += _differences(name, planned.get(name), measured.get(name))
+    return found
+
+
+def _differences(name: str, planned: Stage | None, measured: Stage | None) -> list[Difference]:
+    if planned is None or measured is None:
+        return [Difference(name, "calls", planned.calls if planned else 0, measured.calls if measured else 0)]
+    pairs = [("calls", planned.calls, measured.calls), ("leading", planned.leading, measured.leading)]
+    for key in [*planned.fields, *(key for key in measured.fields if key not in planned.fields)]:
+        one, other = planned.fields.get(key), measured.fields.get(key)
+        pairs.append((key, one and (one.shape, one.dtype, one.bytes), other and (other.shape, other.dtype, other.bytes)))
+    return [Difference(name, key, one, other) for key, one, other in pairs if one != other]

@@ -1,0 +1,62 @@
+"""Regrouping: A episodes of one group, one per seat, become one row in which slot a is seat a's own episode."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Int, Shaped
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
+
+from omg_lib.trace import stage
+
+
+@stage("learner.regroup")
+def regroup(batch: TensorDictBase) -> TensorDict:
+    """[G*A, T, ...] to [G, T, A, ...]: each seat's own slice of its own episode.
+
+    | field | before | after |
+    |---|---|---|
+    | with an agent axis | [G*A, T, A, F] | [G, T, A, F]: slot a of group g is agent a in the g-th episode of seat a |
+    | without | [G*A, T, F] | [G, T, A, F]: slot a is that episode's value |
+    | actions | [G*A, T, A, 1] | as above, and last_actions int64 [G, T, A, A]: what player j did at t-1 in slot a's episode |
+    | seat | [G*A, T, 1] | dropped |
+
+    The rows may come in any order: they are sorted by their seat. `last_actions` is -1 at t = 0. Raises ValueError
+    that names the first seat that is missing or counted differently. Source: the released code's `_refine_batch`,
+    with the seat read from the data instead of trusted from the row order (its faults 9 and 10).
+    """
+    rows = _rows_of_seats(batch["seat"], batch["obs"].shape[2])
+    groups, agents = rows.shape
+    own = torch.arange(agents, device=rows.device)
+    out = {}
+    for key, x in batch.items():
+        if key == "seat":
+            continue
+        # x[rows] is [G, A, T, ...]; the learner wants time before the seats
+        picked = x[rows, :, own] if x.ndim == 4 else x[rows]
+        out[key] = rearrange(picked, "g a t f -> g t a f")
+    if "actions" in batch.keys():
+        played = rearrange(batch["actions"][rows], "g slot t player 1 -> g t slot player")
+        out["last_actions"] = last_actions(played)
+    return TensorDict(out, batch_size=[groups, batch.batch_size[1]])
+
+
+def last_actions(played: Int[Tensor, "G T *A A"]) -> Int[Tensor, "G T *A A"]:
+    """Actions one step later: row t holds what was done at t-1, -1 at t = 0."""
+    return torch.cat([torch.full_like(played[:, :1], -1), played[:, :-1]], dim=1)
+
+
+def _rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
+    """Row numbers of the sample, sorted so that [g, a] is the g-th row whose seat is a."""
+    seats = seat[:, 0, 0]
+    outside = seats[(seats < 0) | (seats >= agents)]
+    if outside.numel():
+        raise ValueError(f"seat {int(outside[0])} is not one of this team's seats, 0 to {agents - 1}")
+    counts = torch.bincount(seats, minlength=agents).tolist()
+    for a, count in enumerate(counts):
+        if count != counts[0] or count == 0:
+            expected = f"{counts[0]} like seat 0" if a else "at least 1"
+            raise ValueError(f"seat {a} has {count} episodes in this sample, expected {expected}; counts are {counts}")
+    order = seats.argsort(stable=True)
+    return rearrange(order, "(a g) -> g a", a=agents)

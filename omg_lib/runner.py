@@ -1,0 +1,108 @@
+"""Runners play whole episodes and hand them over as one EpisodeBatch [R, L+1, ...]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.envs import BatchedEnv
+from omg_lib.episodes import EpisodeBatch
+from omg_lib.seeds import TEST_EPISODES
+from omg_lib.trace import stage
+
+
+class Runner:
+    """Plays R episodes in lockstep; a row that has finished waits for the others.
+
+    | attribute | meaning |
+    |---|---|
+    | batch_size | R |
+    | t_env | environment steps played in training so far |
+    | episode | number of the next training episode |
+    | returns, wins | of the episodes of the latest `run`, [R] each |
+
+    Epsilon stays the same while the seat goes round once, so that an episode does not depend on R.
+    """
+
+    def __init__(self, config: OMGConfig, env: BatchedEnv, controller: Controller) -> None:
+        self.config, self.env, self.controller = config, env, controller
+        self.batch_size = env.batch
+        self.t_env = self.episode = self.test_episode = 0
+        self.epsilon = config.epsilon_start
+
+    @stage("runner.run")
+    def run(self, test_mode: bool = False) -> EpisodeBatch:
+        """Play R episodes to their end; with teammates the learner sits in seat k mod A of episode k.
+
+        `test_mode` acts greedily, counts no step and plays the test battles, which no training ever plays.
+        """
+        first = TEST_EPISODES + self.test_episode if test_mode else self.episode
+        if not test_mode and self.episode % self.config.n_agents < self.batch_size:
+            self.epsilon = self.epsilon_at(self.t_env)
+        self.env.reset(first=first)
+        self.controller.begin(self.env.episode, self.epsilon, test_mode)
+        data, steps = self._play()
+        if self.config.has_teammates:
+            seat = self.controller.seat.reshape(self.batch_size, 1, 1)
+            data["seat"] = seat.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
+        if test_mode:
+            self.test_episode += self.batch_size
+        else:
+            self.episode += self.batch_size
+            self.t_env += steps
+        return EpisodeBatch(data, batch_size=[self.batch_size, self.env.info.episode_limit + 1])
+
+    def epsilon_at(self, t_env: int) -> float:
+        """Linear from epsilon_start to epsilon_finish over epsilon_anneal_time steps."""
+        config = self.config
+        share = min(1.0, t_env / config.epsilon_anneal_time)
+        return config.epsilon_start + share * (config.epsilon_finish - config.epsilon_start)
+
+    def _play(self) -> tuple[dict[str, Tensor], int]:
+        env, info, runs = self.env, self.env.info, self.batch_size
+        length = info.episode_limit + 1
+        data = {
+            "obs": torch.zeros(runs, length, info.n_agents, info.obs_dim),
+            "state": torch.zeros(runs, length, info.state_dim),
+            "actions": torch.zeros(runs, length, info.n_agents, 1, dtype=torch.int64),
+            "avail_actions": torch.zeros(runs, length, info.n_agents, info.n_actions, dtype=torch.bool),
+            "reward": torch.zeros(runs, length, 1),
+            "terminated": torch.zeros(runs, length, 1, dtype=torch.bool),
+            "filled": torch.zeros(runs, length, 1, dtype=torch.bool),
+        }
+        running = torch.ones(runs, dtype=torch.bool)
+        self.returns, self.wins = torch.zeros(runs), torch.zeros(runs, dtype=torch.bool)
+        seen = running  # rows whose observation at this step belongs to their episode
+        for t in range(length):
+            obs, avail_actions = env.obs(), env.avail_actions()
+            data["obs"][seen, t] = obs[seen]
+            data["state"][seen, t] = env.state()[seen]
+            data["avail_actions"][seen, t] = avail_actions[seen]
+            data["filled"][seen, t] = True
+            if not running.any():
+                break
+            actions = self.controller.select_actions(env, obs, avail_actions, t)
+            reward, done, outcome = env.step(actions)
+            ended = done & running
+            data["actions"][running, t, :, 0] = actions[running]
+            data["reward"][running, t, 0] = reward[running]
+            data["terminated"][running, t, 0] = (ended & ~outcome["episode_limit"])[running]
+            self.returns += torch.where(running, reward, 0.0)
+            self.wins |= ended & outcome["battle_won"]
+            seen, running = running, running & ~done
+        steps = int(data["filled"].sum()) - runs
+        return data, steps
+
+
+class EpisodeRunner(Runner):
+    """One episode at a time, as in the released code."""
+
+    def __init__(self, config: OMGConfig, env: BatchedEnv, controller: Controller) -> None:
+        super().__init__(config, env, controller)
+        assert self.batch_size == 1
+
+
+class ParallelRunner(Runner):
+    """R > 1 episodes as one batch, such as the A seats of one group."""

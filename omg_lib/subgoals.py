@@ -1,0 +1,156 @@
+"""Subgoals: the prior that embeds a future state, the inference that guesses it, and the choice among candidates.
+
+Equations and sections are the paper's (Yu, Jiang, Lu, NeurIPS 2024). Z is the width of an embedding, P counts the
+filled steps of all rows (see `Rows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+
+from omg_lib.networks import one_hot
+
+LOG_VAR_RANGE = (-8.0, 4.0)
+"""Log variances are kept here: beyond, exp() makes the KL explode before the weights can answer."""
+
+
+class SubgoalPrior(nn.Module):
+    """The VAE of Eq. 10: p_psi(g | s) embeds a state, here a seat's own observation [., O], as a Gaussian [., Z]."""
+
+    def __init__(self, obs_dim: int, subgoal_dim: int, width: int = 128) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(obs_dim, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU()
+        )
+        self.mu, self.log_var = nn.Linear(width, subgoal_dim), nn.Linear(width, subgoal_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(subgoal_dim, width), nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, obs_dim)
+        )
+
+    def forward(self, obs: Float[Tensor, "*N O"]) -> tuple[Float[Tensor, "*N Z"], Float[Tensor, "*N Z"]]:
+        """Mean and log variance of p_psi(g | s)."""
+        hidden = self.encoder(obs)
+        return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
+
+    def loss(
+        self, obs: Float[Tensor, "N O"], noise: Float[Tensor, "N Z"], kl_weight: float
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Eq. 10 with its sign turned: reconstruction error plus weighted KL to N(0, 1), and the former alone."""
+        mu, log_var = self(obs)
+        error = F.mse_loss(self.decoder(mu + noise * (0.5 * log_var).exp()), obs)
+        zero = torch.zeros_like(mu)
+        return error + kl_weight * gaussian_kl(mu, log_var, zero, zero).mean(), error
+
+    def fit(
+        self,
+        states: Float[Tensor, "N O"],
+        generator: torch.Generator,
+        kl_weight: float,
+        steps: int = 300,
+        batch: int = 256,
+        lr: float = 1e-3,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[float]:
+        """Pre-train on states, then freeze; returns the reconstruction error of each step."""
+        optimiser, errors = torch.optim.Adam(self.parameters(), lr), []
+        for done in range(1, steps + 1):
+            pick = torch.randint(len(states), (batch,), generator=generator)
+            noise = torch.randn(batch, self.mu.out_features, generator=generator, dtype=states.dtype)
+            loss, error = self.loss(states[pick.to(states.device)], noise.to(states.device), kl_weight)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            errors.append(float(error.detach()))
+            progress(done, steps)
+        self.requires_grad_(False)
+        return errors
+
+
+class SubgoalInference(nn.Module):
+    """The CVAE of Eq. 5: q_phi(g^ | tau, s) guesses the subgoal, p_theta(s | g^, tau) reconstructs what is seen now.
+
+    | symbol | shape | meaning |
+    |---|---|---|
+    | obs | [., O] | observation now |
+    | condition | [., O + A*C + C] | previous observation, co-players' last actions (own block zero), own last action |
+    | context | [., K] | recurrent summary tau of the conditions so far |
+    | mu, log_var, z | [., Z] | the inferred subgoal |
+    """
+
+    def __init__(
+        self, obs_dim: int, n_agents: int, n_actions: int, subgoal_dim: int, feature_dim: int, context_dim: int
+    ) -> None:
+        super().__init__()
+        self.n_agents, self.n_actions = n_agents, n_actions
+        self.fc = nn.Linear(obs_dim, feature_dim)
+        self.rnn = nn.GRU(obs_dim + (n_agents + 1) * n_actions, context_dim)
+        self.mu = nn.Linear(feature_dim + context_dim, subgoal_dim)
+        self.log_var = nn.Linear(feature_dim + context_dim, subgoal_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(subgoal_dim + context_dim, 2 * feature_dim), nn.ReLU(), nn.Linear(2 * feature_dim, obs_dim)
+        )
+
+    def condition(
+        self, previous_obs: Float[Tensor, "N O"], last_actions: Int[Tensor, "N A"], seat: Int[Tensor, " N"]
+    ) -> Float[Tensor, "N I"]:
+        """What the recurrent part reads at one step; zeros for actions at t = 0, which are given as -1."""
+        played = one_hot(last_actions, self.n_actions)
+        mine = one_hot(seat, self.n_agents).unsqueeze(-1)
+        others = rearrange(played * (1 - mine), "n a c -> n (a c)")
+        return torch.cat([previous_obs, others, (played * mine).sum(dim=1)], dim=-1)
+
+    def forward(
+        self, obs: Float[Tensor, "N O"], context: Float[Tensor, "N K"]
+    ) -> tuple[Float[Tensor, "N Z"], Float[Tensor, "N Z"]]:
+        """Mean and log variance of q_phi(g^ | tau, s)."""
+        hidden = torch.cat([F.relu(self.fc(obs)), context], dim=-1)
+        return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
+
+    def reconstruct(self, z: Float[Tensor, "N Z"], context: Float[Tensor, "N K"]) -> Float[Tensor, "N O"]:
+        """Mean of p_theta(s | g^, tau)."""
+        return self.decoder(torch.cat([z, context], dim=-1))
+
+
+def gaussian_kl(
+    mu: Float[Tensor, "*N Z"],
+    log_var: Float[Tensor, "*N Z"],
+    target_mu: Float[Tensor, "*N Z"],
+    target_log_var: Float[Tensor, "*N Z"],
+) -> Float[Tensor, "*N"]:
+    """KL(N(mu, var) || N(target_mu, target_var)) for diagonal Gaussians, summed over Z."""
+    ratio = ((target_mu - mu) ** 2 + log_var.exp()) / target_log_var.exp()
+    return -0.5 * (1 + log_var - target_log_var - ratio).sum(dim=-1)
+
+
+def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
+    """Index of the last filled step at which the seat's unit lives; a dead unit observes zeros and stays dead."""
+    living = filled & (obs != 0).any(dim=-1)
+    steps = torch.arange(filled.shape[1], device=obs.device)
+    return torch.where(living, rearrange(steps, "t -> 1 t 1"), 0).amax(dim=1)
+
+
+def candidate_windows(
+    embedding: Shaped[Tensor, "G T A Z"], last: Int[Tensor, "G A"], horizon: int
+) -> Shaped[Tensor, "G T-1 A H Z"]:
+    """N_t^H of Eq. 6: entry [t, h] embeds state min(t + 1 + h, last). A view: the H copies take no memory."""
+    steps = embedding.shape[1]
+    reach = torch.arange(1, steps - 1 + horizon, device=embedding.device)
+    future = torch.minimum(rearrange(reach, "s -> 1 s 1"), rearrange(last, "g a -> g 1 a"))
+    held = embedding.take_along_dim(future.unsqueeze(-1), dim=1)
+    return rearrange(held.unfold(1, horizon, 1), "g t a z h -> g t a h z")
+
+
+def choose(values: Float[Tensor, "*N H"], mode: str) -> Int[Tensor, "*N"]:
+    """Which candidate becomes g-: the most valuable (optimistic, Eq. 6) or the least (conservative, Eq. 7)."""
+    return values.argmax(dim=-1) if mode == "optimistic" else values.argmin(dim=-1)
+
+
+def mean_available(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Float[Tensor, "*N"]:
+    """V(s, g): the mean of Q over the actions that are available (the paper's E_a; the released code takes all)."""
+    return torch.where(avail_actions, q, 0.0).sum(dim=-1) / avail_actions.sum(dim=-1).clamp(min=1)

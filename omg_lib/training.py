@@ -1,0 +1,231 @@
+"""Training: the one loop that notebooks, the command line, tests and sweeps drive."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from omg_lib.buffer import ReplayBuffer
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.envs import make_env
+from omg_lib.episodes import sizes_of, to_device, truncate
+from omg_lib.learners import make_learner
+from omg_lib.learners.omg import OMGLearner
+from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
+from omg_lib.seeds import Stream, torch_generator
+from omg_lib.trace import Recorder, ShapeTrace
+
+PRIOR_EPISODES = 64
+TEST_WIDTH = 64
+RECENT_EPISODES = 100
+Progress = Callable[[str, int, int], None]
+
+
+class Stopped(Exception):
+    """Raised between two chunks of work after `stop()`; nothing of the broken update remains."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One finished update.
+
+    metrics: loss, td_loss, grad_norm, epsilon, train_return and train_win_rate (over the latest 100 training episodes),
+    for omg also omg_loss, recon_loss, kl_loss; win_rate is the latest greedy test. Rates are fractions from 0 to 1.
+    """
+
+    update: int
+    t_env: int
+    metrics: dict[str, float]
+
+
+class Training:
+    """A run of one configuration, ready to iterate.
+
+    Each turn of `for report in run` plays the episodes of one update, trains once and reports. After a break, or after
+    `stop()` from any thread, a second loop goes on where the first one ended. `progress(phase, done, total)` hears of
+    the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
+    environment steps where `updates` is None). ConfigError if this machine lacks the device.
+    """
+
+    def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
+        self.config, self.device = config, resolve_device(config.device)
+        if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
+        self.env = make_env(config.env, config.n_agents, batch=config.batch_size_run, seed=config.seed)
+        self.controller = Controller(config, self.env.info, self.device)
+        runner = EpisodeRunner if config.batch_size_run == 1 else ParallelRunner
+        self.runner: Runner = runner(config, self.env, self.controller)
+        self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
+        self.learner = make_learner(config, self.controller, self.device)
+        self.learner.poll = self._poll
+        self.update, self.trace = 0, None
+        self.prior_errors: list[float] = []
+        self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
+        self.win_rate: float | None = None
+        self._tested_at = 0
+        self._progress: Progress = progress or (lambda phase, done, total: None)
+        self._stop = threading.Event()
+        self._collected: Recorder | None = None
+        self._test_runner: Runner | None = None
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Report]:
+        try:
+            while not self.finished:
+                yield self._one_update()
+        except Stopped:
+            return
+        finally:
+            self._stop.clear()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent: `updates` if given, else environment steps."""
+        if self.config.updates is not None:
+            return self.update >= self.config.updates
+        return self.runner.t_env >= self.config.t_max_total
+
+    def _one_update(self) -> Report:
+        collected = self._collect()
+        self._fit_prior()
+        recorder = collected.copy()  # an update that is stopped half-way leaves its episodes, and their record, behind
+        with recorder.recording():
+            self.buffer.samples = self.update
+            sample = truncate(self.buffer.sample(self.config.sample_size, reuse=True))
+            sample = to_device(sample, self.device)
+            metrics = self.learner.train(sample, self.runner.t_env, self._episodes_per_seat())
+        self._collected = None
+        self.update += 1
+        self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
+        metrics |= self._play_metrics()
+        self._test_if_due()
+        if self.win_rate is not None:
+            metrics["win_rate"] = self.win_rate
+        if self.config.updates is not None:
+            self._progress("update", self.update, self.config.updates)
+        else:
+            self._progress("update", self.runner.t_env, self.config.t_max_total)
+        return Report(self.update, self.runner.t_env, metrics)
+
+    def _collect(self) -> Recorder:
+        """Play what is missing: before the first update until a sample can be drawn, then one round of runs each."""
+        per_round = self.config.runs_per_update * self.config.batch_size_run
+        first_rounds = -(-self.config.sample_size // per_round)
+        wanted = (first_rounds + self.update) * per_round
+        if self._collected is None:
+            self._collected = Recorder(self.device)
+        while self.runner.episode < wanted:
+            self._poll()
+            if self.runner.episode < wanted - per_round:
+                self._play()
+            else:
+                with self._collected.recording():
+                    self._play()
+            if self.update == 0:
+                self._progress("collect", min(self.runner.episode, wanted), wanted)
+        return self._collected
+
+    def _play(self) -> None:
+        self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
+        self.recent.extend(zip(self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True))
+
+    def _fit_prior(self) -> None:
+        """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
+        if not isinstance(self.learner, OMGLearner) or self.update or self.prior_errors:
+            return
+        count = min(self.config.sample_size, PRIOR_EPISODES)
+        obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]
+        states = torch.cat(obs)
+        living = states[(states != 0).any(dim=-1)].to(self.device)
+
+        def progress(done: int, total: int) -> None:
+            self._poll()
+            self._progress("prior", done, total)
+
+        generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
+        self.learner.prior.requires_grad_(True)
+        self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
+
+    def _episodes_per_seat(self) -> int:
+        return self.runner.episode // (self.config.n_agents if self.config.has_teammates else 1)
+
+    def _play_metrics(self) -> dict[str, float]:
+        returns, wins = zip(*self.recent, strict=True)
+        metrics = {"epsilon": self.runner.epsilon, "train_return": sum(returns) / len(returns)}
+        if self.env.info.has_winner:
+            metrics["train_win_rate"] = sum(wins) / len(wins)
+        return metrics
+
+    # --- tests -------------------------------------------------------------------------------------------------------
+
+    def _test_if_due(self) -> None:
+        due = self.runner.t_env // self.config.test_interval > self._tested_at // self.config.test_interval
+        if self.env.info.has_winner and (due or self.finished):
+            try:
+                self.win_rate = self.test()
+            except Stopped:  # the update itself is done: report it, the loop stops at its next turn
+                return
+            self._tested_at = self.runner.t_env
+
+    def test(self) -> float:
+        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles."""
+        if self._test_runner is None:
+            total = self.config.test_nepisode
+            width = max(w for w in range(1, min(total, TEST_WIDTH) + 1) if total % w == 0)
+            env = make_env(self.config.env, self.config.n_agents, batch=width, seed=self.config.seed)
+            self._test_runner = Runner(self.config, env, self.controller)
+        runner, wins = self._test_runner, 0
+        runner.test_episode = 0
+        while runner.test_episode < self.config.test_nepisode:
+            self._poll()
+            runner.run(test_mode=True)
+            wins += int(runner.wins.sum())
+        return wins / self.config.test_nepisode
+
+    # --- control -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End the loop at the next chunk of work; safe from any thread."""
+        self._stop.set()
+
+    def _poll(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def close(self) -> None:
+        """Release the environments; closing twice is fine."""
+        self.env.close()
+        if self._test_runner is not None:
+            self._test_runner.env.close()
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def run_sequential(config: OMGConfig, progress: Progress | None = None) -> list[Report]:
+    """A whole run, as PyMARL's function of this name: the reports of all updates."""
+    with Training(config, progress) as run:
+        return list(run)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device that a configuration's "auto", "cpu", "cuda" or "cuda:1" means on this machine."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        have = ", ".join(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
+        raise ConfigError("device", name, f"this machine has {count} CUDA devices; allowed here are {have}")
+    return device
