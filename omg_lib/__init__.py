@@ -5,7 +5,9 @@ Reading order: config, trace, envs, episodes, networks, subgoals, controller, ru
 training, predict.
 """
 
+from omg_lib.checkpoint import load
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.doctor import check_setup
 from omg_lib.envs import EnvInfo, make_env
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.predict import Difference, compare, predict

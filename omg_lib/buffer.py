@@ -75,6 +75,30 @@ class ReplayBuffer:
         """The n oldest episodes held, going round the seats."""
         return [self.rings[k % self.n_seats].oldest(k // self.n_seats) for k in range(n)]
 
+    def segment(self, first: int, last: int) -> dict[str, np.ndarray]:
+        """Episodes first to last (in the order of insertion, round the seats) that are still held, end to end.
+
+        Field -> [sum of lengths, ...], and `lengths` and `numbers`, one per episode.
+        """
+        numbers = [k for k in range(first, last) if k // self.n_seats >= self._ring(k).inserted - self._ring(k).capacity]
+        episodes = [self._ring(k).episodes[k // self.n_seats % self._ring(k).capacity] for k in numbers]
+        joined = {key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
+        lengths = [len(episode["reward"]) for episode in episodes]
+        return joined | {"lengths": np.array(lengths), "numbers": np.array(numbers)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Put the episodes of a segment back where they were."""
+        ends = arrays["lengths"].cumsum()
+        for number, start, end in zip(arrays["numbers"].tolist(), ends - arrays["lengths"], ends, strict=True):
+            episode = {key: x[start:end].copy() for key, x in arrays.items() if key not in ("lengths", "numbers")}
+            ring, i = self._ring(number), number // self.n_seats
+            ring.episodes += [episode] * (i % ring.capacity + 1 - len(ring.episodes))
+            ring.episodes[i % ring.capacity] = episode
+            ring.inserted = i + 1
+
+    def _ring(self, number: int) -> Ring:
+        return self.rings[number % self.n_seats]
+
     def can_sample(self, n: int) -> bool:
         """True if every seat has at least n / A episodes (without seats: n episodes)."""
         return all(len(ring.episodes) * self.n_seats >= n for ring in self.rings)

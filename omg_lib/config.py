@@ -118,10 +118,12 @@ class OMGConfig:
                 f"with teammates it must divide n_agents={self.n_agents}: {widths}",
             )
         if self.sample_size > self.buffer_size:
+            most = self.buffer_size * self.batch_size // self.sample_size
             raise ConfigError(
-                "buffer_size",
-                self.buffer_size,
-                f"it must hold one sample, which is {self.sample_size} episodes here",
+                "batch_size",
+                self.batch_size,
+                f"one sample would be {self.sample_size} episodes and buffer_size={self.buffer_size} holds fewer; "
+                f"allowed here is at most {most}",
             )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -46,10 +46,10 @@ class Controller:
         return TensorDict({"hidden": hidden}, batch_size=[batch_size])
 
     def inputs(
-        self, obs: Float[Tensor, "N O"], own_last: Int[Tensor, " N"], seat: Int[Tensor, " N"]
+        self, obs: Float[Tensor, "N O"], own_last: Int[Tensor, " N"], identity: Float[Tensor, "N A"]
     ) -> Float[Tensor, "N I"]:
-        """What the agent reads beside a subgoal: observation, own last action, seat. The same in acting and learning."""
-        return torch.cat([obs, one_hot(own_last, self.info.n_actions), one_hot(seat, self.info.n_agents)], dim=-1)
+        """What the agent reads beside a subgoal: observation, own last action, one-hot seat; in acting as in learning."""
+        return torch.cat([obs, one_hot(own_last, self.info.n_actions), identity], dim=-1)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -57,17 +57,19 @@ class Controller:
         """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode)."""
         runs, agents = len(episodes), self.info.n_agents
         self.epsilon, self.test_mode = 0.0 if test_mode else epsilon, test_mode
-        self.run = torch.arange(runs)
         if self.config.has_teammates:
             self.seat = torch.from_numpy(episodes % agents)
-            self.row = self.run
+            self.row = torch.arange(runs)
             teams = np.asarray(self.info.teams)
             drawn = [numpy_generator(self.config.seed, Stream.TEAM, int(k)).integers(len(teams)) for k in episodes]
             self.team = teams[drawn]
         else:
             self.seat = torch.arange(agents).repeat(runs)
-            self.row = self.run.repeat_interleave(agents)
+            self.row = torch.arange(runs).repeat_interleave(agents)
             self.team = None
+        self.identity = one_hot(self.seat, agents).to(self.device)
+        self.column = self.seat.unsqueeze(1).to(self.device)
+        self.unread: list[tuple[int, Tensor, Tensor]] = []
         self.last = torch.full((runs, agents), -1)
         self.hidden = torch.zeros(len(self.row), self.config.rnn_hidden_dim, device=self.device)
         if self.inference is not None:
@@ -93,20 +95,23 @@ class Controller:
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
-        """Epsilon-greedy over Q(s, g^, .) for the learner's seats, the script for the others."""
-        own_obs = obs[self.row, self.seat].to(self.device)
-        available = avail_actions[self.row, self.seat]
-        last = self.last[self.row]
-        own_last = last.gather(1, self.seat.unsqueeze(1)).squeeze(1)
-        read = self.agent.read(self.inputs(own_obs, own_last.to(self.device), self.seat.to(self.device)))
-        if self.inference is not None:
-            read = read + self.agent.read_subgoal(self._infer(own_obs, last, t))
-        self.hidden = self.agent.step(read, self.hidden)
-        q = self.agent.q(self.hidden).cpu()
-        chosen = greedy(q, available)
-        if not self.test_mode:
+        """Epsilon-greedy over Q(s, g^, .) for the learner's seats, the script for the others.
+
+        The network reads a step only when its answer counts: steps at which every row explores wait in `unread`.
+        """
+        available = self.own(avail_actions)
+        self.unread.append((t, self.own(obs), self.last))
+        if self.test_mode:
+            chosen = greedy(self._read(), available)
+        else:
             explore, pick = self.coins[t].unbind(dim=-1)
-            chosen = torch.where(explore < self.epsilon, nth_available(available, pick), chosen)
+            explore = explore < self.epsilon
+            if explore.all():
+                chosen = nth_available(available, pick)
+            else:
+                chosen = greedy(self._read(), available)
+                if explore.any():
+                    chosen = torch.where(explore, nth_available(available, pick), chosen)
         if self.team is None:
             actions = rearrange(chosen, "(r a) -> r a", a=self.info.n_agents)
         else:
@@ -115,12 +120,28 @@ class Controller:
         self.last = actions
         return actions
 
-    def _infer(self, own_obs: Tensor, last: Tensor, t: int) -> Float[Tensor, "N Z"]:
+    def _read(self) -> Float[Tensor, "N C"]:
+        """Q now, after the steps that the recurrent networks have not read yet."""
+        for t, obs, last in self.unread:
+            obs, played = obs.to(self.device), last[self.row].to(self.device)
+            own_last = played.gather(1, self.column).squeeze(1)
+            read = self.agent.read(self.inputs(obs, own_last, self.identity))
+            if self.inference is not None:
+                read = read + self.agent.read_subgoal(self._infer(obs, played, t))
+            self.hidden = self.agent.step(read, self.hidden)
+        self.unread.clear()
+        return self.agent.q(self.hidden).cpu()
+
+    def own(self, x: Shaped[Tensor, "R A *F"]) -> Shaped[Tensor, "N *F"]:
+        """What belongs to the learner's seats: one row per episode with teammates, else R * A rows."""
+        return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
+
+    def _infer(self, obs: Tensor, played: Tensor, t: int) -> Float[Tensor, "N Z"]:
         """g^ from what this seat has seen; a sample while training, by default the mean in a greedy test."""
-        condition = self.inference.condition(self.previous_obs, last.to(self.device), self.seat.to(self.device))
+        condition = self.inference.condition(self.previous_obs, played, self.identity)
         self.context = gru_step(self.inference.rnn, condition, self.context)
-        self.previous_obs = own_obs
-        mu, log_var = self.inference(own_obs, self.context)
+        self.previous_obs = obs
+        mu, log_var = self.inference(obs, self.context)
         if self.test_mode and self.config.test_subgoal == "mean":
             return mu
         return mu + self.latents[t] * (0.5 * log_var).exp()

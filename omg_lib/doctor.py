@@ -1,6 +1,6 @@
 """What this machine has, what it lacks, and what to do about it: one line each.
 
-Apart from torch itself this needs only the standard library, so that it can speak where nothing is installed yet.
+It never raises, and apart from torch it needs only the standard library: it runs where something is missing.
 """
 
 from __future__ import annotations
@@ -39,23 +39,26 @@ class Check:
         return "optional" if self.optional else "fix"
 
 
-class Report(list):
+class SetupReport(list):
     """A list of checks that prints as a text and shows as a table in a notebook."""
 
     def __repr__(self) -> str:
         return report(self)
 
     def _repr_html_(self) -> str:
-        titles = "".join(f'<th scope="col">{title}</th>' for title in ("", "what", "found", "what to do"))
-        rows = "".join(
-            "<tr>" + "".join(f'<td style="text-align: left">{html.escape(text)}</td>' for text in row) + "</tr>"
-            for row in ((check.state, check.name, check.found, check.remedy) for check in self)
+        def row(tag: str, *texts: str) -> str:
+            style = 'style="text-align: left"'
+            return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+        head = row("th", "state", "what", "found", "what to do")
+        body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in self)
+        return (
+            f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{html.escape(_summary(self))}</p>"
         )
-        return f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table><p>{_summary(self)}</p>"
 
 
-def check_setup() -> Report:
-    """Look at everything. A part that cannot be looked at becomes a line of its own: a doctor does not fall ill."""
+def check_setup() -> SetupReport:
+    """Look at everything. A part that fails becomes a line of its own: a doctor does not fall ill."""
     parts = {
         "system": _system,
         "cores and memory": _cores_and_memory,
@@ -64,7 +67,7 @@ def check_setup() -> Report:
         "current folder": _current_folder,
         "StarCraft II": _starcraft,
     }
-    checks = Report()
+    checks = SetupReport()
     for name, part in parts.items():
         try:
             checks.extend(part())
@@ -108,7 +111,7 @@ def _system() -> list[Check]:
     ]
 
 
-# --- cores and memory -------------------------------------------------------------------------------------------
+# --- cores and memory ---
 
 
 def _cores_and_memory() -> list[Check]:
@@ -152,7 +155,7 @@ def usable_memory(root: Path = Path("/")) -> int | None:
 
 
 def _control_group_limits(root: Path, controller: str, filename: str) -> Iterator[str]:
-    """What `filename` says in this process's Linux control group and in all groups above it; all of them bind."""
+    """What `filename` says in this process's Linux control group and in those above it; all of them bind."""
     membership = root / "proc/self/cgroup"
     if not membership.is_file():
         return
@@ -160,16 +163,17 @@ def _control_group_limits(root: Path, controller: str, filename: str) -> Iterato
         _, controllers, group = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 1 has a tree per controller
-        folder = top / group.lstrip("/")
-        for folder in (folder, *folder.parents):
+        # Version 1 keeps a tree for each controller, version 2 one tree for all.
+        top = root / "sys/fs/cgroup" / (controller if controllers else "")
+        own = top / group.lstrip("/")
+        for folder in (own, *own.parents):
             if (folder / filename).is_file():
                 yield (folder / filename).read_text().strip()
             if folder == top:
                 break
 
 
-# --- packages ---------------------------------------------------------------------------------------------------
+# --- packages ---
 
 
 def _packages() -> list[Check]:
@@ -185,7 +189,7 @@ def _packages() -> list[Check]:
 
 
 def _requirements() -> list[str]:
-    """What pyproject.toml asks for, from the installed package or, where that is missing, from the checkout."""
+    """What pyproject.toml asks for, from the installed package or else from the checkout around this file."""
     try:
         return metadata.requires("omg-lab")
     except metadata.PackageNotFoundError:
@@ -202,8 +206,9 @@ def _package(name: str, bounds: str, extra: str | None) -> Check:
     version = _version(name)
     if version is not None and _within(version, bounds):
         return Check(name, True, version)
+    found = f"{version or 'not installed'} ({bounds} is asked for)"
     remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
-    return Check(name, False, f"{version or 'not installed'} ({bounds} is asked for)", remedy, extra is not None)
+    return Check(name, False, found, remedy, optional=extra is not None)
 
 
 def _version(name: str) -> str | None:
@@ -225,7 +230,7 @@ def _within(version: str, bounds: str) -> bool:
     )
 
 
-# --- torch ------------------------------------------------------------------------------------------------------
+# --- torch ---
 
 
 def _torch() -> list[Check]:
@@ -237,8 +242,8 @@ def _torch() -> list[Check]:
         return [Check("torch loads", False, f"no: {error}", "make clean, then make lab")]
 
     threads, cores = torch.get_num_threads(), usable_cores()
-    remedy = "" if threads <= cores else f"too many slow training down: set OMP_NUM_THREADS={cores} before starting"
-    checks = [Check("torch threads", threads <= cores, str(threads), remedy)]
+    slow = f"more threads than cores slow training down: set OMP_NUM_THREADS={cores} before starting"
+    checks = [Check("torch threads", threads <= cores, str(threads), slow if threads > cores else "")]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old driver: the line below says it
@@ -253,8 +258,9 @@ def _torch() -> list[Check]:
         remedy = "install the CUDA build of torch that PyTorch's install page names"
         checks.append(Check("GPU", False, "not used: this torch is a CPU build", remedy, optional=True))
     else:
+        found = f"not seen by torch, which is built for CUDA {torch.version.cuda}"
         remedy = "update the NVIDIA driver, and see that CUDA_VISIBLE_DEVICES does not hide the GPU"
-        checks.append(Check("GPU", False, f"not seen by torch (CUDA {torch.version.cuda})", remedy, optional=True))
+        checks.append(Check("GPU", False, found, remedy, optional=True))
     return checks
 
 
@@ -264,10 +270,11 @@ def _current_folder() -> list[Check]:
         with tempfile.TemporaryFile(dir=folder):
             return [Check("current folder", True, f"{folder} can be written to")]
     except OSError as error:
-        return [Check("current folder", False, f"cannot be written to: {error}", "start from a folder of your own")]
+        found = f"cannot be written to: {error}"
+        return [Check("current folder", False, found, "start from a folder of your own")]
 
 
-# --- StarCraft II -----------------------------------------------------------------------------------------------
+# --- StarCraft II ---
 
 # Where the game lies if SC2PATH does not say, and its program below Versions/Base*/.
 STARCRAFT = {
@@ -279,7 +286,7 @@ COMPARABLE_BUILD = 75689  # version 4.10: published win rates were measured on i
 
 
 def _starcraft() -> list[Check]:
-    """The game first: without a look at its files, SMACv2 reports most of these faults only at the first reset."""
+    """What SMACv2 itself reports only at the first reset, in part after 90 seconds of silence."""
     default, program = STARCRAFT.get(platform.system(), STARCRAFT["Linux"])
     folder = Path(os.environ.get("SC2PATH") or default).expanduser()
     return [_game(folder, program), _maps(folder), *_smacv2()]
@@ -329,9 +336,10 @@ def _smacv2() -> list[Check]:
     ]
     pure_python = os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python"
     if version and protobuf and not _within(protobuf, "<3.21") and not pure_python:
+        found = f"{protobuf}: StarCraft II needs less than 3.21"
         remedy = 'pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python'
-        checks.append(Check("protobuf", False, f"{protobuf}: StarCraft II needs less than 3.21", remedy, optional=True))
+        checks.append(Check("protobuf", False, found, remedy, optional=True))
     if smac := _version("smac"):
-        found = f"{smac}: either an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded with"
+        found = f"{smac}: an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded beside"
         checks.append(Check("smac", False, found, "pip uninstall smac", optional=True))
     return checks

@@ -112,7 +112,7 @@ class Rows:
         return x[self.t, self.n]
 
     @cached_property
-    def _starts(self) -> Int[Tensor, " T+1"]:
+    def _starts(self) -> Int[Tensor, " ends"]:
         return torch.tensor([0, *self.counts], device=self.t.device).cumsum(0)
 
     @cached_property

@@ -37,7 +37,7 @@ def regroup(batch: TensorDictBase) -> TensorDict:
         picked = x[rows, :, own] if x.ndim == 4 else x[rows]
         out[key] = rearrange(picked, "g a t f -> g t a f")
     if "actions" in batch.keys():
-        played = rearrange(batch["actions"][rows], "g slot t player 1 -> g t slot player")
+        played = rearrange(batch["actions"][rows].long(), "g slot t player 1 -> g t slot player")
         out["last_actions"] = last_actions(played)
     return TensorDict(out, batch_size=[groups, batch.batch_size[1]])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,39 +62,39 @@ class Runner:
         return config.epsilon_start + share * (config.epsilon_finish - config.epsilon_start)
 
     def _play(self) -> tuple[dict[str, Tensor], int]:
+        """Play from the reset to the end of the longest episode; numpy, because single rows are written fastest so."""
         env, info, runs = self.env, self.env.info, self.batch_size
         length = info.episode_limit + 1
         data = {
-            "obs": torch.zeros(runs, length, info.n_agents, info.obs_dim),
-            "state": torch.zeros(runs, length, info.state_dim),
-            "actions": torch.zeros(runs, length, info.n_agents, 1, dtype=torch.int64),
-            "avail_actions": torch.zeros(runs, length, info.n_agents, info.n_actions, dtype=torch.bool),
-            "reward": torch.zeros(runs, length, 1),
-            "terminated": torch.zeros(runs, length, 1, dtype=torch.bool),
-            "filled": torch.zeros(runs, length, 1, dtype=torch.bool),
+            "obs": np.zeros((runs, length, info.n_agents, info.obs_dim), np.float32),
+            "state": np.zeros((runs, length, info.state_dim), np.float32),
+            "actions": np.zeros((runs, length, info.n_agents, 1), np.int64),
+            "avail_actions": np.zeros((runs, length, info.n_agents, info.n_actions), bool),
+            "reward": np.zeros((runs, length, 1), np.float32),
+            "terminated": np.zeros((runs, length, 1), bool),
+            "filled": np.zeros((runs, length, 1), bool),
         }
-        running = torch.ones(runs, dtype=torch.bool)
-        self.returns, self.wins = torch.zeros(runs), torch.zeros(runs, dtype=torch.bool)
-        seen = running  # rows whose observation at this step belongs to their episode
+        self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
+        seen = running = np.arange(runs)  # rows that are shown a step, and those of them that still play on
         for t in range(length):
             obs, avail_actions = env.obs(), env.avail_actions()
-            data["obs"][seen, t] = obs[seen]
-            data["state"][seen, t] = env.state()[seen]
-            data["avail_actions"][seen, t] = avail_actions[seen]
+            data["obs"][seen, t] = obs.numpy(force=True)[seen]
+            data["state"][seen, t] = env.state().numpy(force=True)[seen]
+            data["avail_actions"][seen, t] = avail_actions.numpy(force=True)[seen]
             data["filled"][seen, t] = True
-            if not running.any():
+            if not len(running):
                 break
             actions = self.controller.select_actions(env, obs, avail_actions, t)
-            reward, done, outcome = env.step(actions)
-            ended = done & running
-            data["actions"][running, t, :, 0] = actions[running]
+            reward, done, outcome = (x if isinstance(x, dict) else x.numpy(force=True) for x in env.step(actions))
+            data["actions"][running, t, :, 0] = actions.numpy(force=True)[running]
             data["reward"][running, t, 0] = reward[running]
-            data["terminated"][running, t, 0] = (ended & ~outcome["episode_limit"])[running]
-            self.returns += torch.where(running, reward, 0.0)
-            self.wins |= ended & outcome["battle_won"]
-            seen, running = running, running & ~done
+            self.returns[running] += reward[running]
+            ended = running[done[running]]
+            data["terminated"][ended, t, 0] = ~outcome["episode_limit"].numpy(force=True)[ended]
+            self.wins[ended] = outcome["battle_won"].numpy(force=True)[ended]
+            seen, running = running, running[~done[running]]
         steps = int(data["filled"].sum()) - runs
-        return data, steps
+        return {key: torch.from_numpy(x) for key, x in data.items()}, steps
 
 
 class EpisodeRunner(Runner):

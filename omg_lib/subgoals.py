@@ -58,6 +58,7 @@ class SubgoalPrior(nn.Module):
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[float]:
         """Pre-train on states, then freeze; returns the reconstruction error of each step."""
+        self.requires_grad_(True)
         optimiser, errors = torch.optim.Adam(self.parameters(), lr), []
         for done in range(1, steps + 1):
             pick = torch.randint(len(states), (batch,), generator=generator)
@@ -87,7 +88,7 @@ class SubgoalInference(nn.Module):
         self, obs_dim: int, n_agents: int, n_actions: int, subgoal_dim: int, feature_dim: int, context_dim: int
     ) -> None:
         super().__init__()
-        self.n_agents, self.n_actions = n_agents, n_actions
+        self.n_actions = n_actions
         self.fc = nn.Linear(obs_dim, feature_dim)
         self.rnn = nn.GRU(obs_dim + (n_agents + 1) * n_actions, context_dim)
         self.mu = nn.Linear(feature_dim + context_dim, subgoal_dim)
@@ -97,11 +98,14 @@ class SubgoalInference(nn.Module):
         )
 
     def condition(
-        self, previous_obs: Float[Tensor, "N O"], last_actions: Int[Tensor, "N A"], seat: Int[Tensor, " N"]
+        self, previous_obs: Float[Tensor, "N O"], last_actions: Int[Tensor, "N A"], identity: Float[Tensor, "N A"]
     ) -> Float[Tensor, "N I"]:
-        """What the recurrent part reads at one step; zeros for actions at t = 0, which are given as -1."""
+        """What the recurrent part reads at one step; zeros for actions at t = 0, which are given as -1.
+
+        `identity` is the seat, one-hot.
+        """
         played = one_hot(last_actions, self.n_actions)
-        mine = one_hot(seat, self.n_agents).unsqueeze(-1)
+        mine = identity.unsqueeze(-1)
         others = rearrange(played * (1 - mine), "n a c -> n (a c)")
         return torch.cat([previous_obs, others, (played * mine).sum(dim=1)], dim=-1)
 
@@ -137,8 +141,8 @@ def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) ->
 
 def candidate_windows(
     embedding: Shaped[Tensor, "G T A Z"], last: Int[Tensor, "G A"], horizon: int
-) -> Shaped[Tensor, "G T-1 A H Z"]:
-    """N_t^H of Eq. 6: entry [t, h] embeds state min(t + 1 + h, last). A view: the H copies take no memory."""
+) -> Shaped[Tensor, "G U A H Z"]:
+    """N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: the H copies take no memory."""
     steps = embedding.shape[1]
     reach = torch.arange(1, steps - 1 + horizon, device=embedding.device)
     future = torch.minimum(rearrange(reach, "s -> 1 s 1"), rearrange(last, "g a -> g 1 a"))

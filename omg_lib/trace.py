@@ -209,6 +209,10 @@ class Recorder:
         finally:
             _recorder.reset(token)
 
+    def calls(self, name: str) -> int:
+        """How often a stage ran so far."""
+        return self._rows[name]["calls"] if name in self._rows else 0
+
     def copy(self) -> Recorder:
         """A recorder that goes on from here and leaves this one as it is."""
         return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()})

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 import torch
@@ -69,10 +70,10 @@ class Training:
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
-        self._tested_at = 0
+        self.tested_at = 0
         self._progress: Progress = progress or (lambda phase, done, total: None)
         self._stop = threading.Event()
-        self._collected: Recorder | None = None
+        self._round: Recorder | None = None
         self._test_runner: Runner | None = None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -94,15 +95,15 @@ class Training:
         return self.runner.t_env >= self.config.t_max_total
 
     def _one_update(self) -> Report:
-        collected = self._collect()
+        played = self._collect()
         self._fit_prior()
-        recorder = collected.copy()  # an update that is stopped half-way leaves its episodes, and their record, behind
+        recorder = played.copy()  # an update that is stopped half-way leaves its episodes, and their record, behind
         with recorder.recording():
             self.buffer.samples = self.update
             sample = truncate(self.buffer.sample(self.config.sample_size, reuse=True))
             sample = to_device(sample, self.device)
             metrics = self.learner.train(sample, self.runner.t_env, self._episodes_per_seat())
-        self._collected = None
+        self._round = None
         self.update += 1
         self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
         metrics |= self._play_metrics()
@@ -116,26 +117,24 @@ class Training:
         return Report(self.update, self.runner.t_env, metrics)
 
     def _collect(self) -> Recorder:
-        """Play what is missing: before the first update until a sample can be drawn, then one round of runs each."""
-        per_round = self.config.runs_per_update * self.config.batch_size_run
-        first_rounds = -(-self.config.sample_size // per_round)
-        wanted = (first_rounds + self.update) * per_round
-        if self._collected is None:
-            self._collected = Recorder(self.device)
-        while self.runner.episode < wanted:
-            self._poll()
-            if self.runner.episode < wanted - per_round:
-                self._play()
-            else:
-                with self._collected.recording():
-                    self._play()
-            if self.update == 0:
-                self._progress("collect", min(self.runner.episode, wanted), wanted)
-        return self._collected
+        """Play rounds of `runs_per_update` runs until a sample can be drawn: many before the first update, then one.
 
-    def _play(self) -> None:
-        self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
-        self.recent.extend(zip(self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True))
+        Returns the record of the last round; a round that `stop()` broke goes on where it was.
+        """
+        while True:
+            if self._round is None:
+                self._round = Recorder(self.device)
+            while self._round.calls("runner.run") < self.config.runs_per_update:
+                self._poll()
+                with self._round.recording():
+                    self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
+                self.recent.extend(zip(self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True))
+                if self.update == 0:
+                    held = min(self.buffer.episodes_in_buffer, self.config.sample_size)
+                    self._progress("collect", held, self.config.sample_size)
+            if self.buffer.can_sample(self.config.sample_size):
+                return self._round
+            self._round = None
 
     def _fit_prior(self) -> None:
         """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
@@ -145,13 +144,8 @@ class Training:
         obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]
         states = torch.cat(obs)
         living = states[(states != 0).any(dim=-1)].to(self.device)
-
-        def progress(done: int, total: int) -> None:
-            self._poll()
-            self._progress("prior", done, total)
-
         generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
-        self.learner.prior.requires_grad_(True)
+        progress = partial(self._progress, "prior")
         self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
 
     def _episodes_per_seat(self) -> int:
@@ -167,13 +161,13 @@ class Training:
     # --- tests -------------------------------------------------------------------------------------------------------
 
     def _test_if_due(self) -> None:
-        due = self.runner.t_env // self.config.test_interval > self._tested_at // self.config.test_interval
+        due = self.runner.t_env // self.config.test_interval > self.tested_at // self.config.test_interval
         if self.env.info.has_winner and (due or self.finished):
             try:
                 self.win_rate = self.test()
             except Stopped:  # the update itself is done: report it, the loop stops at its next turn
                 return
-            self._tested_at = self.runner.t_env
+            self.tested_at = self.runner.t_env
 
     def test(self) -> float:
         """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles."""

@@ -21,16 +21,16 @@ ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
 }
 
 
-def env_info(name: str, n_agents: int, **options: Any) -> EnvInfo:
-    """The sizes of an environment, by arithmetic only. ConfigError for a name, a size or an option not allowed."""
+def env_info(name: str | Any, n_agents: int | Any, **options: Any) -> EnvInfo:
+    """The sizes of an environment, by arithmetic only. ConfigError for a bad name, size or option."""
     return _find(name).describe(n_agents, **options)
 
 
 def make_env(
-    name: str,
-    n_agents: int,
-    batch: int = 1,
-    seed: int = 0,
+    name: str | Any,
+    n_agents: int | Any,
+    batch: int | Any = 1,
+    seed: int | Any = 0,
     device: str | torch.device = "cpu",
     **options: Any,
 ) -> BatchedEnv:
@@ -41,7 +41,7 @@ def make_env(
     return _find(name)(n_agents, batch=batch, seed=seed, device=device, **options)
 
 
-def _find(name: str) -> type[BatchedEnv]:
+def _find(name: str | Any) -> type[BatchedEnv]:
     if name not in tuple(ENVIRONMENTS):
         raise ConfigError("env", name, f"allowed are {', '.join(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]

@@ -41,7 +41,7 @@ class Arrays:
         return array if self.numpy else torch.as_tensor(array, device=self.device)
 
     def whole(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Array:
-        """What a caller gave, as int64 of the backend; ValueError unless it is whole numbers of this shape."""
+        """What a caller gave, as the backend's int64; ValueError unless whole numbers of this shape."""
         if tuple(values.shape) != shape:
             raise ValueError(f"{name} have shape {list(values.shape)}, allowed is {list(shape)}")
         if self.numpy:

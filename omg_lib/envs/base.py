@@ -50,22 +50,23 @@ class BatchedEnv(ABC):
     | call | returns | meaning |
     |---|---|---|
     | `reset(mask, first)` | | start the next episodes, in all rows or where `mask [R]` is true |
-    | `step(actions [R, A])` | reward `[R]`, done `[R]`, info | the team's reward of this step; whether the episode is over |
+    | `step(actions [R, A])` | reward `[R]`, done `[R]`, info | the team's reward; whether it is over |
     | `obs()` | `[R, A, O]` float32 | what each seat sees |
     | `state()` | `[R, S]` float32 | the whole game |
     | `avail_actions()` | `[R, A, C]` bool | what each seat may do now |
     | `scripted_actions(styles [R, A])` | `[R, A]` int64 | what each seat would do now, were it a script |
     | `frame(row)` | dict | a snapshot of one row for drawing, in numpy |
 
-    `info["battle_won"] [R]` bool: the team has won. `info["episode_limit"] [R]` bool: the episode was cut at L steps
-    while the game was not over. A done row is frozen, with reward 0, until it is reset.
+    `info["battle_won"] [R]` bool: the team has won. `info["episode_limit"] [R]` bool: the episode was cut
+    at L steps while the game was not over. A done row is frozen, with reward 0, until it is reset.
 
     Everything returned is a torch tensor on `device`, fresh at each call: no later step writes to it.
 
-    A new environment waits for its first `reset`. Episodes are numbered 0, 1, 2, ... in the order in which rows are
-    reset, and episode k draws all its chance from (seed, k): it is the same episode at any R, after any history.
-    `episode` (numpy, [R]) tells which k each row plays, -1 before any. `reset(first=k)` sets the counter first, so that
-    a runner can name the episodes that it wants; the counter is all that an environment carries from one to the next.
+    A new environment waits for its first `reset`. Episodes are numbered 0, 1, 2, ... in the order in which
+    rows are reset, and episode k draws all its chance from (seed, k): it is the same episode at any R,
+    after any history. `episode` (numpy, [R]) tells which k each row plays, -1 before any. `reset(first=k)`
+    sets the counter first, so that a runner can name the episodes that it wants; the counter is all that an
+    environment carries from one episode to the next.
     """
 
     info: EnvInfo
@@ -75,17 +76,23 @@ class BatchedEnv(ABC):
 
     @classmethod
     @abstractmethod
-    def describe(cls, n_agents: int, **options: Any) -> EnvInfo:
+    def describe(cls, n_agents: int | Any, **options: Any) -> EnvInfo:
         """The sizes that an environment with these options would have: arithmetic only."""
 
     @abstractmethod
     def __init__(
-        self, n_agents: int, batch: int, seed: int, device: str | torch.device, **options: Any
-    ) -> None: ...
+        self,
+        n_agents: int | Any,
+        batch: int | Any = 1,
+        seed: int | Any = 0,
+        device: str | torch.device = "cpu",
+        **options: Any,
+    ) -> None:
+        """`int | Any`: what is not a whole number is refused inside, with a ConfigError."""
 
     @abstractmethod
-    def reset(self, mask: Tensor | np.ndarray | None = None, first: int | None = None) -> None:
-        """Start the next episodes in all rows, or where `mask [R]` (bool) is true; `first` numbers the first of them."""
+    def reset(self, mask: Tensor | np.ndarray | None = None, first: int | Any = None) -> None:
+        """Start the next episodes in all rows, or where `mask [R]` (bool) is true; `first`: see the class."""
 
     @abstractmethod
     def step(
@@ -103,13 +110,13 @@ class BatchedEnv(ABC):
     def avail_actions(self) -> Bool[Tensor, "R A C"]: ...
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
-        """An available action for each seat, following the style (a position in `info.styles`) in `styles [R, A]`."""
+        """An available action for each seat, following `styles [R, A]`, positions in `info.styles`."""
         raise NotImplementedError(f"{self.info.name} has no scripted styles")
 
     @abstractmethod
     def frame(self, row: int = 0) -> dict[str, Any]: ...
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most environments hold nothing
         """Release what the environment holds; closing twice is fine."""
 
 

@@ -1,7 +1,8 @@
 """Battles as pictures: `frame_svg` for one moment, `episode_gif` for a list of frames. No display is needed.
 
-A frame is what `env.frame(row)` gives. One's own team are blue discs, the enemy orange triangles, the dead crosses; a bar
-above each unit is its health, a line is a shot. Where joined fire counts, beams that meet in one enemy glow.
+A frame is what `env.frame(row)` gives. One's own team are blue discs, the enemy orange triangles, the dead
+crosses; a bar above each unit is its health, a line is a shot. Where joined fire counts, beams that meet in
+one enemy glow.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 TEAM_LOOKS = (("#2f7fe0", "o"), ("#d9660a", "^"))
-"""Colour and marker of each team; the colours, and INK, have a contrast of 3 or more on white and on black."""
+"""Colour and marker of each team; these and INK have a contrast of 3 or more on white and on black."""
 INK, GLOW, PAPER = "#808080", "#c8a415", "#f6f6f3"
 
 
@@ -27,7 +28,7 @@ def view_half(frames: Sequence[dict[str, Any]]) -> float:
 
 
 def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> None:
-    """Draw one frame of skirmish on empty axes, which show the map as far as `half` from its middle (or all of it)."""
+    """Draw one frame of skirmish on empty axes, which show the map up to `half` from its middle (or all)."""
     half = half or frame["map_half"]
     ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
     ax.spines[:].set_color(INK)
@@ -66,7 +67,7 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
 def episode_gif(
     frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0
 ) -> None:
-    """Write frames as a GIF that loops; a line at the bottom shows how far it is. ValueError without frames."""
+    """Write frames as a looping GIF; a line at the bottom shows how far it is. ValueError without frames."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")
     figure, ax = _canvas(inches)

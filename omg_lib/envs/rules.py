@@ -14,7 +14,7 @@ from omg_lib.envs.styles import RANGE
 HEALTH = 45.0
 DAMAGE = 6.0
 COOLDOWN = 1.72
-"""Steps that a gun needs (0.61 s at 8 game ticks a step). Guns fire when a step begins, so it is every second step."""
+"""Steps that a gun needs (0.61 s at 8 game ticks a step). Guns fire as a step begins: every second step."""
 SPEED = 1.125
 """Way of one step, along one axis; availability looks 1 ahead, as SMAC's does."""
 RADIUS = 0.375
@@ -25,20 +25,29 @@ KILL_BONUS, WIN_BONUS, TOP_RETURN = 10.0, 200.0, 20.0
 GOLDEN = 0.6180339887
 """Chance inside an episode is frac(phase + t * GOLDEN): even over time, and a function of the start alone."""
 
+BOUNDS = {
+    "combined_fire": (0.0, 100.0),
+    "enemy_hp": (0.01, 100.0),
+    "half_distance": (SPREAD, MAP_HALF - SPREAD - 0.5),
+    "sight": (RANGE, 4 * MAP_HALF),
+}
+
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be set about a battle. ConfigError for a value that is not allowed.
+    """What may be set about a battle; `Rules.of` checks it.
 
     | option | meaning |
     |---|---|
-    | combined_fire | p >= 0: a hit counts (k/n)^p, where k own units hit the same enemy in this or the last step; \
-0 is SMAC's rule. Only one's own fire: the enemy's hits always count fully |
+    | combined_fire | p >= 0: a hit of one's own team counts (k/n)^p; 0 is SMAC's rule |
     | enemy_hp | the enemy's health as a share of one's own |
     | half_distance | from the middle of the map to the middle of each starting cluster |
     | sight | how far a unit sees |
     | limit | most steps of an episode |
     | enemies | name of the style that the enemy follows |
+
+    k is the number of own units that hit the same enemy in this or the last step. The enemy's hits count
+    fully.
     """
 
     combined_fire: float = 0.0
@@ -48,28 +57,29 @@ class Rules:
     limit: int = 120
     enemies: str = "nearest"
 
-    def __post_init__(self) -> None:
-        real_number("combined_fire", self.combined_fire, 0, 100)
-        real_number("enemy_hp", self.enemy_hp, 0.01, 100)
-        real_number("half_distance", self.half_distance, SPREAD, MAP_HALF - SPREAD - 0.5)
-        real_number("sight", self.sight, RANGE, 4 * MAP_HALF)
-        whole_number("limit", self.limit, 1, 100_000)
-
     @classmethod
     def of(cls, variant: str, defaults: dict[str, Any], options: dict[str, Any]) -> Rules:
-        """The variant's defaults, overridden by options; ConfigError names an option that does not exist."""
+        """The variant's defaults, overridden by options; ConfigError for an unknown name or a bad value."""
         known = [field.name for field in fields(cls)]
         for option in options:
             if option not in known:
                 raise ConfigError("option", option, f"{variant} allows {', '.join([*known, 'backend'])}")
-        return cls(**{**defaults, **options})
+        values = {**defaults, **options}
+        for name in values.keys() & BOUNDS.keys():
+            values[name] = real_number(name, values[name], *BOUNDS[name])
+        if "limit" in values:
+            values["limit"] = whole_number("limit", values["limit"], 1, 100_000)
+        if not isinstance(values.get("enemies", ""), str):
+            raise ConfigError("enemies", values["enemies"], "allowed is the name of a style")
+        return cls(**values)
 
 
 def partners_defaults(n: int) -> dict[str, Any]:
     """The rules of `skirmish:partners`, where it matters whom you play with.
 
-    The enemy's health at n = 3, 5, 8 is the feasibility study's, at 12 and 16 it is chosen so that a team of scripts
-    that share an order wins about as often as at 8; straight lines between.
+    The enemy's health at n = 3 and 8 is what a feasibility study with learners (3) and scripts (8) found,
+    at 5 its guess; at 12 and 16 scripts that share an order win about as often as at 8. Straight lines
+    between.
     """
     enemy_hp = float(np.interp(n, [3, 5, 8, 12, 16], [0.40, 0.33, 0.27, 0.11, 0.05]))
     return {"combined_fire": 2.0, "enemy_hp": enemy_hp, "half_distance": 4.0, "limit": 40}

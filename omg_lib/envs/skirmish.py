@@ -1,13 +1,8 @@
 """Skirmish: n marines against n scripted marines, batched, in the layout of SMAC's marine maps.
 
-StarCraft-like, and no more than that: hit points, damage, ranges, cooldown, availability, observation, state and reward
-follow SMAC (Samvelyan et al. 2019, "The StarCraft Multi-Agent Challenge"), so that n = 8 has 8m's sizes 80, 168, 14.
-
-Each team is kept in its OWN frame: the origin is the middle of the map and x points at where the enemy starts. So both
-teams obey literally the same code, and a battle with the roles swapped is the same battle. Axes of the arrays:
-
-    [xy, R, team, n]        positions; team 0 is one's own, team 1 the enemy
-    [xy, R, team, n, 2n]    from unit i to unit j, where j counts the unit's own team first, then its foes
+StarCraft-like, and no more than that: hit points, damage, ranges, cooldown, availability, observation, state
+and reward follow SMAC (Samvelyan et al. 2019, "The StarCraft Multi-Agent Challenge"), so that n = 8 has 8m's
+sizes 80, 168, 14. The physics is in `battle`, the scripts in `styles`, the settings in `rules`.
 """
 
 from __future__ import annotations
@@ -22,36 +17,13 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.envs.arrays import Array, Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
-from omg_lib.envs.rules import (
-    COOLDOWN,
-    DAMAGE,
-    GOLDEN,
-    HEALTH,
-    KILL_BONUS,
-    MAP_HALF,
-    RADIUS,
-    SPEED,
-    SPREAD,
-    TOP_RETURN,
-    WIN_BONUS,
-    Rules,
-    partners_defaults,
-)
-from omg_lib.envs.styles import (
-    ABSENT,
-    ATTACK,
-    BASIC,
-    RANGE,
-    STOP,
-    Drill,
-    Style,
-    View,
-    strict_orders,
-)
+from omg_lib.envs.battle import Battle
+from omg_lib.envs.rules import COOLDOWN, MAP_HALF, SPREAD, Rules, partners_defaults
+from omg_lib.envs.styles import ATTACK, BASIC, STOP, Drill, Style, strict_orders
 
 
 class Skirmish(BatchedEnv):
-    """n marines against n scripted marines; the options are those of `Rules`, and `backend`, "numpy" or "torch"."""
+    """n marines against n scripted marines; options: those of `Rules`, and `backend`, "numpy" or "torch"."""
 
     name: ClassVar[str] = "skirmish"
 
@@ -75,12 +47,12 @@ class Skirmish(BatchedEnv):
         rules, styles = Rules.of(cls.name, cls.default_rules(n), options), tuple(cls.styles(n))
         if rules.enemies not in styles:
             raise ConfigError(
-                "enemies", rules.enemies, f"allowed are {', '.join(BASIC)} and '{styles[-1]}' and its like"
+                "enemies", rules.enemies, f"allowed are {', '.join(BASIC)}, and '{styles[-1]}' etc."
             )
         return rules
 
     @classmethod
-    def describe(cls, n_agents: int, backend: str | None = None, **options: Any) -> EnvInfo:
+    def describe(cls, n_agents: int | Any, backend: str | None = None, **options: Any) -> EnvInfo:
         """The sizes at n = 2..16: O = 10n, S = n(n+13), C = n+6; the backend does not change them."""
         n = whole_number("n_agents", n_agents, 2, 16)
         names = tuple(cls.styles(n))
@@ -90,16 +62,16 @@ class Skirmish(BatchedEnv):
             obs_dim=10 * n,
             state_dim=n * (n + 13),
             n_actions=n + ATTACK,
-            episode_limit=int(cls.rules(n, options).limit),
+            episode_limit=cls.rules(n, options).limit,
             styles=names,
             teams=tuple((names.index(style),) * n for style in cls.training_styles(n)),
         )
 
     def __init__(
         self,
-        n_agents: int,
-        batch: int = 1,
-        seed: int = 0,
+        n_agents: int | Any,
+        batch: int | Any = 1,
+        seed: int | Any = 0,
         device: str | torch.device = "cpu",
         backend: str | None = None,
         **options: Any,
@@ -110,57 +82,40 @@ class Skirmish(BatchedEnv):
         self.batch = whole_number("batch", batch, 1)
         self.seed = whole_number("seed", seed, 0)
         self.arrays = Arrays(device, backend)
-        self.device, put = self.arrays.device, self.arrays.put
+        self.device = self.arrays.device
+        self.battle = Battle(self.arrays, n, self.batch, self.options)
 
-        full = np.full((2, n), HEALTH)
-        full[1] *= self.options.enemy_hp
-        self._full_health = put(full)
-        self._scale = TOP_RETURN / (full[1].sum() + KILL_BONUS * n + WIN_BONUS)
-        self._mirror = put(np.array([-1.0, 1.0])[:, None, None, None])
-        steps = np.zeros((2, n + ATTACK))
-        steps[:, 2:ATTACK] = [[0, 0, SPEED, -SPEED], [SPEED, -SPEED, 0, 0]]
-        self._steps = put(steps)
-        self._attacks = put(np.arange(ATTACK, n + ATTACK))
-        self._all_actions = put(np.arange(n + ATTACK))
-        self._others = put(~np.eye(n, 2 * n, dtype=bool))
-        self._seat = put(np.arange(n)[:, None])
-        self._mates = put(np.array([[j for j in range(n) if j != i] for i in range(n)]))
+        self._all_actions = self.arrays.put(np.arange(self.info.n_actions))
+        self._seat = self.arrays.put(np.arange(n)[:, None])
+        self._mates = self.arrays.put(np.array([[j for j in range(n) if j != i] for i in range(n)]))
+        self._last_actions = self.arrays.put(np.full((self.batch, n), -1))
 
         table = self.styles(n)
         self._table = np.array(list(table.values()), np.float32)
         enemies = np.full((self.batch, n), list(table).index(self.options.enemies))
-        self._enemy_drill = Drill(self.arrays, self._table, enemies, MAP_HALF)
-        self._own_drill = self._enemy_drill
-
-        R = self.batch
-        self.episode, self._next_episode = np.full(R, -1), 0
-        self._position = put(np.zeros((2, R, 2, n)))
-        self._health, self._cooldown, self._phase = (put(np.zeros((R, 2, n))) for _ in range(3))
-        self._shots = put(np.zeros((R, 2, n, n)))
-        self._joined = put(np.zeros((R, n)))
-        self._last_actions = put(np.full((R, n), -1))
-        self._time = put(np.zeros(R))
-        self._over, self._won = put(np.ones(R, bool)), put(np.zeros(R, bool))
-        self._look()
+        self._enemy_drill = self._own_drill = Drill(self.arrays, self._table, enemies, MAP_HALF)
+        self.episode, self._next_episode = np.full(self.batch, -1), 0
 
     def _draw(self, episode: int) -> tuple[np.ndarray, np.ndarray]:
-        """All chance of an episode: where the units start [2, 2, n], and one phase each [2, n]."""
+        """All chance of an episode: where the units start [xy, team, n], and one phase each [team, n]."""
         rng = np.random.default_rng((self.seed, episode))
         place = rng.uniform(-SPREAD, SPREAD, (2, 2, self.n))
         place[0] -= self.options.half_distance
         return place, rng.random((2, self.n))
 
-    def reset(self, mask: Tensor | np.ndarray | None = None, first: int | None = None) -> None:
-        """Start the next episodes in all rows, or where `mask [R]` (bool) is true; `first` numbers the first of them."""
+    def reset(self, mask: Tensor | np.ndarray | None = None, first: int | Any = None) -> None:
+        """Start the next episodes in all rows, or where `mask [R]` (bool) is true.
+
+        `first` numbers the first of them; without it they go on from the latest.
+        """
         if first is not None:
             self._next_episode = whole_number("first", first, 0)
         chosen = np.ones(self.batch, bool)
         if mask is not None:
-            chosen = mask.numpy(force=True) if isinstance(mask, Tensor) else np.asarray(mask)
+            chosen = mask.numpy(force=True).copy() if isinstance(mask, Tensor) else np.array(mask)
             if chosen.shape != (self.batch,) or chosen.dtype != bool:
-                raise ValueError(
-                    f"mask is {chosen.dtype} {list(chosen.shape)}, allowed is bool [{self.batch}]"
-                )
+                shown = f"{chosen.dtype} {list(chosen.shape)}"
+                raise ValueError(f"mask is {shown}, allowed is bool [{self.batch}]")
         rows = np.flatnonzero(chosen)
         self.episode = self.episode.copy()
         self.episode[rows] = self._next_episode + np.arange(len(rows))
@@ -169,168 +124,103 @@ class Skirmish(BatchedEnv):
         place, phase = np.zeros((2, self.batch, 2, self.n)), np.zeros((self.batch, 2, self.n))
         for row in rows:
             place[:, row], phase[row] = self._draw(int(self.episode[row]))
-        where, put = self.arrays.xp.where, self.arrays.put
-        new = put(chosen.copy())
-        units = new[:, None, None]
-        self._position = where(units, put(place), self._position)
-        self._phase = where(units, put(phase), self._phase)
-        self._health = where(units, self._full_health, self._health)
-        self._cooldown = where(units, 0.0, self._cooldown)
-        self._shots = where(units[..., None], 0.0, self._shots)
-        self._joined = where(new[:, None], 0.0, self._joined)
-        self._last_actions = where(new[:, None], -1, self._last_actions)
-        self._time = where(new, 0.0, self._time)
-        self._over, self._won = self._over & ~new, self._won & ~new
-        self._look()
-
-    def _look(self) -> None:
-        """What follows from where the units are and who lives; everything else is read off this."""
-        xp = self.arrays.xp
-        position, self._alive = self._position, self._health > 0
-        seen = xp.concatenate([position, xp.flip(position, (2,)) * self._mirror], axis=-1)
-        living = xp.concatenate([self._alive, xp.flip(self._alive, (1,))], axis=-1)
-        self._to = seen[..., None, :] - position[..., None]
-        there = self._alive[..., None] & living[..., None, :] & self._others
-        self._distance = xp.where(there, xp.sqrt(self._to[0] ** 2 + self._to[1] ** 2), ABSENT)
-        self._in_range = self._distance[..., self.n :] <= RANGE
-        self._ready = self._cooldown <= 0
-        self._chance = (self._phase + self._time[:, None, None] * GOLDEN) % 1.0
-        self._cut = (self._time >= self.options.limit) & ~self._over
+        put = self.arrays.put
+        new = put(chosen)
+        self.battle.begin(new, put(place), put(phase))
+        self._last_actions = self.arrays.xp.where(new[:, None], -1, self._last_actions)
 
     def step(
         self, actions: Tensor | np.ndarray
     ) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Bool[Tensor, " R"]]]:
-        """Play one step: both teams move and shoot at once. Rows that are done stay as they are, with reward 0.
+        """Play one step. Rows that are done stay as they are, with reward 0.
 
-        `actions [R, A]` whole; ValueError for another shape or type, or where a running row's action is not available.
+        `actions [R, A]` whole. ValueError for another shape or type, and for an action that is not available
+        in a row that is not done; RuntimeError before the first reset.
         """
         if not self._next_episode:
             raise RuntimeError("no episode has begun: call reset() before step()")
-        xp, n, arrays = self.arrays.xp, self.n, self.arrays
-        run = ~(self._over | self._cut)
-        units = run[:, None, None]
-        own = xp.where(run[:, None], arrays.whole("actions", actions, (self.batch, n)), STOP)
-        self._refuse_unavailable(own, run)
-        orders = xp.stack([own, self._enemy_drill.actions(self._view(1))], axis=1)
+        xp, battle, give = self.arrays.xp, self.battle, self.arrays.give_out
+        running = battle.running[:, None]
+        own = xp.where(running, self.arrays.whole("actions", actions, (self.batch, self.n)), STOP)
+        self._refuse_unavailable(own)
+        orders = xp.stack([own, self._enemy_drill.actions(battle.view(1))], axis=1)
+        self._last_actions = xp.where(running, own, self._last_actions)
+        reward = battle.play(orders)
+        # Here and below `& True` copies: nobody outside may hold the battle's own arrays.
+        info = {"battle_won": give(battle.won & True), "episode_limit": give(battle.cut & True)}
+        return give(reward), give(~battle.running), info
 
-        able = self._alive & units
-        aimed = (orders[..., None] == self._attacks) & self._in_range
-        shots = arrays.floats(aimed & (self._ready & able)[..., None])
-        hits = shots.sum(2)
-        if self.options.combined_fire:
-            joined = xp.maximum(shots[:, 0], self._shots[:, 0]).sum(1) / n
-            hits = xp.stack([hits[:, 0] * joined**self.options.combined_fire, hits[:, 1]], axis=1)
-            self._joined = xp.where(run[:, None], joined, self._joined)
-        before = self._health
-        self._health = arrays.above(before - DAMAGE * xp.flip(hits, (1,)), 0.0)
-        cooldown = arrays.above(self._cooldown + COOLDOWN * shots.sum(3) - 1, 0.0)
-        self._cooldown = xp.where(units, cooldown, self._cooldown)
-
-        overlap = arrays.above(2 * RADIUS / self._distance - 1, 0.0)
-        pushed = self._position + self._steps[:, orders] - 0.5 * (self._to * overlap).sum(-1)
-        self._position = xp.where(able, xp.clip(pushed, 0.5 - MAP_HALF, MAP_HALF - 0.5), self._position)
-
-        self._shots = xp.where(units[..., None], shots, self._shots)
-        self._last_actions = xp.where(run[:, None], own, self._last_actions)
-        self._time = self._time + run
-        own_alive, enemy_alive = xp.moveaxis((self._health > 0).any(-1), 1, 0)
-        won = run & own_alive & ~enemy_alive
-        self._won, self._over = self._won | won, self._over | ~own_alive | ~enemy_alive
-        damage = (before - self._health)[:, 1].sum(-1)
-        kills = ((before > 0) & (self._health <= 0))[:, 1].sum(-1)
-        reward = arrays.floats((damage + KILL_BONUS * kills + WIN_BONUS * won) * self._scale)
-        self._look()
-        info = {
-            "battle_won": arrays.give_out(self._won & True),
-            "episode_limit": arrays.give_out(self._cut & True),
-        }
-        return arrays.give_out(reward), arrays.give_out(self._over | self._cut), info
-
-    def _refuse_unavailable(self, own: Array, run: Array) -> None:
-        allowed = (self._available() & (own[..., None] == self._all_actions)).any(-1) | ~run[:, None]
+    def _refuse_unavailable(self, own: Array) -> None:
+        chosen = own[..., None] == self._all_actions
+        allowed = (self.battle.available & chosen).any(-1) | ~self.battle.running[:, None]
         if not allowed.all():
             row, seat = np.argwhere(~self.arrays.host(allowed))[0]
             raise ValueError(f"action {int(own[row, seat])} of seat {seat} in row {row} is not available")
 
-    def _view(self, team: int) -> View:
-        n = self.n
-        return View(
-            position=self._position[:, :, team],
-            alive=self._alive[:, team],
-            hurt=self._health[:, team] < self._full_health[team],
-            cooling=~self._ready[:, team],
-            chance=self._chance[:, team],
-            to_foe=self._to[:, :, team, :, n:],
-            distance=self._distance[:, team, :, n:],
-            in_range=self._in_range[:, team],
-            foe_health=self._health[:, 1 - team],
-        )
-
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
-        """An available action for each seat, following the style (a position in `info.styles`) given for it.
+        """An available action for each seat, following its style.
 
-        `styles [R, A]` whole; ValueError for another shape or type, or a number that is no style.
+        `styles [R, A]` whole, positions in `info.styles`; ValueError for another shape, type or number.
         """
         rows = self.arrays.host(self.arrays.whole("styles", styles, (self.batch, self.n)))
         if not np.array_equal(rows, self._own_drill.styles):
-            if rows.min() < 0 or rows.max() >= len(self._table):
-                raise ValueError(
-                    f"styles go from {rows.min()} to {rows.max()}, allowed is 0 to {len(self._table) - 1}"
-                )
+            last = len(self._table) - 1
+            if rows.min() < 0 or rows.max() > last:
+                raise ValueError(f"styles go from {rows.min()} to {rows.max()}, allowed is 0 to {last}")
             self._own_drill = Drill(self.arrays, self._table, rows, MAP_HALF)
-        return self.arrays.give_out(self._own_drill.actions(self._view(0)))
-
-    def _moves(self) -> Array:
-        """Which of north, south, east, west are open to each own seat [R, A, 4]."""
-        xp = self.arrays.xp
-        x, y = self._position[:, :, 0]
-        edge = MAP_HALF - 1
-        return xp.stack([y < edge, y > -edge, x < edge, x > -edge], axis=-1) & self._alive[:, 0, :, None]
+        return self.arrays.give_out(self._own_drill.actions(self.battle.view(0)))
 
     def avail_actions(self) -> Bool[Tensor, "R A C"]:
         """0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack enemy j."""
-        return self.arrays.give_out(self._available())
-
-    def _available(self) -> Array:
-        alive = self._alive[:, 0, :, None]
-        return self.arrays.xp.concatenate([~alive, alive, self._moves(), self._in_range[:, 0]], axis=-1)
+        return self.arrays.give_out(self.battle.available & True)
 
     def obs(self) -> Float[Tensor, "R A O"]:
-        """SMAC's observation: 4 open moves; n enemies x (can be shot, distance, x, y, health); n-1 mates x (seen,
-        distance, x, y, health); own health. Distances are shares of sight, health is a share; the dead observe zeros.
+        """SMAC's observation, in this order.
+
+        | part | entries |
+        |---|---|
+        | moves | 4: north, south, east, west is open |
+        | enemies | n x (can be shot, distance, x, y, health) |
+        | mates | (n-1) x (is seen, distance, x, y, health) |
+        | oneself | 1: health |
+
+        x and y point from the seat to the unit; they and the distance are shares of sight, health is a share
+        of the full one. What is out of sight is zeros, and the dead observe only zeros.
         """
-        xp, n, R, floats = self.arrays.xp, self.n, self.batch, self.arrays.floats
-        distance, sight = self._distance[:, 0], self.options.sight
-        seen = floats(distance < sight)
-        health = self._health / self._full_health
+        xp, n, R, battle = self.arrays.xp, self.n, self.batch, self.battle
+        sight, distance = self.options.sight, battle.distance[:, 0]
+        seen = self.arrays.floats(distance < sight)
         scale = seen / sight
-        flag = xp.concatenate([seen[..., :n], floats(self._in_range[:, 0])], axis=-1)
-        x, y = self._to[:, :, 0] * scale
-        unit = xp.stack([flag, distance * scale, x, y, seen * health.reshape(R, 1, 2 * n)], axis=-1)
-        mates = unit[:, self._seat, self._mates].reshape(R, n, 5 * n - 5)
-        foes = unit[:, :, n:].reshape(R, n, 5 * n)
-        own = health[:, 0, :, None]
-        return self.arrays.give_out(xp.concatenate([floats(self._moves()), foes, mates, own], axis=-1))
+        x, y = battle.to[:, :, 0] * scale
+        health = battle.health / battle.full_health
+        flag = xp.concatenate([seen[..., :n], self.arrays.floats(battle.in_range[:, 0])], axis=-1)
+        units = xp.stack([flag, distance * scale, x, y, seen * health.reshape(R, 1, 2 * n)], axis=-1)
+        moves = self.arrays.floats(battle.available[..., 2:ATTACK])
+        enemies = units[:, :, n:].reshape(R, n, 5 * n)
+        mates = units[:, self._seat, self._mates].reshape(R, n, 5 * n - 5)
+        return self.arrays.give_out(xp.concatenate([moves, enemies, mates, health[:, 0, :, None]], axis=-1))
 
     def state(self) -> Float[Tensor, "R S"]:
-        """SMAC's state: n own units x (health, cooldown, x, y); n enemies x (health, x, y); last actions, one-hot.
+        """SMAC's state, in this order.
 
-        Health and cooldown are shares, x and y are from the middle of the map in map widths; the dead are zeros.
+        | part | entries |
+        |---|---|
+        | own units | n x (health, cooldown, x, y) |
+        | enemies | n x (health, x, y) |
+        | last actions | n x C, one-hot; zeros before the first step |
+
+        Health and cooldown are shares of the full ones; x and y count from the middle, in widths of the map.
+        The dead are zeros.
         """
-        xp, R = self.arrays.xp, self.batch
-        alive = self.arrays.floats(self._alive)
-        health = self._health / self._full_health
-        place = self._position * (alive / (2 * MAP_HALF))
-        x, y = place[:, :, 0]
-        own = xp.stack([health[:, 0], self._cooldown[:, 0] * alive[:, 0] / COOLDOWN, x, y], axis=-1)
-        x, y = place[:, :, 1]
-        enemies = xp.stack([health[:, 1], -x, y], axis=-1)
+        xp, R, battle = self.arrays.xp, self.batch, self.battle
+        alive = self.arrays.floats(battle.alive)
+        health, cooldown = battle.health / battle.full_health, battle.cooldown * alive / COOLDOWN
+        x, y = battle.position * (alive / (2 * MAP_HALF))
+        own = xp.stack([health[:, 0], cooldown[:, 0], x[:, 0], y[:, 0]], axis=-1)
+        enemies = xp.stack([health[:, 1], -x[:, 1], y[:, 1]], axis=-1)
         last = self.arrays.floats(self._last_actions[..., None] == self._all_actions)
-        return self.arrays.give_out(
-            xp.concatenate(
-                [part.reshape(R, part.shape[1] * part.shape[2]) for part in (own, enemies, last)], axis=-1
-            )
-        )
+        parts = [part.reshape(R, part.shape[1] * part.shape[2]) for part in (own, enemies, last)]
+        return self.arrays.give_out(xp.concatenate(parts, axis=-1))
 
     def frame(self, row: int = 0) -> dict[str, Any]:
         """A snapshot of one row for drawing, in numpy and in the map's frame.
@@ -341,29 +231,29 @@ class Skirmish(BatchedEnv):
         | position | [2 teams, n, xy], from the middle of the map |
         | health | [2 teams, n], shares |
         | shots | [2 teams, n, n]: unit i hit foe j in the last step |
-        | joined | [n]: under combined fire, the share of own units that hit enemy j in the last two steps, else 0 |
+        | joined | [n]: under combined fire, the share of own units whose fire on enemy j is joined |
         | map_half | half the map's width |
         | won, done | how the battle stands |
         """
-        host = self.arrays.host
-        position = np.moveaxis(host(self._position[:, row]), 0, -1).copy()
+        battle, host = self.battle, self.arrays.host
+        position = np.moveaxis(host(battle.position[:, row]), 0, -1).copy()
         position[1, :, 0] *= -1
         return {
             "episode": int(self.episode[row]),
-            "time": int(self._time[row]),
+            "time": int(battle.time[row]),
             "position": position,
-            "health": np.array(host(self._health[row] / self._full_health)),
-            "shots": np.array(host(self._shots[row]) > 0),
-            "joined": np.array(host(self._joined[row])),
+            "health": host(battle.health[row] / battle.full_health),
+            "shots": host(battle.shots[row] > 0),
+            "joined": host(battle.joined[row]).copy(),
             "map_half": MAP_HALF,
-            "won": bool(self._won[row]),
-            "done": bool(self._over[row] | self._cut[row]),
+            "won": bool(battle.won[row]),
+            "done": not battle.running[row],
         }
 
 
 class Partners(Skirmish):
-    """Skirmish set so that it matters whom you play with: fire counts when it is joined (`combined_fire`), and
-    teammates keep strict orders of targets.
+    """Skirmish set so that it matters whom you play with: fire counts when it is joined (`combined_fire`),
+    and teammates keep strict orders of targets.
     """
 
     name: ClassVar[str] = "skirmish:partners"

@@ -1,4 +1,4 @@
-"""Scripted styles of play for skirmish: each is a row of numbers, so one computation plays a batch that mixes them."""
+"""Scripted styles of play for skirmish: rows of numbers, so one computation plays a batch that mixes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from omg_lib.envs.arrays import Array, Arrays
 RANGE = 6.0
 """How far a marine shoots, in units of the map."""
 ABSENT = 1e4
-"""The distance that stands for "one of the two is dead, or it is oneself": beyond everything, so it never wins."""
+"""The distance that stands for "one of the two is dead, or it is oneself": farther than anything."""
 NORTH, SOUTH, EAST, WEST = 2, 3, 4, 5
 STOP, ATTACK = 1, 6
 TOO_CLOSE = 3.5
 
 
 class Style(NamedTuple):
-    """What a scripted unit likes. It wants the enemy with the lowest score, walks to it, and shoots the best in range.
+    """What a scripted unit likes: it walks to the enemy of lowest score, and shoots the lowest in range.
 
     score of enemy j = distance * (how far) + health * (its HP) + index * ((a * j + b) mod n)
     """
@@ -52,7 +52,7 @@ BASIC = {
 
 
 def strict_orders(n: int) -> dict[str, Style]:
-    """Every order of targets (a*j + b) mod n with a prime to n: 'order a,b' shoots the enemy of rank 0 first."""
+    """Every order of targets (a*j + b) mod n with a prime to n; the enemy of rank 0 is the first target."""
     return {
         f"order {a},{b}": Style(distance=0.3, index=9.0, a=a, b=b, strict=1.0)
         for a in range(1, n)
@@ -76,7 +76,7 @@ class View(NamedTuple):
 
 
 class Drill:
-    """The styles of a batch of teams, unpacked once so that each step computes only what some seat's style needs."""
+    """The styles of a batch of teams, unpacked once, so that a step computes only what some seat needs."""
 
     def __init__(self, arrays: Arrays, table: np.ndarray, styles: np.ndarray, map_half: float) -> None:
         """`table [K, columns]` holds the styles as rows, `styles [R, n]` says which row each seat follows."""

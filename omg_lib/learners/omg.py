@@ -53,7 +53,6 @@ class OMGLearner(QLearner):
             torch.manual_seed(torch_generator(config.seed, Stream.PRIOR).initial_seed())
             self.prior = SubgoalPrior(controller.info.obs_dim, config.subgoal_dim).to(device)
         self.prior.requires_grad_(False)
-        self.updates = 0
 
     def modules(self) -> dict[str, nn.Module]:
         return super().modules() | {"inference": self.inference, "prior": self.prior}
@@ -131,7 +130,7 @@ class OMGLearner(QLearner):
     def infer(self, steps: Steps, noise: Float[Tensor, "P Z"]) -> Inferred:
         """q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
         rows = steps.rows
-        condition = self.inference.condition(rows.previous(steps.obs), steps.last, steps.seat)
+        condition = self.inference.condition(rows.previous(steps.obs), steps.last, steps.identity)
         start = condition.new_zeros(rows.counts[0], self.config.context_dim)
         context = torch.cat(unroll_gru(self.inference.rnn, condition, rows, start))
         self.poll()
@@ -142,7 +141,7 @@ class OMGLearner(QLearner):
         self,
         steps: Steps,
         goal: Float[Tensor, "P Z"],
-        windows: Float[Tensor, "G T-1 A H Z"],
+        windows: Float[Tensor, "G U A H Z"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
         """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller, greedy
 from omg_lib.episodes import Rows, filled_per_seat, masked_mean, per_seat
-from omg_lib.networks import RecurrentAgent
+from omg_lib.networks import RecurrentAgent, one_hot
 from omg_lib.regroup import last_actions, regroup
 from omg_lib.trace import stage
 
@@ -26,7 +26,7 @@ class Steps:
     | field | shape | meaning |
     |---|---|---|
     | obs | [P, O] | observation |
-    | seat | [P] | slot a |
+    | identity | [P, A] | slot a, one-hot |
     | last | [P, A] | what every player did one step before, in this row's own episode; -1 at t = 0 |
     | inputs | [P, I] | what the agent reads beside a subgoal |
     | avail_actions | [P, C] | |
@@ -36,7 +36,7 @@ class Steps:
 
     rows: Rows
     obs: Float[Tensor, "P O"]
-    seat: Int[Tensor, " P"]
+    identity: Float[Tensor, "P A"]
     last: Int[Tensor, "P A"]
     inputs: Float[Tensor, "P I"]
     avail_actions: Bool[Tensor, "P C"]
@@ -56,7 +56,7 @@ class QLearner:
         self.optimiser = torch.optim.RMSprop(
             self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
         )
-        self.last_target_update = 0
+        self.last_target_update = self.updates = 0
         self.poll: Callable[[], None] = lambda: None
 
     def modules(self) -> dict[str, nn.Module]:
@@ -76,6 +76,7 @@ class QLearner:
         q, _ = self.q_values(steps, hidden)
         loss, _ = self.td_loss(steps, q)
         grad_norm, _ = self.step(loss)
+        self.updates += 1
         self.update_target(episode)
         return {"loss": float(loss.detach()), "td_loss": float(loss.detach()), "grad_norm": float(grad_norm)}
 
@@ -87,13 +88,13 @@ class QLearner:
             last = rows.pack(batch["last_actions"])
         else:
             last = last_actions(batch["actions"][..., 0])[rows.b, rows.t]
-        obs = rows.pack(batch["obs"])
+        obs, identity = rows.pack(batch["obs"]), one_hot(rows.a, agents)
         return Steps(
             rows=rows,
             obs=obs,
-            seat=rows.a,
+            identity=identity,
             last=last,
-            inputs=self.controller.inputs(obs, last.gather(1, rows.a.unsqueeze(1)).squeeze(1), rows.a),
+            inputs=self.controller.inputs(obs, last.gather(1, rows.a.unsqueeze(1)).squeeze(1), identity),
             avail_actions=rows.pack(batch["avail_actions"]),
             actions=rows.pack(batch["actions"][..., 0]),
             reward=rows.pack(per_seat(batch["reward"], agents)),

@@ -1,0 +1,51 @@
+# `make lab` and `make test` do everything, from a fresh machine on. Written for make 3.81 (macOS) and later.
+
+# The first of these that runs and is new enough. `make lab PYTHON=...` names another.
+NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+
+INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
+# Stamps: what is installed stays installed until pyproject.toml or constraints.txt change.
+BASE = .venv/base.stamp
+FULL = .venv/full.stamp
+
+.PHONY: help lab setup test lint smacv2 clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: $(BASE)  ## install the course and open it in JupyterLab
+	.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--ServerApp.root_dir=. notebooks/00_start_here.ipynb
+
+setup: $(FULL)  ## install everything that the tests need as well
+
+test: $(FULL)  ## run the tests
+	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
+		echo "Chromium was not found, so the browser tests are skipped: install it, or name it in OMG_CHROMIUM."
+	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+lint: $(FULL)  ## check the code's style
+	.venv/bin/python -m ruff check
+
+smacv2: $(BASE)  ## install SMACv2 (environment.yml pins it) and say what StarCraft II still lacks
+	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"
+	.venv/bin/python -m omg_lib doctor
+
+clean:  ## remove .venv/ and all caches
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/pyvenv.cfg:
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo \
+		"OMG Lab needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3.12." >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
+
+$(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(INSTALL) -c constraints.txt -e ".[envs,teacher,ray,test]"
+	@touch $(BASE) $@

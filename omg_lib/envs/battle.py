@@ -1,0 +1,154 @@
+"""The physics of skirmish: R battles of n marines a side, held in arrays and moved on together.
+
+Each team is kept in its OWN frame: the origin is the middle of the map and x points at where the enemy
+starts. So both teams obey the very same code, and a battle with the roles swapped is the same battle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from omg_lib.envs.arrays import Array, Arrays
+from omg_lib.envs.rules import (
+    COOLDOWN,
+    DAMAGE,
+    GOLDEN,
+    HEALTH,
+    KILL_BONUS,
+    MAP_HALF,
+    RADIUS,
+    SPEED,
+    TOP_RETURN,
+    WIN_BONUS,
+    Rules,
+)
+from omg_lib.envs.styles import ABSENT, ATTACK, RANGE, View
+
+
+class Battle:
+    """R battles; a row that is over, or cut at the limit, stands still until it begins again.
+
+    | attribute | shape | meaning |
+    |---|---|---|
+    | position | [xy, R, team, n] | in the team's own frame; team 0 is one's own, 1 the enemy |
+    | health | [R, team, n] | HP, at the start full_health `[team, n]` |
+    | cooldown | [R, team, n] | steps until the gun is ready |
+    | shots | [R, team, n, n] | 1 where unit i hit foe j in the last step |
+    | joined | [R, n] | under combined fire: share of own units that hit enemy j in this or the last step |
+    | time | [R] | steps played |
+    | over, won, cut | [R] | one side is dead; it was the enemy alone; the limit came first |
+    | alive, ready | [R, team, n] | |
+    | to | [xy, R, team, n, 2n] | vector to unit j, which counts the own team first, then the foes |
+    | distance | [R, team, n, 2n] | its length; ABSENT if either is dead, and to oneself |
+    | in_range | [R, team, n, n] | foe j can be shot |
+    | running | [R] | neither over nor cut |
+    | available | [R, n, C] | what own units may do: no-op, stop, north, south, east, west, attack foe j |
+    """
+
+    def __init__(self, arrays: Arrays, n: int, batch: int, rules: Rules) -> None:
+        self.arrays, self.n, self.rules, put = arrays, n, rules, arrays.put
+        full = np.full((2, n), HEALTH)
+        full[1] *= rules.enemy_hp
+        self.full_health = put(full)
+        self._scale = TOP_RETURN / (full[1].sum() + KILL_BONUS * n + WIN_BONUS)
+        self._mirror = put(np.array([-1.0, 1.0])[:, None, None, None])
+        steps = np.zeros((2, ATTACK + n))
+        steps[:, 2:ATTACK] = [[0, 0, SPEED, -SPEED], [SPEED, -SPEED, 0, 0]]
+        self._steps = put(steps)
+        self._attacks = put(np.arange(ATTACK, ATTACK + n))
+        self._others = put(~np.eye(n, 2 * n, dtype=bool))
+
+        self.position = put(np.zeros((2, batch, 2, n)))
+        self.health, self.cooldown, self._phase = (put(np.zeros((batch, 2, n))) for _ in range(3))
+        self.shots, self.joined = put(np.zeros((batch, 2, n, n))), put(np.zeros((batch, n)))
+        self.time = put(np.zeros(batch))
+        self.over, self.won = put(np.ones(batch, bool)), put(np.zeros(batch, bool))
+        self._look()
+
+    def begin(self, rows: Array, position: Array, phase: Array) -> None:
+        """Begin anew where `rows [R]` is true, from `position [xy, R, team, n]`.
+
+        `phase [R, team, n]` in 0..1 is all the chance of a battle after its start.
+        """
+        where, units = self.arrays.xp.where, rows[:, None, None]
+        self.position = where(units, position, self.position)
+        self._phase = where(units, phase, self._phase)
+        self.health = where(units, self.full_health, self.health)
+        self.cooldown = where(units, 0.0, self.cooldown)
+        self.shots = where(units[..., None], 0.0, self.shots)
+        self.joined = where(rows[:, None], 0.0, self.joined)
+        self.time = where(rows, 0.0, self.time)
+        self.over, self.won = self.over & ~rows, self.won & ~rows
+        self._look()
+
+    def _look(self) -> None:
+        """What follows from where the units are and who lives."""
+        xp = self.arrays.xp
+        self.alive, self.ready = self.health > 0, self.cooldown <= 0
+        seen = xp.concatenate([self.position, xp.flip(self.position, (2,)) * self._mirror], axis=-1)
+        living = xp.concatenate([self.alive, xp.flip(self.alive, (1,))], axis=-1)
+        self.to = seen[..., None, :] - self.position[..., None]
+        there = self.alive[..., None] & living[..., None, :] & self._others
+        self.distance = xp.where(there, xp.sqrt(self.to[0] ** 2 + self.to[1] ** 2), ABSENT)
+        self.in_range = self.distance[..., self.n :] <= RANGE
+        self.cut = (self.time >= self.rules.limit) & ~self.over
+        self.running = ~(self.over | self.cut)
+        (x, y), alive, edge = self.position[:, :, 0], self.alive[:, 0, :, None], MAP_HALF - 1
+        moves = xp.stack([y < edge, y > -edge, x < edge, x > -edge], axis=-1) & alive
+        self.available = xp.concatenate([~alive, alive, moves, self.in_range[:, 0]], axis=-1)
+
+    def view(self, team: int) -> View:
+        """What the scripts of one team look at."""
+        n = self.n
+        return View(
+            position=self.position[:, :, team],
+            alive=self.alive[:, team],
+            hurt=self.health[:, team] < self.full_health[team],
+            cooling=~self.ready[:, team],
+            chance=(self._phase[:, team] + self.time[:, None] * GOLDEN) % 1.0,
+            to_foe=self.to[:, :, team, :, n:],
+            distance=self.distance[:, team, :, n:],
+            in_range=self.in_range[:, team],
+            foe_health=self.health[:, 1 - team],
+        )
+
+    def play(self, orders: Array) -> Array:
+        """Both teams move and shoot at once, by `orders [R, team, n]`; returns the own team's reward [R]."""
+        xp, running = self.arrays.xp, self.running
+        units = running[:, None, None]
+        able = self.alive & units
+        before = self.health
+        hits = self._fire(orders, able)
+        self.health = self.arrays.above(before - DAMAGE * xp.flip(hits, (1,)), 0.0)
+        self._move(orders, able)
+
+        self.time = self.time + running
+        own_alive, enemy_alive = xp.moveaxis((self.health > 0).any(-1), 1, 0)
+        won = running & own_alive & ~enemy_alive
+        self.won, self.over = self.won | won, self.over | ~own_alive | ~enemy_alive
+        damage = (before - self.health)[:, 1].sum(-1)
+        kills = ((before > 0) & (self.health <= 0))[:, 1].sum(-1)
+        self._look()
+        return self.arrays.floats((damage + KILL_BONUS * kills + WIN_BONUS * won) * self._scale)
+
+    def _fire(self, orders: Array, able: Array) -> Array:
+        """Shoot; returns what arrives at each foe [R, team, n], in full hits."""
+        xp, running = self.arrays.xp, self.running
+        aimed = (orders[..., None] == self._attacks) & self.in_range
+        shots = self.arrays.floats(aimed & (self.ready & able)[..., None])
+        hits = shots.sum(2)
+        if self.rules.combined_fire:
+            joined = xp.maximum(shots[:, 0], self.shots[:, 0]).sum(1) / self.n
+            hits = xp.stack([hits[:, 0] * joined**self.rules.combined_fire, hits[:, 1]], axis=1)
+            self.joined = xp.where(running[:, None], joined, self.joined)
+        cooldown = self.arrays.above(self.cooldown + COOLDOWN * shots.sum(3) - 1, 0.0)
+        self.cooldown = xp.where(running[:, None, None], cooldown, self.cooldown)
+        self.shots = xp.where(running[:, None, None, None], shots, self.shots)
+        return hits
+
+    def _move(self, orders: Array, able: Array) -> None:
+        """Walk; units that overlapped are pushed apart."""
+        overlap = self.arrays.above(2 * RADIUS / self.distance - 1, 0.0)
+        moved = self.position + self._steps[:, orders] - 0.5 * (self.to * overlap).sum(-1)
+        inside = self.arrays.xp.clip(moved, 0.5 - MAP_HALF, MAP_HALF - 0.5)
+        self.position = self.arrays.xp.where(able, inside, self.position)

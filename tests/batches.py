@@ -1,0 +1,201 @@
+"""What the tests of the core share: small made-up samples, small configurations, and a game with a known answer."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partialmethod
+
+import numpy as np
+import pytest
+import torch
+
+from omg_lib import config as config_module
+from omg_lib import envs as envs_module
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.envs import BatchedEnv, EnvInfo
+from omg_lib.episodes import EpisodeBatch
+from omg_lib.learners import make_learner
+from omg_lib.subgoals import SubgoalPrior
+
+CPU = torch.device("cpu")
+INFO = EnvInfo(name="made up", n_agents=3, obs_dim=5, state_dim=4, n_actions=4, episode_limit=7)
+LENGTHS = [7, 1, 4, 6, 3, 7]
+DEATHS = {(0, 0): 3, (1, 1): 1, (3, 0): 0, (5, 2): 5}
+SMALL = dict(rnn_hidden_dim=6, subgoal_dim=4, feature_dim=5, context_dim=7)
+
+
+def small_config(**changes) -> OMGConfig:
+    """A configuration for INFO's sizes with narrow networks."""
+    return OMGConfig(**(dict(n_agents=3, batch_size=2, device="cpu") | SMALL | changes))
+
+
+def make_sample(
+    lengths=LENGTHS, seats=(0, 1, 2, 0, 1, 2), ended=(0, 2, 4), deaths=DEATHS, info=INFO, seed=0
+) -> EpisodeBatch:
+    """Episodes of random content; episode e has `lengths[e]` steps, and its game is over at the end if e in `ended`.
+
+    `deaths` maps (episode, agent) to the first row at which this unit is dead: it observes zeros from then on.
+    `seats` None: all seats learn. Floats have the default dtype.
+    """
+    rng = np.random.default_rng(seed)
+    E, T, A, C = len(lengths), max(lengths) + 1, info.n_agents, info.n_actions
+    filled = np.arange(T)[None] <= np.array(lengths)[:, None]
+    played = np.arange(T)[None] < np.array(lengths)[:, None]
+    obs = rng.normal(size=(E, T, A, info.obs_dim)) * filled[..., None, None]
+    avail = (rng.random((E, T, A, C)) < 0.6) & filled[..., None, None]
+    avail[..., 1] |= filled[..., None]
+    for (e, a), t in deaths.items():
+        obs[e, t:, a] = 0
+        avail[e, t:, a] = np.arange(C) == 0
+    avail &= filled[..., None, None]
+    actions = np.where(played[..., None], (avail * rng.random(avail.shape)).argmax(-1), 0)
+    terminated = np.zeros((E, T), bool)
+    for e in ended:
+        terminated[e, lengths[e] - 1] = True
+    real = torch.get_default_dtype()
+    fields = {
+        "obs": torch.tensor(obs, dtype=real),
+        "state": torch.tensor(rng.normal(size=(E, T, info.state_dim)) * filled[..., None], dtype=real),
+        "actions": torch.tensor(actions[..., None]),
+        "avail_actions": torch.tensor(avail),
+        "reward": torch.tensor((rng.normal(size=(E, T)) * played)[..., None], dtype=real),
+        "terminated": torch.tensor(terminated[..., None]),
+        "filled": torch.tensor(filled[..., None]),
+    }
+    if seats is not None:
+        fields["seat"] = torch.tensor(seats).reshape(E, 1, 1).expand(E, T, 1).clone()
+    return EpisodeBatch(fields, batch_size=[E, T])
+
+
+def spoil_padding(sample: EpisodeBatch) -> EpisodeBatch:
+    """The same sample with the worst content wherever nothing was played."""
+    spoilt = sample.clone()
+    beyond = ~sample["filled"][..., 0]
+    worst = dict(
+        obs=float("nan"),
+        state=float("inf"),
+        actions=2**40,
+        avail_actions=True,
+        reward=float("nan"),
+        terminated=True,
+    )
+    for key, value in worst.items():
+        spoilt[key][beyond] = value
+    return spoilt
+
+
+def make_small_learner(config: OMGConfig, info: EnvInfo = INFO, seed: int = 0):
+    """A learner with weights of its own in every network, and a target that differs from the online network."""
+    learner = make_learner(config, Controller(config, info, CPU), CPU)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in learner.modules().values():
+            for weight in module.parameters():
+                weight.copy_(0.4 * torch.randn(weight.shape, generator=generator))
+    return learner
+
+
+@contextmanager
+def spying(learner, *names: str):
+    """Collects what these methods of a learner return: name -> result of the latest call."""
+    seen = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+
+            def spy(*args, _name=name, _method=getattr(learner, name), **kwargs):
+                seen[_name] = _method(*args, **kwargs)
+                return seen[_name]
+
+            patch.setattr(learner, name, spy)
+        yield seen
+
+
+class Echo(BatchedEnv):
+    """A game whose answer is plain: each seat sees a cue, and earns 1/A when it plays the action of that number.
+
+    Episode k lasts 1 to L steps, drawn from (seed, k); about every fourth is cut by the limit. `state` holds k and the
+    step, so that a test can tell where each row of data was born.
+    """
+
+    LIMIT, ACTIONS = 6, 3
+
+    @classmethod
+    def describe(cls, n_agents: int) -> EnvInfo:
+        styles = ("right", "right but first")
+        teams = ((0,) * n_agents, (1,) * n_agents)
+        return EnvInfo("echo", n_agents, cls.ACTIONS + 2, 2, cls.ACTIONS, cls.LIMIT, styles=styles, teams=teams)
+
+    def __init__(self, n_agents, batch=1, seed=0, device="cpu") -> None:
+        self.info, self.batch, self.seed, self.device = self.describe(n_agents), batch, seed, torch.device(device)
+        self.episode, self._next = np.full(batch, -1), 0
+        self.steps, self.time = np.zeros(batch, int), np.zeros(batch, int)
+        self.score = np.zeros(batch)
+        self.cues = np.zeros((batch, self.LIMIT + 1, n_agents), int)
+
+    def reset(self, mask=None, first=None) -> None:
+        self._next = self._next if first is None else first
+        rows = np.arange(self.batch) if mask is None else np.flatnonzero(mask)
+        self.episode = self.episode.copy()
+        for row in rows:
+            self.episode[row] = self._next
+            rng = np.random.default_rng((self.seed, self._next))
+            self.steps[row] = rng.integers(1, self.LIMIT + 2)  # L + 1 means: cut at L, the game is not over
+            self.cues[row] = rng.integers(0, self.ACTIONS, self.cues[row].shape)
+            self._next += 1
+        self.time[rows], self.score[rows] = 0, 0
+
+    def _cue(self) -> np.ndarray:
+        return self.cues[np.arange(self.batch), self.time]
+
+    def _done(self) -> np.ndarray:
+        return (self.time >= self.steps) | (self.time >= self.LIMIT)
+
+    def step(self, actions):
+        running = ~self._done()
+        reward = np.where(running, (actions.numpy() == self._cue()).mean(1), 0)
+        self.score += reward
+        self.time = self.time + running
+        cut = (self.time >= self.LIMIT) & (self.steps > self.LIMIT)
+        won = self._done() & (self.score >= 0.85 * self.time)
+        info = {"battle_won": torch.from_numpy(won), "episode_limit": torch.from_numpy(cut)}
+        return torch.from_numpy(reward).float(), torch.from_numpy(self._done()), info
+
+    def obs(self):
+        cue = torch.nn.functional.one_hot(torch.from_numpy(self._cue()), self.ACTIONS).float()
+        shape = (self.batch, self.info.n_agents, 1)
+        time = torch.from_numpy(self.time / self.LIMIT).float().reshape(-1, 1, 1)
+        return torch.cat([cue, torch.ones(shape), time.expand(shape)], dim=-1)
+
+    def state(self):
+        return torch.from_numpy(np.stack([self.episode % 1000, self.time], axis=1)).float()
+
+    def avail_actions(self):
+        """All, or the cue's and the next one."""
+        cue, action = torch.from_numpy(self._cue())[..., None], torch.arange(self.ACTIONS)
+        every = torch.from_numpy(self.time % 2 == 0).reshape(-1, 1, 1)
+        return every | (action == cue) | (action == (cue + 1) % self.ACTIONS)
+
+    def scripted_actions(self, styles):
+        late = (np.asarray(styles) == 1) & (self.time == 0)[:, None]
+        return torch.from_numpy(np.where(late, (self._cue() + 1) % self.ACTIONS, self._cue()))
+
+    def frame(self, row=0):
+        return {}
+
+
+@contextmanager
+def echo_registered():
+    """`env="echo"` is allowed inside."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(config_module.ENVIRONMENTS, "echo", range(2, 17))
+        patch.setitem(envs_module.ENVIRONMENTS, "echo", Echo)
+        yield
+
+
+@contextmanager
+def short_pretraining(steps: int = 3):
+    """The subgoal prior is pre-trained for a few steps only, where its quality does not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SubgoalPrior, "fit", partialmethod(SubgoalPrior.fit, steps=steps))
+        yield

@@ -1,0 +1,136 @@
+"""A real JupyterLab on a copy of the notebooks, and Chromium to use it as a student does.
+
+Skipped, with the reason, where playwright or Chromium is missing: Debian's package `chromium` is enough, another one
+is named in OMG_CHROMIUM.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "omg"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READY = """() => {
+  const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext;
+  const kernel = session?.session?.kernel;
+  return !!(session?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle');
+}"""
+# Everything of Lab that would open a window over the notebook or reach for the network.
+SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What JupyterLab serves: a copy, so that no test changes a notebook."""
+    folder = tmp_path_factory.mktemp("lab") / "notebooks"
+    folder.mkdir()
+    if (ROOT / "notebooks").is_dir():
+        shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab of this test session's own, with no setting of the user in it."""
+    own = folder.parent
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "OMP_NUM_THREADS": "1",
+    }
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        environment[f"JUPYTER_{name}_DIR"] = str(own / name.lower())
+    for name in ("SETTINGS", "WORKSPACES"):
+        environment[f"JUPYTERLAB_{name}_DIR"] = str(own / name.lower())
+    for plugin, values in SETTINGS.items():
+        path = own / "settings" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={TOKEN}",
+        "--LabApp.expose_app_in_browser=True",
+    ]
+    log = own / "lab.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}/api/status?token={TOKEN}", server, log)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(240):
+        if server.poll() is not None:
+            break
+        try:
+            direct.open(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("JupyterLab did not start:\n" + log.read_text()[-2000:])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["object"]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = os.environ.get("OMG_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium was not found: install it, or name it in OMG_CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)  # with a profile of its own, in /tmp
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
+    """open_notebook("00_start_here.ipynb") -> the page, its kernel ready; `run_all(page)` then runs the cells."""
+    pages = []
+
+    def open_one(name: str, width: int = 1280, height: int = 1700):  # high: Lab drops cells that are out of sight
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.wait_for_function(READY, timeout=60_000)
+        return page
+
+    yield open_one
+    for page in pages:
+        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        page.close()
+
+
+@pytest.fixture
+def run_all() -> Callable:
+    """Run every cell; the call returns when the last one has ended."""
+    return lambda page: page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")

@@ -1,0 +1,72 @@
+"""Pictures of battles: valid SVG, a GIF of as many frames as asked, shots and glow where they belong."""
+
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from battles import squads, started
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+
+from omg_lib.envs.drawing import GLOW, TEAM_LOOKS, draw_frame, episode_gif, frame_svg
+
+
+def frames_of(env, style, steps):
+    frames = [env.frame()]
+    for _ in range(steps):
+        env.step(env.scripted_actions(squads(env, style)))
+        frames.append(env.frame())
+    return frames
+
+
+def lines(frame, colour):
+    ax = Figure().add_subplot()
+    draw_frame(frame, ax)
+    return [line for line in ax.lines if to_hex(line.get_color()) == colour]
+
+
+def test_a_frame_is_a_snapshot_in_the_maps_frame():
+    env = started("skirmish:partners", 3, batch=2)
+    first = env.frame(1)
+    kept = {key: np.copy(value) for key, value in first.items()}
+    env.step(env.scripted_actions(squads(env, "nearest")))
+    assert all(np.array_equal(first[key], kept[key]) for key in kept)
+    assert (first["position"][0, :, 0] < 0).all()
+    assert (first["position"][1, :, 0] > 0).all()
+    assert (first["episode"], first["time"], env.frame(1)["time"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_svg(backend):
+    env = started("skirmish:partners", 3, backend=backend)
+    for frame in frames_of(env, "order 1,0", 6):
+        assert ElementTree.fromstring(frame_svg(frame)).tag.endswith("svg")
+
+
+def test_beams_that_meet_glow_only_where_joined_fire_counts():
+    fights = {
+        name: frames_of(started(name, 3, half_distance=3), "order 1,0", 4)
+        for name in ("skirmish", "skirmish:partners")
+    }
+    for name, frames in fights.items():
+        shots = max(frames, key=lambda frame: frame["shots"][0].sum(0).max())
+        assert shots["shots"][0].sum(0).max() > 1
+        own = int(shots["shots"][0].sum()) + int((shots["health"][0] > 0).sum())
+        assert len(lines(shots, TEAM_LOOKS[0][0])) == own  # a beam for each shot, a bar for each living unit
+        assert bool(lines(shots, GLOW)) == (name == "skirmish:partners")
+    assert not lines(fights["skirmish:partners"][0], GLOW)
+
+
+def test_gif_has_as_many_frames_as_asked(tmp_path):
+    frames = frames_of(started(n=2), "nearest", 3)
+    episode_gif([*frames, frames[-1], frames[-1]], tmp_path / "battle.gif")
+    with Image.open(tmp_path / "battle.gif") as picture:
+        assert picture.n_frames == 6
+    with pytest.raises(ValueError, match="at least one frame"):
+        episode_gif([], tmp_path / "none.gif")
+
+
+def test_no_pyplot():
+    assert "matplotlib.pyplot" not in sys.modules

@@ -1,0 +1,359 @@
+"""The files that set a machine up agree with each other, and `make` does what README.md says."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BASE = [Requirement(text) for text in PROJECT["dependencies"]]
+EXTRAS = {
+    extra: [Requirement(text) for text in texts] for extra, texts in PROJECT["optional-dependencies"].items()
+}
+EVERYTHING = BASE + [requirement for extra in EXTRAS.values() for requirement in extra]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+CONSTRAINTS = (ROOT / "constraints.txt").read_text().splitlines()
+README = (ROOT / "README.md").read_text()
+
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+
+
+# --- environment.yml ---
+
+
+def conda_packages() -> tuple[dict[str, Requirement], list[str]]:
+    """What environment.yml names, by the names in pyproject.toml, and the lines of its pip section."""
+    (pip_lines,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
+    lines = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
+    # conda writes python=3.11 where pip writes python==3.11
+    found = [Requirement(re.sub(r"^([\w-]+)=(?=\d)", r"\1==", line)) for line in lines]
+    found += [Requirement(line) for line in pip_lines if not line.startswith("-")]
+    return {
+        CONDA_NAMES.get(requirement.name, requirement.name): requirement for requirement in found
+    }, pip_lines
+
+
+def test_environment_has_the_packages_of_pyproject_with_the_same_bounds():
+    packages, _ = conda_packages()
+    wanted = {requirement.name: requirement.specifier for requirement in BASE}
+    asked = {name: requirement.specifier for name, requirement in packages.items()}
+    for only_in_conda in ("python", "pip", "git", "smacv2"):
+        asked.pop(only_in_conda)
+    assert asked == wanted
+
+
+def test_environment_installs_the_project_on_a_python_that_it_allows():
+    packages, pip_lines = conda_packages()
+    assert ENVIRONMENT["channels"] == ["conda-forge"]
+    assert "-e ." in pip_lines
+    (version,) = packages["python"].specifier
+    assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(version.version)
+
+
+def test_smacv2_is_pinned_to_one_commit():
+    packages, _ = conda_packages()
+    assert re.fullmatch(r"git\+https://github\.com/oxwhirl/smacv2\.git@[0-9a-f]{40}", packages["smacv2"].url)
+
+
+# --- constraints.txt ---
+
+
+def pins() -> dict[str, str]:
+    return dict(line.split("==") for line in CONSTRAINTS)
+
+
+def test_constraints_hold_nothing_but_pins():
+    assert [line for line in CONSTRAINTS if not re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+", line)] == []
+    assert sorted(pins()) == [line.split("==")[0] for line in CONSTRAINTS], "sorted, and no name twice"
+
+
+@pytest.mark.parametrize("requirement", EVERYTHING, ids=str)
+def test_every_dependency_is_pinned_within_its_bounds(requirement):
+    assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+def test_nothing_that_comes_along_is_left_unpinned():
+    """Every installed package that ours lead to, however indirectly, has a pin."""
+    unpinned, seen, todo = [], set(), list(EVERYTHING)
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        extras = requirement.extras or {""}
+        if (name, *extras) in seen:
+            continue
+        seen.add((name, *extras))
+        if name not in pins():
+            unpinned.append(name)
+        for child in map(Requirement, metadata.requires(name) or []):
+            if child.marker is None or any(child.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append(child)
+    assert unpinned == []
+
+
+# --- what is imported is declared ---
+
+
+def imported_modules(source: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"omg_lib"}
+
+
+def undeclared(modules: set[str], declared: list[Requirement]) -> set[str]:
+    owners = metadata.packages_distributions()
+    names = {canonicalize_name(requirement.name) for requirement in declared}
+    return {
+        module
+        for module in modules
+        if names.isdisjoint(canonicalize_name(owner) for owner in owners.get(module, [module]))
+    }
+
+
+def test_the_library_imports_only_what_is_declared():
+    without_test = [r for extra, listed in EXTRAS.items() if extra != "test" for r in listed]
+    for path in (ROOT / "omg_lib").rglob("*.py"):
+        left = undeclared(imported_modules(path.read_text()), BASE + without_test)
+        assert left <= {"smacv2", "pysc2", "s2clientprotocol", "absl"}, path  # by `make smacv2`
+
+
+def test_notebooks_import_only_what_the_base_installs():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        magic = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+        modules = {module for source in code for module in imported_modules(magic.sub("", source))}
+        assert undeclared(modules, BASE) == set(), path
+
+
+# --- make ---
+
+
+FAKE_PYTHON = """#!/bin/sh
+# Stands in for Python: makes a .venv/ whose python is this script, and notes what it is asked to do.
+case "$*" in
+    *version_info*) exit 0 ;;
+    "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python; touch .venv/pyvenv.cfg ;;
+esac
+echo "$*" >> calls.log
+case "$*" in *pytest*) exit "${PYTEST_EXIT:-0}" ;; esac
+"""
+
+
+class Workshop:
+    """A copy of the Makefile with a stand-in for Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Makefile", "pyproject.toml", "constraints.txt", "environment.yml"):
+            shutil.copy(ROOT / name, folder)
+        self.python = folder / "fake-python"
+        self.python.write_text(FAKE_PYTHON)
+        self.python.chmod(0o755)
+
+    def make(
+        self, *targets: str, python: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess:
+        # The tests themselves may run under make, which hands its flags and variables down.
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+        }
+        return subprocess.run(
+            [shutil.which("make"), *targets, f"PYTHON={python or self.python}"],
+            cwd=self.folder,
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def calls(self, about: str) -> list[str]:
+        """What Python was asked since the last look, of the calls that mention `about`."""
+        log = self.folder / "calls.log"
+        calls = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return [call for call in calls if about in call]
+
+
+@pytest.fixture
+def workshop(tmp_path) -> Workshop:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    return Workshop(tmp_path)
+
+
+def test_lab_installs_the_base_once_and_opens_the_first_notebook(workshop):
+    assert workshop.make("lab").returncode == 0
+    venv, install, lab = workshop.calls("")
+    assert venv == "-m venv .venv"
+    assert "pip install" in install and "-c constraints.txt" in install and install.endswith("-e .")
+    assert "jupyterlab" in lab and lab.endswith("notebooks/00_start_here.ipynb")
+
+    assert workshop.make("lab").returncode == 0
+    assert workshop.calls("pip install") == []
+
+
+def test_tests_add_every_extra_and_leave_the_base_installed(workshop):
+    assert workshop.make("lab", "test", "lab").returncode == 0
+    _, full = workshop.calls("pip install")
+    for extra in EXTRAS:
+        assert re.search(rf"[\[,]{extra}[\],]", full)
+    assert workshop.make("test", "lab", "setup").returncode == 0
+    assert workshop.calls("pip install") == []
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_dependency_is_installed_at_the_next_start(workshop, changed):
+    workshop.make("setup")
+    workshop.calls("")
+    later = (workshop.folder / ".venv/full.stamp").stat().st_mtime + 10
+    os.utime(workshop.folder / changed, (later, later))
+    workshop.make("setup")
+    assert len(workshop.calls("pip install")) == 1
+    assert workshop.calls("venv .venv") == []
+
+
+@pytest.mark.parametrize("code", ["1", "5"])  # a test failed; no test was found
+def test_make_test_fails_when_pytest_does(workshop, code):
+    assert workshop.make("test", PYTEST_EXIT=code).returncode != 0
+
+
+def test_a_missing_browser_is_named_before_the_tests(workshop):
+    missing = workshop.make("test", PATH=only_programs(workshop.folder, "sh", "cp", "mkdir", "touch"))
+    assert missing.returncode == 0 and "Chromium was not found" in missing.stdout
+    named = workshop.make("test", OMG_CHROMIUM="/opt/chromium")
+    assert "Chromium was not found" not in named.stdout
+
+
+def test_without_a_new_python_one_sentence_says_so(workshop):
+    old = workshop.folder / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for python in (str(old), "no-such-python"):
+        result = workshop.make("lab", python=python)
+        assert result.returncode != 0
+        assert "Python 3.11 or newer" in result.stderr.splitlines()[0]
+        assert not (workshop.folder / ".venv").exists()
+
+
+def test_smacv2_comes_from_the_commit_in_environment_yml(workshop):
+    assert workshop.make("smacv2").returncode == 0
+    packages, _ = conda_packages()
+    _, install = workshop.calls("pip install")
+    assert install.endswith(f"smacv2 @ {packages['smacv2'].url}")
+
+
+def test_help_lists_every_target_and_readme_names_no_other(workshop):
+    listed = set(re.findall(r"^make (\w+)", workshop.make().stdout, re.MULTILINE))
+    assert listed >= {"lab", "test", "setup", "lint", "smacv2", "clean", "help"}
+    commands = set(re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
+    assert commands >= {"lab", "test"}
+    assert commands <= listed
+
+
+# --- continuous integration ---
+
+
+def only_programs(folder: Path, *names: str) -> str:
+    """A PATH on which there are these programs and no others."""
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in names:
+        (programs / name).symlink_to(shutil.which(name))
+    return str(programs)
+
+
+def run_ci(folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", folder / ".ci")
+    return subprocess.run(
+        ["bash", ".ci/run"], cwd=folder, env=os.environ | environment, capture_output=True, text=True
+    )
+
+
+def test_ci_fails_when_the_tests_fail(tmp_path):
+    (tmp_path / "Makefile").write_text("test:\n\texit 5\n")
+    assert run_ci(tmp_path, CI="").returncode != 0
+
+
+@pytest.mark.parametrize(("user", "prefix"), [("0", ""), ("1000", "sudo ")])
+def test_ci_installs_a_missing_browser(tmp_path, user, prefix):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, body in {
+        "dpkg": "exit 1",
+        "id": f"echo {user}",
+        "apt-get": 'echo "apt-get $*"',
+        "sudo": 'echo "sudo $*"',
+        "make": 'echo "make $*"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+
+    done = run_ci(tmp_path, CI="true", PATH=path).stdout.splitlines()
+    assert done[0] == f"{prefix}apt-get update"
+    assert done[1].startswith(f"{prefix}apt-get install") and done[1].endswith("chromium fonts-dejavu")
+    assert done[2:] == ["make test"]
+
+
+def test_ci_script_can_be_executed():
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+# --- the whole tree ---
+
+
+def tracked_files() -> list[Path]:
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|npmjs\.org|conda\.anaconda\.org|deb\.debian\.org",
+        r"(?<![\w.~$}])/(?:root|home/\w+|Users/\w+|work)/",
+    ],
+    ids=["host of a registry", "absolute path"],
+)
+def test_no_file_names(forbidden):
+    found = [
+        f"{path.relative_to(ROOT)}: {hit[0]}"
+        for path in tracked_files()
+        if (text := path.read_bytes().decode(errors="ignore")) and "\0" not in text
+        for hit in re.finditer(forbidden, text)
+    ]
+    assert found == []
+
+
+def test_one_version_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == metadata.version("omg-lab")
+
+
+def test_links_in_readme_lead_somewhere():
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
