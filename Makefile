@@ -17,7 +17,7 @@ help:  ## this list
 
 lab: $(BASE)  ## install the course and open it in JupyterLab
 	.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
-		--ServerApp.root_dir=. notebooks/00_start_here.ipynb
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 setup: $(FULL)  ## install everything that the tests need as well
 

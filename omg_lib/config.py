@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -181,7 +181,7 @@ def _checked_type(field: dataclasses.Field, value: object) -> object:
         least = _AT_LEAST.get(field.name)
         raise ConfigError(field.name, value, "allowed is a whole number" + ("" if least is None else f", {least} or more"))
     if kind.startswith("float"):
-        if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
             return float(value)
         raise ConfigError(field.name, value, "allowed is a finite number")
     if kind == "bool":

@@ -1,31 +1,266 @@
-"""The flow of tensors through one update, as text: `flow_svg` draws it, `fields_table` lists every field.
+"""`flow_svg`: the flow of tensors through one update, as an SVG picture.
 
-One row per stage. The chart in its middle is drawn to scale: one column per episode (or group), one line per seat, and
-full colour where the learner's own data is. With teammates a sample is a wide staircase, because an episode holds one
-learner's seat; regrouping pushes it together to a narrow full block of the same area.
+One row per stage. The chart in its middle is drawn to scale: one column per episode (or group), one line per
+seat, and full colour where the learner's own data is. With teammates a sample is a wide staircase, because an
+episode holds one learner's seat; regrouping pushes it together to a narrow full block of the same area.
 
 Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
+from omg_lib.flow_words import (
+    bytes_text,
+    difference_text,
+    has_regrouping,
+    headline,
+    other_fields,
+    reason,
+    seconds_text,
+    shape_text,
+    spoken,
+    stage_bytes,
+    stage_device,
+)
 from omg_lib.predict import Difference
-from omg_lib.trace import Field, ShapeTrace, Stage, trace_sentence
+from omg_lib.trace import Field, ShapeTrace, Stage
 
 WIDTH = 900
 """Width of the picture in its own units; on a page it shrinks with its frame."""
-STAGE_X, NUMBER_X, CHART_X, CHIPS_X, RUN_X = 10, 232, 246, 462, 716
-CHART_WIDTH, LINE = 196, 34
+NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
 KINDS = {
-    "episodes": ("#dd7011", "M0 6L6 0", "E", "episodes"),
-    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0", "G", "groups"),
-    "time": ("#3b82d6", "M3 0V6", "T", "time"),
-    "agents": ("#1f9a68", "M0 3H6", "A", "agents"),
-    "features": ("#9166d6", "M2 2h2v2h-2z", "F", "features"),
-    "horizon": ("#8a8a2a", "M0 0L6 6", "H", "horizon"),
+    "episodes": ("#dd7011", "M0 6L6 0", "E"),
+    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0", "G"),
+    "time": ("#3b82d6", "M3 0V6", "T"),
+    "agents": ("#1f9a68", "M0 3H6", "A"),
+    "features": ("#9166d6", "M2 3H4M3 2V4", "F"),
+    "horizon": ("#8f8f1f", "M0 0L6 6", "H"),
 }
-"""What an axis counts -> colour, hatch, letter, word. The colours have a contrast of 3 on white and on black."""
-EQUAL, DIFFERENT = "#1f9a68", "#e0484d"
+"""What an axis counts -> colour, hatch, letter. The colours have a contrast of 3 on white and on black."""
+MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}
+
+
+def flow_svg(
+    plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()
+) -> str:
+    """The text of an `<svg>` element: every stage as predicted, and beside it as measured if there is a trace.
+
+    Each row is a `<g>` with `data-stage` and `data-state`, which is predicted, equal or different.
+    """
+    measured = {stage.name: stage for stage in trace.stages} if trace else {}
+    wrong = {difference.stage: difference for difference in reversed(differences)}
+    stages = [*plan.stages, *(stage for name, stage in measured.items() if name not in _names(plan))]
+    states = {
+        s.name: "predicted" if not trace else "different" if s.name in wrong else "equal" for s in stages
+    }
+    parts, y, before = [_patterns(), _summary(plan), _heads(trace)], 112.0, None
+    for stage in stages:
+        others = other_fields(stage)
+        others = "" if before and others == other_fields(before) else others
+        height = (70 if others else 56) if stage.fields and stage.leading else 44
+        body = _planned(stage, plan, trace, wrong.get(stage.name), others)
+        body += _ran(measured.get(stage.name), states[stage.name], trace)
+        named = f'data-stage="{escape(stage.name)}" data-state="{states[stage.name]}"'
+        body = f'<path d="M4 0H{WIDTH - 4}" stroke="currentColor" stroke-opacity=".15"/>{body}'
+        parts.append(f'<g {named} transform="translate(0 {y:g})">{body}</g>')
+        y, before = y + height, stage
+    parts.append(_legend(y + 6, has_regrouping(plan)))
+    style = f"width:100%;max-width:{WIDTH + 80}px;height:auto;display:block"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 34:g}" role="img"'
+        f' aria-label="{escape(spoken(plan, trace, states))}" fill="currentColor" font-size="11"'
+        f' font-family="system-ui, sans-serif" style="{style};color:var(--jp-content-font-color1, inherit)">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _names(plan: ShapeTrace) -> set[str]:
+    return {stage.name for stage in plan.stages}
+
+
+def axis_kind(axis: str, grouped: bool) -> str:
+    """What an axis of a contract counts; G counts groups where there is regrouping, else episodes."""
+    if axis in ("R", "G*A", "G"):
+        return "groups" if axis == "G" and grouped else "episodes"
+    return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents", "H": "horizon"}.get(axis, "features")
+
+
+# --- pieces ------------------------------------------------------------------------------------------------
+
+
+def _text(x: float, y: float, text: str, size: float = 11, **attributes: str | float) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'
+
+
+def _rect(x: float, y: float, width: float, height: float, fill: str, **attributes: str | float) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
+    return f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" fill="{fill}"{named}/>'
+
+
+def _patterns() -> str:
+    made = "".join(
+        f'<pattern id="omg-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.4"/></pattern>'
+        for kind, (colour, hatch, _) in KINDS.items()
+    )
+    return f"<defs>{made}</defs>"
+
+
+def _summary(plan: ShapeTrace) -> str:
+    """The three numbers, and why they differ."""
+    grouped, sizes = has_regrouping(plan), plan.sizes
+    run, sample = plan["runner.run"], plan["buffer.sample"]
+    rows = plan["controller.init_hidden"].fields["hidden"].shape
+    axis = sample.fields["obs"].axes[0]
+    made = f"{axis} = {sizes['G']} × {sizes['A']}" if grouped else axis
+    steps = [
+        ("the runner steps", run.leading, "R", f"R, {run.calls} times" if run.calls > 1 else "R", "episode"),
+        ("the sample holds", sample.leading, axis, made, "episode"),
+        ("the learner sees", rows[0], "G", "G", "group" if grouped else "episode"),
+        ("the network sees", rows[0] * rows[1], "", f"{rows[0]} × {rows[1]}", "row"),
+    ]
+    parts = []
+    for index, (who, number, name, made, what) in enumerate(steps):
+        x = 12 + 224 * index
+        colour = KINDS[axis_kind(name, grouped)][0] if name else "currentColor"
+        digits = len(str(number)) * 24
+        parts += [
+            _text(x, 14, who, 12, opacity=0.75),
+            _text(x, 50, str(number), 34, font_weight="bold", fill=colour),
+            _text(x + digits + 8, 36, what + "s" * (number > 1), 12),
+            _text(x + digits + 8, 50, made, 12, opacity=0.75),
+        ]
+        if index:
+            parts.append(_text(x - 36, 48, "→", 24, opacity=0.6))
+    return "".join(parts) + _text(12, 78, headline(plan), 13)
+
+
+def _heads(trace: ShapeTrace | None) -> str:
+    ran = "measured" if trace is None else f"measured, update {trace.update}"
+    heads = [
+        (12, "stage"),
+        (NUMBER_X - 66, "leading axis: columns to scale, a line per seat"),
+        (CHIPS_X, "main field, predicted"),
+        (RUN_X, ran),
+    ]
+    return "".join(_text(x, 104, head, 11, opacity=0.75) for x, head in heads)
+
+
+def _planned(
+    stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Difference | None, others: str
+) -> str:
+    room, _, name = stage.name.rpartition(".")
+    calls = f"× {stage.calls} calls" if stage.calls > 1 else ""
+    parts = [
+        _text(12, 16, f"{room}." if room else "", 11, opacity=0.75),
+        _text(12, 31 if room else 22, name, 13, font_weight="bold"),
+        _text(12, 46, calls, 12, opacity=0.85),
+    ]
+    grouped = has_regrouping(plan)
+    main = next(iter(stage.fields.items()), None)
+    if stage.leading is not None and main:
+        colour = KINDS[axis_kind(main[1].axes[0], grouped)][0]
+        parts.append(
+            _text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour)
+        )
+        parts.append(_chart(stage, plan, colour))
+        parts.append(_chips(*main, grouped))
+    note_y = 52 if stage.leading is not None else 22
+    if wrong:
+        red = {"fill": MARKS["different"][0], "font_weight": "bold"}
+        parts.append(_text(CHART_X, note_y, difference_text(wrong), 11, **red))
+    else:
+        parts.append(_text(CHART_X, note_y, reason(stage.name, plan, trace), 11.5))
+        if stage.fields:
+            size = bytes_text(stage_bytes(stage))
+            parts.append(_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
+    if others:
+        parts.append(_text(CHART_X, 65, "also " + others, 9.5, opacity=0.75))
+    return "".join(parts)
+
+
+def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
+    """Columns are episodes or groups, lines are seats; full colour is the learner's own data."""
+    A, G = plan.sizes["A"], plan.sizes["G"]
+    alone = has_regrouping(plan) and "seat" in stage.fields  # one learner's seat in each episode
+    scale = CHART_WIDTH / (G * A)
+    if stage.name == "runner.run" or stage.name == "buffer.insert_episode_batch":
+        each = min(8.0, max(3.0, scale)) * stage.leading
+        starts = [call * (each + 4) for call in range(stage.calls)]
+        columns = [
+            (x + each * r / stage.leading, each / stage.leading) for x in starts for r in range(stage.leading)
+        ]
+        backs = [(x, each) for x in starts]
+    else:
+        width = max(3.0, stage.leading * scale)
+        columns = [(width * a / A, width / A) for a in range(A)] if alone else [(0.0, width)]
+        backs = [(0.0, width)]
+    parts = [_rect(CHART_X + x, 6, w, BLOCK, colour, fill_opacity=0.18) for x, w in backs]
+    line = BLOCK / A
+    for index, (x, w) in enumerate(columns):
+        for seat in [index % A] if alone else range(A):
+            parts.append(_rect(CHART_X + x, 6 + seat * line, w, 0.85 * line, colour))
+    return "".join(parts)
+
+
+def _chips(name: str, field: Field, grouped: bool) -> str:
+    """One chip per axis: its name, its size, and its kind as colour and hatch."""
+    parts = [_text(CHIPS_X, 27, name, 12, font_family="ui-monospace, monospace")]
+    x = CHIPS_X + 68.0
+    for axis, size in zip(field.axes, field.shape, strict=True):
+        kind = axis_kind(axis, grouped)
+        colour = KINDS[kind][0]
+        parts += [
+            _rect(x, 5, 44, 36, colour, fill_opacity=0.14, stroke=colour, rx=3),
+            _rect(x + 1, 34, 42, 6, f"url(#omg-{kind})"),
+            _text(x + 22, 16, axis, 10, text_anchor="middle"),
+            _text(x + 22, 30, str(size), 14, text_anchor="middle", font_weight="bold"),
+        ]
+        x += 48
+    return "".join(parts)
+
+
+def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
+    """The right column: equal or different, and what was measured."""
+    colour, sign = MARKS[state]
+    ring = f'<circle cx="{RUN_X + 8}" cy="13" r="7.5" stroke="{colour}" fill="{colour}"'
+    ring += ' fill-opacity="0" stroke-dasharray="3 2"/>' if state == "predicted" else "/>"
+    sign_colour = colour if state == "predicted" else "#ffffff"
+    parts = [
+        ring,
+        _text(RUN_X + 8, 17.5, sign, 13, text_anchor="middle", font_weight="bold", fill=sign_colour),
+        _text(RUN_X + 22, 17, state, 12, opacity=0.75) if state == "predicted" else
+        _text(RUN_X + 22, 17, state, 12, fill=colour, font_weight="bold"),
+    ]  # fmt: skip
+    if stage and trace:
+        main = next(iter(stage.fields.values()), None)
+        time = "" if stage.seconds is None else seconds_text(stage.seconds)
+        facts = [time, stage_device(stage.name, trace)]
+        if main and main.shape:
+            parts.append(_text(RUN_X, 34, shape_text(main), 12, font_family="ui-monospace, monospace"))
+            facts.insert(0, bytes_text(stage_bytes(stage)))
+        parts.append(_text(RUN_X, 50 if main and main.shape else 34, " · ".join(filter(None, facts)), 11))
+    return "".join(parts)
+
+
+def _legend(y: float, grouped: bool) -> str:
+    parts = [f'<path d="M4 {y - 6:g}H{WIDTH - 4}" stroke="currentColor" stroke-opacity=".15"/>']
+    x = 12.0
+    for kind, (colour, _, letter) in KINDS.items():
+        if kind == "groups" and not grouped:
+            continue
+        parts += [
+            _rect(x, y + 4, 16, 14, colour, fill_opacity=0.14, stroke=colour),
+            _rect(x, y + 4, 16, 14, f"url(#omg-{kind})"),
+            _text(x + 22, y + 15, f"{letter} {kind}", 11),
+        ]
+        x += 92
+    parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), _text(x + 32, y + 15, "learner's seat", 11)]
+    if grouped:
+        parts += [_rect(x + 130, y + 4, 16, 14, "#888888", fill_opacity=0.18)]
+        parts += [_text(x + 152, y + 15, "teammates' seats", 11)]
+    return "".join(parts)

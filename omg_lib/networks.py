@@ -68,6 +68,16 @@ class RecurrentAgent(nn.Module):
         """One recurrent step from the first layer's output."""
         return gru_step(self.rnn, F.relu(read), hidden)
 
+    def branch(
+        self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]
+    ) -> Float[Tensor, "N K H"]:
+        """`step` for K different readings from one hidden state each, whose share of the gates is computed once."""
+        w_in, w_hidden, b_in, b_hidden = self.rnn.all_weights[0]
+        reset, update, new = F.linear(F.relu(read), w_in, b_in).chunk(3, dim=-1)
+        reset_h, update_h, new_h = F.linear(hidden, w_hidden, b_hidden).unsqueeze(1).chunk(3, dim=-1)
+        new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
+        return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
+
     def unroll(
         self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]
     ) -> tuple[Tensor, ...]:

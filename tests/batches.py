@@ -21,7 +21,7 @@ from omg_lib.subgoals import SubgoalPrior
 CPU = torch.device("cpu")
 INFO = EnvInfo(name="made up", n_agents=3, obs_dim=5, state_dim=4, n_actions=4, episode_limit=7)
 LENGTHS = [7, 1, 4, 6, 3, 7]
-DEATHS = {(0, 0): 3, (1, 1): 1, (3, 0): 0, (5, 2): 5}
+DEATHS = {(0, 0): 3, (0, 2): 5, (1, 1): 1, (2, 0): 2, (3, 0): 0, (5, 2): 5}
 SMALL = dict(rnn_hidden_dim=6, subgoal_dim=4, feature_dim=5, context_dim=7)
 
 
@@ -92,8 +92,15 @@ def make_small_learner(config: OMGConfig, info: EnvInfo = INFO, seed: int = 0):
     with torch.no_grad():
         for module in learner.modules().values():
             for weight in module.parameters():
-                weight.copy_(0.4 * torch.randn(weight.shape, generator=generator))
+                weight.copy_(torch.randn(weight.shape, generator=generator) / weight.shape[-1] ** 0.5)
     return learner
+
+
+def gradients(learner) -> dict[tuple[str, str], torch.Tensor]:
+    """What the latest step left in every weight that is trained: (network, weight) -> gradient."""
+    modules = learner.modules()
+    trained = [name for name in ("agent", "inference") if name in modules]
+    return {(name, key): w.grad for name in trained for key, w in modules[name].named_parameters()}
 
 
 @contextmanager

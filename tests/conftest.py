@@ -1,6 +1,8 @@
 """For the whole session: one thread for each process, and every shape in a signature of omg_lib checked."""
 
 import os
+import pkgutil
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -8,4 +10,6 @@ from jaxtyping import install_import_hook
 # a time, and small tensors gain nothing from more threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-install_import_hook("omg_lib", "beartype.beartype")
+# All rooms but config, whose fields take anything and refuse it in their own words.
+rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
+install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")

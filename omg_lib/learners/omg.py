@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import SubgoalPrior, candidate_windows, choose, gaussian_kl, last_living, mean_available
 from omg_lib.trace import stage
 
-CHUNK = 2048
+CHUNK = 1024
 """Steps whose candidates are scored together on a CPU: few enough for the cache, and for Stop to be heard."""
 
 
@@ -104,10 +104,9 @@ class OMGLearner(QLearner):
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
         living = last_living(rows.unpack(steps.obs), rows.unpack(rows.t >= 0))
         mu, log_var = self.prior(steps.obs)
-        windows = candidate_windows(rows.unpack(mu), living, self.config.horizon)
         scored = rows.t < living[rows.b, rows.a]
         with torch.no_grad():
-            values = self.score(steps, inferred.goal.detach(), windows, scored)
+            values = self.score(steps, inferred.goal.detach(), mu, living, scored)
             chosen = choose(values, self.config.subgoal_mode)
             ahead = torch.minimum(rows.t + 1 + chosen, living[rows.b, rows.a])
             target_mu = rows.unpack(mu)[rows.b, ahead, rows.a]
@@ -120,7 +119,7 @@ class OMGLearner(QLearner):
         fields = {
             "infer_mu": rows.unpack(inferred.mu.detach())[:, :-1],
             "infer_log_var": rows.unpack(inferred.log_var.detach())[:, :-1],
-            "candidates": windows,
+            "candidates": candidate_windows(rows.unpack(mu), living, self.config.horizon),
             "values": rows.unpack(values)[:, :-1],
             "chosen": rows.unpack(chosen)[:, :-1],
         }
@@ -141,19 +140,23 @@ class OMGLearner(QLearner):
         self,
         steps: Steps,
         goal: Float[Tensor, "P Z"],
-        windows: Float[Tensor, "G U A H Z"],
+        mu: Float[Tensor, "P Z"],
+        living: Int[Tensor, "G A"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
-        """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals."""
+        """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals.
+
+        The agent's first layer is linear in g, so it reads each state's embedding once and the windows are cut after.
+        """
         rows, agent = steps.rows, self.agent
+        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), living, self.config.horizon)
         read = agent.read(steps.inputs)
         start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
         hidden = rows.previous(torch.cat(agent.unroll(read + agent.read_subgoal(goal), rows, start)))
         values = read.new_zeros(len(read), self.config.horizon)
         for chunk in scored.nonzero().squeeze(1).split(CHUNK if read.device.type == "cpu" else len(read)):
             self.poll()
-            candidates = windows[rows.b[chunk], rows.t[chunk], rows.a[chunk]]
-            for h, candidate in enumerate(candidates.unbind(dim=1)):
-                q = agent.q(agent.step(read[chunk] + agent.read_subgoal(candidate), hidden[chunk]))
-                values[chunk, h] = mean_available(q, steps.avail_actions[chunk])
+            wanted = windows[rows.b[chunk], rows.t[chunk], rows.a[chunk]]
+            q = agent.q(agent.branch(read[chunk].unsqueeze(1) + wanted, hidden[chunk]))
+            values[chunk] = mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
         return values

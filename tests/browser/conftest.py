@@ -1,7 +1,7 @@
 """A real JupyterLab on a copy of the notebooks, and Chromium to use it as a student does.
 
-Skipped, with the reason, where playwright or Chromium is missing: Debian's package `chromium` is enough, another one
-is named in OMG_CHROMIUM.
+Skipped, with the reason, where playwright or Chromium is missing: Debian's package `chromium` is enough,
+another one is named in OMG_CHROMIUM.
 """
 
 import json
@@ -106,17 +106,21 @@ def browser() -> Iterator["object"]:
     if chromium is None:
         pytest.skip("Chromium was not found: install it, or name it in OMG_CHROMIUM")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)  # with a profile of its own, in /tmp
+        browser = driver.chromium.launch(
+            executable_path=chromium, args=FLAGS
+        )  # with a profile of its own, in /tmp
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
-    """open_notebook("00_start_here.ipynb") -> the page, its kernel ready; `run_all(page)` then runs the cells."""
+    """open_notebook("00_start_here.ipynb") -> the page, its kernel ready for `run_all(page)`."""
     pages = []
 
-    def open_one(name: str, width: int = 1280, height: int = 1700):  # high: Lab drops cells that are out of sight
+    def open_one(
+        name: str, width: int = 1280, height: int = 1700
+    ):  # high: Lab drops cells that are out of sight
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
         page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")

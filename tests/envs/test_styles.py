@@ -8,7 +8,7 @@ from battles import mixed_squads, squads, started
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(6)
 
 
-def act(style, own, enemies, health=None, phase=0.0, cooldown=0.0):
+def act(style, own, enemies, health=None, phase=0.5, cooldown=0.0):
     """Actions [A] of a team of this style, with units placed in the map's frame; health [2, n] in HP."""
     env = started(n=len(own))
     own, enemies = np.array(own, np.float32), np.array(enemies, np.float32) * (-1, 1)
@@ -82,7 +82,7 @@ def test_flanks_go_round(style, way):
 
 
 def test_follow_walks_to_the_first_living_seat():
-    own = [(0, 0), (0, 8), (8, 8)]
+    own = [(0, 0), (0, 8), (9, 6)]
     assert act("follow", own, [(15, 0), (15, 1), (15, -1)]) == [EAST, SOUTH, WEST]
     assert act("follow", own, [(15, 8), (15, 9), (15, 7)], health=[[0, 45, 45], [45] * 3])[0] == NO_OP
     assert act("follow", own, [(15, 14), (15, 15), (15, 15)], health=[[0, 45, 45], [45] * 3])[2] == WEST

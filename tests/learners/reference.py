@@ -192,7 +192,7 @@ class Reference:
                 if goals and self.config.bootstrap_subgoal == "same":
                     q, _ = self.agent_step("agent", s, t, g[t - 1], h)
                     q_target, _ = self.agent_step("target", s, t, g[t - 1], h_target)
-                best = max(s.avail[t], key=lambda c, q=q: float(q[c]))
+                best = max(s.avail[t], key=lambda c, q=q.detach(): float(q[c]))
                 bootstraps.append(float(q_target[best]))  # of the transition t-1 -> t
             h, h_target = h_now, h_target_now
         for t in range(s.n):
@@ -233,7 +233,7 @@ class Reference:
                 for key, d in gradients[name].items():
                     move = self.rmsprop if name == "agent" else self.adam
                     move(key, self.weights[name][key], shrink * d)
-        metrics = {key: float(value) for key, value in losses.items()} | {"grad_norm": float(norms["agent"])}
+        metrics = {key: float(torch.as_tensor(value).detach()) for key, value in losses.items()} | {"grad_norm": float(norms["agent"])}
         return metrics, gradients, result
 
     def rmsprop(self, key: str, w: Tensor, d: Tensor) -> None:

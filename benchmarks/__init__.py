@@ -1,0 +1,1 @@
+"""Measurements that stand in data/ and in notes: each is one command."""

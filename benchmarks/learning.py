@@ -1,0 +1,94 @@
+"""Does it learn? Win rate of the greedy policy against training time, several seeds for each arm.
+
+    python -m benchmarks.learning --out data/results/learning.csv           every arm, seeds 0 to 4
+    python -m benchmarks.learning --arms iql_skirmish --seeds 2             a part of it, printed only
+
+An arm and seed that the file already holds is not run again, so an interrupted call goes on. One torch thread; two
+calls at once (with other --arms and other files) make use of two cores. Seconds are CPU seconds of the process, which
+on a quiet machine is time on the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import omg_lib as omg
+
+PARTNERS = dict(env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted")
+ARMS = {
+    "iql_skirmish": (dict(env="skirmish", n_agents=3, learner="iql"), 120),
+    "omg_partners": (dict(**PARTNERS, learner="omg"), 300),
+    "iql_partners": (dict(**PARTNERS, learner="iql"), 300),
+}
+"""Name -> (configuration, CPU seconds of training). Everything else is the default."""
+COLUMNS = ("arm", "seed", "update", "t_env", "seconds", "win_rate", "train_win_rate")
+
+
+def curve(settings: dict, seed: int, seconds: float) -> list[dict[str, float]]:
+    """Train for some CPU seconds (the tests' share excluded); a row for each test."""
+    rows, tested, spent, began = [], 0, 0.0, time.process_time()
+    with omg.Training(omg.OMGConfig(**settings, seed=seed)) as run:
+        for report in run:
+            spent = time.process_time() - began
+            if run.tested_at != tested:
+                tested = run.tested_at
+                row = {"update": report.update, "t_env": report.t_env, "seconds": round(spent, 1)}
+                rows.append(row | {key: round(report.metrics[key], 4) for key in ("win_rate", "train_win_rate")})
+            if spent > seconds:
+                rows.append(
+                    {"update": report.update, "t_env": report.t_env, "seconds": round(spent, 1)}
+                    | {"win_rate": run.test(), "train_win_rate": round(report.metrics["train_win_rate"], 4)}
+                )
+                break
+    return rows
+
+
+def scripted(env_name: str, n_agents: int, battles: int = 512) -> dict[str, float]:
+    """What a script wins in the learner's seat: with its teammates' order of targets, and with each other order."""
+    env = omg.make_env(env_name, n_agents, batch=battles, seed=1)
+    rates: dict[str, list[float]] = {"right order": [], "wrong order": []}
+    for team in env.info.teams:
+        for other in env.info.teams:
+            styles = np.tile(team, (battles, 1))
+            styles[:, 0] = other[0]
+            env.reset(first=0)
+            done = torch.zeros(battles, dtype=torch.bool)
+            while not done.all():
+                _, done, info = env.step(env.scripted_actions(styles))
+            rates["right order" if team == other else "wrong order"].append(float(info["battle_won"].float().mean()))
+    return {name: float(np.mean(values)) for name, values in rates.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = list(csv.DictReader(args.out.open())) if args.out and args.out.exists() else []
+    for arm in args.arms:
+        settings, seconds = ARMS[arm]
+        for seed in range(args.seeds):
+            if not any(row["arm"] == arm and int(row["seed"]) == seed for row in rows):
+                rows += [{"arm": arm, "seed": seed} | row for row in curve(settings, seed, seconds)]
+                if args.out:
+                    with args.out.open("w", newline="") as file:
+                        writer = csv.DictWriter(file, COLUMNS)
+                        writer.writeheader()
+                        writer.writerows(rows)
+            mine = [row for row in rows if row["arm"] == arm and int(row["seed"]) == seed]
+            points = "  ".join(f"{float(r['seconds']):.0f}s {float(r['win_rate']):.2f}" for r in mine)
+            print(f"{arm} seed {seed}: {points}", flush=True)
+    for name, rate in scripted("skirmish:partners", 3).items():
+        print(f"skirmish:partners, n_agents 3, a script with the {name} in the learner's seat: {rate:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What the flow picture says in words: why each stage has its shape, bytes and seconds, the table of fields.
+
+Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from omg_lib.predict import Difference
+from omg_lib.trace import Field, ShapeTrace, Stage
+
+
+def has_regrouping(plan: ShapeTrace) -> bool:
+    """Whether the learner counts groups: one seat of each episode learns."""
+    return any(stage.name == "learner.regroup" for stage in plan.stages)
+
+
+def headline(plan: ShapeTrace) -> str:
+    """Why the three numbers of an update differ, in one sentence or two."""
+    A, G = plan.sizes["A"], plan.sizes["G"]
+    groups, episodes = f"{G} group{'s' * (G > 1)}", f"{G} episode{'s' * (G > 1)}"
+    if has_regrouping(plan):
+        return (
+            f"One seat of a team learns, so {groups} of {A} learner's seats take {G} × {A} = {G * A} episodes; "
+            "regrouping puts the seats together."
+        )
+    return (
+        f"All {A} seats learn, so {episodes} give the learner {G} × {A} = {G * A} rows: "
+        "there is nothing to regroup."
+    )
+
+
+def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str:
+    """Why this stage has its shape; with a trace, T is the measured one."""
+    s = plan.sizes
+    A, G, R, sample = s["A"], s["G"], s["R"], plan["buffer.sample"].leading
+    grouped, calls = has_regrouping(plan), plan["runner.run"].calls
+    if stage == "runner.run":
+        at_once = "one episode at a time" if R == 1 else f"{R} episodes at once"
+        return f"R = {R}: {at_once}; " + ("the learner's seat rotates" if grouped else f"all {A} seats learn")
+    if stage == "buffer.insert_episode_batch":
+        new = calls * R
+        return f"{calls} × {R} = {new} new episode{'s' * (new > 1)} for each update"
+    if stage == "buffer.sample":
+        if grouped:
+            return f"G*A = {G} × {A} = {sample} old episodes: {G} of each seat"
+        return f"G = {G} old episodes: each feeds all {A} seats"
+    if stage == "truncate":
+        limit = s["L"] + 1
+        if trace is None:
+            return f"T, the longest filled length, is data: at most L+1 = {limit}"
+        return f"T = {trace.sizes['T']} measured: the longest filled length, at most L+1 = {limit}"
+    if stage == "to_device":
+        return "to where the learner computes"
+    if stage == "learner.regroup":
+        return f"each of {A} episodes gives its learner's seat: {sample} / {A} = {G}"
+    if stage == "learner.omg_loss":
+        return f"candidate subgoals: the next H = {s['H']} states, at all steps but the last"
+    if stage == "controller.init_hidden":
+        return f"the network sees {G} × {A} = {G * A} rows"
+    if stage == "learner.q_values":
+        return f"a value for each of C = {s['C']} actions"
+    return {
+        "learner.td_loss": "a masked mean: one number",
+        "learner.step": "no tensor: the weights change",
+    }.get(stage, "")
+
+
+def shape_text(field: Field) -> str:
+    """A measured shape such as [256, 63, 8, 80]."""
+    return "[" + ", ".join(str(n) for n in field.shape) + "]"
+
+
+def other_fields(stage: Stage) -> str:
+    """All fields but the first, with the axes that follow the leading two.
+
+    >>> from omg_lib import OMGConfig, predict
+    >>> other_fields(predict(OMGConfig())["learner.omg_loss"])
+    'infer_log_var [.., A, Z]  candidates [.., A, H, Z]  values [.., A, H]  chosen [.., A]'
+    """
+    by_axes: dict[str, list[str]] = {}
+    for name, field in list(stage.fields.items())[1:]:
+        by_axes.setdefault(", ".join(("..", *field.axes[2:])), []).append(name)
+    return "  ".join(f"{', '.join(names)} [{axes}]" for axes, names in by_axes.items())
+
+
+def bytes_text(count: int) -> str:
+    """Bytes for people, three figures: 79298560 is 79.3 MB."""
+    if count < 1000:
+        return f"{count} B"
+    power = min(3, int(math.log10(count) // 3))
+    value = count / 1000**power
+    return f"{value:.{max(0, 2 - int(math.log10(value)))}f} {('B', 'kB', 'MB', 'GB')[power]}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds for people: 0.0083 is 8.3 ms."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.001 else 2}f} ms"
+
+
+def stage_bytes(stage: Stage) -> int:
+    """Bytes of all fields of one call."""
+    return sum(field.bytes for field in stage.fields.values())
+
+
+def stage_device(stage: str, trace: ShapeTrace) -> str:
+    """Where a stage's result lies: up to `truncate` in main memory, from `to_device` on at the learner's."""
+    names = [entry.name for entry in trace.stages]
+    early = "to_device" in names and stage in names[: names.index("to_device")]
+    return "cpu" if early else trace.device
+
+
+def difference_text(difference: Difference) -> str:
+    """One disagreement: what it is about, predicted, measured."""
+    return (
+        f"{difference.field}: predicted {_said(difference.predicted)}, measured {_said(difference.measured)}"
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):  # shape, dtype and bytes of a field
+        return f"[{', '.join(map(str, value[0]))}] {value[1]}"
+    return "nothing" if value is None else str(value)
+
+
+def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -> str:
+    """The whole picture as a text, for people who hear it."""
+    s = plan.sizes
+    parts = [f"Flow of tensors for n_agents {s['A']}, batch_size {s['G']}. {headline(plan)}"]
+    for stage in plan.stages:
+        said = f"{stage.name}, {stage.calls} call{'s' * (stage.calls > 1)}"
+        for name, field in list(stage.fields.items())[:1]:
+            sizes = ", ".join(f"{axis} {n}" for axis, n in zip(field.axes, field.shape, strict=True))
+            said += f": {name} [{sizes}]"
+        said += f", {states[stage.name]}"
+        measured = trace and next((m for m in trace.stages if m.name == stage.name), None)
+        if measured and measured.seconds is not None:
+            shapes = "".join(f" {shape_text(f)}" for f in list(measured.fields.values())[:1])
+            said += f", measured{shapes} in {seconds_text(measured.seconds)}"
+        parts.append(said)
+    return ". ".join(parts) + "."
+
+
+def fields_table(
+    plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()
+) -> str:
+    """An HTML table of every field of every stage, as predicted and as measured."""
+    found = {(d.stage, d.field) for d in differences}
+    measured = {stage.name: stage for stage in trace.stages} if trace else {}
+    heads = ("stage", "field", "axes", "predicted", "measured", "dtype", "bytes of one call", "")
+    rows = ["<tr>" + "".join(f'<th scope="col">{head}</th>' for head in heads) + "</tr>"]
+    for stage in plan.stages:
+        for name, field in stage.fields.items():
+            real = measured[stage.name].fields.get(name) if stage.name in measured else None
+            state = "predicted" if trace is None else "different" if (stage.name, name) in found else "equal"
+            shape, shown = (shape_text(real), real) if real else ("", field)
+            cells = (
+                stage.name, name, f"[{', '.join(field.axes)}]", shape_text(field), shape, shown.dtype,
+                bytes_text(shown.bytes), state,
+            )  # fmt: skip
+            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<table>{''.join(rows)}</table>"

@@ -1,0 +1,186 @@
+"""FlowPanel: the controls, the flow picture, progress, status and curves, as ipywidgets around a FlowModel."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from html import escape
+from typing import Any
+
+import ipywidgets as W
+import torch
+
+from omg_lib.config import ENVIRONMENTS, LEARNERS
+from omg_lib.flow import flow_svg
+from omg_lib.flow_words import fields_table
+from omg_lib.plots import curves_png, curves_text
+from omg_lib.widgets.flow_model import FlowModel, device_text
+
+# ipywidgets' slider has no accessible name, and its HTML widget replaces a live region together with its text. The
+# script runs where the panel is shown, when its parts arrive, and mends both.
+NAMES = """
+(function mend(tries) {
+  const panel = element.closest('.omg-panel');
+  if (!panel) { if (tries) setTimeout(() => mend(tries - 1), 100); return; }
+  const name = () => {
+    for (const part of ['n-agents', 'batch-size']) {
+      const handle = panel.querySelector(`.omg-${part} [role=slider]`);
+      if (handle) handle.setAttribute('aria-label', part.replace('-', '_') + ' slider');
+    }
+    const status = panel.querySelector('.omg-status .widget-html-content');
+    if (status) status.setAttribute('aria-live', 'polite');
+  };
+  new MutationObserver(name).observe(panel, {childList: true, subtree: true});
+  name();
+})(100);
+"""
+
+
+class FlowPanel(W.VBox):
+    """The flow of tensors, predicted while a slider moves and measured while training runs.
+
+        from omg_lib.widgets import FlowPanel
+        panel = FlowPanel()              # or FlowPanel(n_agents=4, learner="iql", ...): settings of FlowModel
+        panel                            # as a cell's last line: shows it
+        panel.model.run(updates=2)       # without a browser: trains, waits, returns the measured trace
+
+    Everything that it does is `panel.model` (see FlowModel), which it draws. Training runs in a worker thread, so
+    the cell ends at once and other cells can be used meanwhile.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.model = FlowModel(**settings)
+        self._drawing = threading.Lock()
+        self._curves_drawing = threading.Lock()
+        self._controls: dict[str, list[W.ValueWidget]] = {}
+        self._parts = {name: W.HTML() for name in ("device", "progress", "status", "flow", "curves", "table")}
+        for name in ("progress", "status", "flow", "curves"):
+            self._parts[name].add_class(f"omg-{name}")
+        self._parts["table"].layout.overflow = "auto"
+        self._details = W.Accordion([self._parts["table"]], titles=("Every field of every stage",))
+        self._details.selected_index = None
+        script = {"data": {"application/javascript": NAMES}, "metadata": {}, "output_type": "display_data"}
+        super().__init__(
+            [
+                _row([self._number("n_agents", 2, 16), self._number("batch_size", 1, 64)]),
+                _row(self._choices()),
+                self._parts["device"],
+                _row(self._buttons()),
+                *(self._parts[name] for name in ("progress", "status", "flow", "curves")),
+                self._details,
+                W.Output(outputs=(script,), layout={"height": "0"}),
+            ],
+            layout={"max_width": "1000px"},
+        )
+        self.add_class("omg-panel")
+        self._details.observe(lambda _: self._show("flow"), "selected_index")
+        self.model.listen(self._show)
+        for part in ("settings", "progress", "status", "flow", "curves"):
+            self._show(part)
+
+    # --- controls --------------------------------------------------------------------------------------------
+
+    def _number(self, name: str, low: int, high: int) -> W.HBox:
+        value = self.model.settings[name]
+        box = W.BoundedIntText(value, low, high, description=name, layout={"width": "170px"})
+        slider = W.IntSlider(value, low, high, readout=False, layout={"width": "250px"})
+        pair = W.HBox([box, slider])
+        pair.add_class("omg-" + name.replace("_", "-"))
+        self._bind(name, box, slider)
+        return pair
+
+    def _choices(self) -> list[W.Widget]:
+        cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        devices = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(1, cards))]
+        runners = [("episode (R = 1)", "episode"), ("parallel (R = n_agents)", "parallel")]
+        made = []
+        for name, label, options, width in (
+            ("env", "environment", list(ENVIRONMENTS), "250px"),
+            ("learner", "learner", list(LEARNERS), "150px"),
+            ("runner", "runner", runners, "235px"),
+            ("device", "device", devices, "130px"),
+        ):
+            made.append(W.Dropdown(options=options, value=self.model.settings[name], description=label))
+            made[-1].layout.width = width
+            self._bind(name, made[-1])
+        made.append(W.BoundedIntText(self.model.settings["seed"], 0, 2**31 - 1, description="seed"))
+        made[-1].layout.width = "130px"
+        self._bind("seed", made[-1])
+        for control in made:
+            control.style.description_width = "initial"
+        for name, control in zip(("env", "learner", "runner", "device", "seed"), made, strict=True):
+            control.add_class(f"omg-{name}")
+        return made
+
+    def _bind(self, name: str, *controls: W.ValueWidget) -> None:
+        self._controls[name] = list(controls)
+        for control in controls:
+            control.observe(lambda change: self.model.set(**{name: change["new"]}), "value")
+
+    def _buttons(self) -> list[W.Widget]:
+        folder = W.Text("runs/flow", description="folder", layout={"width": "240px"})
+        folder.style.description_width = "initial"
+        actions = (
+            ("Run", "play", self.model.start),
+            ("Stop", "stop", self.model.stop),
+            ("Reset", "undo", self.model.reset),
+            ("Save", "download", lambda: self.model.save(folder.value)),
+        )
+        made = []
+        for label, icon, action in actions:
+            button = W.Button(description=label, icon=icon, layout={"width": "90px"})
+            button.on_click(lambda _, action=action: action())
+            button.add_class(f"omg-{label.lower()}")
+            made.append(button)
+        made[0].button_style = "primary"
+        return [*made[:3], folder, made[3]]
+
+    # --- what is shown ---------------------------------------------------------------------------------------
+
+    def _show(self, part: str) -> None:
+        """Draw one part of the model anew; called from the main thread and from the worker."""
+        if part == "curves":
+            with self._curves_drawing:  # whoever draws last has read last: nothing old is left standing
+                self._parts["curves"].value = self._curves()
+            return
+        with self.model.lock:
+            if part == "settings":
+                for name, controls in self._controls.items():
+                    for control in controls:
+                        control.value = self.model.settings[name]
+            else:
+                self._parts[part].value = getattr(self, f"_{part}")()
+            if part == "flow" and self._details.selected_index is not None:
+                model = self.model
+                self._parts["table"].value = fields_table(model.plan, model.trace, model.differences)
+            if part in ("settings", "progress"):
+                self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
+
+    def _flow(self) -> str:
+        return flow_svg(self.model.plan, self.model.trace, self.model.differences)
+
+    def _status(self) -> str:
+        return f'<div role="status" aria-live="polite" style="min-height:1.5em">{escape(self.model.status)}</div>'
+
+    def _progress(self) -> str:
+        text, share = self.model.progress
+        now = "" if share is None else f' aria-valuenow="{100 * share:.0f}"'
+        width = 100 if share is None else 100 * share
+        bar = f"height:6px;width:{width:.1f}%;background:var(--jp-brand-color1, #2f7fe0)"
+        return (
+            f'<div role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100"{now}'
+            f' aria-valuetext="{escape(text)}">{escape(text)}'
+            f'<div style="background:var(--jp-border-color2, #999)"><div style="{bar}"></div></div></div>'
+        )
+
+    def _curves(self) -> str:
+        with self.model.lock:
+            reports, previous = list(self.model.reports), list(self.model.previous)
+        picture = base64.b64encode(curves_png(reports, previous)).decode()
+        size = 'width="900" height="250" style="max-width:100%;height:auto"'
+        alt = escape(curves_text(reports, previous))
+        return f'<img {size} decoding="sync" alt="{alt}" src="data:image/png;base64,{picture}">'
+
+
+def _row(children: list[W.Widget]) -> W.Box:
+    return W.Box(children, layout={"display": "flex", "flex_flow": "row wrap", "align_items": "center"})

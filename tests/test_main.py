@@ -1,0 +1,123 @@
+"""The commands as a person types them: tables on stdout, one line for bad input, the promised exit codes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import omg_lib as omg
+from omg_lib.__main__ import main
+
+TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shapes", "--n-agents", "0"], ["n_agents=0", "2 to 16"]),
+        (["shapes", "--n-agents", "17"], ["n_agents=17", "2 to 16"]),
+        (["shapes", "--n-agents", "2.5"], ["n_agents='2.5'", "whole number"]),
+        (["shapes", "--n-agents", "x"], ["n_agents='x'", "whole number"]),
+        (["train", "--batch-size", "0"], ["batch_size=0", "1 or more"]),
+        (["train", "--batch-size", "-1"], ["batch_size=-1", "1 or more"]),
+        (["train", "--batch-size-run", "3"], ["batch_size_run=3", "1, 2, 4, 8"]),
+        (["train", "--batch-size", "1000"], ["batch_size=1000", "buffer_size=5000", "625"]),
+        (["train", "--env", "chess"], ["env='chess'", "skirmish"]),
+        (["train", "--learner", "ppo"], ["learner='ppo'", "iql, omg"]),
+        (["train", "--device", "tpu"], ["device='tpu'", "cuda"]),
+        (["train", "--device", "cuda:99"], ["device='cuda:99'", "CUDA devices"]),
+        (["train", "--teammates", "nobody"], ["teammates='nobody'", "scripted"]),
+        (["train", "--trace", "no/such/folder/trace.json"], ["trace=", "folder that exists"]),
+        (["train", "--config", "no-such-file.json"], ["config=", "no readable JSON"]),
+        (["train", "--resume", "no-such-folder"], ["resume='no-such-folder'", "--out"]),
+        (["shapes", "--json", "no/such/folder/trace.json"], ["trace=", "cannot be written"]),
+        (["shapes", "--colour", "red"], ["--colour"]),
+        ([], ["required"]),
+        (["dance"], ["dance", "train"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, words, said):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and len(err) <= 301
+    assert all(part in err for part in said), err
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["train", *TINY, "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_shapes_writes_the_same_trace_that_it_shows(tmp_path, capsys):
+    assert main(["shapes", "--n-agents", "3", "--json", str(tmp_path / "trace.json")]) == 0
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    assert trace == omg.predict(omg.OMGConfig(n_agents=3)).to_dict()
+    assert trace["schema"] == 1 and "seconds" not in trace["stages"][0]
+    assert "[96, 121, 3, 30]" in capsys.readouterr().out
+
+
+def test_the_default_trace_is_the_documented_one():
+    sample = next(s for s in omg.predict(omg.OMGConfig()).to_dict()["stages"] if s["name"] == "buffer.sample")
+    assert sample["calls"] == 1 and sample["leading"] == 256
+    assert sample["fields"]["obs"] == {
+        "shape": [256, 121, 8, 80], "axes": ["G*A", "L+1", "A", "O"], "dtype": "float32", "bytes": 79298560,
+    }  # fmt: skip
+
+
+def test_train_writes_what_it_promises_and_resumes(tmp_path, capsys):
+    out, trace = tmp_path / "run", tmp_path / "trace.json"
+    assert main(["train", *TINY, "--updates", "2", "--out", str(out), "--trace", str(trace)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    measured = json.loads(trace.read_text())
+    assert measured["update"] == 2 and all("seconds" in stage for stage in measured["stages"])
+    assert main(["train", "--resume", str(out), "--updates", "3"]) == 0
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["update"] for row in rows] == ["1", "2", "3"]
+    assert all(row["loss"] and row["omg_loss"] for row in rows) and rows[-1]["win_rate"]
+    assert main(["train", "--resume", str(out), "--n-agents", "3"]) == 2
+    assert "n_agents=3" in capsys.readouterr().err
+
+
+def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps({"env": "skirmish:partners", "n_agents": 2, "batch_size": 1, "updates": 5}))
+    assert main(["train", "--config", str(path), "--updates", "1", "--learner", "iql"]) == 0
+    assert "iql: update 1," in capsys.readouterr().out
+    path.write_text('{"n_agent": 2}')
+    assert main(["train", "--config", str(path)]) == 2
+    assert "n_agent" in capsys.readouterr().err
+
+
+def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--updates", "1"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_starcraft_and_always_succeeds(capsys):
+    assert main(["doctor"]) == 0
+    assert "StarCraft II" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX here")
+def test_ctrl_c_finishes_the_update_saves_and_can_be_resumed(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "omg_lib", "train", *TINY, "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("checkpoints/update-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "saved" in err and "Traceback" not in err
+    last = int(max(out.glob("checkpoints/update-*")).name.removeprefix("update-"))
+    rows = (out / "metrics.csv").read_text().splitlines()
+    assert int(rows[-1].split(",")[0]) == last
+    assert main(["train", "--resume", str(out), "--updates", str(last + 1)]) == 0
