@@ -20,7 +20,17 @@ from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 
 SHAPE_OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizon")
-TRAIN_OPTIONS = (*SHAPE_OPTIONS, "teammates", "prior", "subgoal_mode", "td_steps", "updates", "t_max", "device", "seed")
+TRAIN_OPTIONS = (
+    *SHAPE_OPTIONS,
+    "teammates",
+    "prior",
+    "subgoal_mode",
+    "td_steps",
+    "updates",
+    "t_max",
+    "device",
+    "seed",
+)
 BUDGET = ("updates", "t_max")
 """What may differ when a run is resumed."""
 INTERRUPTED = 130
@@ -100,7 +110,10 @@ def shapes(args: argparse.Namespace) -> int:
 def table(trace: ShapeTrace) -> str:
     """A trace as text: one line per field, its axes by name and by size."""
     sizes = ", ".join(f"{letter} = {size}" for letter, size in trace.sizes.items())
-    lines = [sizes, f"{'stage':<28}{'calls':>5}  {'field':<15}{'axes':<24}{'shape':<26}{'dtype':<9}{'bytes':>13}"]
+    lines = [
+        sizes,
+        f"{'stage':<28}{'calls':>5}  {'field':<15}{'axes':<24}{'shape':<26}{'dtype':<9}{'bytes':>13}",
+    ]
     for entry in trace.stages:
         head = f"{entry.name:<28}{entry.calls:>5}"
         for key, f in entry.fields.items():
@@ -189,7 +202,9 @@ def read_settings(path: str | None) -> dict[str, object]:
     try:
         values = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError("config", path, f"is no readable JSON file ({getattr(error, 'strerror', None) or error})") from None
+        raise ConfigError(
+            "config", path, f"is no readable JSON file ({getattr(error, 'strerror', None) or error})"
+        ) from None
     if not isinstance(values, dict):
         raise ConfigError("config", path, "allowed is a JSON object of settings")
     return values
@@ -204,13 +219,18 @@ def check_writable(path: str | None) -> None:
 def log(report: Report) -> None:
     """One line of progress for readers that are no terminal; a terminal has the bar."""
     if not sys.stderr.isatty() and (report.update == 1 or report.update % 100 == 0):
-        print(f"update {report.update}, {report.t_env} steps, {numbers(report.metrics)}", file=sys.stderr, flush=True)
+        print(
+            f"update {report.update}, {report.t_env} steps, {numbers(report.metrics)}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def summary(run: Training, report: Report | None) -> str:
     if report is None:
         return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
-    return f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}, {numbers(report.metrics)}"
+    head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"
+    return f"{head}, {numbers(report.metrics)}"
 
 
 def numbers(metrics: dict[str, float]) -> str:

@@ -11,7 +11,7 @@ from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.trace import stage
 
 Episode = dict[str, np.ndarray]
-"""One stored episode of n steps: field -> [n+1, ...]. Its length says what was filled, its ring where the learner sat."""
+"""A stored episode of n steps: field -> [n+1, ...]. Its length tells what was filled, its ring who learnt."""
 
 NOT_STORED = ("filled", "seat")
 
@@ -80,7 +80,9 @@ class ReplayBuffer:
 
         Field -> [sum of lengths, ...], and `lengths` and `numbers`, one per episode.
         """
-        numbers = [k for k in range(first, last) if k // self.n_seats >= self._ring(k).inserted - self._ring(k).capacity]
+        numbers = [
+            k for k in range(first, last) if k // self.n_seats >= self._ring(k).inserted - self._ring(k).capacity
+        ]
         episodes = [self._ring(k).episodes[k // self.n_seats % self._ring(k).capacity] for k in numbers]
         joined = {key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
         lengths = [len(episode["reward"]) for episode in episodes]

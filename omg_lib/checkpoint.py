@@ -134,7 +134,9 @@ def saved_config(path: str | Path) -> OMGConfig:
             raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError("resume", str(path), f"no readable config.json ({reason}); allowed is a folder written by --out") from None
+        raise ConfigError(
+            "resume", str(path), f"no readable config.json ({reason}); allowed is a folder written by --out"
+        ) from None
     return OMGConfig.from_dict(values)
 
 

@@ -30,13 +30,18 @@ class Controller:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(numpy_generator(config.seed, Stream.WEIGHTS).integers(2**62)))
             width = info.obs_dim + info.n_actions + info.n_agents
-            self.agent = RecurrentAgent(
-                width, info.n_actions, config.rnn_hidden_dim, subgoal_dim, config.dueling
-            ).to(device)
+            self.agent = RecurrentAgent(width, info.n_actions, config.rnn_hidden_dim, subgoal_dim, config.dueling).to(
+                device
+            )
             self.inference = None
             if config.learner == "omg":
                 self.inference = SubgoalInference(
-                    info.obs_dim, info.n_agents, info.n_actions, subgoal_dim, config.feature_dim, config.context_dim
+                    info.obs_dim,
+                    info.n_agents,
+                    info.n_actions,
+                    subgoal_dim,
+                    config.feature_dim,
+                    config.context_dim,
                 ).to(device)
 
     @stage("controller.init_hidden")
@@ -48,7 +53,7 @@ class Controller:
     def inputs(
         self, obs: Float[Tensor, "N O"], own_last: Int[Tensor, " N"], identity: Float[Tensor, "N A"]
     ) -> Float[Tensor, "N I"]:
-        """What the agent reads beside a subgoal: observation, own last action, one-hot seat; in acting as in learning."""
+        """What the agent reads beside a subgoal: observation, own last action, one-hot seat."""
         return torch.cat([obs, one_hot(own_last, self.info.n_actions), identity], dim=-1)
 
     # --- acting ------------------------------------------------------------------------------------------------------
@@ -132,7 +137,7 @@ class Controller:
         self.unread.clear()
         return self.agent.q(self.hidden).cpu()
 
-    def own(self, x: Shaped[Tensor, "R A *F"]) -> Shaped[Tensor, "N *F"]:
+    def own(self, x: Shaped[Tensor, " R A *F"]) -> Shaped[Tensor, " N *F"]:
         """What belongs to the learner's seats: one row per episode with teammates, else R * A rows."""
         return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
 

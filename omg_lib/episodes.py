@@ -89,25 +89,25 @@ class Rows:
         self.counts: list[int] = active.sum(dim=1).tolist()
         self.active = active
 
-    def pack(self, x: Shaped[Tensor, "B T A *F"]) -> Shaped[Tensor, "P *F"]:
+    def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
         """Padded to packed."""
         return x[self.b, self.t, self.a]
 
-    def unpack(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "B T A *F"]:
+    def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
         """Packed to padded; the padding is zero."""
         out = x.new_zeros(*self.shape, *x.shape[1:])
         return out.index_put((self.b, self.t, self.a), x)
 
-    def steps(self, x: Shaped[Tensor, "P *F"]) -> tuple[Tensor, ...]:
+    def steps(self, x: Shaped[Tensor, " P *F"]) -> tuple[Tensor, ...]:
         """Packed, cut into one piece per step; each is a prefix of the rows before it."""
         return x.split(self.counts)
 
-    def whole(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "T N *F"]:
+    def whole(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " T N *F"]:
         """Packed to time-major sequences, for networks that take them whole; the padding is zero."""
         out = x.new_zeros(*self.active.shape, *x.shape[1:])
         return out.index_put((self.t, self.n), x)
 
-    def from_whole(self, x: Shaped[Tensor, "T N *F"]) -> Shaped[Tensor, "P *F"]:
+    def from_whole(self, x: Shaped[Tensor, " T N *F"]) -> Shaped[Tensor, " P *F"]:
         """Back from `whole`."""
         return x[self.t, self.n]
 
@@ -130,17 +130,17 @@ class Rows:
     def _after(self) -> Int[Tensor, " P"]:
         return torch.where(self.has_next, self._starts[self.t + 1] + self.n, 0)
 
-    def first(self, x: Shaped[Tensor, "B A *F"]) -> Shaped[Tensor, "N *F"]:
+    def first(self, x: Shaped[Tensor, " B A *F"]) -> Shaped[Tensor, " N *F"]:
         """A value per sequence, in the order of the rows at t = 0."""
         rows = self.counts[0]
         return x[self.b[:rows], self.a[:rows]]
 
-    def previous(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "P *F"]:
+    def previous(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
         """What the same row held one step before; zero at t = 0."""
         rows = self.counts[0]
         return torch.cat([torch.zeros_like(x[:rows]), x[self._before[rows:]]])
 
-    def following(self, x: Shaped[Tensor, "P *F"]) -> Shaped[Tensor, "P *F"]:
+    def following(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
         """What the same row holds one step later; zero at its last step."""
         later = x[self._after]
         later[~self.has_next] = 0

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from omg_lib.episodes import Rows
 
 
-def unroll_gru(
-    gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]
-) -> tuple[Tensor, ...]:
+def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
     """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
 
     One mathematics, two forms. On a CPU: step by step over the rows that still hold data, whose tensors stay in the
@@ -46,7 +44,12 @@ class RecurrentAgent(nn.Module):
     """
 
     def __init__(
-        self, input_dim: int, n_actions: int, hidden_dim: int = 64, subgoal_dim: int = 0, dueling: bool = False
+        self,
+        input_dim: int,
+        n_actions: int,
+        hidden_dim: int = 64,
+        subgoal_dim: int = 0,
+        dueling: bool = False,
     ) -> None:
         super().__init__()
         self.input_dim, self.subgoal_dim = input_dim, subgoal_dim
@@ -68,9 +71,7 @@ class RecurrentAgent(nn.Module):
         """One recurrent step from the first layer's output."""
         return gru_step(self.rnn, F.relu(read), hidden)
 
-    def branch(
-        self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]
-    ) -> Float[Tensor, "N K H"]:
+    def branch(self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
         """`step` for K different readings from one hidden state each, whose share of the gates is computed once."""
         w_in, w_hidden, b_in, b_hidden = self.rnn.all_weights[0]
         reset, update, new = F.linear(F.relu(read), w_in, b_in).chunk(3, dim=-1)
@@ -78,9 +79,7 @@ class RecurrentAgent(nn.Module):
         new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
         return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
 
-    def unroll(
-        self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]
-    ) -> tuple[Tensor, ...]:
+    def unroll(self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
         """Hidden states of packed rows from `hidden` at t = 0, one tensor per step."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 

@@ -50,5 +50,11 @@ def _differences(name: str, planned: Stage | None, measured: Stage | None) -> li
     pairs = [("calls", planned.calls, measured.calls), ("leading", planned.leading, measured.leading)]
     for key in [*planned.fields, *(key for key in measured.fields if key not in planned.fields)]:
         one, other = planned.fields.get(key), measured.fields.get(key)
-        pairs.append((key, one and (one.shape, one.dtype, one.bytes), other and (other.shape, other.dtype, other.bytes)))
+        pairs.append(
+            (
+                key,
+                one and (one.shape, one.dtype, one.bytes),
+                other and (other.shape, other.dtype, other.bytes),
+            )
+        )
     return [Difference(name, key, one, other) for key, one, other in pairs if one != other]

@@ -19,12 +19,13 @@ def regroup(batch: TensorDictBase) -> TensorDict:
     |---|---|---|
     | with an agent axis | [G*A, T, A, F] | [G, T, A, F]: slot a of group g is agent a in the g-th episode of seat a |
     | without | [G*A, T, F] | [G, T, A, F]: slot a is that episode's value |
-    | actions | [G*A, T, A, 1] | as above, and last_actions int64 [G, T, A, A]: what player j did at t-1 in slot a's episode |
+    | actions | [G*A, T, A, 1] | as above, and it adds last_actions int64 [G, T, A, A] |
     | seat | [G*A, T, 1] | dropped |
 
-    The rows may come in any order: they are sorted by their seat. `last_actions` is -1 at t = 0. Raises ValueError
-    that names the first seat that is missing or counted differently. Source: the released code's `_refine_batch`,
-    with the seat read from the data instead of trusted from the row order (its faults 9 and 10).
+    The rows may come in any order: they are sorted by their seat. `last_actions` [g, t, a, j] is what player j did at
+    t-1 in slot a's own episode, -1 at t = 0. Raises ValueError that names the first seat that is missing or counted
+    differently. Source: the released code's `_refine_batch`, but with the seat read from the data instead of trusted
+    from the row order, and co-players' actions of the same episode.
     """
     rows = _rows_of_seats(batch["seat"], batch["obs"].shape[2])
     groups, agents = rows.shape

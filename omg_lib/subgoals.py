@@ -25,9 +25,7 @@ class SubgoalPrior(nn.Module):
 
     def __init__(self, obs_dim: int, subgoal_dim: int, width: int = 128) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Linear(obs_dim, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU()
-        )
+        self.encoder = nn.Sequential(nn.Linear(obs_dim, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU())
         self.mu, self.log_var = nn.Linear(width, subgoal_dim), nn.Linear(width, subgoal_dim)
         self.decoder = nn.Sequential(
             nn.Linear(subgoal_dim, width), nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, obs_dim)
@@ -85,7 +83,13 @@ class SubgoalInference(nn.Module):
     """
 
     def __init__(
-        self, obs_dim: int, n_agents: int, n_actions: int, subgoal_dim: int, feature_dim: int, context_dim: int
+        self,
+        obs_dim: int,
+        n_agents: int,
+        n_actions: int,
+        subgoal_dim: int,
+        feature_dim: int,
+        context_dim: int,
     ) -> None:
         super().__init__()
         self.n_actions = n_actions
@@ -94,11 +98,16 @@ class SubgoalInference(nn.Module):
         self.mu = nn.Linear(feature_dim + context_dim, subgoal_dim)
         self.log_var = nn.Linear(feature_dim + context_dim, subgoal_dim)
         self.decoder = nn.Sequential(
-            nn.Linear(subgoal_dim + context_dim, 2 * feature_dim), nn.ReLU(), nn.Linear(2 * feature_dim, obs_dim)
+            nn.Linear(subgoal_dim + context_dim, 2 * feature_dim),
+            nn.ReLU(),
+            nn.Linear(2 * feature_dim, obs_dim),
         )
 
     def condition(
-        self, previous_obs: Float[Tensor, "N O"], last_actions: Int[Tensor, "N A"], identity: Float[Tensor, "N A"]
+        self,
+        previous_obs: Float[Tensor, "N O"],
+        last_actions: Int[Tensor, "N A"],
+        identity: Float[Tensor, "N A"],
     ) -> Float[Tensor, "N I"]:
         """What the recurrent part reads at one step; zeros for actions at t = 0, which are given as -1.
 
@@ -142,7 +151,7 @@ def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) ->
 def candidate_windows(
     embedding: Shaped[Tensor, "G T A Z"], last: Int[Tensor, "G A"], horizon: int
 ) -> Shaped[Tensor, "G U A H Z"]:
-    """N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: the H copies take no memory."""
+    """N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: no H-fold memory."""
     steps = embedding.shape[1]
     reach = torch.arange(1, steps - 1 + horizon, device=embedding.device)
     future = torch.minimum(rearrange(reach, "s -> 1 s 1"), rearrange(last, "g a -> g 1 a"))

@@ -21,7 +21,7 @@ from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
-from omg_lib.trace import Recorder, ShapeTrace
+from omg_lib.trace import Recorder
 
 PRIOR_EPISODES = 64
 TEST_WIDTH = 64
@@ -29,7 +29,7 @@ RECENT_EPISODES = 100
 Progress = Callable[[str, int, int], None]
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 -- no error
     """Raised between two chunks of work after `stop()`; nothing of the broken update remains."""
 
 
@@ -203,7 +203,9 @@ class Training:
     def __enter__(self) -> Training:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -89,6 +89,14 @@ def test_numbers_beyond_floats_are_refused_too(value):
             OMGConfig(**{name: value})
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.float32("inf"), np.float64("-inf"), np.float16("nan")])
+def test_infinite_numpy_floats_are_refused(value):
+    for name in ("lr", "gamma"):
+        with pytest.raises(ConfigError, match=name):
+            OMGConfig(**{name: value})
+
+
 def test_a_batch_larger_than_the_buffer_is_refused():
     assert OMGConfig(batch_size=625).sample_size == 5000
     with pytest.raises(ConfigError, match=r"5008"):
@@ -96,6 +104,7 @@ def test_a_batch_larger_than_the_buffer_is_refused():
     assert OMGConfig(batch_size=5000, learner="iql").sample_size == 5000
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.uint8])
 def test_numpy_integers_are_welcome_and_become_plain(kind):
     config = OMGConfig(n_agents=kind(4), batch_size=kind(2), seed=kind(3), updates=kind(5))

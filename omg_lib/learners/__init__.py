@@ -1,4 +1,4 @@
-"""Learners by name. Each turns a sample of episodes into one optimiser step: `learner.train(sample, t_env, episode)`."""
+"""Learners by name. Each turns a sample into one optimiser step: `learner.train(sample, t_env, episode)`."""
 
 from __future__ import annotations
 

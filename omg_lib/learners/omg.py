@@ -1,4 +1,4 @@
-"""OMG: Q-learning on (state, subgoal), where the subgoal is inferred when acting and chosen in hindsight when learning."""
+"""OMG: Q-learning on (state, subgoal); acting infers the subgoal, learning chooses one in hindsight."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class OMGLearner(QLearner):
         return self.config.mix_start * max(0.0, 1 - t_env / self.config.mix_anneal_time)
 
     def draw_noise(self, steps: Steps) -> dict[str, Tensor]:
-        """All chance of one update: `cvae` [G, T, A, Z] normal and `eta` [G, T, A] uniform, a function of (seed, update)."""
+        """All chance of one update, by (seed, update): `cvae` [G, T, A, Z] is normal, `eta` [G, T, A] uniform."""
         generator = torch_generator(self.config.seed, Stream.UPDATE, self.updates)
         cvae = torch.randn(*steps.rows.shape, self.config.subgoal_dim, generator=generator)
         eta = torch.rand(steps.rows.shape, generator=generator)
@@ -115,7 +115,10 @@ class OMGLearner(QLearner):
             goal = torch.where(take_prior.unsqueeze(1), target_mu, inferred.goal)
         error = ((self.inference.reconstruct(inferred.goal, inferred.context) - steps.obs) ** 2).mean(dim=1)
         divergence = gaussian_kl(inferred.mu, inferred.log_var, target_mu, target_log_var)
-        recon, kl = error[scored].sum() / scored.sum().clamp(min=1), divergence[scored].sum() / scored.sum().clamp(min=1)
+        recon, kl = (
+            error[scored].sum() / scored.sum().clamp(min=1),
+            divergence[scored].sum() / scored.sum().clamp(min=1),
+        )
         fields = {
             "infer_mu": rows.unpack(inferred.mu.detach())[:, :-1],
             "infer_log_var": rows.unpack(inferred.log_var.detach())[:, :-1],

@@ -137,7 +137,9 @@ class QLearner:
         target = torch.cat(self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"]))
         if goal is None or self.config.bootstrap_subgoal == "next":
             return steps.rows.following(online["q"]), steps.rows.following(self.target.q(target))
-        return self.same_goal(self.agent, steps, online["hidden"], goal), self.same_goal(self.target, steps, target, goal)
+        return self.same_goal(self.agent, steps, online["hidden"], goal), self.same_goal(
+            self.target, steps, target, goal
+        )
 
     def same_goal(
         self, agent: RecurrentAgent, steps: Steps, hidden: Float[Tensor, "P H"], goal: Float[Tensor, "P Z"]

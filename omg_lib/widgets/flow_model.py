@@ -50,7 +50,8 @@ class FlowModel:
         self.lock = threading.RLock()
         self._listeners: list[Callable[[str], None]] = []
         self._told: dict[str, float] = {}
-        self._job: _Job | None = None
+        self._job: _Job | None = None  # the latest thread
+        self._shown: _Job | None = None  # the run whose results are shown: none after a reset
         self._first = {
             "n_agents": 8,
             "batch_size": 32,
@@ -113,7 +114,7 @@ class FlowModel:
             self.trace, self.differences = None, []
             self.previous, self.reports = self.reports or self.previous, []
             self.state, self.progress = "running", ("starting", 0.0)
-            self._job = _Job(self, self.config, updates, before)
+            self._job = self._shown = _Job(self, self.config, updates, before)
             self._say(
                 "Starting"
                 if before is None or not before.is_alive()
@@ -151,7 +152,7 @@ class FlowModel:
         with self.lock:
             if self._job:
                 self._job.stop()
-                self._job = None
+            self._shown = None
             self.settings = dict(self._first)
             self.config = _config(self.settings)
             self._forget()
@@ -182,7 +183,7 @@ class FlowModel:
 
     def _heard(self, job: _Job, text: str, share: float | None, phase: str) -> None:
         with self.lock:
-            if job is not self._job or self.state != "running":
+            if job is not self._shown or self.state != "running":
                 return
             fresh = self.progress[0].split()[:1] != text.split()[:1]
             self.progress = (text, share)
@@ -194,7 +195,7 @@ class FlowModel:
     def _measured(self, job: _Job, trace: ShapeTrace | None, last: bool = False) -> None:
         """Take over a trace, unless the settings have moved on since its run began."""
         with self.lock:
-            if trace is None or job is not self._job or job.config != self.config:
+            if trace is None or job is not self._shown or job.config != self.config:
                 return
             if self.trace is None or last or self._due("flow"):
                 self.trace, self.differences = trace, compare(self.plan, trace)
@@ -202,7 +203,7 @@ class FlowModel:
 
     def _reported(self, job: _Job, report: Report) -> None:
         with self.lock:
-            if job is not self._job:
+            if job is not self._shown:
                 return
             self.reports.append(report)
         if len(self.reports) == 1 or self._due("curves"):
@@ -210,7 +211,7 @@ class FlowModel:
 
     def _ended(self, job: _Job) -> None:
         with self.lock:
-            if job is not self._job:
+            if job is not self._shown:
                 return
             update = self.reports[-1].update if self.reports else 0
             self.state = "idle"
