@@ -167,68 +167,6 @@ _AT_LEAST = dict(
     rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
     subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
 )  # fmt: skip
-_FRACTIONS:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(name, getattr(self, name), "allowed is 0 to 1")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise ConfigError(name, getattr(self, name), "allowed is a number above 0")
-        if self.has_teammates and self.n_agents % self.batch_size_run:
-            widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
-            raise ConfigError(
-                "batch_size_run",
-                self.batch_size_run,
-                f"with teammates it must divide n_agents={self.n_agents}: {widths}",
-            )
-        if self.sample_size > self.buffer_size:
-            most = self.buffer_size * self.batch_size // self.sample_size
-            raise ConfigError(
-                "batch_size",
-                self.batch_size,
-                f"one sample would be {self.sample_size} episodes and buffer_size={self.buffer_size} holds fewer; "
-                f"allowed here is at most {most}",
-            )
-
-    @property
-    def has_teammates(self) -> bool:
-        """True where one seat learns among fixed teammates, and the seat rotates."""
-        if self.teammates is None:
-            return self.learner in LEARNERS_WITH_TEAMMATES
-        return self.teammates != "none"
-
-    @property
-    def sample_size(self) -> int:
-        """Episodes drawn for one update: G * A with teammates (one group has an episode for each seat), else G."""
-        return self.batch_size * self.n_agents if self.has_teammates else self.batch_size
-
-    @property
-    def runs_per_update(self) -> int:
-        """Calls of `runner.run()` for each update: A / R with teammates (every seat once), else 1."""
-        return self.n_agents // self.batch_size_run if self.has_teammates else 1
-
-    @property
-    def t_max_total(self) -> int:
-        """Environment steps of the whole run: A times t_max with teammates, else t_max."""
-        return self.t_max * self.n_agents if self.has_teammates else self.t_max
-
-    def to_dict(self) -> dict[str, object]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
-        """The configuration of a mapping such as `to_dict` gives; missing fields take their defaults."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        for name in values:
-            if name not in names:
-                raise ConfigError("config", name, "no such field; allowed are " + ", ".join(sorted(names)))
-        return cls(**values)  # type: ignore[arg-type]
-
-
-_AT_LEAST = dict(
-    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
-    rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1, subgoal_dim=1, feature_dim=1,
-    context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
-)  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
 

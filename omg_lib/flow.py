@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from html import escape
 
 from omg_lib.flow_words import (
+    at_most,
     bytes_text,
     difference_text,
     has_regrouping,
@@ -37,25 +38,20 @@ KINDS = {
     "time": ("#3b82d6", "M3 0V6", "T"),
     "agents": ("#1f9a68", "M0 3H6", "A"),
     "features": ("#9166d6", "M2 3H4M3 2V4", "F"),
-    "horizon": ("#8f8f1f", "M0 0L6 6", "H"),
 }
 """What an axis counts -> colour, hatch, letter. The colours have a contrast of 3 on white and on black."""
 MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}
 
 
-def flow_svg(
-    plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()
-) -> str:
-    """The text of an `<svg>` element: every stage as predicted, and beside it as measured if there is a trace.
+def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()) -> str:
+    """The text of an `<svg>` element: each stage as predicted, and beside it as measured if there is a trace.
 
     Each row is a `<g>` with `data-stage` and `data-state`, which is predicted, equal or different.
     """
     measured = {stage.name: stage for stage in trace.stages} if trace else {}
     wrong = {difference.stage: difference for difference in reversed(differences)}
     stages = [*plan.stages, *(stage for name, stage in measured.items() if name not in _names(plan))]
-    states = {
-        s.name: "predicted" if not trace else "different" if s.name in wrong else "equal" for s in stages
-    }
+    states = {s.name: "predicted" if not trace else "different" if s.name in wrong else "equal" for s in stages}
     parts, y, before = [_patterns(), _summary(plan), _heads(trace)], 112.0, None
     for stage in stages:
         others = other_fields(stage)
@@ -85,7 +81,7 @@ def axis_kind(axis: str, grouped: bool) -> str:
     """What an axis of a contract counts; G counts groups where there is regrouping, else episodes."""
     if axis in ("R", "G*A", "G"):
         return "groups" if axis == "G" and grouped else "episodes"
-    return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents", "H": "horizon"}.get(axis, "features")
+    return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents"}.get(axis, "features")
 
 
 # --- pieces ------------------------------------------------------------------------------------------------
@@ -150,9 +146,7 @@ def _heads(trace: ShapeTrace | None) -> str:
     return "".join(_text(x, 104, head, 11, opacity=0.75) for x, head in heads)
 
 
-def _planned(
-    stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Difference | None, others: str
-) -> str:
+def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Difference | None, others: str) -> str:
     room, _, name = stage.name.rpartition(".")
     calls = f"× {stage.calls} calls" if stage.calls > 1 else ""
     parts = [
@@ -164,9 +158,7 @@ def _planned(
     main = next(iter(stage.fields.items()), None)
     if stage.leading is not None and main:
         colour = KINDS[axis_kind(main[1].axes[0], grouped)][0]
-        parts.append(
-            _text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour)
-        )
+        parts.append(_text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour))
         parts.append(_chart(stage, plan, colour))
         parts.append(_chips(*main, grouped))
     note_y = 52 if stage.leading is not None else 22
@@ -176,7 +168,7 @@ def _planned(
     else:
         parts.append(_text(CHART_X, note_y, reason(stage.name, plan, trace), 11.5))
         if stage.fields:
-            size = bytes_text(stage_bytes(stage))
+            size = at_most(*main[1].axes) + bytes_text(stage_bytes(stage))
             parts.append(_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
     if others:
         parts.append(_text(CHART_X, 65, "also " + others, 9.5, opacity=0.75))
@@ -191,9 +183,7 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
     if stage.name == "runner.run" or stage.name == "buffer.insert_episode_batch":
         each = min(8.0, max(3.0, scale)) * stage.leading
         starts = [call * (each + 4) for call in range(stage.calls)]
-        columns = [
-            (x + each * r / stage.leading, each / stage.leading) for x in starts for r in range(stage.leading)
-        ]
+        columns = [(x + each * r / stage.leading, each / stage.leading) for x in starts for r in range(stage.leading)]
         backs = [(x, each) for x in starts]
     else:
         width = max(3.0, stage.leading * scale)
@@ -218,7 +208,7 @@ def _chips(name: str, field: Field, grouped: bool) -> str:
             _rect(x, 5, 44, 36, colour, fill_opacity=0.14, stroke=colour, rx=3),
             _rect(x + 1, 34, 42, 6, f"url(#omg-{kind})"),
             _text(x + 22, 16, axis, 10, text_anchor="middle"),
-            _text(x + 22, 30, str(size), 14, text_anchor="middle", font_weight="bold"),
+            _text(x + 22, 30, at_most(axis) + str(size), 14, text_anchor="middle", font_weight="bold"),
         ]
         x += 48
     return "".join(parts)

@@ -25,13 +25,10 @@ def headline(plan: ShapeTrace) -> str:
     groups, episodes = f"{G} group{'s' * (G > 1)}", f"{G} episode{'s' * (G > 1)}"
     if has_regrouping(plan):
         return (
-            f"One seat of a team learns, so {groups} of {A} learner's seats take {G} × {A} = {G * A} episodes; "
-            "regrouping puts the seats together."
+            f"One seat of a team learns, so {groups} of {A} learner's seats take "
+            f"{G} × {A} = {G * A} episodes; regrouping puts the seats together."
         )
-    return (
-        f"All {A} seats learn, so {episodes} give the learner {G} × {A} = {G * A} rows: "
-        "there is nothing to regroup."
-    )
+    return f"All {A} seats learn, so {episodes} give the learner {G} × {A} = {G * A} rows: there is nothing to regroup."
 
 
 def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str:
@@ -52,8 +49,8 @@ def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str
     if stage == "truncate":
         limit = s["L"] + 1
         if trace is None:
-            return f"T, the longest filled length, is data: at most L+1 = {limit}"
-        return f"T = {trace.sizes['T']} measured: the longest filled length, at most L+1 = {limit}"
+            return f"T: the longest filled length, at most L+1 = {limit}; known after a run"
+        return f"T = {trace.sizes['T']} measured: the longest filled length (L+1 = {limit})"
     if stage == "to_device":
         return "to where the learner computes"
     if stage == "learner.regroup":
@@ -68,6 +65,11 @@ def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str
         "learner.td_loss": "a masked mean: one number",
         "learner.step": "no tensor: the weights change",
     }.get(stage, "")
+
+
+def at_most(*axes: str) -> str:
+    """The sign before a predicted number that depends on T, which is known only after sampling."""
+    return "≤" if {"T", "T-1"} & set(axes) else ""
 
 
 def shape_text(field: Field) -> str:
@@ -101,6 +103,8 @@ def seconds_text(seconds: float) -> str:
     """Seconds for people: 0.0083 is 8.3 ms."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
+    if seconds < 1e-5:
+        return "<0.01 ms"
     return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.001 else 2}f} ms"
 
 
@@ -118,9 +122,7 @@ def stage_device(stage: str, trace: ShapeTrace) -> str:
 
 def difference_text(difference: Difference) -> str:
     """One disagreement: what it is about, predicted, measured."""
-    return (
-        f"{difference.field}: predicted {_said(difference.predicted)}, measured {_said(difference.measured)}"
-    )
+    return f"{difference.field}: predicted {_said(difference.predicted)}, measured {_said(difference.measured)}"
 
 
 def _said(value: Any) -> str:
@@ -132,7 +134,7 @@ def _said(value: Any) -> str:
 def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -> str:
     """The whole picture as a text, for people who hear it."""
     s = plan.sizes
-    parts = [f"Flow of tensors for n_agents {s['A']}, batch_size {s['G']}. {headline(plan)}"]
+    parts = [f"Flow of tensors for n_agents {s['A']}, batch_size {s['G']}. {headline(plan).rstrip('.')}"]
     for stage in plan.stages:
         said = f"{stage.name}, {stage.calls} call{'s' * (stage.calls > 1)}"
         for name, field in list(stage.fields.items())[:1]:
@@ -147,9 +149,7 @@ def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -
     return ". ".join(parts) + "."
 
 
-def fields_table(
-    plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()
-) -> str:
+def fields_table(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()) -> str:
     """An HTML table of every field of every stage, as predicted and as measured."""
     found = {(d.stage, d.field) for d in differences}
     measured = {stage.name: stage for stage in trace.stages} if trace else {}

@@ -14,6 +14,8 @@ from jaxtyping import Shaped
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
+from omg_lib.config import OMGConfig
+from omg_lib.predict import predict
 from omg_lib.trace import Stage
 
 WHY = {
@@ -22,7 +24,7 @@ WHY = {
     "T": "the longest filled length in this sample, read off the data",
     "T-1": "one less than T: the last row has nothing after it",
     "G*A": "the episodes of one sample: G groups of A episodes, one for each seat",
-    "G": "the groups of one update (batch_size)",
+    "G": "the groups of one update, or its episodes where all seats learn (batch_size)",
     "A": "the seats of a team (n_agents)",
     "O": "the numbers that one seat observes",
     "S": "the numbers of the state",
@@ -105,6 +107,17 @@ def _shape(parts: Sequence[object]) -> str:
 
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
+
+
+def four_numbers(config: OMGConfig) -> tuple[int, int, int, int]:
+    """Predicted: what the runner steps at once, what a sample holds, what the learner and what the network see.
+
+    >>> four_numbers(OMGConfig(n_agents=8, batch_size=32))
+    (1, 256, 32, 256)
+    """
+    plan = predict(config)
+    groups, seats = plan["controller.init_hidden"].fields["hidden"].shape[:2]
+    return plan["runner.run"].leading, plan["buffer.sample"].leading, groups, groups * seats
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

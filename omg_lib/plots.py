@@ -1,4 +1,4 @@
-"""Learning curves as pictures, drawn on `matplotlib.figure.Figure`: never pyplot, so any thread may draw them."""
+"""Learning curves as pictures, on `matplotlib.figure.Figure`: never pyplot, so any thread may draw them."""
 
 from __future__ import annotations
 
@@ -62,14 +62,10 @@ def _play(reports: Sequence[Report]) -> str:
 
 
 def _words(metric: str) -> str:
-    return {"train_win_rate": "win rate, last 100 episodes", "train_return": "return, last 100 episodes"}[
-        metric
-    ]
+    return {"train_win_rate": "win rate, last 100 episodes", "train_return": "return, last 100 episodes"}[metric]
 
 
-def _lines(
-    ax: Axes, colours: dict[str, str], reports: Sequence[Report], before: Sequence[Report], corner: str
-) -> None:
+def _lines(ax: Axes, colours: dict[str, str], reports: Sequence[Report], before: Sequence[Report], corner: str) -> None:
     for name, colour in colours.items():
         what = "test, " if name == "win_rate" else ""
         for run, who, look in (

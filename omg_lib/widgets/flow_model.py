@@ -1,4 +1,4 @@
-"""What the flow panel knows and does, without Jupyter: settings, prediction, a run in a worker thread, saving."""
+"""What the flow panel knows and does, without Jupyter: settings, prediction, a run in a thread, saving."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from omg_lib.flow import flow_svg
 from omg_lib.plots import curves_png
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.trace import ShapeTrace
-from omg_lib.training import Report, Training, resolve_device
+from omg_lib.training import Report, resolve_device
+from omg_lib.widgets.job import Job
 
-FOREVER = 10**9
-"""Environment steps of a run that ends by Stop: none will get there."""
-EVERY = {"progress": 0.15, "flow": 0.5, "curves": 1.0, "status": 5.0}
-"""Least seconds between two announcements of one kind while a run goes on."""
+SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
+"""Fields of OMGConfig that have a control; `runner` is the seventh setting."""
 RUNNERS = ("episode", "parallel")
+EVERY = {"progress": 0.15, "flow": 0.5, "curves": 1.0}
+"""Least seconds between two drawings of one part while a run goes on."""
 
 
 class FlowModel:
@@ -30,107 +31,96 @@ class FlowModel:
 
     | call | what it does |
     |---|---|
-    | `set(n_agents=4, ...)` | new settings and their prediction; a run goes on with its old ones until `start` |
-    | `start(updates=None)` | trains in a worker thread until `stop()`, or for so many updates; returns at once |
+    | `set(n_agents=4, ...)` | new settings and their prediction; a run goes on with the old ones |
+    | `start(updates=None)` | trains in a thread until `stop()`, or for so many updates; returns at once |
     | `stop()` | ends the run at its next chunk of work; returns at once |
-    | `run(updates)` | start and wait, for notebooks without a browser: the measured trace, or the run's error |
+    | `run(updates)` | start and wait: the measured trace, or the run's error (for cells and tests) |
     | `wait(timeout)` | waits until nothing runs; False if it still does |
     | `reset()` | the first settings again, no curves |
     | `save(folder)` | trace.json, flow.svg, curves.csv and curves.png |
 
-    Settings are the fields of OMGConfig, and `runner`: "episode" (R = 1) or "parallel" (R = n_agents). What is not
-    allowed becomes `status`, one sentence, and changes nothing else.
+    Settings are the fields of OMGConfig, and `runner`: "episode" (R = 1) or "parallel" (R = n_agents). What is
+    not allowed becomes `status`, one sentence, and changes nothing else.
 
-    State: `plan`, and of the run `trace`, `differences`, `reports`, `previous` (reports of the run before), `state`
-    (idle, running, stopping), `status`, `progress` (text, share or None). `listen(f)` calls f(part) when a part of
-    it changed, also from the worker: settings, flow, curves, progress or status. Read several of them under `lock`.
+    State: `plan`, and of the run `trace`, `differences`, `reports`, `previous` (reports of the run before),
+    `state` (idle, running, stopping), `status`, `progress` (text, share or None). `listen(f)` calls f(part) when
+    a part of it changed, also from the run's thread: settings, flow, curves, progress or status. Read several of
+    them under `lock`.
     """
 
     def __init__(self, **settings: Any) -> None:
         self.lock = threading.RLock()
         self._listeners: list[Callable[[str], None]] = []
-        self._told: dict[str, float] = {}
-        self._job: _Job | None = None  # the latest thread
-        self._shown: _Job | None = None  # the run whose results are shown: none after a reset
-        self._first = {
-            "n_agents": 8,
-            "batch_size": 32,
-            "env": "skirmish",
-            "learner": "omg",
-            "runner": "episode",
-        }
-        self._first |= {"device": "auto", "seed": 0} | settings
+        self._drawn: dict[str, float] = {}
+        self._job: Job | None = None  # the latest thread
+        self._shown: Job | None = None  # the run whose results are shown
+        defaults = OMGConfig()
+        self._first = {name: getattr(defaults, name) for name in SHOWN} | {"runner": "episode"} | settings
+        self._restart()
+
+    def _restart(self) -> None:
+        """The first settings, and no run yet."""
         self.settings = dict(self._first)
         self.config = _config(self.settings)
-        self._forget()
-        self.status = _predicted(self.plan)
-
-    def _forget(self) -> None:
-        """No run yet."""
         self.plan = predict(self.config)
         self.trace: ShapeTrace | None = None
         self.differences: list[Difference] = []
         self.reports: list[Report] = []
         self.previous: list[Report] = []
-        self.state, self.progress = "idle", ("not started", 0.0)
+        self.state, self.progress, self._phase = "idle", ("Not started", 0.0), ""
+        self.status = _predicted(self.plan)
 
-    # --- what the view asks for ------------------------------------------------------------------------------
+    # --- what the view asks for ---------------------------------------------------------------------------------------
 
     def listen(self, listener: Callable[[str], None]) -> None:
         self._listeners.append(listener)
 
     def set(self, **settings: Any) -> None:
-        """Change settings: all rows are predictions again. A value that is not allowed leaves the picture as it was."""
+        """Change settings: all rows are predictions again. What is not allowed leaves the picture as it was."""
         with self.lock:
-            changed = self.settings | settings
-            if changed == self.settings:
+            if self.settings | settings == self.settings:
                 return
-            self.settings = changed
+            self.settings = self.settings | settings
             try:
-                self.config = _config(changed)
+                self.config = _config(self.settings)
                 self.plan = predict(self.config)
             except ConfigError as error:
                 self._say(str(error))
             else:
                 self.trace, self.differences = None, []
                 self._tell("flow")
-                if self.state == "idle":
-                    self._say(_predicted(self.plan))
-                else:
-                    self._say("Training goes on with the settings before; Run starts again with these.")
+                running = "Training goes on with the settings before. Run starts again with these."
+                self._say(_predicted(self.plan) if self.state == "idle" else running)
             self._tell("settings")
 
     def start(self, updates: int | None = None) -> None:
-        """Train with the present settings; a run that goes on is stopped, and this one begins when it has ended."""
+        """Train with the present settings. A run that goes on is stopped; this one begins when that has ended."""
         with self.lock:
             try:
                 self.config = _config(self.settings)
-                resolve_device(self.config.device)
             except ConfigError as error:
-                return self._say(str(error))
+                self._say(str(error))
+                return
             before = self._job
             if before:
                 before.stop()
-            self.trace, self.differences = None, []
+            self.trace, self.differences, self._phase = None, [], ""
             self.previous, self.reports = self.reports or self.previous, []
-            self.state, self.progress = "running", ("starting", 0.0)
-            self._job = self._shown = _Job(self, self.config, updates, before)
-            self._say(
-                "Starting"
-                if before is None or not before.is_alive()
-                else "Starting again with these settings"
-            )
-            for part in ("flow", "progress"):
-                self._tell(part)
+            self.state, self.progress = "running", ("Starting", 0.0)
+            self._say("Starting")
+            self._tell("flow")
+            self._tell("progress")
+            self._job = self._shown = Job(self, self.config, updates, before)
             self._job.start()
 
     def stop(self) -> None:
         with self.lock:
             if self.state == "idle":
-                return self._say("Nothing is running")
-            self._job.stop()
-            self.state = "stopping"
-            self._say("Stopping")
+                self._say("Nothing is running")
+            else:
+                self._job.stop()
+                self.state = "stopping"
+                self._say("Stopping")
 
     def wait(self, timeout: float | None = None) -> bool:
         job = self._job
@@ -138,10 +128,9 @@ class FlowModel:
             job.join(timeout)
         return not (job and job.is_alive())
 
-    def run(self, updates: int) -> ShapeTrace:
-        """Train for `updates` updates and wait. Raises what went wrong: ConfigError for settings that are not allowed."""
+    def run(self, updates: int) -> ShapeTrace | None:
+        """Train for `updates` updates and wait. Raises what went wrong, such as ConfigError for the settings."""
         _config(self.settings)
-        resolve_device(self.config.device)
         self.start(updates)
         self.wait()
         if self._job.error:
@@ -153,11 +142,8 @@ class FlowModel:
             if self._job:
                 self._job.stop()
             self._shown = None
-            self.settings = dict(self._first)
-            self.config = _config(self.settings)
-            self._forget()
-            self._say("Reset. " + _predicted(self.plan))
-            for part in ("settings", "flow", "progress"):
+            self._restart()
+            for part in ("settings", "flow", "progress", "status"):
                 self._tell(part)
         self._tell("curves")
 
@@ -166,70 +152,76 @@ class FlowModel:
         with self.lock:
             plan, trace, differences = self.plan, self.trace, self.differences
             reports, previous = list(self.reports), list(self.previous)
+        files = [Path(folder).expanduser() / name for name in ("trace.json", "flow.svg", "curves.csv", "curves.png")]
         try:
-            files = _write(Path(folder).expanduser(), plan, trace, differences, reports, previous)
-        except OSError as error:
-            self._say(
-                str(ConfigError("folder", str(folder), f"it cannot be written ({error.strerror or error})"))
-            )
+            files[0].parent.mkdir(parents=True, exist_ok=True)
+            (trace or plan).save(files[0])
+            files[1].write_text(flow_svg(plan, trace, differences), encoding="utf-8")
+            _write_curves(files[2], reports)
+            files[3].write_bytes(curves_png(reports, previous))
+        except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of a user who is not there
+            reason = getattr(error, "strerror", None) or error
+            self._say(str(ConfigError("folder", str(folder), f"it cannot be written ({reason})")))
             return []
-        except ConfigError as error:
-            self._say(str(error))
-            return []
-        self._say(f"Saved {', '.join(file.name for file in files)} in {folder}")
+        self._say(f"Saved {', '.join(file.name for file in files)} in {files[0].parent}")
         return files
 
-    # --- what the worker reports -----------------------------------------------------------------------------
+    # --- what the run's thread reports --------------------------------------------------------------------------------
 
-    def _heard(self, job: _Job, text: str, share: float | None, phase: str) -> None:
+    def began(self, job: Job) -> None:
+        self._tell("curves")
+
+    def progressed(self, job: Job, status: str, text: str, share: float | None) -> None:
+        """Progress some times a second; the status, which is read out, only when it is a new one."""
         with self.lock:
             if job is not self._shown or self.state != "running":
                 return
-            fresh = self.progress[0].split()[:1] != text.split()[:1]
             self.progress = (text, share)
-            if fresh or self._due("progress"):
+            if self._due("progress"):
                 self._tell("progress")
-            if fresh or self._due("status"):
-                self._say(text)
+            if status != self._phase:
+                self._phase = status
+                self._say(status)
 
-    def _measured(self, job: _Job, trace: ShapeTrace | None, last: bool = False) -> None:
-        """Take over a trace, unless the settings have moved on since its run began."""
-        with self.lock:
-            if trace is None or job is not self._shown or job.config != self.config:
-                return
-            if self.trace is None or last or self._due("flow"):
-                self.trace, self.differences = trace, compare(self.plan, trace)
-                self._tell("flow")
-
-    def _reported(self, job: _Job, report: Report) -> None:
+    def updated(self, job: Job, report: Report, trace: ShapeTrace) -> None:
+        """Take over the numbers, and the trace unless the settings have moved on since its run began."""
         with self.lock:
             if job is not self._shown:
                 return
+            first = not self.reports
             self.reports.append(report)
-        if len(self.reports) == 1 or self._due("curves"):
+            self._latest = trace
+            if self.trace is None or self._due("flow"):
+                self._measure(job)
+        if first or self._due("curves"):
             self._tell("curves")
 
-    def _ended(self, job: _Job) -> None:
+    def ended(self, job: Job) -> None:
         with self.lock:
             if job is not self._shown:
                 return
+            if self.reports:
+                self._measure(job)
             update = self.reports[-1].update if self.reports else 0
             self.state = "idle"
-            if job.error:
-                kind = (
-                    ""
-                    if isinstance(job.error, ConfigError)
-                    else f"The run failed: {type(job.error).__name__}: "
-                )
-                self._say(kind + str(job.error).split("\n")[0])
+            if isinstance(job.error, ConfigError):
+                status = str(job.error)
+            elif job.error:
+                status = f"The run failed: {type(job.error).__name__}: {job.error}".split("\n")[0]
             else:
-                self._say(f"{'Stopped' if job.cancelled.is_set() else 'Finished'} at update {update}")
-            self.progress = (self.status, self.progress[1])
+                status = f"{'Stopped' if job.cancelled.is_set() else 'Finished'} at update {update}"
+            self.progress = (self.progress[0], self.progress[1] or 0.0)
+            self._say(status)
             self._tell("progress")
         self._tell("curves")
 
+    def _measure(self, job: Job) -> None:
+        if job.config == self.config:
+            self.trace, self.differences = self._latest, compare(self.plan, self._latest)
+            self._tell("flow")
+
     def _due(self, part: str) -> bool:
-        return time.monotonic() - self._told.get(part, 0.0) >= EVERY[part]
+        return time.monotonic() - self._drawn.get(part, 0.0) >= EVERY[part]
 
     def _say(self, text: str) -> None:
         self.status = text
@@ -238,63 +230,11 @@ class FlowModel:
     def _tell(self, part: str) -> None:
         for listener in self._listeners:
             listener(part)
-        self._told[part] = (
-            time.monotonic()
-        )  # after the listeners: a slow drawing is followed by as long a rest
-
-
-class _Job(threading.Thread):
-    """One run with a Training of its own; it begins when the job before it has ended."""
-
-    def __init__(self, model: FlowModel, config: OMGConfig, updates: int | None, before: _Job | None) -> None:
-        super().__init__(name="omg-training", daemon=True)
-        self.model, self.config, self.updates, self.before = model, config, updates, before
-        self.cancelled = threading.Event()
-        self.training: Training | None = None
-        self.error: Exception | None = None
-
-    def stop(self) -> None:
-        self.cancelled.set()
-        if self.training:
-            self.training.stop()
-
-    def run(self) -> None:
-        try:
-            if self.before:
-                self.before.join()
-                self.before = None
-            self.model._tell("curves")
-            if not self.cancelled.is_set():
-                self._train()
-        except Exception as error:  # whatever it is: the kernel lives on, and the panel says it
-            self.error = error
-        self.model._ended(self)
-
-    def _train(self) -> None:
-        forever = OMGConfig.from_dict(self.config.to_dict() | {"updates": None, "t_max": FOREVER})
-        with Training(forever, self._progress) as self.training:
-            if self.cancelled.is_set():
-                return
-            for report in self.training:
-                self.model._measured(self, self.training.trace)
-                self.model._reported(self, report)
-                text = f"Update {report.update}: {report.t_env:,} environment steps"
-                self.model._heard(self, text, self.updates and report.update / self.updates, "update")
-                if report.update == self.updates or self.cancelled.is_set():
-                    break
-            self.model._measured(self, self.training.trace, last=True)
-
-    def _progress(self, phase: str, done: int, total: int) -> None:
-        words = {
-            "collect": "Collecting episode {} of {}",
-            "prior": "Pre-training the subgoal prior, step {} of {}",
-        }
-        if phase in words:
-            self.model._heard(self, words[phase].format(done, total), done / total, phase)
+        self._drawn[part] = time.monotonic()  # when it was ready: a slow drawing is followed by as long a rest
 
 
 def _config(settings: dict[str, Any]) -> OMGConfig:
-    """The configuration of these settings; `runner` becomes batch_size_run, unless that is set itself."""
+    """The configuration of these settings, on a device that is here; `runner` stands for a batch_size_run."""
     values = dict(settings)
     runner = values.pop("runner")
     if runner not in RUNNERS:
@@ -306,12 +246,17 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
 
 
 def _predicted(plan: ShapeTrace) -> str:
-    numbers = [plan[name].leading for name in ("runner.run", "buffer.sample", "learner.q_values")]
-    return (
-        "Predicted: the runner steps {}, the sample holds {}, the learner sees {}. Run measures it.".format(
-            *numbers
-        )
-    )
+    run, sample, learner = (plan[name].leading for name in ("runner.run", "buffer.sample", "learner.q_values"))
+    return f"Predicted: the runner steps {run}, the sample holds {sample}, the learner sees {learner}. Run measures it."
+
+
+def _write_curves(file: Path, reports: list[Report]) -> None:
+    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
+    with file.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(["update", "t_env", *names])
+        for report in reports:
+            table.writerow([report.update, report.t_env, *(report.metrics.get(name, "") for name in names)])
 
 
 def device_text(config: OMGConfig) -> str:
@@ -320,29 +265,5 @@ def device_text(config: OMGConfig) -> str:
     if device.type == "cpu":
         return "CPU" if torch.cuda.is_available() else "CPU (torch sees no CUDA GPU here)"
     card = torch.cuda.get_device_properties(device)
-    peak = torch.cuda.max_memory_allocated(device)
-    return (
-        f"GPU {card.name}, {card.total_memory / 2**30:.0f} GiB, of which {peak / 2**30:.2f} GiB used at most"
-    )
-
-
-def _write(
-    folder: Path,
-    plan: ShapeTrace,
-    trace: ShapeTrace | None,
-    differences: list[Difference],
-    reports: list[Report],
-    previous: list[Report],
-) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / name for name in ("trace.json", "flow.svg", "curves.csv", "curves.png")]
-    (trace or plan).save(files[0])
-    files[1].write_text(flow_svg(plan, trace, differences))
-    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
-    with files[2].open("w", newline="") as out:
-        table = csv.writer(out)
-        table.writerow(["update", "t_env", *names])
-        for report in reports:
-            table.writerow([report.update, report.t_env, *(report.metrics.get(name, "") for name in names)])
-    files[3].write_bytes(curves_png(reports, previous))
-    return files
+    used = torch.cuda.max_memory_allocated(device)
+    return f"GPU {card.name}, {card.total_memory / 2**30:.0f} GiB, of which {used / 2**30:.2f} GiB used at most"

@@ -1,4 +1,4 @@
-"""FlowPanel: the controls, the flow picture, progress, status and curves, as ipywidgets around a FlowModel."""
+"""FlowPanel: controls, flow picture, progress, status and curves, as ipywidgets around a FlowModel."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ class FlowPanel(W.VBox):
         for name in ("progress", "status", "flow", "curves"):
             self._parts[name].add_class(f"omg-{name}")
         self._parts["table"].layout.overflow = "auto"
-        self._details = W.Accordion([self._parts["table"]], titles=("Every field of every stage",))
-        self._details.selected_index = None
+        self._details = W.Checkbox(False, description="list every field of every stage", indent=False)
         script = {"data": {"application/javascript": NAMES}, "metadata": {}, "output_type": "display_data"}
         super().__init__(
             [
@@ -68,12 +67,13 @@ class FlowPanel(W.VBox):
                 _row(self._buttons()),
                 *(self._parts[name] for name in ("progress", "status", "flow", "curves")),
                 self._details,
+                self._parts["table"],
                 W.Output(outputs=(script,), layout={"height": "0"}),
             ],
             layout={"max_width": "1000px"},
         )
         self.add_class("omg-panel")
-        self._details.observe(lambda _: self._show("flow"), "selected_index")
+        self._details.observe(lambda _: self._show("flow"), "value")
         self.model.listen(self._show)
         for part in ("settings", "progress", "status", "flow", "curves"):
             self._show(part)
@@ -82,8 +82,9 @@ class FlowPanel(W.VBox):
 
     def _number(self, name: str, low: int, high: int) -> W.HBox:
         value = self.model.settings[name]
-        box = W.BoundedIntText(value, low, high, description=name, layout={"width": "170px"})
-        slider = W.IntSlider(value, low, high, readout=False, layout={"width": "250px"})
+        box = W.BoundedIntText(value, low, high, description=name, layout={"width": "140px"})
+        box.style.description_width = "initial"
+        slider = W.IntSlider(value, low, high, readout=False, layout={"width": "235px"})
         pair = W.HBox([box, slider])
         pair.add_class("omg-" + name.replace("_", "-"))
         self._bind(name, box, slider)
@@ -95,16 +96,16 @@ class FlowPanel(W.VBox):
         runners = [("episode (R = 1)", "episode"), ("parallel (R = n_agents)", "parallel")]
         made = []
         for name, label, options, width in (
-            ("env", "environment", list(ENVIRONMENTS), "250px"),
-            ("learner", "learner", list(LEARNERS), "150px"),
-            ("runner", "runner", runners, "235px"),
-            ("device", "device", devices, "130px"),
+            ("env", "environment", list(ENVIRONMENTS), "225px"),
+            ("learner", "learner", list(LEARNERS), "125px"),
+            ("runner", "runner", runners, "225px"),
+            ("device", "device", devices, "115px"),
         ):
             made.append(W.Dropdown(options=options, value=self.model.settings[name], description=label))
             made[-1].layout.width = width
             self._bind(name, made[-1])
         made.append(W.BoundedIntText(self.model.settings["seed"], 0, 2**31 - 1, description="seed"))
-        made[-1].layout.width = "130px"
+        made[-1].layout.width = "95px"
         self._bind("seed", made[-1])
         for control in made:
             control.style.description_width = "initial"
@@ -121,14 +122,14 @@ class FlowPanel(W.VBox):
         folder = W.Text("runs/flow", description="folder", layout={"width": "240px"})
         folder.style.description_width = "initial"
         actions = (
-            ("Run", "play", self.model.start),
-            ("Stop", "stop", self.model.stop),
-            ("Reset", "undo", self.model.reset),
-            ("Save", "download", lambda: self.model.save(folder.value)),
+            ("Run", self.model.start),
+            ("Stop", self.model.stop),
+            ("Reset", self.model.reset),
+            ("Save", lambda: self.model.save(folder.value)),
         )
         made = []
-        for label, icon, action in actions:
-            button = W.Button(description=label, icon=icon, layout={"width": "90px"})
+        for label, action in actions:
+            button = W.Button(description=label, layout={"width": "90px"})
             button.on_click(lambda _, action=action: action())
             button.add_class(f"omg-{label.lower()}")
             made.append(button)
@@ -150,14 +151,16 @@ class FlowPanel(W.VBox):
                         control.value = self.model.settings[name]
             else:
                 self._parts[part].value = getattr(self, f"_{part}")()
-            if part == "flow" and self._details.selected_index is not None:
-                model = self.model
-                self._parts["table"].value = fields_table(model.plan, model.trace, model.differences)
+            if part == "flow":
+                self._parts["table"].value = self._table() if self._details.value else ""
             if part in ("settings", "progress"):
                 self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
 
     def _flow(self) -> str:
         return flow_svg(self.model.plan, self.model.trace, self.model.differences)
+
+    def _table(self) -> str:
+        return fields_table(self.model.plan, self.model.trace, self.model.differences)
 
     def _status(self) -> str:
         return f'<div role="status" aria-live="polite" style="min-height:1.5em">{escape(self.model.status)}</div>'
@@ -183,4 +186,4 @@ class FlowPanel(W.VBox):
 
 
 def _row(children: list[W.Widget]) -> W.Box:
-    return W.Box(children, layout={"display": "flex", "flex_flow": "row wrap", "align_items": "center"})
+    return W.Box(children, layout={"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 8px"})
