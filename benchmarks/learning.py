@@ -20,31 +20,32 @@ import torch
 
 import omg_lib as omg
 
-PARTNERS = dict(env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted")
+PARTNERS = dict(
+    env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted", t_max=50_000
+)
 ARMS = {
-    "iql_skirmish": (dict(env="skirmish", n_agents=3, learner="iql"), 120),
-    "omg_partners": (dict(**PARTNERS, learner="omg"), 300),
-    "iql_partners": (dict(**PARTNERS, learner="iql"), 300),
+    "iql_skirmish": (dict(env="skirmish", n_agents=3, learner="iql"), 120.0),
+    "omg_partners": (dict(**PARTNERS, learner="omg"), None),
+    "iql_partners": (dict(**PARTNERS, learner="iql"), None),
 }
-"""Name -> (configuration, CPU seconds of training). Everything else is the default."""
+"""Name -> (configuration, CPU seconds of training; None trains for the configuration's t_max). The rest is default."""
 COLUMNS = ("arm", "seed", "update", "t_env", "seconds", "win_rate", "train_win_rate")
 
 
-def curve(settings: dict, seed: int, seconds: float) -> list[dict[str, float]]:
-    """Train for some CPU seconds (the tests' share excluded); a row for each test."""
-    rows, tested, spent, began = [], 0, 0.0, time.process_time()
+def curve(settings: dict, seed: int, seconds: float | None) -> list[dict[str, float]]:
+    """Train one seed; a row for each test, the last one at the end."""
+    rows, tested, began = [], 0, time.process_time()
     with omg.Training(omg.OMGConfig(**settings, seed=seed)) as run:
         for report in run:
             spent = time.process_time() - began
-            if run.tested_at != tested:
-                tested = run.tested_at
-                row = {"update": report.update, "t_env": report.t_env, "seconds": round(spent, 1)}
-                rows.append(row | {key: round(report.metrics[key], 4) for key in ("win_rate", "train_win_rate")})
-            if spent > seconds:
-                rows.append(
-                    {"update": report.update, "t_env": report.t_env, "seconds": round(spent, 1)}
-                    | {"win_rate": run.test(), "train_win_rate": round(report.metrics["train_win_rate"], 4)}
-                )
+            over = seconds is not None and spent > seconds
+            if run.tested_at == tested and not over:
+                continue
+            tested = run.tested_at
+            win_rate = run.test() if over else report.metrics["win_rate"]
+            row = {"update": report.update, "t_env": report.t_env, "seconds": round(spent, 1)}
+            rows.append(row | {"win_rate": win_rate, "train_win_rate": report.metrics["train_win_rate"]})
+            if over:
                 break
     return rows
 

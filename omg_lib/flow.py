@@ -29,6 +29,7 @@ from omg_lib.flow_words import (
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
 
+Number = int | float
 WIDTH = 900
 """Width of the picture in its own units; on a page it shrinks with its frame."""
 NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
@@ -56,7 +57,7 @@ def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Seq
     for stage in stages:
         others = other_fields(stage)
         others = "" if before and others == other_fields(before) else others
-        height = (70 if others else 56) if stage.fields and stage.leading else 44
+        height = (75 if others else 60) if stage.fields and stage.leading else 44
         body = _planned(stage, plan, trace, wrong.get(stage.name), others)
         body += _ran(measured.get(stage.name), states[stage.name], trace)
         named = f'data-stage="{escape(stage.name)}" data-state="{states[stage.name]}"'
@@ -87,12 +88,12 @@ def axis_kind(axis: str, grouped: bool) -> str:
 # --- pieces ------------------------------------------------------------------------------------------------
 
 
-def _text(x: float, y: float, text: str, size: float = 11, **attributes: str | float) -> str:
+def _text(x: Number, y: Number, text: str, size: Number = 11, **attributes: Number | str) -> str:
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'
 
 
-def _rect(x: float, y: float, width: float, height: float, fill: str, **attributes: str | float) -> str:
+def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, **attributes: Number | str) -> str:
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" fill="{fill}"{named}/>'
 
@@ -161,7 +162,7 @@ def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Di
         parts.append(_text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour))
         parts.append(_chart(stage, plan, colour))
         parts.append(_chips(*main, grouped))
-    note_y = 52 if stage.leading is not None else 22
+    note_y = 54 if stage.leading is not None else 22
     if wrong:
         red = {"fill": MARKS["different"][0], "font_weight": "bold"}
         parts.append(_text(CHART_X, note_y, difference_text(wrong), 11, **red))
@@ -171,7 +172,7 @@ def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Di
             size = at_most(*main[1].axes) + bytes_text(stage_bytes(stage))
             parts.append(_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
     if others:
-        parts.append(_text(CHART_X, 65, "also " + others, 9.5, opacity=0.75))
+        parts.append(_text(CHART_X, 68, "also " + others, 9.5, opacity=0.75))
     return "".join(parts)
 
 
@@ -237,7 +238,7 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
     return "".join(parts)
 
 
-def _legend(y: float, grouped: bool) -> str:
+def _legend(y: Number, grouped: bool) -> str:
     parts = [f'<path d="M4 {y - 6:g}H{WIDTH - 4}" stroke="currentColor" stroke-opacity=".15"/>']
     x = 12.0
     for kind, (colour, _, letter) in KINDS.items():

@@ -64,49 +64,62 @@ class Verdict:
         )
 
 
-def check_shape(guess: Sequence[object], tensor: Tensor | Sequence[int], axes: str | Sequence[str]) -> Verdict:
+def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Sequence[str]) -> Verdict:
     """Hold a guessed shape against a tensor (or a shape) whose axes have names; it says which axis is wrong, and why.
 
     An unanswered guess contains `...`. A wrong guess never raises.
 
     >>> check_shape((32, 8, 80), (32, 8, 14), "G A C")
-    Not yet: 1 of 3 axes is different.
+    Not yet: 1 of 3 numbers is wrong.
       - axis 2 (C): you said 80, it is 14: the actions that a seat can choose from
     >>> check_shape((...,), (32, 8, 14), "G A C")
     Not answered yet: put one number for each axis in place of the dots, and run this cell again.
     """
     shape = tuple(getattr(tensor, "shape", tensor))
     names = tuple(axes.split() if isinstance(axes, str) else axes)
+    labels = [f"axis {i}" + ("" if name.isdigit() else f" ({name})") for i, name in enumerate(names)]
+    if isinstance(guess, Sequence) and ... not in guess and len(guess) != len(shape):
+        named = f"{len(guess)} {'axis' if len(guess) == 1 else 'axes'}"
+        lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
+        return Verdict("wrong", f"Not yet: you named {named}, it has {len(shape)}: {_shape(names)}.", lines)
+    return _check(guess, shape, names, labels, "one number for each axis")
+
+
+def check_numbers(guess: object, config: OMGConfig) -> Verdict:
+    """Hold four guessed numbers against `four_numbers` of a configuration; it says which one is wrong, and why.
+
+    >>> check_numbers((1, 32, 32, 256), OMGConfig(n_agents=8, batch_size=32))
+    Not yet: 1 of 4 numbers is wrong.
+      - the sample: you said 32, it is 256: the episodes of one sample: G groups of A episodes, one for each seat
+    """
+    sample = "G*A" if config.has_teammates else "G"
+    who = ("the runner", "the sample", "the learner", "the network")
+    return _check(guess, four_numbers(config), ("R", sample, "G", "rows"), who, "your four numbers")
+
+
+def _check(guess: object, truth: tuple[int, ...], names: Sequence[str], labels: Sequence[str], wanted: str) -> Verdict:
     guess = tuple(guess) if isinstance(guess, Sequence) else (guess,)
     if ... in guess:
-        return Verdict(
-            "open", "Not answered yet: put one number for each axis in place of the dots, and run this cell again."
-        )
-    if guess == shape:
-        return Verdict("right", f"Right: {_shape(shape)}, that is {_shape(names)}.")
-    if len(guess) != len(shape):
-        said = f"Not yet: you named {_count(len(guess), 'axis', 'axes')}, it has {len(shape)}: {_shape(names)}."
-        return Verdict("wrong", said, tuple(_why(i, names, n) for i, n in enumerate(shape)))
-    wrong = [i for i, n in enumerate(shape) if guess[i] != n]
-    said = f"Not yet: {len(wrong)} of {len(shape)} axes {'is' if len(wrong) == 1 else 'are'} different."
-    if sorted(map(str, guess)) == sorted(map(str, shape)):
+        return Verdict("open", f"Not answered yet: put {wanted} in place of the dots, and run this cell again.")
+    if guess == truth:
+        return Verdict("right", f"Right: {_shape(truth)}, that is {_shape(names)}.")
+    if len(guess) != len(truth):
+        return Verdict("wrong", f"Not yet: {len(truth)} numbers are asked for, you gave {len(guess)}.")
+    wrong = [i for i, n in enumerate(truth) if guess[i] != n]
+    said = f"Not yet: {len(wrong)} of {len(truth)} numbers {'is' if len(wrong) == 1 else 'are'} wrong."
+    if sorted(map(str, guess)) == sorted(map(str, truth)):
         said = "Not yet: the numbers are right, their order is not."
-    return Verdict("wrong", said, tuple(_why(i, names, shape[i], guess[i]) for i in wrong))
+    return Verdict("wrong", said, tuple(_line(labels[i], names[i], truth[i], guess[i]) for i in wrong))
 
 
-def _why(axis: int, names: Sequence[str], size: int, guessed: object = None) -> str:
+def _line(label: str, name: str, size: int, guessed: object = None) -> str:
     yours = "" if guessed is None else f"you said {guessed}, "
-    why = WHY.get(names[axis], "a fixed width of the network" if names[axis].isdigit() else "")
-    name = "" if names[axis].isdigit() else f" ({names[axis]})"
-    return f"axis {axis}{name}: {yours}it is {size}" + (f": {why}" if why else "")
+    why = WHY.get(name, "a fixed width of the network" if name.isdigit() else "")
+    return f"{label}: {yours}it is {size}" + (f": {why}" if why else "")
 
 
 def _shape(parts: Sequence[object]) -> str:
     return "[" + ", ".join(map(str, parts)) + "]"
-
-
-def _count(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"
 
 
 def four_numbers(config: OMGConfig) -> tuple[int, int, int, int]:
@@ -133,24 +146,24 @@ class Table:
     caption: str = ""
 
     def __repr__(self) -> str:
-        marked = [
-            [cell + ("*" if (i, j) in self.strong else "") for j, cell in enumerate(row)] for i, row in enumerate(self.rows)
-        ]
-        lines = [self.heads, *marked]
-        widths = [max(len(line[j]) for line in lines) for j in range(len(self.heads))]
-        text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-        return "\n".join([*text, *([self.caption] if self.caption else [])])
+        def star(i: int, j: int) -> str:
+            return "*" if (i, j) in self.strong else ""
+
+        lines = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([*text, *filter(None, [self.caption])])
 
     def _repr_html_(self) -> str:
         def cell(i: int, j: int, text: str) -> str:
             if (i, j) not in self.strong:
-                return f'<td style="text-align: left">{escape(text)}</td>'
-            return f'<td style="text-align: left; background: #b8500d; color: #fff"><b>{escape(text)}&nbsp;*</b></td>'
+                return f'<td style="text-align: left; white-space: nowrap">{escape(text)}</td>'
+            style = "text-align: left; white-space: nowrap; background: #b8500d; color: #fff"
+            return f'<td style="{style}"><b>{escape(text)}*</b></td>'
 
         heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
-        rows = "".join(
-            "<tr>" + "".join(cell(i, j, text) for j, text in enumerate(row)) + "</tr>" for i, row in enumerate(self.rows)
-        )
+        cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]
+        rows = "".join(f"<tr>{row}</tr>" for row in cells)
         caption = f'<caption style="caption-side: bottom; text-align: left">{escape(self.caption)}</caption>'
         return f"<table>{caption if self.caption else ''}<tr>{heads}</tr>{rows}</table>"
 

@@ -129,12 +129,19 @@ class Echo(BatchedEnv):
 
     @classmethod
     def describe(cls, n_agents: int) -> EnvInfo:
-        styles = ("right", "right but first")
+        styles = ("right", "right but last")
         teams = ((0,) * n_agents, (1,) * n_agents)
-        return EnvInfo("echo", n_agents, cls.ACTIONS + 2, 2, cls.ACTIONS, cls.LIMIT, styles=styles, teams=teams)
+        return EnvInfo(
+            "echo", n_agents, cls.ACTIONS + 2, 2, cls.ACTIONS, cls.LIMIT, styles=styles, teams=teams
+        )
 
     def __init__(self, n_agents, batch=1, seed=0, device="cpu") -> None:
-        self.info, self.batch, self.seed, self.device = self.describe(n_agents), batch, seed, torch.device(device)
+        self.info, self.batch, self.seed, self.device = (
+            self.describe(n_agents),
+            batch,
+            seed,
+            torch.device(device),
+        )
         self.episode, self._next = np.full(batch, -1), 0
         self.steps, self.time = np.zeros(batch, int), np.zeros(batch, int)
         self.score = np.zeros(batch)
@@ -184,8 +191,8 @@ class Echo(BatchedEnv):
         return every | (action == cue) | (action == (cue + 1) % self.ACTIONS)
 
     def scripted_actions(self, styles):
-        late = (np.asarray(styles) == 1) & (self.time == 0)[:, None]
-        return torch.from_numpy(np.where(late, (self._cue() + 1) % self.ACTIONS, self._cue()))
+        errs = (np.asarray(styles) == 1) & (self.time == self.LIMIT - 1)[:, None]
+        return torch.from_numpy(np.where(errs, (self._cue() + 1) % self.ACTIONS, self._cue()))
 
     def frame(self, row=0):
         return {}

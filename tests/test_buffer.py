@@ -117,7 +117,9 @@ def test_can_sample_at_its_edges():
     assert [alone.sample(n).batch_size[0] for n in (1, 2, 5)] == [1, 2, 5]
 
 
-@pytest.mark.parametrize(("seats", "n"), [(True, 4), (True, 1), (True, 0), (True, -3), (True, 33), (False, 0), (False, 31)])
+@pytest.mark.parametrize(
+    ("seats", "n"), [(True, 4), (True, 1), (True, 0), (True, -3), (True, 33), (False, 0), (False, 31)]
+)
 def test_what_cannot_be_sampled_is_a_value_error(seats, n):
     buffer, _ = filled_buffer(30, seats=seats)
     with pytest.raises(ValueError, match=str(n)):
@@ -165,7 +167,7 @@ def test_the_same_memory_is_used_again():
 
 
 def test_5000_episodes_of_8m_take_at_most_055_of_pymarls_memory():
-    """200 episodes of uniform length 30 to 120 are stored, and scaled to 5,000; PyMARL takes 2.37 GiB whatever they are."""
+    """200 episodes of uniform length 30 to 120 are stored, and scaled to 5,000; PyMARL takes 2.37 GiB always."""
     info = EnvInfo("8m", 8, 80, 168, 14, 120)
     buffer = ReplayBuffer(5000, 8)
     lengths = np.linspace(30, 120, 200).round().astype(int)
@@ -181,6 +183,10 @@ def test_memory_is_given_back_when_rings_turn():
     buffer = ReplayBuffer(2 * A, A)
     for first in range(0, 10 * A, A):
         buffer.insert_episode_batch(episodes([L] * A, first=first))
-    assert buffer.nbytes == 2 * A * sum(
-        x[0].nbytes for k, x in buffer.sample(2 * A).items() if k not in ("filled", "seat", "actions")
-    ) + 2 * A * (L + 1) * A  # actions take one byte
+    assert (
+        buffer.nbytes
+        == 2
+        * A
+        * sum(x[0].nbytes for k, x in buffer.sample(2 * A).items() if k not in ("filled", "seat", "actions"))
+        + 2 * A * (L + 1) * A
+    )  # actions take one byte

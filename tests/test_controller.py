@@ -83,9 +83,10 @@ def test_teammates_follow_the_script_and_the_learner_does_not():
     played = batch["filled"][:, 1:, 0]
     seat = batch["seat"][:, :-1]
     own = torch.arange(3) == seat
-    late = torch.from_numpy(runner.controller.team[:, :1] == 1)
+    errs = torch.from_numpy(runner.controller.team[:, :1] == 1)
     script = right[:, :-1].clone()
-    script[:, 0] |= late  # "right but first" errs at the first step only
+    assert not script[:, -1][played[:, -1, None] & errs & ~own[:, 0]].any()
+    script[:, -1] |= errs  # "right but last"
     assert script[played.unsqueeze(-1) & ~own].all()
     assert 0.2 < right[:, :-1][played.unsqueeze(-1) & own].float().mean() < 0.7
 

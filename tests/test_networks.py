@@ -77,5 +77,8 @@ def test_number_of_weights_is_the_released_codes():
 
 
 def test_one_hot_of_minus_one_is_nothing():
-    assert one_hot(torch.tensor([[2, -1], [0, 1]]), 3).tolist() == [[[0, 0, 1], [0, 0, 0]], [[1, 0, 0], [0, 1, 0]]]
+    assert one_hot(torch.tensor([[2, -1], [0, 1]]), 3).tolist() == [
+        [[0, 0, 1], [0, 0, 0]],
+        [[1, 0, 0], [0, 1, 0]],
+    ]
     assert one_hot(torch.tensor([1]), 2).dtype == torch.get_default_dtype()

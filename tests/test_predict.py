@@ -19,7 +19,9 @@ def one_update(config):
 
 @st.composite
 def configurations(draw):
-    learner, teammates = draw(st.sampled_from([("iql", None), ("iql", "scripted"), ("omg", None), ("omg", "none")]))
+    learner, teammates = draw(
+        st.sampled_from([("iql", None), ("iql", "scripted"), ("omg", None), ("omg", "none")])
+    )
     n_agents = draw(st.integers(2, 6))
     rotates = teammates == "scripted" or (learner, teammates) == ("omg", None)
     widths = [r for r in range(1, n_agents + 1) if n_agents % r == 0] if rotates else [1, 2, 3, 7]
@@ -54,14 +56,18 @@ def test_predicted_equals_measured(config):
     plan = omg.predict(config)
     assert omg.compare(plan, trace) == []
     assert [entry.name for entry in trace.stages] == [entry.name for entry in plan.stages]
-    axes = [[one.axes for one in entry.fields.values()] for entry in plan.stages]
-    assert [[entry.fields[key].axes for key in one.fields] for entry, one in zip(trace.stages, plan.stages)] == axes
+    for measured, planned in zip(trace.stages, plan.stages, strict=True):
+        assert {key: one.axes for key, one in measured.fields.items()} == {
+            key: one.axes for key, one in planned.fields.items()
+        }
 
 
 @pytest.mark.parametrize("n_agents", [2, 16])
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_smallest_and_largest_team(learner, n_agents):
-    config = omg.OMGConfig(n_agents=n_agents, batch_size=1, learner=learner, batch_size_run=n_agents, device="cpu")
+    config = omg.OMGConfig(
+        n_agents=n_agents, batch_size=1, learner=learner, batch_size_run=n_agents, device="cpu"
+    )
     trace = one_update(config)
     assert omg.compare(omg.predict(config), trace) == []
     assert trace["controller.init_hidden"].fields["hidden"].shape == (1, n_agents, 64)

@@ -1,4 +1,4 @@
-"""Every tensor's content says where it was born, so that a wrong seat, episode or step cannot hide behind a right shape."""
+"""Every value says where it was born, so that a wrong seat, episode or step cannot hide behind a right shape."""
 
 import pytest
 import torch

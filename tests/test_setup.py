@@ -19,9 +19,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BASE = [Requirement(text) for text in PROJECT["dependencies"]]
-EXTRAS = {
-    extra: [Requirement(text) for text in texts] for extra, texts in PROJECT["optional-dependencies"].items()
-}
+EXTRAS = {extra: [Requirement(text) for text in texts] for extra, texts in PROJECT["optional-dependencies"].items()}
 EVERYTHING = BASE + [requirement for extra in EXTRAS.values() for requirement in extra]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 CONSTRAINTS = (ROOT / "constraints.txt").read_text().splitlines()
@@ -40,9 +38,7 @@ def conda_packages() -> tuple[dict[str, Requirement], list[str]]:
     # conda writes python=3.11 where pip writes python==3.11
     found = [Requirement(re.sub(r"^([\w-]+)=(?=\d)", r"\1==", line)) for line in lines]
     found += [Requirement(line) for line in pip_lines if not line.startswith("-")]
-    return {
-        CONDA_NAMES.get(requirement.name, requirement.name): requirement for requirement in found
-    }, pip_lines
+    return {CONDA_NAMES.get(requirement.name, requirement.name): requirement for requirement in found}, pip_lines
 
 
 def test_environment_has_the_packages_of_pyproject_with_the_same_bounds():
@@ -112,7 +108,7 @@ def imported_modules(source: str) -> set[str]:
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"omg_lib"}
+    return names - sys.stdlib_module_names - {"omg_lib", "IPython"}  # ipykernel is IPython's kernel
 
 
 def undeclared(modules: set[str], declared: list[Requirement]) -> set[str]:
@@ -166,13 +162,9 @@ class Workshop:
         self.python.write_text(FAKE_PYTHON)
         self.python.chmod(0o755)
 
-    def make(
-        self, *targets: str, python: str | None = None, **environment: str
-    ) -> subprocess.CompletedProcess:
+    def make(self, *targets: str, python: str | None = None, **environment: str) -> subprocess.CompletedProcess:
         # The tests themselves may run under make, which hands its flags and variables down.
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(
             [shutil.which("make"), *targets, f"PYTHON={python or self.python}"],
             cwd=self.folder,
@@ -213,6 +205,13 @@ def test_tests_add_every_extra_and_leave_the_base_installed(workshop):
     for extra in EXTRAS:
         assert re.search(rf"[\[,]{extra}[\],]", full)
     assert workshop.make("test", "lab", "setup").returncode == 0
+    assert workshop.calls("pip install") == []
+
+
+def test_after_the_tests_the_lab_has_nothing_to_install(workshop):
+    assert workshop.make("test").returncode == 0
+    assert len(workshop.calls("pip install")) == 1
+    assert workshop.make("lab").returncode == 0
     assert workshop.calls("pip install") == []
 
 
@@ -280,9 +279,7 @@ def only_programs(folder: Path, *names: str) -> str:
 def run_ci(folder: Path, **environment: str) -> subprocess.CompletedProcess:
     (folder / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/run", folder / ".ci")
-    return subprocess.run(
-        ["bash", ".ci/run"], cwd=folder, env=os.environ | environment, capture_output=True, text=True
-    )
+    return subprocess.run(["bash", ".ci/run"], cwd=folder, env=os.environ | environment, capture_output=True, text=True)
 
 
 def test_ci_fails_when_the_tests_fail(tmp_path):

@@ -25,8 +25,9 @@ COMMON_BEFORE = ["runner.run", "buffer.insert_episode_batch", "buffer.sample", "
 def test_stages_of_each_kind_of_run(changes, middle):
     stages = contract(OMGConfig(**changes))
     assert list(stages) == COMMON_BEFORE + middle + COMMON_AFTER
-    assert stages["runner.run"][0] == stages["buffer.insert_episode_batch"][0] == (8 if "learner.regroup" in middle else 1)
-    assert ("seat" in stages["runner.run"][1]) == ("learner.regroup" in middle)
+    rotates = "learner.regroup" in middle
+    assert stages["runner.run"][0] == stages["buffer.insert_episode_batch"][0] == (8 if rotates else 1)
+    assert ("seat" in stages["runner.run"][1]) == rotates
 
 
 def test_numbers_of_8m():
@@ -56,7 +57,11 @@ def test_numbers_of_8m():
     assert "seat" not in plan["learner.regroup"].fields and not plan["learner.step"].fields
     assert plan["buffer.sample"].fields["obs"].bytes == 79_298_560
     dtypes = {key: entry.dtype for key, entry in plan["runner.run"].fields.items()}
-    assert {key for key, dtype in dtypes.items() if dtype == "bool"} == {"avail_actions", "terminated", "filled"}
+    assert {key for key, dtype in dtypes.items() if dtype == "bool"} == {
+        "avail_actions",
+        "terminated",
+        "filled",
+    }
     assert {key for key, dtype in dtypes.items() if dtype == "int64"} == {"actions", "seat"}
 
 

@@ -122,7 +122,7 @@ class FlowModel:
                 self.state = "stopping"
                 self._say("Stopping")
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: int | float | None = None) -> bool:
         job = self._job
         if job:
             job.join(timeout)
@@ -181,7 +181,7 @@ class FlowModel:
                 self._tell("progress")
             if status != self._phase:
                 self._phase = status
-                self._say(status)
+                self._say(status + self._verdict())
 
     def updated(self, job: Job, report: Report, trace: ShapeTrace) -> None:
         """Take over the numbers, and the trace unless the settings have moved on since its run began."""
@@ -210,7 +210,7 @@ class FlowModel:
                 status = f"The run failed: {type(job.error).__name__}: {job.error}".split("\n")[0]
             else:
                 status = f"{'Stopped' if job.cancelled.is_set() else 'Finished'} at update {update}"
-            self.progress = (self.progress[0], self.progress[1] or 0.0)
+            self.progress = (f"Update {update}" if update else "Not started", 0.0)
             self._say(status)
             self._tell("progress")
         self._tell("curves")
@@ -219,6 +219,12 @@ class FlowModel:
         if job.config == self.config:
             self.trace, self.differences = self._latest, compare(self.plan, self._latest)
             self._tell("flow")
+
+    def _verdict(self) -> str:
+        if self.trace is None:
+            return ""
+        wrong = len({difference.stage for difference in self.differences})
+        return f": {wrong} of {len(self.trace.stages)} stages differ" if wrong else ": every prediction held"
 
     def _due(self, part: str) -> bool:
         return time.monotonic() - self._drawn.get(part, 0.0) >= EVERY[part]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import threading
+from contextlib import suppress
 from html import escape
 from typing import Any
 
 import ipywidgets as W
 import torch
+from traitlets import TraitError
 
 from omg_lib.config import ENVIRONMENTS, LEARNERS
 from omg_lib.flow import flow_svg
@@ -50,7 +52,7 @@ class FlowPanel(W.VBox):
 
     def __init__(self, **settings: Any) -> None:
         self.model = FlowModel(**settings)
-        self._drawing = threading.Lock()
+        self._syncing = False
         self._curves_drawing = threading.Lock()
         self._controls: dict[str, list[W.ValueWidget]] = {}
         self._parts = {name: W.HTML() for name in ("device", "progress", "status", "flow", "curves", "table")}
@@ -116,7 +118,7 @@ class FlowPanel(W.VBox):
     def _bind(self, name: str, *controls: W.ValueWidget) -> None:
         self._controls[name] = list(controls)
         for control in controls:
-            control.observe(lambda change: self.model.set(**{name: change["new"]}), "value")
+            control.observe(lambda change: self._syncing or self.model.set(**{name: change["new"]}), "value")
 
     def _buttons(self) -> list[W.Widget]:
         folder = W.Text("runs/flow", description="folder", layout={"width": "240px"})
@@ -146,15 +148,22 @@ class FlowPanel(W.VBox):
             return
         with self.model.lock:
             if part == "settings":
-                for name, controls in self._controls.items():
-                    for control in controls:
-                        control.value = self.model.settings[name]
+                self._sync()
             else:
                 self._parts[part].value = getattr(self, f"_{part}")()
             if part == "flow":
                 self._parts["table"].value = self._table() if self._details.value else ""
             if part in ("settings", "progress"):
                 self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
+
+    def _sync(self) -> None:
+        """Let every control show its setting; one that Python set and no control can show is left to the status."""
+        self._syncing = True
+        for name, controls in self._controls.items():
+            for control in controls:
+                with suppress(TraitError):
+                    control.value = self.model.settings[name]
+        self._syncing = False
 
     def _flow(self) -> str:
         return flow_svg(self.model.plan, self.model.trace, self.model.differences)

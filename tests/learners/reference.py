@@ -89,11 +89,12 @@ class Reference:
                 weight.requires_grad_(True)
         self.square = {key: torch.zeros_like(w) for key, w in self.weights["agent"].items()}
         self.moments = {
-            key: (torch.zeros_like(w), torch.zeros_like(w)) for key, w in self.weights.get("inference", {}).items()
+            key: (torch.zeros_like(w), torch.zeros_like(w))
+            for key, w in self.weights.get("inference", {}).items()
         }
         self.updates = 0
 
-    # --- the data ----------------------------------------------------------------------------------------------------
+    # --- the data ---
 
     def sequences(self, sample, noise) -> dict[tuple[int, int], Sequence]:
         """(group, slot) -> sequence; the g-th episode of seat a with teammates, else every seat of episode g."""
@@ -115,9 +116,11 @@ class Reference:
                 )
         return found
 
-    # --- the networks ------------------------------------------------------------------------------------------------
+    # --- the networks ---
 
-    def agent_step(self, name: str, s: Sequence, t: int, g: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor]:
+    def agent_step(
+        self, name: str, s: Sequence, t: int, g: Tensor | None, h: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """(Q(s_t, g, .), next hidden state)."""
         w = self.weights[name]
         own_last = s.everybody[t - 1][s.seat] if t else None
@@ -149,7 +152,7 @@ class Reference:
             out.append((mu, log_var, goal, linear(w, "decoder.2", decoded)))
         return out
 
-    # --- the losses --------------------------------------------------------------------------------------------------
+    # --- the losses ---
 
     def subgoals(self, key, s: Sequence, mix: float, result: Result) -> list[Tensor]:
         """Eq. 5 to 8 of one sequence; returns g_t of every step."""
@@ -215,16 +218,22 @@ class Reference:
         omg = recon + self.config.kl_weight * kl
         return dict(loss=td_loss + omg, td_loss=td_loss, omg_loss=omg, recon_loss=recon, kl_loss=kl), result
 
-    # --- the step ----------------------------------------------------------------------------------------------------
+    # --- the step ---
 
-    def train(self, sample, noise=None, mix: float = 0.0) -> tuple[dict[str, float], dict[str, Weights], Result]:
+    def train(
+        self, sample, noise=None, mix: float = 0.0
+    ) -> tuple[dict[str, float], dict[str, Weights], Result]:
         """One update: metrics, gradients before clipping, and what each step gave."""
         losses, result = self.losses(sample, noise, mix)
         gradients, norms = {}, {}
         for name in self.trained:
             w = self.weights[name]
-            grads = torch.autograd.grad(losses["loss"], list(w.values()), retain_graph=True, allow_unused=True)
-            gradients[name] = {k: torch.zeros_like(w[k]) if d is None else d for k, d in zip(w, grads, strict=True)}
+            grads = torch.autograd.grad(
+                losses["loss"], list(w.values()), retain_graph=True, allow_unused=True
+            )
+            gradients[name] = {
+                k: torch.zeros_like(w[k]) if d is None else d for k, d in zip(w, grads, strict=True)
+            }
             norms[name] = sum((d**2).sum() for d in gradients[name].values()) ** 0.5
         self.updates += 1
         with torch.no_grad():
@@ -233,7 +242,8 @@ class Reference:
                 for key, d in gradients[name].items():
                     move = self.rmsprop if name == "agent" else self.adam
                     move(key, self.weights[name][key], shrink * d)
-        metrics = {key: float(torch.as_tensor(value).detach()) for key, value in losses.items()} | {"grad_norm": float(norms["agent"])}
+        metrics = {key: float(torch.as_tensor(value).detach()) for key, value in losses.items()}
+        metrics["grad_norm"] = float(norms["agent"])
         return metrics, gradients, result
 
     def rmsprop(self, key: str, w: Tensor, d: Tensor) -> None:

@@ -1,0 +1,178 @@
+"""Drives the EpisodeRunner, BasicMAC, ReplayBuffer and QLearner of a checkout of oxwhirl/pymarl, as its run.py does.
+
+Nothing of PyMARL is replaced but its module `envs`, which would import SMAC: in its place stands a registry with the
+synthetic environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.synthetic import LIMIT, ScalarSynthetic
+from benchmarks.timing import Operation
+from omg_lib.episodes import EpisodeBatch
+
+PARTS = {
+    "EpisodeBatch": "components.episode_buffer",
+    "ReplayBuffer": "components.episode_buffer",
+    "OneHot": "components.transforms",
+    "EpisodeRunner": "runners.episode_runner",
+    "BasicMAC": "controllers.basic_controller",
+    "QLearner": "learners.q_learner",
+}
+SETTINGS = dict(
+    env="synthetic", batch_size_run=1, device="cpu", test_nepisode=20, runner_log_interval=10**12,
+    learner_log_interval=10**12, gamma=0.99, lr=0.0005, optim_alpha=0.99, optim_eps=0.00001, grad_norm_clip=10,
+    agent="rnn", rnn_hidden_dim=64, obs_agent_id=True, obs_last_action=True, action_selector="epsilon_greedy",
+    epsilon_start=0.05, epsilon_finish=0.05, epsilon_anneal_time=50000, agent_output_type="q", double_q=True,
+    mixer=None, target_update_interval=200,
+)  # fmt: skip
+"""PyMARL's default.yaml and iql.yaml; only epsilon stands at its end from the start, and nothing is logged."""
+
+
+class Logger:
+    """Takes the place of PyMARL's: keeps the latest value of each statistic."""
+
+    def __init__(self) -> None:
+        self.console_logger = logging.getLogger("benchmarks.pymarl")
+        self.latest: dict[str, float] = {}
+
+    def log_stat(self, key: str, value: float, t: int, to_sacred: bool = True) -> None:
+        self.latest[key] = float(value)
+
+
+@contextmanager
+def _importing_from(source: Path) -> Iterator[None]:
+    """PyMARL's top-level names (`envs`, `utils`, ...) exist only while it is imported."""
+    before = set(sys.modules)
+    registry = types.ModuleType("envs")
+    registry.REGISTRY = {"synthetic": ScalarSynthetic}
+    sys.modules["envs"] = registry
+    sys.path.insert(0, str(source))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(source))
+        tops = {path.stem for path in source.iterdir()}
+        for name in set(sys.modules) - before:
+            if name.split(".")[0] in tops:
+                del sys.modules[name]
+
+
+class PyMARL:
+    """PyMARL's IQL on the synthetic environment.
+
+    | attribute | meaning |
+    |---|---|
+    | runner, mac, buffer, learner | PyMARL's own objects |
+    | logger | `logger.latest["loss"]` after the first `learner.train` |
+    """
+
+    def __init__(self, checkout: str | Path, n_agents: int = 8, buffer_size: int = 5000, buffer_device: str = "cpu"):
+        warnings.filterwarnings("ignore", module="components|learners")  # advice to PyMARL's authors
+        source = Path(checkout) / "src"
+        if not (source / "learners" / "q_learner.py").is_file():
+            raise FileNotFoundError(f"--pymarl {checkout}: no checkout of oxwhirl/pymarl")
+        with _importing_from(source):
+            self.parts = {name: getattr(importlib.import_module(module), name) for name, module in PARTS.items()}
+        np.random.seed(0)
+        torch.manual_seed(0)
+        self.logger = Logger()
+        args = SimpleNamespace(**SETTINGS, env_args=dict(n_agents=n_agents, seed=0))
+        self.runner = self.parts["EpisodeRunner"](args, self.logger)
+        info = self.runner.get_env_info()
+        args.n_agents, args.n_actions, args.state_shape = info["n_agents"], info["n_actions"], info["state_shape"]
+        self.layout = dict(
+            scheme={
+                "state": {"vshape": info["state_shape"]},
+                "obs": {"vshape": info["obs_shape"], "group": "agents"},
+                "actions": {"vshape": (1,), "group": "agents", "dtype": torch.long},
+                "avail_actions": {"vshape": (info["n_actions"],), "group": "agents", "dtype": torch.int},
+                "reward": {"vshape": (1,)},
+                "terminated": {"vshape": (1,), "dtype": torch.uint8},
+            },
+            groups={"agents": n_agents},
+            preprocess={"actions": ("actions_onehot", [self.parts["OneHot"](out_dim=info["n_actions"])])},
+        )
+        make_buffer = self.parts["ReplayBuffer"]
+        self.buffer = make_buffer(
+            **self.layout, buffer_size=buffer_size, max_seq_length=LIMIT + 1, device=buffer_device
+        )
+        self.mac = self.parts["BasicMAC"](self.buffer.scheme, self.layout["groups"], args)
+        self.runner.setup(**self.layout, mac=self.mac)
+        self.learner = self.parts["QLearner"](self.mac, self.buffer.scheme, self.logger, args)
+
+    def batch(self, episodes: EpisodeBatch) -> object:
+        """The same episodes as PyMARL's EpisodeBatch."""
+        size, length = episodes.batch_size
+        batch = self.parts["EpisodeBatch"](**self.layout, batch_size=size, max_seq_length=length)
+        fields = batch.data.transition_data
+        for key in fields.keys() - {"actions_onehot"}:
+            fields[key].copy_(episodes[key])
+        fields["actions_onehot"].scatter_(-1, fields["actions"], 1.0)
+        fields["actions_onehot"] *= fields["filled"].unsqueeze(-1)
+        return batch
+
+    def buffer_bytes(self) -> int:
+        return sum(x.numel() * x.element_size() for x in self.buffer.data.transition_data.values())
+
+    def load_weights(self, online: nn.Module, target: nn.Module) -> None:
+        """Take over the weights of our agents."""
+        for mac, agent in ((self.mac, online), (self.learner.target_mac, target)):
+            mac.agent.load_state_dict({key.removesuffix("_l0"): w for key, w in agent.state_dict().items()})
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """What the latest train left in every weight, under our agent's names."""
+        weights = self.mac.agent.named_parameters()
+        return {f"{key}_l0" if key.startswith("rnn.") else key: w.grad for key, w in weights}
+
+    def operations(self, stored: EpisodeBatch, batches: dict[int, EpisodeBatch]) -> dict[str, Operation]:
+        """What is timed, by name; `stored` episodes are inserted one by one, `batches` are trained on."""
+        singles = [self.batch(stored[e : e + 1]) for e in range(8)]
+        batches = {size: self.batch(batch) for size, batch in batches.items()}
+
+        def run() -> int:
+            self.runner.run(test_mode=False)
+            return self.runner.t
+
+        def insert() -> int:
+            for episode in singles:
+                self.buffer.insert_episode_batch(episode)
+            return len(singles)
+
+        def sample() -> int:
+            drawn = self.buffer.sample(256)
+            drawn[:, : drawn.max_t_filled()]
+            return 1
+
+        def train(size: int) -> int:
+            self.learner.train(batches[size], 0, 0)
+            return 1
+
+        def iteration() -> int:
+            self.runner.env.episode = -1  # the same eight episodes in every round
+            for _ in range(8):
+                self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
+            sample()
+            return train(32)
+
+        return {
+            "runner": run,
+            "insert": insert,
+            "sample": sample,
+            "train_32": lambda: train(32),
+            "train_256": lambda: train(256),
+            "iteration": iteration,
+        }

@@ -1,0 +1,84 @@
+"""One run of the flow panel, in a worker thread: a callback that trains would freeze the notebook."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol, runtime_checkable
+
+from omg_lib.config import OMGConfig
+from omg_lib.trace import ShapeTrace
+from omg_lib.training import Report, Training
+
+FOREVER = 10**9
+"""Environment steps of a run that ends by Stop: none will get there."""
+PHASES = {
+    "collect": ("Collecting the first {} episodes", "Collecting episode {} of {}"),
+    "prior": ("Pre-training the subgoal prior", "Pre-training the subgoal prior, step {} of {}"),
+}
+"""Phase of Training -> what the status says of it, what the progress says."""
+
+
+@runtime_checkable
+class Hearer(Protocol):
+    """Who hears of a job, from its thread."""
+
+    def began(self, job: Job) -> None: ...
+
+    def progressed(self, job: Job, status: str, text: str, share: float | None) -> None: ...
+
+    def updated(self, job: Job, report: Report, trace: ShapeTrace) -> None: ...
+
+    def ended(self, job: Job) -> None: ...
+
+
+class Job(threading.Thread):
+    """Trains a configuration until `stop()`, or for `updates` updates; begins when the job before it has ended.
+
+    `error` is what went wrong, whatever it was: the kernel lives on. `cancelled` tells whether it was stopped.
+    """
+
+    def __init__(self, hearer: Hearer, config: OMGConfig, updates: int | None, before: Job | None) -> None:
+        super().__init__(name="omg-training", daemon=True)
+        self.hearer, self.config, self.updates, self.before = hearer, config, updates, before
+        self.cancelled = threading.Event()
+        self.training: Training | None = None
+        self.error: Exception | None = None
+
+    def stop(self) -> None:
+        """End at the next chunk of work; returns at once."""
+        self.cancelled.set()
+        if self.training:
+            self.training.stop()
+
+    def run(self) -> None:
+        try:
+            if self.before:
+                self.before.join()
+                self.before = None
+            if not self.cancelled.is_set():
+                self.hearer.began(self)
+                self._train()
+        except Exception as error:
+            self.error = error
+        self.training = None  # its buffer may hold gigabytes
+        self.hearer.ended(self)
+
+    def _train(self) -> None:
+        forever = OMGConfig.from_dict(self.config.to_dict() | {"updates": None, "t_max": FOREVER})
+        with Training(forever, self._progress) as training:
+            self.training = training
+            if self.cancelled.is_set():  # stopped while it was made
+                return
+            for report in training:
+                self.hearer.updated(self, report, training.trace)
+                text = f"Update {report.update}, {report.t_env:,} environment steps"
+                share = report.update / self.updates if self.updates else None
+                sizes = f"n_agents {self.config.n_agents}, batch_size {self.config.batch_size}"
+                self.hearer.progressed(self, f"Training with {sizes}", text, share)
+                if report.update == self.updates or self.cancelled.is_set():
+                    break
+
+    def _progress(self, phase: str, done: int, total: int) -> None:
+        if phase in PHASES:
+            status, text = PHASES[phase]
+            self.hearer.progressed(self, status.format(total), text.format(done, total), done / total)

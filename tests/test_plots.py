@@ -1,0 +1,175 @@
+"""The flow picture and the curves: their numbers come from traces, and they need neither Jupyter nor a display."""
+
+import re
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from omg_lib import Difference, OMGConfig, Report, Training, compare, predict
+from omg_lib.flow import flow_svg
+from omg_lib.flow_words import bytes_text, fields_table, headline, seconds_text
+from omg_lib.plots import curves_figure, curves_png, curves_text
+
+SMALL = OMGConfig(n_agents=3, batch_size=2, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Prediction and trace of one real update."""
+    with Training(SMALL) as run:
+        next(iter(run))
+    return predict(SMALL), run.trace
+
+
+def rows(svg: str) -> dict[str, ElementTree.Element]:
+    """Stage -> its `<g>`, in the order of the picture."""
+    found = [g for g in ElementTree.fromstring(svg).iter() if "data-stage" in g.attrib]
+    return {g.get("data-stage"): g for g in found}
+
+
+def texts(element: ElementTree.Element) -> list[str]:
+    return [part.text for part in element.iter() if part.tag.endswith("text") and part.text]
+
+
+@pytest.mark.parametrize("n_agents, batch_size", [(8, 32), (7, 5), (16, 64), (2, 1)])
+@pytest.mark.parametrize("learner", ["omg", "iql"])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_predicted_rows_carry_the_numbers_of_the_plan(n_agents, batch_size, learner, parallel):
+    plan = predict(OMGConfig(n_agents, batch_size, learner=learner, batch_size_run=n_agents if parallel else 1))
+    found = rows(flow_svg(plan))
+    assert list(found) == [stage.name for stage in plan.stages]
+    assert {row.get("data-state") for row in found.values()} == {"predicted"}
+    for stage in plan.stages:
+        shown = texts(found[stage.name])
+        if stage.leading is not None:
+            assert str(stage.leading) in shown
+        for field in list(stage.fields.values())[:1]:
+            for axis, size in zip(field.axes, field.shape, strict=True):
+                assert axis in shown
+                assert f"{'≤' if axis in ('T', 'T-1') else ''}{size}" in shown
+        assert (f"× {stage.calls} calls" in shown) == (stage.calls > 1)
+
+
+def test_head_shows_runner_sample_learner_and_network():
+    shown = texts(ElementTree.fromstring(flow_svg(predict(OMGConfig(n_agents=5, batch_size=7)))))
+    numbers = [int(text) for text in shown if text.isdigit()][:4]
+    assert numbers == [1, 35, 7, 35]
+
+
+def test_without_teammates_nothing_is_regrouped_and_the_sample_is_a_batch():
+    plan = predict(OMGConfig(learner="iql"))
+    assert "learner.regroup" not in rows(flow_svg(plan))
+    assert "nothing to regroup" in headline(plan) and "32 × 8 = 256" in headline(plan)
+    assert "32 × 8 = 256 episodes" in headline(predict(OMGConfig()))
+
+
+def test_equal_rows_show_what_was_measured(measured):
+    plan, trace = measured
+    found = rows(flow_svg(plan, trace, compare(plan, trace)))
+    assert {row.get("data-state") for row in found.values()} == {"equal"}
+    T = trace.sizes["T"]
+    assert f"[6, {T}, 3, 30]" in texts(found["truncate"])
+    assert any(f"T = {T} measured" in text for text in texts(found["truncate"]))
+    assert any(text.endswith("· cpu") for text in texts(found["learner.step"]))
+
+
+def test_a_wrong_row_is_marked_and_says_what_differs(measured):
+    plan, trace = measured
+    wrong = Difference("learner.regroup", "obs", ((2, 9, 3, 30), "float32", 1), ((6, 9, 30), "float32", 1))
+    found = rows(flow_svg(plan, trace, [wrong]))
+    assert [name for name, row in found.items() if row.get("data-state") == "different"] == ["learner.regroup"]
+    assert "obs: predicted [2, 9, 3, 30] float32, measured [6, 9, 30] float32" in texts(found["learner.regroup"])
+
+
+def test_a_stage_that_nobody_predicted_has_a_row(measured):
+    plan, trace = measured
+    odd = replace(trace, stages=(*trace.stages, replace(trace.stages[0], name="a<b")))
+    found = rows(flow_svg(plan, odd, compare(plan, odd)))
+    assert found["a<b"].get("data-state") == "different"
+
+
+def test_who_hears_the_picture_hears_the_numbers(measured):
+    plan, trace = measured
+    root = ElementTree.fromstring(flow_svg(plan, trace))
+    assert root.get("role") == "img"
+    said = root.get("aria-label")
+    assert "n_agents 3, batch_size 2" in said and "buffer.sample, 1 call: obs [G*A 6" in said and "equal" in said
+
+
+def test_picture_is_drawn_fast_enough_for_a_slider(measured):
+    seconds = []
+    for _ in range(20):
+        start = time.perf_counter()
+        flow_svg(*measured)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.02
+
+
+def test_table_lists_every_field(measured):
+    plan, trace = measured
+    table = fields_table(plan, trace, [Difference("truncate", "obs", None, None)])
+    lines = re.findall("<tr>(.*?)</tr>", table)
+    assert len(lines) == 1 + sum(len(stage.fields) for stage in plan.stages)
+    states = [re.findall("<td>(.*?)</td>", line)[-1] for line in lines[1:]]
+    assert states.count("different") == 1 and states.count("equal") == len(states) - 1
+    assert "<td>predicted</td>" in fields_table(plan)
+
+
+@pytest.mark.parametrize(
+    "count, text", [(4, "4 B"), (999, "999 B"), (1000, "1.00 kB"), (79298560, "79.3 MB"), (1_560_000_000, "1.56 GB")]
+)
+def test_bytes(count, text):
+    assert bytes_text(count) == text
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0.0, "<0.01 ms"), (0.00004, "0.04 ms"), (0.0083, "8.3 ms"), (0.25, "250 ms"), (2.5, "2.50 s")]
+)
+def test_seconds(seconds, text):
+    assert seconds_text(seconds) == text
+
+
+def reports(count: int, **more: float) -> list[Report]:
+    return [Report(i, 100 * i, {"loss": 1 / i, "train_win_rate": 0.01 * i, **more}) for i in range(1, count + 1)]
+
+
+def test_curves_grow_and_keep_the_previous_run():
+    figure = curves_figure(reports(5), reports(9))
+    for ax in figure.axes:
+        before, now = ax.lines
+        assert (len(before.get_xdata()), before.get_linestyle()) == (9, "--")
+        assert (len(now.get_xdata()), now.get_linestyle()) == (5, "-")
+        assert [text.get_text() for text in ax.get_legend().texts] == ["previous run", "this run"]
+    assert list(figure.axes[0].lines[1].get_ydata()) == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+
+
+def test_curves_show_returns_where_a_game_has_no_winner():
+    played = [Report(1, 10, {"loss": 1.0, "train_return": 3.5})]
+    assert curves_figure(played).axes[1].get_title() == "return, last 100 episodes"
+    assert "3.5" in curves_text(played)
+
+
+@pytest.mark.parametrize("now", [0, 1, 50])
+def test_curves_have_one_size_and_a_transparent_ground(now):
+    png = curves_png(reports(now), reports(3, win_rate=0.5))
+    assert struct.unpack(">II", png[16:24]) == (900, 250)
+    assert png[25] == 6  # colour with alpha
+    assert png != curves_png(reports(now + 1))
+
+
+def test_curves_in_words():
+    assert curves_text([]) == "Curves: no update yet"
+    said = curves_text(reports(4, win_rate=0.25), reports(2))
+    assert "update 4, loss 0.25" in said and "test 0.25" in said and "previous run: loss 0.5 after update 2" in said
+
+
+def test_pictures_need_no_jupyter_and_no_pyplot():
+    unwanted = "('ipywidgets', 'IPython', 'matplotlib.pyplot')"
+    code = f"import sys, omg_lib.flow, omg_lib.plots; print([m for m in {unwanted} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,239 @@
+"""The panel's model, without Jupyter: what a student can do, in any order, and what goes wrong."""
+
+import csv
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from omg_lib import ConfigError, Report, predict
+from omg_lib.widgets import FlowModel, job
+
+SMALL = dict(n_agents=2, batch_size=2, learner="iql", device="cpu")
+
+
+@pytest.fixture
+def model():
+    """A model that takes part in no other test: what it started has ended."""
+    model = FlowModel(**SMALL)
+    yield model
+    if model.state != "idle":
+        model.stop()
+    assert model.wait(20)
+
+
+def until(condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def threads() -> int:
+    return sum(thread.name == "omg-training" for thread in threading.enumerate())
+
+
+class Fast:
+    """Stands for Training: updates as fast as can be, each with the plan as its trace."""
+
+    def __init__(self, config, progress):
+        self.config, self.stopped, self.update = config, threading.Event(), 0
+        self.plan = predict(config)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def __iter__(self):
+        while not self.stopped.is_set():
+            self.update += 1
+            self.trace = replace(self.plan, update=self.update)
+            yield Report(self.update, self.update, {"loss": 1.0})
+
+    def stop(self):
+        self.stopped.set()
+
+
+def test_a_run_measures_what_was_predicted(model):
+    heard = []
+    model.listen(heard.append)
+    trace = model.run(updates=2)
+    assert trace is model.trace and trace.update == 2
+    assert model.differences == [] and [report.update for report in model.reports] == [1, 2]
+    assert (model.status, model.state) == ("Finished at update 2", "idle")
+    assert {"flow", "curves", "progress", "status"} <= set(heard)
+
+
+def test_omg_names_its_phases_before_the_first_update():
+    model, said = FlowModel(n_agents=2, batch_size=2, device="cpu"), []
+    model.listen(lambda part: said.append(model.status) if part == "status" else None)
+    assert model.run(updates=1).update == 1
+    assert said == [
+        "Starting",
+        "Collecting the first 4 episodes",
+        "Pre-training the subgoal prior",
+        "Training with n_agents 2, batch_size 2: every prediction held",
+        "Finished at update 1",
+    ]
+
+
+def test_run_goes_on_until_stop(model):
+    model.start()
+    until(lambda: len(model.reports) > 3)
+    start = time.monotonic()
+    model.stop()
+    assert (model.state, model.status) == ("stopping", "Stopping")
+    assert model.wait(10) and time.monotonic() - start < 5
+    assert model.status == f"Stopped at update {len(model.reports)}"
+    assert model.trace.update == len(model.reports)  # the last one is shown, however short ago the one before was
+
+
+def test_a_moved_slider_makes_predictions_of_all_rows(model):
+    model.run(updates=1)
+    model.set(n_agents=3)
+    assert model.trace is None and model.plan == predict(model.config)
+    assert model.plan.sizes["A"] == 3
+    assert "the sample holds 2" in model.status
+
+
+def test_a_slider_moved_in_mid_run_keeps_the_old_trace_away(model):
+    model.start()
+    until(lambda: model.trace)
+    model.set(n_agents=4)
+    count = len(model.reports)
+    until(lambda: len(model.reports) > count + 3)
+    assert model.state == "running" and model.trace is None
+    model.set(n_agents=2)
+    until(lambda: model.trace)  # back at the run's settings its measurements are right again
+
+
+def test_run_in_mid_run_starts_again_with_the_new_settings(model):
+    model.start()
+    until(lambda: model.reports)
+    model.set(n_agents=4)
+    start = time.monotonic()
+    model.start()
+    assert time.monotonic() - start < 1  # it does not wait for the old one
+    until(lambda: model.trace)
+    assert model.trace.sizes["A"] == 4 and model.previous and threads() == 1
+
+
+def test_many_quick_runs_leave_one(model):
+    for batch_size in (1, 2, 3, 4):
+        model.set(batch_size=batch_size)
+        model.start()
+    until(lambda: model.trace)
+    assert model.trace.sizes["G"] == 4 and threads() == 1
+
+
+def test_stop_at_once_and_stop_twice(model):
+    model.stop()
+    assert model.status == "Nothing is running"
+    model.start()
+    model.stop()
+    model.stop()
+    assert model.wait(20) and model.status == "Stopped at update 0"
+
+
+def test_previous_curves_stay_until_the_next_run_has_some(model):
+    model.run(updates=2)
+    model.run(updates=1)
+    assert (len(model.previous), len(model.reports)) == (2, 1)
+    model.start()
+    model.stop()
+    model.wait(20)
+    model.start()
+    assert len(model.previous) == 1
+
+
+@pytest.mark.parametrize(
+    "bad, named",
+    [
+        (dict(batch_size_run=3), "batch_size_run=3"),
+        (dict(buffer_size=1), "batch_size=2"),
+        (dict(n_agents=99), "n_agents=99"),
+        (dict(learner="sarsa"), "learner='sarsa'"),
+        (dict(runner="sideways"), "runner='sideways'"),
+        (dict(device="tpu"), "device='tpu'"),
+    ],
+)
+def test_what_is_not_allowed_is_one_sentence_and_the_picture_stays(bad, named):
+    model = FlowModel(**SMALL | dict(learner="omg"))
+    plan = model.plan
+    model.set(**bad)
+    assert model.status.startswith(named) and "\n" not in model.status
+    assert model.plan is plan
+    model.start()
+    assert model.state == "idle" and model.status.startswith(named)
+    with pytest.raises(ConfigError):
+        model.run(updates=1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_where_there_is_none(model):
+    model.set(device="cuda")
+    assert model.status.startswith("device='cuda'") and "auto, cpu" in model.status
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of\nmemory"), MemoryError(), ConfigError("device", "x", "no")])
+def test_a_run_that_fails_is_said_and_another_one_works(model, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "Training", fail)
+        with pytest.raises(type(error)):
+            model.run(updates=1)
+        assert model.state == "idle" and "\n" not in model.status
+        assert str(error).split("\n")[0] in model.status
+    assert model.run(updates=1)
+
+
+def test_fast_updates_are_not_drawn_one_by_one(model, monkeypatch):
+    monkeypatch.setattr(job, "Training", Fast)
+    heard = []
+    model.listen(heard.append)
+    model.start()
+    time.sleep(1.2)
+    model.stop()
+    model.wait(20)
+    assert len(model.reports) > 100
+    assert 2 <= heard.count("flow") <= 6 and heard.count("curves") <= 5 and heard.count("progress") <= 14
+    assert model.trace.update == len(model.reports)
+
+
+def test_reset(model):
+    model.set(n_agents=5)
+    model.start()
+    until(lambda: model.reports)
+    model.reset()
+    assert model.settings["n_agents"] == 2 and model.plan.sizes["A"] == 2
+    assert (model.trace, model.reports, model.previous, model.state) == (None, [], [], "idle")
+    assert model.wait(20)
+    assert model.reports == [] and model.status.startswith("Predicted")
+    assert model.run(updates=1).update == 1
+
+
+def test_save(model, tmp_path):
+    assert json.loads(model.save(tmp_path / "before")[0].read_text())["update"] is None  # the prediction
+    model.run(updates=2)
+    files = model.save(tmp_path / "a" / "b")
+    assert [file.name for file in files] == ["trace.json", "flow.svg", "curves.csv", "curves.png"]
+    assert json.loads(files[0].read_text())["update"] == 2
+    assert 'data-state="equal"' in files[1].read_text(encoding="utf-8")
+    with files[2].open() as lines:
+        table = list(csv.DictReader(lines))
+    assert [float(row["loss"]) for row in table] == [report.metrics["loss"] for report in model.reports]
+    assert files[3].read_bytes().startswith(b"\x89PNG")
+    assert model.status.startswith("Saved trace.json")
+
+
+def test_a_folder_that_cannot_be_written(model, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert model.save(tmp_path / "file" / "folder") == []
+    assert model.status.startswith("folder=") and "cannot be written" in model.status

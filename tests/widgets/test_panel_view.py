@@ -1,0 +1,79 @@
+"""The panel's widgets in Python: they are a face of the model, in both directions."""
+
+import ipywidgets as W
+import pytest
+
+from omg_lib.widgets import FlowPanel
+
+
+@pytest.fixture
+def panel():
+    panel = FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
+    yield panel
+    panel.model.reset()
+    assert panel.model.wait(20)
+
+
+def parts(panel: FlowPanel, name: str, kind: type = W.Widget) -> list:
+    """Every widget at or below the one with this class."""
+
+    def below(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from below(child)
+
+    (found,) = [widget for widget in below(panel) if f"omg-{name}" in getattr(widget, "_dom_classes", ())]
+    return [widget for widget in below(found) if isinstance(widget, kind)]
+
+
+@pytest.mark.parametrize("name", ["n-agents", "batch-size"])
+def test_slider_number_and_picture_go_together(panel, name):
+    (slider,), (number,) = parts(panel, name, W.IntSlider), parts(panel, name, W.BoundedIntText)
+    (flow,) = parts(panel, "flow")
+    old = flow.value
+    slider.value = 7
+    assert number.value == 7 and flow.value != old
+    number.value = 3
+    assert slider.value == 3 and panel.model.settings[name.replace("-", "_")] == 3
+    assert slider.max == number.max == {"n-agents": 16, "batch-size": 64}[name]
+
+
+def test_choices_change_the_configuration(panel):
+    for name, value in (("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners")):
+        (select,) = parts(panel, name, W.Dropdown)
+        select.value = value
+    (seed,) = parts(panel, "seed")
+    seed.value = 9
+    config = panel.model.config
+    assert (config.learner, config.batch_size_run, config.env, config.seed) == ("omg", 2, "skirmish:partners", 9)
+
+
+def test_buttons(panel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (run,), (stop,), (reset,), (save,) = (parts(panel, name) for name in ("run", "stop", "reset", "save"))
+    run.click()
+    assert panel.model.state == "running"
+    stop.click()
+    assert panel.model.wait(20)
+    (status,) = parts(panel, "status")
+    assert 'role="status"' in status.value and "Stopped at update" in status.value
+    save.click()
+    assert (tmp_path / "runs" / "flow" / "trace.json").is_file()
+    panel.model.set(n_agents=5)
+    reset.click()
+    assert parts(panel, "n-agents", W.IntSlider)[0].value == 2
+
+
+def test_a_run_is_drawn(panel):
+    panel.model.run(updates=2)
+    (flow,), (curves,), (progress,) = (parts(panel, name) for name in ("flow", "curves", "progress"))
+    assert flow.value.count('data-state="equal"') == len(panel.model.plan.stages)
+    assert "update 2, loss" in curves.value and "data:image/png" in curves.value
+    assert 'role="progressbar"' in progress.value and "Update 2" in progress.value
+
+
+def test_an_error_is_said_as_text(panel):
+    (status,) = parts(panel, "status")
+    for bad in (dict(learner="<b>"), dict(learner="iql", n_agents=99)):
+        panel.model.set(**bad)
+        assert f"{list(bad)[-1]}=" in status.value and "<b>" not in status.value
