@@ -24,6 +24,7 @@ setup: $(FULL)  ## install everything that the tests need as well
 test: $(FULL)  ## run the tests
 	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
 		echo "Chromium was not found, so the browser tests are skipped: install it, or name it in OMG_CHROMIUM."
+	.venv/bin/python -m ruff check --quiet
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(FULL)  ## check the code's style
