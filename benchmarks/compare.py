@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -19,8 +18,7 @@ import torch
 from benchmarks import memory
 from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
-from benchmarks.timing import Reading, interleave, machine, ratio, spread
-from omg_lib.episodes import EpisodeBatch
+from benchmarks.timing import interleave, machine, ratio, spread
 
 GROUPS = {
     "runner": ("runner_1", "runner_8", "runner_32"),
@@ -33,17 +31,19 @@ GROUPS = {
 """Operation of PyMARL -> ours that are timed beside it, in the same rounds."""
 UNITS = {"runner": "env-steps/s", "insert": "episodes/s"}
 HORIZONS = (5, 10)
+LARGE = dict(learner="omg", n_agents=16, batch_size=64, horizon=10)
+"""The update that has to fit into 8 GB."""
 
 
-def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int = 3) -> dict:
+def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int) -> dict:
     """Everything that the JSON holds; prints as it goes."""
     torch.set_num_threads(threads)
-    ours = Ours(episodes, learner="iql")
-    peer = PyMARL(checkout, buffer_size=episodes) if checkout else None
+    here = Path(__file__).parent
     result: dict = {
         "machine": machine(),
-        **revision(Path(__file__).parent, "commit"),
-        **(revision(Path(checkout), "pymarl_commit") if checkout else {}),
+        "commit": _git(here, "rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git(here, "status", "--porcelain", "--untracked-files=no")),
+        "pymarl_commit": _git(Path(checkout), "rev-parse", "HEAD") if checkout else None,
         "torch": torch.__version__,
         "threads": threads,
         "rounds": rounds,
@@ -51,45 +51,108 @@ def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repe
         "ratios": {},
         "ours": {},
         "pymarl": {},
+        "omg": {},
         "others": {},
     }
     print(f"{result['machine']['cpu']}, torch {result['torch']}, threads {threads}, clock: {result['clock']}")
-    time_operations(ours, peer, result)
-    weigh(checkout, threads, repeats, result)
-    time_omg(rounds, threads, result)
+    _speed(checkout, episodes, result)
+    if memory.AVAILABLE:
+        _memory(checkout, repeats, result)
+    _omg(result, episodes)
     return result
 
 
-def time_operations(ours: Ours, peer: PyMARL | None, result: dict) -> None:
-    """Fill in the speeds: per second for both sides, and ratios where PyMARL is there."""
+def _speed(checkout: str | None, episodes: int, result: dict) -> None:
+    ours = Ours(episodes, learner="iql", buffer_size=episodes)
     batches = {size: ours.whole_sample(size) for size in (32, 256)}
-    operations = ours.operations(batches[256], batches)
-    theirs = {}
-    if peer is not None:
+    operations, theirs = ours.operations(batches[256], batches), {}
+    if checkout:
+        peer = PyMARL(checkout, buffer_size=episodes)
+        peer.load_weights(ours.learner.agent, ours.learner.target)
         peer.fill(ours.buffer)
-        peer.learner.train(peer.batch(batches[32]), 0, 0)
         theirs = peer.operations(batches[256], batches)
     for name, keys in GROUPS.items():
-        group = {key: operations[key] for key in keys}
-        if theirs:
-            group["pymarl"] = theirs[name]
+        group = {key: operations[key] for key in keys} | ({"pymarl": theirs[name]} if theirs else {})
         readings = interleave(group, result["rounds"], result["threads"])
         result["others"][name] = spread([r.others for column in readings.values() for r in column])
         for key in keys:
-            report(key, UNITS.get(name, "a second"), readings[key], readings.get("pymarl"), result)
+            result["ours"][key] = spread([r.rate for r in readings[key]]) | {"unit": UNITS.get(name, "/s")}
+            if theirs:
+                result["pymarl"][key] = spread([r.rate for r in readings["pymarl"]]) | {"unit": UNITS.get(name, "/s")}
+                result["ratios"][key] = ratio(readings[key], readings["pymarl"])
+            _print(key, result)
 
 
-def report(key: str, unit: str, ours: list[Reading], theirs: list[Reading] | None, result: dict) -> None:
-    result["ours"][key] = spread([r.rate for r in ours]) | {"unit": unit}
-    line = f"{key:17} {figure(result['ours'][key])} {unit}"
-    if theirs:
-        result["pymarl"][key] = spread([r.rate for r in theirs]) | {"unit": unit}
-        result["ratios"][key] = ratio(ours, theirs)
-        line += f"   PyMARL {figure(result['pymarl'][key])}   x {figure(result['ratios'][key])}"
+def _memory(checkout: str | None, repeats: int, result: dict) -> None:
+    for name, side in {"ours": None, "pymarl": checkout}.items():
+        if name == "pymarl" and not checkout:
+            continue
+        fills, peaks = (
+            [memory.in_fresh_process(function, side, result["threads"]) for _ in range(repeats)]
+            for function in (memory.fill, memory.train_peak)
+        )
+        result[name]["fill"] = spread([fill["rate"] for fill in fills]) | {"unit": UNITS["insert"]}
+        result[name]["buffer_bytes"] = spread([fill["bytes"] for fill in fills]) | {"unit": "B"}
+        result[name]["buffer_resident_bytes"] = spread([fill["resident"] for fill in fills]) | {"unit": "B"}
+        result[name]["train_peak_bytes"] = spread([peak["bytes"] for peak in peaks]) | {"unit": "B"}
+    for key in ("fill", "buffer_bytes", "buffer_resident_bytes", "train_peak_bytes"):
+        if checkout:
+            ours, theirs = result["ours"][key], result["pymarl"][key]
+            low, high = ours["min"] / theirs["max"], ours["max"] / theirs["min"]
+            result["ratios"][key] = {"median": ours["median"] / theirs["median"], "min": low, "max": high}
+        _print(key, result)
+
+
+def _omg(result: dict, episodes: int) -> None:
+    for horizon in HORIZONS:
+        ours = Ours(episodes, learner="omg", horizon=horizon)
+        readings = interleave(ours.omg_operations(), result["rounds"], result["threads"])
+        for part, column in readings.items():
+            result["ours"][f"{part}_part_h{horizon}"] = spread([r.rate for r in column]) | {"unit": "/s"}
+        result["omg"][f"over_td_h{horizon}"] = ratio(readings["td"], readings["omg"])
+        print(f"OMG's own part at H = {horizon}: {figure(result['omg'][f'over_td_h{horizon}'])} times the TD part")
+    if memory.AVAILABLE:
+        large = memory.in_fresh_process(memory.update, LARGE, result["threads"])
+        result["omg"]["large_update"] = LARGE | large
+        print(f"one update at {LARGE}: {large['seconds']:.1f} s, {large['peak_bytes'] / 1e9:.2f} GB above its start, "
+              f"{large['process_bytes'] / 1e9:.2f} GB in all")  # fmt: skip
+
+
+def _print(key: str, result: dict) -> None:
+    line = f"{key:22}"
+    for name in ("ours", "pymarl"):
+        if key in result[name]:
+            line += f"{name} {figure(result[name][key])} {result[name][key]['unit']}   "
+    if key in result["ratios"]:
+        line += f"ratio {figure(result['ratios'][key])}"
     print(line, flush=True)
 
 
 def figure(values: dict) -> str:
     """median [min - max]"""
-    median, low, high = (f"{values[k]:.3g}" if values[k] < 1000 else f"{values[k]:,.0f}" for k in values if k != "unit")
+    median, low, high = (f"{values[key]:,.{0 if values[key] >= 1000 else 2}f}" for key in ("median", "min", "max"))
     return f"{median} [{low} - {high}]"
+
+
+def _git(folder: Path, *command: str) -> str | None:
+    """What git says about a checkout; None where there is none."""
+    answer = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pymarl", metavar="CHECKOUT", help="a checkout of oxwhirl/pymarl")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--episodes", type=int, default=1000, help="held by both buffers, at least 256")
+    parser.add_argument("--repeats", type=int, default=3, help="fresh processes for each figure of memory")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    result = compare(args.pymarl, args.rounds, args.threads, args.episodes, args.repeats)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,17 +19,21 @@ FILL_WIDTH = 64
 
 
 class Ours:
-    """One configuration with a buffer of `episodes` episodes, played by the untrained network at epsilon 0.05."""
+    """One configuration, and a buffer of at least `episodes` episodes that its untrained network played."""
 
     def __init__(self, episodes: int = 1000, **settings) -> None:
         self.config = OMGConfig(**(dict(epsilon_start=0.05, device="cpu") | settings))
         config = self.config
         self.controller = Controller(config, Synthetic.describe(config.n_agents), CPU)
         self.learner = make_learner(config, self.controller, CPU)
-        self.buffer = ReplayBuffer(max(episodes, 1), config.n_agents if config.has_teammates else 1)
-        filler = self.runner(FILL_WIDTH)
+        self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1)
+        self._filler = self.runner(FILL_WIDTH)
+        self.fill(episodes)
+
+    def fill(self, episodes: int) -> None:
+        """Play until the buffer holds at least so many."""
         while self.buffer.episodes_in_buffer < episodes:
-            self.buffer.insert_episode_batch(filler.run())
+            self.buffer.insert_episode_batch(self._filler.run())
 
     def runner(self, width: int) -> Runner:
         """A runner of its own environment that steps `width` games together."""
@@ -37,10 +41,11 @@ class Ours:
 
     def whole_sample(self, size: int) -> EpisodeBatch:
         """A sample whose longest episode reaches the limit, so that T is 121."""
-        while True:
+        for _ in range(1000):
             sample = truncate(self.buffer.sample(size))
             if sample.max_t_filled() == LIMIT + 1:
                 return sample
+        raise ValueError(f"no sample of {size} reaches T = {LIMIT + 1}: store more episodes")
 
     def operations(self, stored: EpisodeBatch, batches: dict[int, EpisodeBatch]) -> dict[str, Operation]:
         """What is timed, by name; `stored` episodes are inserted one by one, `batches` are trained on."""

@@ -22,6 +22,7 @@ from torch import nn
 
 from benchmarks.synthetic import LIMIT, ScalarSynthetic
 from benchmarks.timing import Operation
+from omg_lib.buffer import ReplayBuffer
 from omg_lib.episodes import EpisodeBatch
 
 PARTS = {
@@ -80,7 +81,7 @@ class PyMARL:
     | logger | `logger.latest["loss"]` after the first `learner.train` |
     """
 
-    def __init__(self, checkout: str | Path, n_agents: int = 8, buffer_size: int = 5000, buffer_device: str = "cpu"):
+    def __init__(self, checkout: str | Path, n_agents: int = 8, buffer_size: int = 5000) -> None:
         warnings.filterwarnings("ignore", module="components|learners")  # advice to PyMARL's authors
         source = Path(checkout) / "src"
         if not (source / "learners" / "q_learner.py").is_file():
@@ -106,13 +107,14 @@ class PyMARL:
             groups={"agents": n_agents},
             preprocess={"actions": ("actions_onehot", [self.parts["OneHot"](out_dim=info["n_actions"])])},
         )
-        make_buffer = self.parts["ReplayBuffer"]
-        self.buffer = make_buffer(
-            **self.layout, buffer_size=buffer_size, max_seq_length=LIMIT + 1, device=buffer_device
-        )
+        self.buffer = self.make_buffer(buffer_size)
         self.mac = self.parts["BasicMAC"](self.buffer.scheme, self.layout["groups"], args)
         self.runner.setup(**self.layout, mac=self.mac)
         self.learner = self.parts["QLearner"](self.mac, self.buffer.scheme, self.logger, args)
+
+    def make_buffer(self, buffer_size: int) -> object:
+        """An empty ReplayBuffer, whose memory all stands from the start."""
+        return self.parts["ReplayBuffer"](**self.layout, buffer_size=buffer_size, max_seq_length=LIMIT + 1)
 
     def batch(self, episodes: EpisodeBatch) -> object:
         """The same episodes as PyMARL's EpisodeBatch."""
@@ -125,8 +127,10 @@ class PyMARL:
         fields["actions_onehot"] *= fields["filled"].unsqueeze(-1)
         return batch
 
-    def buffer_bytes(self) -> int:
-        return sum(x.numel() * x.element_size() for x in self.buffer.data.transition_data.values())
+    def fill(self, episodes: ReplayBuffer) -> None:
+        """Fill the buffer with episodes drawn from ours."""
+        while (missing := self.buffer.buffer_size - self.buffer.episodes_in_buffer) > 0:
+            self.buffer.insert_episode_batch(self.batch(episodes.sample(min(missing, 250))))
 
     def load_weights(self, online: nn.Module, target: nn.Module) -> None:
         """Take over the weights of our agents."""
@@ -176,3 +180,8 @@ class PyMARL:
             "train_256": lambda: train(256),
             "iteration": iteration,
         }
+
+
+def buffer_bytes(buffer: object) -> int:
+    """Bytes of all fields of a ReplayBuffer."""
+    return sum(x.numel() * x.element_size() for x in buffer.data.transition_data.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from einops import rearrange
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
 from torch import Tensor
@@ -72,29 +72,44 @@ class Controller:
             self.seat = torch.arange(agents).repeat(runs)
             self.row = torch.arange(runs).repeat_interleave(agents)
             self.team = None
-        self.identity = one_hot(self.seat, agents).to(self.device)
-        self.column = self.seat.unsqueeze(1).to(self.device)
-        self.unread: list[tuple[int, Tensor, Tensor]] = []
         self.last = torch.full((runs, agents), -1)
+        self.unread: list[tuple[int, Tensor, Tensor]] = []
         self.hidden = torch.zeros(len(self.row), self.config.rnn_hidden_dim, device=self.device)
+        self.identity = one_hot(self.seat, agents).to(self.device)
         if self.inference is not None:
             self.context = torch.zeros(len(self.row), self.config.context_dim, device=self.device)
             self.previous_obs = torch.zeros(len(self.row), self.info.obs_dim, device=self.device)
+        self._first_layer()
         self._draw_noise(episodes, len(self.row) // runs)
 
+    @torch.inference_mode()
+    def _first_layer(self) -> None:
+        """Cut the agent's first layer by its inputs: the seat's share stays the same, an action's is a row to pick."""
+        weight, info = self.agent.fc1.weight[:, : self.agent.input_dim], self.info
+        obs, action, seat = weight.split([info.obs_dim, info.n_actions, info.n_agents], dim=1)
+        self.seat_share = F.linear(self.identity, seat, self.agent.fc1.bias)
+        self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
+        self.obs_weight = obs.t()
+        self.gates = self.agent.rnn.all_weights[0]
+
     def _draw_noise(self, episodes: np.ndarray, learners: int) -> None:
+        """Who explores when (`explore` [L, N]), a die for each action (`dice` [L, N, C]) and the CVAE's noise."""
+        steps, rows = self.info.episode_limit, len(self.row)
+        self.explores, self.all_explore = [False] * steps, [False] * steps
         if self.test_mode and self.config.test_subgoal == "mean":
             return
-        steps = self.info.episode_limit
-        coins, latents = [], []
+        dice, latents = [], []
         for k in episodes:
             generator = numpy_generator(self.config.seed, Stream.ACT, int(k))
-            coins.append(generator.random((steps, learners, 2), dtype=np.float32))
+            dice.append(generator.random((steps, learners, 1 + self.info.n_actions), dtype=np.float32))
             if self.inference is not None:
                 latents.append(generator.standard_normal((steps, learners, self.config.subgoal_dim), dtype=np.float32))
-        self.coins = rearrange(torch.from_numpy(np.stack(coins)), "r t s two -> t (r s) two")
+        thrown = torch.from_numpy(np.concatenate(dice, axis=1))
+        self.explore, self.dice = thrown[..., :1] < self.epsilon, thrown[..., 1:]
+        count = self.explore.sum(dim=(1, 2))
+        self.explores, self.all_explore = (count > 0).tolist(), (count == rows).tolist()
         if latents:
-            self.latents = rearrange(torch.from_numpy(np.stack(latents)), "r t s z -> t (r s) z").to(self.device)
+            self.latents = torch.from_numpy(np.concatenate(latents, axis=1)).to(self.device)
 
     @torch.inference_mode()
     def select_actions(
@@ -102,23 +117,19 @@ class Controller:
     ) -> Int[Tensor, "R A"]:
         """Epsilon-greedy over Q(s, g^, .) for the learner's seats, the script for the others.
 
-        The network reads a step only when its answer counts: steps at which every row explores wait in `unread`.
+        Who explores takes the available action with the highest die. The networks read a step only when their answer
+        counts: steps at which every row explores wait in `unread`.
         """
-        available = self.own(avail_actions)
         self.unread.append((t, self.own(obs), self.last))
-        if self.test_mode:
-            chosen = greedy(self._read(), available)
+        if self.all_explore[t]:
+            score = self.dice[t]
         else:
-            explore, pick = self.coins[t].unbind(dim=-1)
-            explore = explore < self.epsilon
-            if explore.all():
-                chosen = nth_available(available, pick)
-            else:
-                chosen = greedy(self._read(), available)
-                if explore.any():
-                    chosen = torch.where(explore, nth_available(available, pick), chosen)
+            score = self._read()
+            if self.explores[t]:
+                score = torch.where(self.explore[t], self.dice[t], score)
+        chosen = greedy(score, self.own(avail_actions))
         if self.team is None:
-            actions = rearrange(chosen, "(r a) -> r a", a=self.info.n_agents)
+            actions = chosen.unflatten(0, self.last.shape)
         else:
             actions = env.scripted_actions(self.team).clone()
             actions[self.row, self.seat] = chosen
@@ -128,12 +139,12 @@ class Controller:
     def _read(self) -> Float[Tensor, "N C"]:
         """Q now, after the steps that the recurrent networks have not read yet."""
         for t, obs, last in self.unread:
-            obs, played = obs.to(self.device), last[self.row].to(self.device)
-            own_last = played.gather(1, self.column).squeeze(1)
-            read = self.agent.read(self.inputs(obs, own_last, self.identity))
+            obs = obs.to(self.device)
+            read = torch.addmm(self.seat_share, obs, self.obs_weight)
+            read += self.action_share[self.own(last).to(self.device)]
             if self.inference is not None:
-                read = read + self.agent.read_subgoal(self._infer(obs, played, t))
-            self.hidden = self.agent.step(read, self.hidden)
+                read += self.agent.read_subgoal(self._infer(obs, last[self.row].to(self.device), t))
+            self.hidden = torch.gru_cell(torch.relu_(read), self.hidden, *self.gates)
         self.unread.clear()
         return self.agent.q(self.hidden).cpu()
 
@@ -150,13 +161,6 @@ class Controller:
         if self.test_mode and self.config.test_subgoal == "mean":
             return mu
         return mu + self.latents[t] * (0.5 * log_var).exp()
-
-
-def nth_available(available: Bool[Tensor, "N C"], fraction: Float[Tensor, " N"]) -> Int[Tensor, " N"]:
-    """A uniform draw among the available actions, from one uniform number in [0, 1) per row."""
-    rank = available.cumsum(dim=-1)
-    wanted = (fraction * rank[:, -1]).floor() + 1
-    return (rank >= wanted.unsqueeze(1)).to(torch.uint8).argmax(dim=-1)
 
 
 def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:

@@ -14,7 +14,6 @@ from html import escape
 
 from omg_lib.flow_words import (
     at_most,
-    bytes_text,
     difference_text,
     has_regrouping,
     headline,
@@ -169,7 +168,7 @@ def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Di
     else:
         parts.append(_text(CHART_X, note_y, reason(stage.name, plan, trace), 11.5))
         if stage.fields:
-            size = at_most(*main[1].axes) + bytes_text(stage_bytes(stage))
+            size = at_most(*main[1].axes) + stage_bytes(stage)
             parts.append(_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
     if others:
         parts.append(_text(CHART_X, 68, "also " + others, 9.5, opacity=0.75))
@@ -190,7 +189,7 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
         width = max(3.0, stage.leading * scale)
         columns = [(width * a / A, width / A) for a in range(A)] if alone else [(0.0, width)]
         backs = [(0.0, width)]
-    parts = [_rect(CHART_X + x, 6, w, BLOCK, colour, fill_opacity=0.18) for x, w in backs]
+    parts = [_rect(CHART_X + x, 6, w, BLOCK, colour, fill_opacity=0.25) for x, w in backs]
     line = BLOCK / A
     for index, (x, w) in enumerate(columns):
         for seat in [index % A] if alone else range(A):
@@ -233,7 +232,7 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
         facts = [time, stage_device(stage.name, trace)]
         if main and main.shape:
             parts.append(_text(RUN_X, 34, shape_text(main), 12, font_family="ui-monospace, monospace"))
-            facts.insert(0, bytes_text(stage_bytes(stage)))
+            facts.insert(0, stage_bytes(stage))
         parts.append(_text(RUN_X, 50 if main and main.shape else 34, " · ".join(filter(None, facts)), 11))
     return "".join(parts)
 
@@ -252,6 +251,6 @@ def _legend(y: Number, grouped: bool) -> str:
         x += 92
     parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), _text(x + 32, y + 15, "learner's seat", 11)]
     if grouped:
-        parts += [_rect(x + 130, y + 4, 16, 14, "#888888", fill_opacity=0.18)]
+        parts += [_rect(x + 130, y + 4, 16, 14, "#888888", fill_opacity=0.25)]
         parts += [_text(x + 152, y + 15, "teammates' seats", 11)]
     return "".join(parts)

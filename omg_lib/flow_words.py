@@ -108,9 +108,10 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.001 else 2}f} ms"
 
 
-def stage_bytes(stage: Stage) -> int:
-    """Bytes of all fields of one call."""
-    return sum(field.bytes for field in stage.fields.values())
+def stage_bytes(stage: Stage) -> str:
+    """Bytes of all fields: 8 × 414 kB where there are eight calls."""
+    size = bytes_text(sum(field.bytes for field in stage.fields.values()))
+    return f"{stage.calls} × {size}" if stage.calls > 1 else size
 
 
 def stage_device(stage: str, trace: ShapeTrace) -> str:
@@ -165,4 +166,4 @@ def fields_table(plan: ShapeTrace, trace: ShapeTrace | None = None, differences:
                 bytes_text(shown.bytes), state,
             )  # fmt: skip
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
+    return f'<table style="line-height:1.5;text-align:left;border-spacing:10px 0">{"".join(rows)}</table>'

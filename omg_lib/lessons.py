@@ -78,7 +78,8 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
     shape = tuple(getattr(tensor, "shape", tensor))
     names = tuple(axes.split() if isinstance(axes, str) else axes)
     labels = [f"axis {i}" + ("" if name.isdigit() else f" ({name})") for i, name in enumerate(names)]
-    if isinstance(guess, Sequence) and ... not in guess and len(guess) != len(shape):
+    guess = _numbers(guess)
+    if ... not in guess and len(guess) != len(shape):
         named = f"{len(guess)} {'axis' if len(guess) == 1 else 'axes'}"
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
         return Verdict("wrong", f"Not yet: you named {named}, it has {len(shape)}: {_shape(names)}.", lines)
@@ -94,11 +95,16 @@ def check_numbers(guess: object, config: OMGConfig) -> Verdict:
     """
     sample = "G*A" if config.has_teammates else "G"
     who = ("the runner", "the sample", "the learner", "the network")
-    return _check(guess, four_numbers(config), ("R", sample, "G", "rows"), who, "your four numbers")
+    return _check(_numbers(guess), four_numbers(config), ("R", sample, "G", "rows"), who, "your four numbers")
 
 
-def _check(guess: object, truth: tuple[int, ...], names: Sequence[str], labels: Sequence[str], wanted: str) -> Verdict:
-    guess = tuple(guess) if isinstance(guess, Sequence) else (guess,)
+def _numbers(guess: object) -> tuple[object, ...]:
+    return tuple(guess) if isinstance(guess, Sequence) and not isinstance(guess, str) else (guess,)
+
+
+def _check(
+    guess: tuple[object, ...], truth: tuple[int, ...], names: Sequence[str], labels: Sequence[str], wanted: str
+) -> Verdict:
     if ... in guess:
         return Verdict("open", f"Not answered yet: put {wanted} in place of the dots, and run this cell again.")
     if guess == truth:

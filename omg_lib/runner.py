@@ -75,24 +75,28 @@ class Runner:
             "filled": np.zeros((runs, length, 1), bool),
         }
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
-        seen = running = np.arange(runs)  # rows that are shown a step, and those of them that still play on
+        playing = np.ones(runs, bool)
+        seen = running = slice(None)  # rows that are shown this step, and those of them that play on: all, or numbers
         for t in range(length):
             obs, avail_actions = env.obs(), env.avail_actions()
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
             data["state"][seen, t] = env.state().numpy(force=True)[seen]
             data["avail_actions"][seen, t] = avail_actions.numpy(force=True)[seen]
             data["filled"][seen, t] = True
-            if not len(running):
+            if not playing.any():
                 break
             actions = self.controller.select_actions(env, obs, avail_actions, t)
-            reward, done, outcome = (x if isinstance(x, dict) else x.numpy(force=True) for x in env.step(actions))
+            reward, done, outcome = env.step(actions)
+            reward = reward.numpy(force=True)[running]
             data["actions"][running, t, :, 0] = actions.numpy(force=True)[running]
-            data["reward"][running, t, 0] = reward[running]
-            self.returns[running] += reward[running]
-            ended = running[done[running]]
-            data["terminated"][ended, t, 0] = ~outcome["episode_limit"].numpy(force=True)[ended]
-            self.wins[ended] = outcome["battle_won"].numpy(force=True)[ended]
-            seen, running = running, running[~done[running]]
+            data["reward"][running, t, 0] = reward
+            self.returns[running] += reward
+            ended, seen = playing & done.numpy(force=True), running
+            if ended.any():
+                data["terminated"][ended, t, 0] = ~outcome["episode_limit"].numpy(force=True)[ended]
+                self.wins |= ended & outcome["battle_won"].numpy(force=True)
+                playing &= ~ended
+                running = np.flatnonzero(playing)
         steps = int(data["filled"].sum()) - runs
         return {key: torch.from_numpy(x) for key, x in data.items()}, steps
 

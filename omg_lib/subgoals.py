@@ -164,6 +164,6 @@ def choose(values: Float[Tensor, "*N H"], mode: str) -> Int[Tensor, "*N"]:
     return values.argmax(dim=-1) if mode == "optimistic" else values.argmin(dim=-1)
 
 
-def mean_available(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Float[Tensor, "*N"]:
+def mean_available(q: Float[Tensor, "*#N C"], avail_actions: Bool[Tensor, "*#N C"]) -> Float[Tensor, "*N"]:
     """V(s, g): the mean of Q over the actions that are available (the paper's E_a; the released code takes all)."""
     return torch.where(avail_actions, q, 0.0).sum(dim=-1) / avail_actions.sum(dim=-1).clamp(min=1)

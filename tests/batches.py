@@ -103,18 +103,21 @@ def gradients(learner) -> dict[tuple[str, str], torch.Tensor]:
     return {(name, key): w.grad for name in trained for key, w in modules[name].named_parameters()}
 
 
+def _spy(name, method, seen):
+    def spy(*args, **kwargs):
+        seen[name] = method(*args, **kwargs)
+        return seen[name]
+
+    return spy
+
+
 @contextmanager
 def spying(learner, *names: str):
     """Collects what these methods of a learner return: name -> result of the latest call."""
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
-
-            def spy(*args, _name=name, _method=getattr(learner, name), **kwargs):
-                seen[_name] = _method(*args, **kwargs)
-                return seen[_name]
-
-            patch.setattr(learner, name, spy)
+            patch.setattr(learner, name, _spy(name, getattr(learner, name), seen))
         yield seen
 
 
@@ -131,9 +134,7 @@ class Echo(BatchedEnv):
     def describe(cls, n_agents: int) -> EnvInfo:
         styles = ("right", "right but last")
         teams = ((0,) * n_agents, (1,) * n_agents)
-        return EnvInfo(
-            "echo", n_agents, cls.ACTIONS + 2, 2, cls.ACTIONS, cls.LIMIT, styles=styles, teams=teams
-        )
+        return EnvInfo("echo", n_agents, cls.ACTIONS + 2, 2, cls.ACTIONS, cls.LIMIT, styles=styles, teams=teams)
 
     def __init__(self, n_agents, batch=1, seed=0, device="cpu") -> None:
         self.info, self.batch, self.seed, self.device = (

@@ -185,8 +185,6 @@ def test_memory_is_given_back_when_rings_turn():
         buffer.insert_episode_batch(episodes([L] * A, first=first))
     assert (
         buffer.nbytes
-        == 2
-        * A
-        * sum(x[0].nbytes for k, x in buffer.sample(2 * A).items() if k not in ("filled", "seat", "actions"))
+        == 2 * A * sum(x[0].nbytes for k, x in buffer.sample(2 * A).items() if k not in ("filled", "seat", "actions"))
         + 2 * A * (L + 1) * A
     )  # actions take one byte

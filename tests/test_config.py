@@ -122,9 +122,7 @@ def test_every_size_and_width_that_is_allowed():
                         OMGConfig(env=env, n_agents=n, batch_size_run=width)
                 else:
                     assert OMGConfig(env=env, n_agents=n, batch_size_run=width).runs_per_update == n // width
-                assert (
-                    OMGConfig(env=env, n_agents=n, batch_size_run=width, learner="iql").runs_per_update == 1
-                )
+                assert OMGConfig(env=env, n_agents=n, batch_size_run=width, learner="iql").runs_per_update == 1
 
 
 def test_a_configuration_is_frozen_and_hashable():

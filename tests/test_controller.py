@@ -2,46 +2,14 @@ import numpy as np
 import pytest
 import torch
 from batches import CPU, SMALL, Echo
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from omg_lib.config import OMGConfig
-from omg_lib.controller import Controller, greedy, nth_available
+from omg_lib.controller import Controller, greedy
 from omg_lib.envs import make_env
 from omg_lib.learners import make_learner
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
 from omg_lib.subgoals import SubgoalInference
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.lists(st.booleans(), min_size=5, max_size=5).filter(any), min_size=1, max_size=6),
-    st.floats(0, 1, exclude_max=True, width=32),
-)
-def test_a_drawn_action_is_always_available(rows, fraction):
-    available = torch.tensor(rows)
-    picked = nth_available(available, torch.full((len(rows),), fraction))
-    assert available.gather(1, picked.unsqueeze(1)).all()
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1 - 2**-24])
-def test_the_ends_of_the_unit_interval_draw_the_first_and_the_last(fraction):
-    for count in range(1, 40):
-        available = torch.zeros(1, 50, dtype=torch.bool)
-        available[0, 5 : 5 + count] = True
-        picked = int(nth_available(available, torch.tensor([fraction])))
-        assert picked == (5 if fraction == 0 else 4 + count)
-
-
-def test_draws_among_available_actions_are_uniform():
-    n = 40_000
-    available = torch.tensor([0, 1, 1, 0, 0, 1, 0, 1]).bool().expand(n, -1)
-    fraction = torch.rand(n, generator=torch.Generator().manual_seed(0))
-    counts = torch.bincount(nth_available(available, fraction), minlength=8)
-    assert counts[~available[0]].sum() == 0
-    expected = n / 4
-    assert float(((counts[available[0]] - expected) ** 2 / expected).sum()) < 16.3  # chi2 of 3: p = 0.001
 
 
 def test_greedy_takes_the_best_available():
@@ -55,6 +23,26 @@ def playing(batch=1, n_agents=3, seed=0, **changes):
     config = OMGConfig(n_agents=n_agents, batch_size=1, device="cpu", seed=seed, **(SMALL | changes))
     env = Echo(n_agents, batch=batch, seed=seed)
     return Runner(config, env, Controller(config, env.info, CPU))
+
+
+def test_exploring_draws_uniformly_among_the_available_actions():
+    runner = playing(batch=1, teammates="none")
+    controller = runner.controller
+    controller.begin(np.arange(4000), 1.0, test_mode=False)
+    obs = torch.zeros(4000, 3, controller.info.obs_dim)
+    available = torch.zeros(4000, 3, controller.info.n_actions, dtype=torch.bool)
+    available[..., [0, 2]] = True
+    actions = controller.select_actions(runner.env, obs, available, 1)
+    counts = torch.bincount(actions.flatten(), minlength=controller.info.n_actions)
+    assert counts[[0, 2]].sum() == 12_000
+    assert float(((counts[[0, 2]] - 6000.0) ** 2 / 6000).sum()) < 10.8  # chi2 of 1: p = 0.001
+
+
+def test_a_share_of_epsilon_explores():
+    controller = playing(batch=1, teammates="none").controller
+    controller.begin(np.arange(1000), 0.25, test_mode=False)
+    share = float(controller.explore.float().mean())
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.explore.numel()) ** 0.5
 
 
 def test_who_sits_where():

@@ -26,9 +26,7 @@ def filled_of(lengths):
 
 
 def test_sizes_come_from_configuration_and_game():
-    assert sizes_of(OMGConfig(), env_info("skirmish", 8)) == dict(
-        A=8, G=32, R=1, L=120, O=80, S=168, C=14, Z=64, H=5
-    )
+    assert sizes_of(OMGConfig(), env_info("skirmish", 8)) == dict(A=8, G=32, R=1, L=120, O=80, S=168, C=14, Z=64, H=5)
 
 
 def test_truncate_keeps_the_longest_and_copies_nothing():
@@ -53,9 +51,7 @@ def test_packed_rows_hold_every_filled_step_once(lengths):
     assert torch.equal(rows.unpack(packed), torch.where(filled, marks, 0))
     steps = rows.steps(packed)
     assert [len(step) for step in steps] == rows.counts
-    sequences = [
-        (int(b), int(a)) for b, a in zip(rows.b[: rows.counts[0]], rows.a[: rows.counts[0]], strict=True)
-    ]
+    sequences = [(int(b), int(a)) for b, a in zip(rows.b[: rows.counts[0]], rows.a[: rows.counts[0]], strict=True)]
     for t, step in enumerate(steps):  # step t is a prefix of the same rows in the same order
         assert step.tolist() == [int(marks[b, t, a]) for b, a in sequences[: len(step)]]
     of_each = torch.arange(filled.shape[0] * 2).reshape(-1, 2)

@@ -19,9 +19,7 @@ def one_update(config):
 
 @st.composite
 def configurations(draw):
-    learner, teammates = draw(
-        st.sampled_from([("iql", None), ("iql", "scripted"), ("omg", None), ("omg", "none")])
-    )
+    learner, teammates = draw(st.sampled_from([("iql", None), ("iql", "scripted"), ("omg", None), ("omg", "none")]))
     n_agents = draw(st.integers(2, 6))
     rotates = teammates == "scripted" or (learner, teammates) == ("omg", None)
     widths = [r for r in range(1, n_agents + 1) if n_agents % r == 0] if rotates else [1, 2, 3, 7]
@@ -65,9 +63,7 @@ def test_predicted_equals_measured(config):
 @pytest.mark.parametrize("n_agents", [2, 16])
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_smallest_and_largest_team(learner, n_agents):
-    config = omg.OMGConfig(
-        n_agents=n_agents, batch_size=1, learner=learner, batch_size_run=n_agents, device="cpu"
-    )
+    config = omg.OMGConfig(n_agents=n_agents, batch_size=1, learner=learner, batch_size_run=n_agents, device="cpu")
     trace = one_update(config)
     assert omg.compare(omg.predict(config), trace) == []
     assert trace["controller.init_hidden"].fields["hidden"].shape == (1, n_agents, 64)

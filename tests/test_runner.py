@@ -22,9 +22,7 @@ DTYPES = dict(
 
 
 def battle_runner(batch, n_agents=4, **changes):
-    config = OMGConfig(
-        n_agents=n_agents, batch_size=1, env="skirmish:partners", device="cpu", **(SMALL | changes)
-    )
+    config = OMGConfig(n_agents=n_agents, batch_size=1, env="skirmish:partners", device="cpu", **(SMALL | changes))
     env = make_env(config.env, n_agents, batch=batch, seed=config.seed)
     return Runner(config, env, Controller(config, env.info, CPU))
 

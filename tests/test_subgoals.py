@@ -20,9 +20,7 @@ def test_kl_is_torchs():
     one = torch.distributions.Normal(mu, (log_var / 2).exp())
     other = torch.distributions.Normal(other_mu, (other_log_var / 2).exp())
     expected = torch.distributions.kl_divergence(one, other).sum(-1)
-    torch.testing.assert_close(
-        gaussian_kl(mu, log_var, other_mu, other_log_var), expected, rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(gaussian_kl(mu, log_var, other_mu, other_log_var), expected, rtol=1e-12, atol=1e-12)
     assert gaussian_kl(mu, log_var, mu, log_var).abs().max() < 1e-12
 
 
@@ -77,9 +75,7 @@ def test_choice_is_the_extreme_of_every_window(rows):
     values = torch.tensor(rows, dtype=torch.float32)
     for mode, extreme in [("optimistic", max), ("conservative", min)]:
         picked = choose(values, mode)
-        assert [row[k] for row, k in zip(rows, picked.tolist(), strict=True)] == [
-            extreme(row) for row in rows
-        ]
+        assert [row[k] for row, k in zip(rows, picked.tolist(), strict=True)] == [extreme(row) for row in rows]
 
 
 def test_value_is_the_mean_over_available_actions_only():

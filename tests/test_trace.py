@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 import torch
@@ -106,6 +108,12 @@ def test_a_trace_cannot_be_changed():
             change()
     with pytest.raises(KeyError, match="no stage 'x'"):
         plan["x"]
+
+
+def test_a_trace_travels_to_another_process():
+    plan = predict(OMGConfig(n_agents=2))
+    assert pickle.loads(pickle.dumps(plan)).to_dict() == plan.to_dict()
+    assert copy.deepcopy(plan).to_dict() == plan.to_dict()
 
 
 @stage("outer")

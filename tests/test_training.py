@@ -7,6 +7,7 @@ import torch
 from batches import SMALL, echo_registered, short_pretraining
 
 import omg_lib as omg
+from omg_lib.checkpoint import RunFolder
 from omg_lib.config import ConfigError
 from omg_lib.training import Training, resolve_device
 
@@ -22,9 +23,7 @@ def echo():
 
 def small(learner="omg", **changes):
     """Six quick updates; tests of the policy at the end only."""
-    common = dict(
-        n_agents=2, batch_size=2, env="echo", learner=learner, updates=6, device="cpu", test_nepisode=4
-    )
+    common = dict(n_agents=2, batch_size=2, env="echo", learner=learner, updates=6, device="cpu", test_nepisode=4)
     return omg.OMGConfig(**(common | SMALL | changes))
 
 
@@ -283,6 +282,18 @@ def test_playing_by_hand_does_not_disturb_the_loop():
     assert [report.update for report in found] == [1, 2, 3] and episode.batch_size[0] == 1
 
 
+def test_playing_by_hand_does_not_break_checkpoints(tmp_path):
+    with Training(small(updates=3)) as run:
+        folder = RunFolder.create(tmp_path / "run", run.config)
+        run.runner.run()
+        for _ in run:
+            folder.save(run)
+        found = run.buffer.sample(4)
+    loaded = omg.load(tmp_path / "run")
+    loaded.buffer.samples = run.buffer.samples - 1
+    assert (loaded.buffer.sample(4) == found).all()
+
+
 def test_sampling_by_hand_changes_no_training():
     expected = reports(small())
     with Training(small()) as run:
@@ -348,9 +359,7 @@ def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatc
 # --- learning ---
 
 
-@pytest.mark.parametrize(
-    ("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")]
-)
+@pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")])
 def test_a_learned_network_beats_the_untrained_one(learner, teammates):
     """The echo game is won by playing the cue one sees. 128 battles: one standard deviation is at most 0.045."""
     config = small(

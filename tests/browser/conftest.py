@@ -106,21 +106,17 @@ def browser() -> Iterator["object"]:
     if chromium is None:
         pytest.skip("Chromium was not found: install it, or name it in OMG_CHROMIUM")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=FLAGS
-        )  # with a profile of its own, in /tmp
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)  # with a profile of its own, in /tmp
         yield browser
         browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
     """open_notebook("00_start_here.ipynb") -> the page, its kernel ready for `run_all(page)`."""
     pages = []
 
-    def open_one(
-        name: str, width: int = 1280, height: int = 1700
-    ):  # high: Lab drops cells that are out of sight
+    def open_one(name: str, width: int = 1280, height: int = 1700):  # high: Lab drops cells that are out of sight
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
         page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
@@ -134,7 +130,7 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
         page.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_all() -> Callable:
     """Run every cell; the call returns when the last one has ended."""
     return lambda page: page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")

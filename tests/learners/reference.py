@@ -89,8 +89,7 @@ class Reference:
                 weight.requires_grad_(True)
         self.square = {key: torch.zeros_like(w) for key, w in self.weights["agent"].items()}
         self.moments = {
-            key: (torch.zeros_like(w), torch.zeros_like(w))
-            for key, w in self.weights.get("inference", {}).items()
+            key: (torch.zeros_like(w), torch.zeros_like(w)) for key, w in self.weights.get("inference", {}).items()
         }
         self.updates = 0
 
@@ -118,9 +117,7 @@ class Reference:
 
     # --- the networks ---
 
-    def agent_step(
-        self, name: str, s: Sequence, t: int, g: Tensor | None, h: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def agent_step(self, name: str, s: Sequence, t: int, g: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor]:
         """(Q(s_t, g, .), next hidden state)."""
         w = self.weights[name]
         own_last = s.everybody[t - 1][s.seat] if t else None
@@ -195,7 +192,7 @@ class Reference:
                 if goals and self.config.bootstrap_subgoal == "same":
                     q, _ = self.agent_step("agent", s, t, g[t - 1], h)
                     q_target, _ = self.agent_step("target", s, t, g[t - 1], h_target)
-                best = max(s.avail[t], key=lambda c, q=q.detach(): float(q[c]))
+                best = max(s.avail[t], key=q.tolist().__getitem__)
                 bootstraps.append(float(q_target[best]))  # of the transition t-1 -> t
             h, h_target = h_now, h_target_now
         for t in range(s.n):
@@ -220,20 +217,14 @@ class Reference:
 
     # --- the step ---
 
-    def train(
-        self, sample, noise=None, mix: float = 0.0
-    ) -> tuple[dict[str, float], dict[str, Weights], Result]:
+    def train(self, sample, noise=None, mix: float = 0.0) -> tuple[dict[str, float], dict[str, Weights], Result]:
         """One update: metrics, gradients before clipping, and what each step gave."""
         losses, result = self.losses(sample, noise, mix)
         gradients, norms = {}, {}
         for name in self.trained:
             w = self.weights[name]
-            grads = torch.autograd.grad(
-                losses["loss"], list(w.values()), retain_graph=True, allow_unused=True
-            )
-            gradients[name] = {
-                k: torch.zeros_like(w[k]) if d is None else d for k, d in zip(w, grads, strict=True)
-            }
+            grads = torch.autograd.grad(losses["loss"], list(w.values()), retain_graph=True, allow_unused=True)
+            gradients[name] = {k: torch.zeros_like(w[k]) if d is None else d for k, d in zip(w, grads, strict=True)}
             norms[name] = sum((d**2).sum() for d in gradients[name].values()) ** 0.5
         self.updates += 1
         with torch.no_grad():

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -99,6 +98,10 @@ def test_cell_ids_can_be_read(name):
 def test_code_cells_are_short(name):
     lines = {cell.id: sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code_cells(read(name))}
     assert {id: count for id, count in lines.items() if count > 8} == {}
+    wide = {cell.id: max(map(len, cell.source.splitlines())) for cell in code_cells(read(name))}
+    assert {id: width for id, width in wide.items() if width > 90} == {}, (
+        "more does not fit beside JupyterLab's side bar"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,34 +136,30 @@ def test_chinese_headings_are_translated():
 # --- run ---
 
 
-@cache
-def executed(name: str, replaced: tuple[str, str] | None, folder: Path) -> nbformat.NotebookNode:
-    """The notebook, run from top to bottom in a copy of its folder."""
-    shutil.copytree(FOLDER, folder)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once for each replacement."""
+    done = {}
+
+    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
+        if (name, replaced) not in done:
+            done[name, replaced] = execute(name, replaced, tmp_path_factory.mktemp("run"))
+        return done[name, replaced]
+
+    return run_one
+
+
+def execute(name: str, replaced: tuple[str, str] | None, folder: Path) -> nbformat.NotebookNode:
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
     notebook = read(name)
     if replaced:
         (cell,) = [cell for cell in code_cells(notebook) if replaced[0] in cell.source]
         cell.source = cell.source.replace(*replaced)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "IPYTHONDIR": str(folder / "ipython")}
     resources = {"metadata": {"path": str(folder)}}
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-        "IPYTHONDIR": str(folder.parent / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(folder.parent / "runtime"),
-    }
-    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=resources)
-    client.execute(env=environment)
+    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=resources).execute(env=environment)
     return notebook
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folders = {}
-
-    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
-        folder = folders.setdefault((name, replaced), tmp_path_factory.mktemp("run") / "notebooks")
-        return executed(name, replaced, folder)
-
-    return run_one
 
 
 def shown(cell: nbformat.NotebookNode) -> str:
