@@ -116,6 +116,7 @@ class Synthetic(BatchedEnv):
         self.world, self.batch, self.seed, self.device = World(n_agents), batch, seed, torch.device(device)
         self.info, self.episode, self._next = self.world.info, np.full(batch, -1), 0
         self.time, self.length, self.scene = (np.zeros(batch, int) for _ in range(3))
+        self._nobody = torch.zeros(batch, dtype=torch.bool, device=self.device)
 
     def reset(self, mask: Any = None, first: int | None = None) -> None:
         self._next = self._next if first is None else first
@@ -128,17 +129,17 @@ class Synthetic(BatchedEnv):
             self.length[row], self.scene[row] = self.world.begin(self.seed, int(self.episode[row]))
 
     def step(self, actions: Any) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        summed = np.asarray(actions).sum(axis=1)
+        actions = actions.numpy(force=True) if isinstance(actions, torch.Tensor) else actions
         running = self.time < self.length
-        self.scene = np.where(running, self.world.follow(self.scene, summed), self.scene)
+        self.scene = np.where(running, self.world.follow(self.scene, actions.sum(axis=1)), self.scene)
         self.time = self.time + running
         reward = self.world.reward.take(self.scene) * running
-        outcome = {"battle_won": np.zeros(self.batch, bool), "episode_limit": self.time >= LIMIT}
-        info = {key: self._give(value) for key, value in outcome.items()}
+        info = {"battle_won": self._nobody, "episode_limit": self._give(self.time >= LIMIT)}
         return self._give(reward), self._give(self.time >= self.length), info
 
     def _give(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device)
+        tensor = torch.from_numpy(array)
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
     def obs(self) -> torch.Tensor:
         return self._give(self.world.obs.take(self.scene, axis=0))

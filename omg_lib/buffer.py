@@ -75,31 +75,37 @@ class ReplayBuffer:
         """The n oldest episodes held, going round the seats."""
         return [self.rings[k % self.n_seats].oldest(k // self.n_seats) for k in range(n)]
 
-    def segment(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Episodes first to last (in the order of insertion, round the seats) that are still held, end to end.
+    @property
+    def inserted(self) -> list[int]:
+        """Episodes that ever came, for each ring."""
+        return [ring.inserted for ring in self.rings]
 
-        Field -> [sum of lengths, ...], and `lengths` and `numbers`, one per episode.
+    def segment(self, since: list[int]) -> dict[str, np.ndarray]:
+        """The episodes that came after `inserted` was `since` and are still held, end to end; {} if there is none.
+
+        Field -> [sum of lengths, ...]; and `lengths`, `seats`, `numbers` (count within the seat), one per episode.
         """
-        numbers = [
-            k for k in range(first, last) if k // self.n_seats >= self._ring(k).inserted - self._ring(k).capacity
+        rows = [
+            (seat, number, ring.episodes[number % ring.capacity])
+            for seat, ring in enumerate(self.rings)
+            for number in range(max(since[seat], ring.inserted - ring.capacity), ring.inserted)
         ]
-        episodes = [self._ring(k).episodes[k // self.n_seats % self._ring(k).capacity] for k in numbers]
-        joined = {key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
+        if not rows:
+            return {}
+        seats, numbers, episodes = zip(*rows, strict=True)
+        arrays = {key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
         lengths = [len(episode["reward"]) for episode in episodes]
-        return joined | {"lengths": np.array(lengths), "numbers": np.array(numbers)}
+        return arrays | {"lengths": np.array(lengths), "seats": np.array(seats), "numbers": np.array(numbers)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Put the episodes of a segment back where they were."""
-        ends = arrays["lengths"].cumsum()
-        for number, start, end in zip(arrays["numbers"].tolist(), ends - arrays["lengths"], ends, strict=True):
-            episode = {key: x[start:end].copy() for key, x in arrays.items() if key not in ("lengths", "numbers")}
-            ring, i = self._ring(number), number // self.n_seats
-            ring.episodes += [episode] * (i % ring.capacity + 1 - len(ring.episodes))
-            ring.episodes[i % ring.capacity] = episode
-            ring.inserted = i + 1
-
-    def _ring(self, number: int) -> Ring:
-        return self.rings[number % self.n_seats]
+        lengths, seats, numbers = (arrays.pop(key) for key in ("lengths", "seats", "numbers"))
+        ends = lengths.cumsum()
+        for seat, number, start, end in zip(seats, numbers.tolist(), ends - lengths, ends, strict=True):
+            ring, episode = self.rings[seat], {key: x[start:end].copy() for key, x in arrays.items()}
+            ring.episodes += [episode] * (number % ring.capacity + 1 - len(ring.episodes))
+            ring.episodes[number % ring.capacity] = episode
+            ring.inserted = number + 1
 
     def can_sample(self, n: int) -> bool:
         """True if every seat has at least n / A episodes (without seats: n episodes)."""

@@ -39,7 +39,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints, self.segments = path / "checkpoints", path / "checkpoints" / "episodes"
-        self._saved_at, self._saved_episodes = -SECONDS_BETWEEN, 0
+        self._saved_at = -SECONDS_BETWEEN
+        self._ends: dict[Path, list[int]] = {}  # segment -> what the buffer's `inserted` was when it was written
 
     @classmethod
     def create(cls, path: str | Path, config: OMGConfig) -> RunFolder:
@@ -69,9 +70,7 @@ class RunFolder:
 
     def save(self, run: Training) -> Path:
         """Write a checkpoint of a run that stands between two updates; the last two are kept."""
-        last = run.runner.episode
-        if last > self._saved_episodes:
-            self._save_segment(run, self._saved_episodes, last)
+        self._save_segment(run)
         name = f"update-{run.update:09d}"
         draft = self.checkpoints / f".{name}"
         shutil.rmtree(draft, ignore_errors=True)
@@ -83,17 +82,23 @@ class RunFolder:
         os.replace(draft, final)
         for old in sorted(self.checkpoints.glob("update-*"))[:-KEPT]:
             shutil.rmtree(old)
-        for segment in self.segments.glob("*.safetensors"):
-            if _span(segment)[1] <= last - run.config.buffer_size:
-                segment.unlink()
-        self._saved_at, self._saved_episodes = time.monotonic(), last
+        self._saved_at = time.monotonic()
         return final
 
-    def _save_segment(self, run: Training, first: int, last: int) -> None:
-        path = self.segments / f"{first:09d}-{last:09d}.safetensors"
-        draft = path.with_suffix(".draft")
-        save_arrays(run.buffer.segment(first, last), draft)
-        os.replace(draft, path)
+    def _save_segment(self, run: Training) -> None:
+        """Write the episodes that came since the last segment; remove segments that the buffer has forgotten."""
+        rings, since = run.buffer.rings, list(self._ends.values())[-1] if self._ends else [0] * len(run.buffer.rings)
+        episodes = run.buffer.segment(since)
+        if episodes:
+            path = self.segments / f"{sum(since):09d}.safetensors"
+            draft = path.with_suffix(".draft")
+            save_arrays(episodes, draft)
+            os.replace(draft, path)
+            self._ends[path] = run.buffer.inserted
+        for path, end in list(self._ends.items()):
+            if all(count <= ring.inserted - ring.capacity for count, ring in zip(end, rings, strict=True)):
+                path.unlink()
+                del self._ends[path]
 
     @classmethod
     def resume(cls, path: str | Path, run: Training) -> RunFolder:
@@ -101,14 +106,14 @@ class RunFolder:
         folder = cls(Path(path))
         folder._restore(run)
         for segment in folder.segments.glob("*.safetensors"):
-            if _span(segment)[0] >= run.runner.episode:
+            if segment not in folder._ends:
                 segment.unlink()
         metrics = folder.path / "metrics.csv"
         with metrics.open(newline="") as file:
             header, *rows = csv.reader(file)
         kept = [header, *(row for row in rows if row and int(row[0]) <= run.update)]
         _write(metrics, "".join(",".join(row) + "\r\n" for row in kept))
-        folder._saved_at, folder._saved_episodes = time.monotonic(), run.runner.episode
+        folder._saved_at = time.monotonic()
         return folder
 
     def _restore(self, run: Training) -> None:
@@ -117,10 +122,12 @@ class RunFolder:
             raise ConfigError("resume", str(self.path), "there is no checkpoint; allowed is a folder written by --out")
         try:
             _load_tensors(run, load_file(found[-1] / "weights.safetensors", device=str(run.device)))
-            _load_state(run, json.loads((found[-1] / "state.json").read_text()))
+            state = json.loads((found[-1] / "state.json").read_text())
+            _load_state(run, state)
             for segment in sorted(self.segments.glob("*.safetensors")):
-                if _span(segment)[0] < run.runner.episode:
+                if int(segment.stem) < sum(state["inserted"]):  # others were written after this checkpoint
                     run.buffer.restore(load_arrays(segment))
+                    self._ends[segment] = run.buffer.inserted
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).split("\n")[0][:120]
             raise ConfigError("resume", str(found[-1]), f"the checkpoint cannot be read ({reason})") from None
@@ -182,6 +189,7 @@ def _state(run: Training) -> dict[str, Any]:
         "recent": list(run.recent),
         "win_rate": run.win_rate,
         "tested_at": run.tested_at,
+        "inserted": run.buffer.inserted,
         "layout": {key: [list(shape), dtype.name] for key, (shape, dtype) in run.buffer.layout.items()},
     }
 
@@ -193,11 +201,6 @@ def _load_state(run: Training, state: dict[str, Any]) -> None:
     run.learner.last_target_update, run.learner.updates = int(state["last_target_update"]), run.update
     run.buffer.layout = {key: (tuple(shape), np.dtype(dtype)) for key, (shape, dtype) in state["layout"].items()}
     run.recent.extend((float(total), bool(won)) for total, won in state["recent"])
-
-
-def _span(segment: Path) -> tuple[int, int]:
-    first, last = segment.stem.split("-")
-    return int(first), int(last)
 
 
 def _write(path: Path, text: str) -> None:

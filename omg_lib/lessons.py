@@ -204,8 +204,10 @@ def label_seats(sample: TensorDictBase) -> TensorDict:
 def label_table(labels: Shaped[Tensor, "N A 3"], row: str = "group", column: str = "slot") -> Table:
     """Labels of `label_seats` as a table; the learner's own data stands out."""
     cells = labels.tolist()
-    rows = tuple((f"{row} {i}", *(f"ep {e}, seat {a}" for e, a, _ in line)) for i, line in enumerate(cells))
+    rows = tuple((f"{row} {i}", *(f"e{e} seat {a}" for e, a, _ in line)) for i, line in enumerate(cells))
     strong = frozenset((i, a + 1) for i, line in enumerate(cells) for a, (_, _, own) in enumerate(line) if own)
     heads = ("", *(f"{column} {a}" for a in range(labels.shape[1])))
-    caption = f"* the learner's own data: {len(strong)} of {labels.shape[0] * labels.shape[1]}"
+    caption = (
+        f"e0: episode 0 of the sample. * the learner's own data: {len(strong)} of {labels.shape[0] * labels.shape[1]}"
+    )
     return Table(heads, rows, strong, caption)

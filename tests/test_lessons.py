@@ -111,6 +111,6 @@ def test_labels_follow_what_is_done_to_the_sample(sample):
 def test_label_table_marks_the_learners_data(sample):
     table = label_table(label_seats(sample)["obs"][:3, 0], row="episode", column="seat")
     assert table.strong == {(0, 1), (1, 2), (2, 3)}
-    assert "ep 1, seat 1*" in repr(table) and "ep 1, seat 0*" not in repr(table)
-    assert table.caption == "* the learner's own data: 3 of 9"
+    assert "e1 seat 1*" in repr(table) and "e1 seat 0*" not in repr(table)
+    assert table.caption.endswith("* the learner's own data: 3 of 9")
     assert table._repr_html_().count("background") == 3

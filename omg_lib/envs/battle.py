@@ -148,7 +148,8 @@ class Battle:
 
     def _move(self, orders: Array, able: Array) -> None:
         """Walk; units that overlapped are pushed apart."""
-        overlap = self.arrays.above(2 * RADIUS / self.distance - 1, 0.0)
+        apart = self.arrays.above(self.distance, 1e-6)  # two units may stand on one spot, which pushes nowhere
+        overlap = self.arrays.above(2 * RADIUS / apart - 1, 0.0)
         moved = self.position + self._steps[:, orders] - 0.5 * (self.to * overlap).sum(-1)
         inside = self.arrays.xp.clip(moved, 0.5 - MAP_HALF, MAP_HALF - 0.5)
         self.position = self.arrays.xp.where(able, inside, self.position)

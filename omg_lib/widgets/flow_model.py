@@ -211,8 +211,8 @@ class FlowModel:
             else:
                 status = f"{'Stopped' if job.cancelled.is_set() else 'Finished'} at update {update}"
             self.progress = (f"Update {update}" if update else "Not started", 0.0)
-            self._say(status)
             self._tell("progress")
+            self._say(status)
         self._tell("curves")
 
     def _measure(self, job: Job) -> None:

@@ -102,17 +102,18 @@ class FlowPanel(W.VBox):
             ("learner", "learner", list(LEARNERS), "125px"),
             ("runner", "runner", runners, "225px"),
             ("device", "device", devices, "115px"),
+            ("seed", "seed", None, "95px"),
         ):
-            made.append(W.Dropdown(options=options, value=self.model.settings[name], description=label))
-            made[-1].layout.width = width
-            self._bind(name, made[-1])
-        made.append(W.BoundedIntText(self.model.settings["seed"], 0, 2**31 - 1, description="seed"))
-        made[-1].layout.width = "95px"
-        self._bind("seed", made[-1])
-        for control in made:
-            control.style.description_width = "initial"
-        for name, control in zip(("env", "learner", "runner", "device", "seed"), made, strict=True):
+            value = self.model.settings[name]
+            if options is None:
+                control = W.BoundedIntText(value, 0, 2**31 - 1, description=label)
+            else:
+                known = [option[1] if isinstance(option, tuple) else option for option in options]
+                control = W.Dropdown(options=options + [value] * (value not in known), value=value, description=label)
+            control.style.description_width, control.layout.width = "initial", width
             control.add_class(f"omg-{name}")
+            self._bind(name, control)
+            made.append(control)
         return made
 
     def _bind(self, name: str, *controls: W.ValueWidget) -> None:

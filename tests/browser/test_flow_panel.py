@@ -92,14 +92,12 @@ def picture(page, name: str, tmp_path: Path) -> None:
     page.locator(".omg-panel").screenshot(path=into / f"{name}.png")
 
 
-def wait_status(page, pattern: str, seconds: float = 60) -> float:
-    start = time.monotonic()
-    page.wait_for_function(STATUS, arg=pattern, timeout=1000 * seconds)
-    return time.monotonic() - start
+def wait_status(page, pattern: str) -> None:
+    page.wait_for_function(STATUS, arg=pattern, timeout=60_000)
 
 
-def wait_all(page, state: str, seconds: float = 120) -> None:
-    page.wait_for_function(ALL, arg=state, timeout=1000 * seconds)
+def wait_all(page, state: str) -> None:
+    page.wait_for_function(ALL, arg=state, timeout=120_000)
 
 
 def test_start_here_shows_the_panel(folder, open_notebook, run_all):
@@ -111,11 +109,7 @@ def test_start_here_shows_the_panel(folder, open_notebook, run_all):
     assert page.locator(".omg-flow").count() == page.locator(".omg-flow svg").count() == 1
     page.locator(".omg-n-agents [role=slider]").focus()
     assert page.evaluate(PRESS, "ArrowRight") < 2000
-    assert (
-        page.locator(".omg-flow svg", has_text="9 × 32")
-        .or_(page.locator(".omg-flow svg", has_text="32 × 9 = 288"))
-        .count()
-    )
+    assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
 
 
 def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
@@ -134,7 +128,7 @@ def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
     assert handle.get_attribute("aria-valuetext") == "16"
 
 
-def test_run_stop_move_and_run_again(show, tmp_path):
+def test_run_stop_move_and_run_again(show):
     page = show(4, 8)
     start = time.monotonic()
     page.locator(".omg-run").click()
@@ -189,10 +183,13 @@ def test_stop_while_episodes_are_collected(show):
 def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
     page = show(2, 2, "iql")
     (folder / "in_the_way").write_text("a file")
-    page.get_by_role("textbox", name="folder").fill("in_the_way/folder")
-    page.get_by_role("textbox", name="folder").press("Tab")
+    chosen = page.get_by_role("textbox", name="folder")
+    usual = chosen.input_value()
+    chosen.fill("in_the_way/folder")
+    chosen.press("Tab")
     page.locator(".omg-save").click()
     wait_status(page, "^folder='in_the_way/folder': it cannot be written")
+    chosen.fill(usual)
     before = page.locator(".omg-flow svg").inner_html()
     has_gpu = "GPU " in page.locator(".omg-panel").inner_text() and "no CUDA" not in page.inner_text(".omg-panel")
     if not has_gpu:
@@ -288,12 +285,10 @@ def test_no_text_is_cut_or_covered(show, settings):
     assert page.evaluate(OVERLAPS) == []
 
 
-def test_the_table_of_fields_opens(show, tmp_path):
+def test_the_table_of_fields_opens(show):
     page = show()
     page.get_by_label("list every field of every stage").check()
     page.wait_for_selector(".omg-panel table")
-    page.get_by_label("list every field of every stage").scroll_into_view_if_needed()
-    picture(page, "table", tmp_path)
     assert page.locator(".omg-panel td", has_text="avail_actions").count() >= 5
     page.get_by_label("list every field of every stage").uncheck()
 

@@ -131,3 +131,13 @@ def test_in_partners_it_matters_to_share_the_order():
         rates.append(play(env, styles)[-1]["battle_won"].float().mean())
     assert rates[0] > 0.7
     assert rates[1] < 0.3
+
+
+def test_two_units_on_one_spot_stay_finite():
+    env = started(n=3, batch=1)
+    env.battle.position[:, 0, 0, 1] = env.battle.position[:, 0, 0, 0]
+    env.battle._look()
+    with np.errstate(all="raise"):
+        for _ in range(3):
+            env.step(env.scripted_actions(squads(env, "nearest")))
+    assert torch.isfinite(env.obs()).all() and torch.isfinite(env.state()).all()

@@ -5,12 +5,14 @@ import json
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from omg_lib import ConfigError, Report, predict
+from omg_lib import ConfigError, OMGConfig, Report, predict
 from omg_lib.widgets import FlowModel, job
+from omg_lib.widgets.flow_model import device_text
 
 SMALL = dict(n_agents=2, batch_size=2, learner="iql", device="cpu")
 
@@ -237,3 +239,16 @@ def test_a_folder_that_cannot_be_written(model, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert model.save(tmp_path / "file" / "folder") == []
     assert model.status.startswith("folder=") and "cannot be written" in model.status
+
+
+def test_a_gpu_is_named_with_its_memory(monkeypatch):
+    card = SimpleNamespace(name="NVIDIA Test", total_memory=8 * 2**30)
+    for name, value in (
+        ("is_available", True),
+        ("device_count", 1),
+        ("get_device_properties", card),
+        ("max_memory_allocated", 2**30),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    assert device_text(OMGConfig()) == "GPU NVIDIA Test, 8 GiB, of which 1.00 GiB used at most"
+    assert device_text(OMGConfig(device="cpu")) == "CPU"
