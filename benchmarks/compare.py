@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import interleave, machine, ratio, spread
 
+PARTS = ("speed", "memory", "omg")
 GROUPS = {
     "runner": ("runner_1", "runner_8", "runner_32"),
     "insert": ("insert",),
@@ -35,7 +37,9 @@ LARGE = dict(learner="omg", n_agents=16, batch_size=64, horizon=10)
 """The update that has to fit into 8 GB."""
 
 
-def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int) -> dict:
+def compare(
+    checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int, parts: Sequence[str]
+) -> dict:
     """Everything that the JSON holds; prints as it goes."""
     torch.set_num_threads(threads)
     here = Path(__file__).parent
@@ -55,10 +59,12 @@ def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repe
         "others": {},
     }
     print(f"{result['machine']['cpu']}, torch {result['torch']}, threads {threads}, clock: {result['clock']}")
-    _speed(checkout, episodes, result)
-    if memory.AVAILABLE:
+    if "speed" in parts:
+        _speed(checkout, episodes, result)
+    if "memory" in parts and memory.AVAILABLE:
         _memory(checkout, repeats, result)
-    _omg(result, episodes)
+    if "omg" in parts:
+        _omg(result, episodes)
     return result
 
 
@@ -147,9 +153,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--episodes", type=int, default=1000, help="held by both buffers, at least 256")
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes for each figure of memory")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    result = compare(args.pymarl, args.rounds, args.threads, args.episodes, args.repeats)
+    result = compare(args.pymarl, args.rounds, args.threads, args.episodes, args.repeats, args.parts)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 

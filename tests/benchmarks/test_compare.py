@@ -20,7 +20,7 @@ SPEEDS = ("runner_1", "runner_8", "runner_32", "insert", "sample", "train_32", "
 def test_the_command_without_a_checkout(tmp_path):
     target = tmp_path / "ours.json"
     command = [sys.executable, "-m", "benchmarks.compare", "--rounds", "1", "--repeats", "1", "--episodes", "256"]
-    subprocess.run([*command, "--only", "speed", "--json", target], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([*command, "--parts", "speed", "--json", target], cwd=ROOT, check=True, capture_output=True)
     result = json.loads(target.read_text())
     assert {"machine", "commit", "torch", "threads", "ratios", "ours", "pymarl"} <= result.keys()
     assert result["threads"] == 1
@@ -34,7 +34,7 @@ def test_the_command_without_a_checkout(tmp_path):
 def test_the_command_with_a_checkout(tmp_path):
     target = tmp_path / "both.json"
     command = [sys.executable, "-m", "benchmarks.compare", "--rounds", "1", "--repeats", "1", "--episodes", "256"]
-    command += ["--pymarl", os.environ["OMG_PYMARL"], "--json", target]
+    command += ["--parts", "speed", "memory", "--pymarl", os.environ["OMG_PYMARL"], "--json", target]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     ratios = json.loads(target.read_text())["ratios"]
     wanted = SPEEDS + (("buffer_bytes", "train_peak_bytes") if memory.AVAILABLE else ())

@@ -12,7 +12,7 @@ CHECKOUT = os.environ.get("OMG_PYMARL")
 pytestmark = pytest.mark.skipif(not CHECKOUT, reason="OMG_PYMARL names no checkout of oxwhirl/pymarl")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ours():
     """Our IQL with a target network that differs from the online one."""
     ours = Ours(256, learner="iql")

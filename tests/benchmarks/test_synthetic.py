@@ -51,7 +51,9 @@ def test_lengths_are_uniform_and_some_reach_the_limit():
 
 
 def test_a_scripted_team_lets_every_seat_learn_in_turn():
-    ours = Ours(64, learner="omg", n_agents=2, batch_size=2)
-    sample = ours.whole_sample(4)
-    assert sample["seat"][:, 0, 0].tolist() == [0, 1, 0, 1]
-    assert sample["obs"].shape == (4, LIMIT + 1, 2, 20)
+    ours = Ours(256, learner="omg", n_agents=2, batch_size=16)
+    sample = ours.whole_sample(32)
+    assert sample["seat"][:, 0, 0].tolist() == [0, 1] * 16
+    assert sample["obs"].shape == (32, LIMIT + 1, 2, 20)
+    mates = sample["actions"][0, 0, 1:, 0]  # seat 0 learns here
+    assert (mates == 1).all()
