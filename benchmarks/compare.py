@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import memory
+from benchmarks.floor import gate_product, train_flop
 from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import interleave, machine, ratio, spread
@@ -55,6 +56,7 @@ def compare(
         "ratios": {},
         "ours": {},
         "pymarl": {},
+        "floor": {},
         "omg": {},
         "others": {},
     }
@@ -87,6 +89,15 @@ def _speed(checkout: str | None, episodes: int, result: dict) -> None:
                 result["pymarl"][key] = spread([r.rate for r in readings["pymarl"]]) | {"unit": UNITS.get(name, "/s")}
                 result["ratios"][key] = ratio(readings[key], readings["pymarl"])
             _print(key, result)
+
+
+    for size, batch in batches.items():
+        flop = train_flop(batch, ours.learner.agent)
+        group = {"train": operations[f"train_{size}"], "gate": gate_product(size * ours.config.n_agents)}
+        readings = interleave(group, result["rounds"], result["threads"])
+        shares = [flop * a.rate / b.rate for a, b in zip(readings["train"], readings["gate"], strict=True)]
+        result["floor"][f"train_{size}"] = spread(shares) | {"flop": flop}
+        print(f"train_{size}: {figure(spread(shares))} of our time is the floor, {flop / 1e9:.1f} GFLOP")
 
 
 def _memory(checkout: str | None, repeats: int, result: dict) -> None:

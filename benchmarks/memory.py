@@ -6,6 +6,7 @@ is read from Linux's /proc; elsewhere AVAILABLE is False and these figures stay 
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import resource
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.our_side import Ours
@@ -43,6 +45,7 @@ def resident(field: str = "VmRSS") -> int:
 def peak_above_start(work: Callable[[], object]) -> int:
     """Bytes that stood at the peak of this work and did not before it."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that the work has to ask for all it needs
     CLEAR.write_text("5")  # the peak counts from here
     before = resident()
     work()
@@ -70,12 +73,13 @@ def train_peak(checkout: str | None, threads: int, size: int = 256) -> dict:
 def fill(checkout: str | None, threads: int) -> dict:
     """A buffer made and filled with 5,000 episodes, one by one: CPU seconds, bytes as it counts them and as they stand.
 
-    The episodes are the same 64 again and again.
+    The episodes are the same 91 again and again, one of each length, so that lengths are exactly uniform.
     """
     torch.set_num_threads(threads)
-    ours = Ours(64, learner="iql", buffer_size=BUFFER_SIZE)
-    stored = ours.buffer.sample(64)
-    singles = [stored[e : e + 1] for e in range(64)]
+    stored = Ours(1000, learner="iql").buffer.sample(1000)
+    _, each_length = np.unique(stored["filled"].sum(dim=1).flatten(), return_index=True)
+    singles = [stored[e : e + 1].clone() for e in each_length.tolist()]
+    del stored
     if checkout:
         layout = PyMARL(checkout, buffer_size=1)
         singles = [layout.batch(episode) for episode in singles]
@@ -83,7 +87,7 @@ def fill(checkout: str | None, threads: int) -> dict:
     before, began = resident(), time.process_time()
     buffer = layout.make_buffer(BUFFER_SIZE) if checkout else ReplayBuffer(BUFFER_SIZE)
     for k in range(BUFFER_SIZE):
-        buffer.insert_episode_batch(singles[k % 64])
+        buffer.insert_episode_batch(singles[k % len(singles)])
     seconds = time.process_time() - began
     counted = buffer_bytes(buffer) if checkout else buffer.nbytes
     return {"rate": BUFFER_SIZE / seconds, "bytes": counted, "resident": resident() - before}

@@ -1,6 +1,6 @@
 """Our fast paths beside our own slow forms: how many times faster, one line each. For CI, which has no PyMARL.
 
-    python -m benchmarks.smoke
+python -m benchmarks.smoke
 """
 
 from __future__ import annotations

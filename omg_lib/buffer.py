@@ -43,6 +43,8 @@ class ReplayBuffer:
     """
 
     def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0) -> None:
+        if buffer_size < n_seats:
+            raise ValueError(f"buffer_size={buffer_size}: allowed is at least one episode for each of {n_seats} seats")
         self.n_seats, self.seed, self.samples = n_seats, seed, 0
         self.rings = [Ring(buffer_size // n_seats) for _ in range(n_seats)]
         self.layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
@@ -67,6 +69,8 @@ class ReplayBuffer:
         seats = batch["seat"][:, 0, 0].tolist() if "seat" in batch.keys() else [0] * len(lengths)
         arrays = {key: x.numpy() for key, x in batch.items() if key not in NOT_STORED}
         arrays["actions"] = arrays["actions"].astype(np.min_scalar_type(batch["avail_actions"].shape[-1]))
+        if not 0 <= min(seats) <= max(seats) < self.n_seats:
+            raise ValueError(f"seats go from {min(seats)} to {max(seats)}: allowed is 0 to {self.n_seats - 1}")
         for e, (length, seat) in enumerate(zip(lengths, seats, strict=True)):
             self.rings[seat].insert({key: x[e, :length].copy() for key, x in arrays.items()})
         return batch
@@ -145,16 +149,18 @@ class ReplayBuffer:
 
     def _fill(self, batch: EpisodeBatch, written: list[int], episodes: list[Episode]) -> EpisodeBatch:
         """Copy episodes into the rows of a batch and blank what a longer episode left there (`written` rows)."""
-        filled = batch["filled"].numpy()
-        for e, (episode, before) in enumerate(zip(episodes, written, strict=True)):
-            filled[e, : len(episode["reward"])] = True
-            filled[e, len(episode["reward"]) : before] = False
+        lengths = [len(episode["reward"]) for episode in episodes]
+        shorter = [(e, now, then) for e, (now, then) in enumerate(zip(lengths, written, strict=True)) if now < then]
         for key, x in batch.items():
-            if key in NOT_STORED:
+            if key == "seat":
                 continue
             rows = x.numpy()
-            for e, (episode, before) in enumerate(zip(episodes, written, strict=True)):
-                stored = episode[key]
-                rows[e, : len(stored)] = stored
-                rows[e, len(stored) : before] = 0
+            for e, now, then in shorter:
+                rows[e, now:then] = 0
+            if key == "filled":
+                for e, now in enumerate(lengths):
+                    rows[e, :now] = True
+            else:
+                for row, now, episode in zip(rows, lengths, episodes, strict=True):
+                    row[:now] = episode[key]
         return batch

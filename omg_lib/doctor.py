@@ -52,9 +52,7 @@ class SetupReport(list):
 
         head = row("th", "state", "what", "found", "what to do")
         body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in self)
-        return (
-            f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{html.escape(_summary(self))}</p>"
-        )
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{html.escape(_summary(self))}</p>"
 
 
 def check_setup() -> SetupReport:

@@ -27,11 +27,14 @@ def predict(config: OMGConfig) -> ShapeTrace:
     return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device)
 
 
-def compare(plan: ShapeTrace, trace: ShapeTrace) -> list[Difference]:
+def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:
     """Every disagreement of a measured trace with its prediction, once T is known; [] when all held.
 
-    T is data: it must satisfy 1 < T <= L + 1. Calls, leading axes, shapes, dtypes and bytes must be equal.
+    T is data: it must satisfy 1 < T <= L + 1. Calls, leading axes, shapes, dtypes and bytes must be equal. ValueError
+    before the first update, when there is no trace.
     """
+    if trace is None:
+        raise ValueError("compare: nothing is measured before the first update has finished")
     steps, limit = trace.sizes["T"], plan.sizes["L"]
     if not 1 < steps <= limit + 1:
         return [Difference("truncate", "T", f"2 to {limit + 1}", steps)]

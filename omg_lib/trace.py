@@ -49,6 +49,12 @@ class Stage:
     fields: Mapping[str, Field]
     seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.calls, self.leading, dict(self.fields), self.seconds)
+
 
 @dataclass(frozen=True)
 class ShapeTrace:
@@ -59,6 +65,13 @@ class ShapeTrace:
     update: int | None
     sizes: Mapping[str, int]
     stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", MappingProxyType(dict(self.config)))
+        object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (dict(self.config), self.device, self.update, dict(self.sizes), self.stages)
 
     def __getitem__(self, name: str) -> Stage:
         for entry in self.stages:
@@ -169,8 +182,8 @@ def trace_of(config: OMGConfig, sizes: Mapping[str, int], device: str, update: i
             axes = tuple(text.split())
             made[key] = Field(tuple(axis_size(axis, sizes) for axis in axes), axes, dtype)
         shapes = [f.shape for f in made.values() if f.shape]
-        stages.append(Stage(name, calls, shapes[0][0] if shapes else None, MappingProxyType(made)))
-    return ShapeTrace(MappingProxyType(config.to_dict()), device, update, MappingProxyType(dict(sizes)), tuple(stages))
+        stages.append(Stage(name, calls, shapes[0][0] if shapes else None, made))
+    return ShapeTrace(config.to_dict(), device, update, sizes, tuple(stages))
 
 
 # --- the recorder ----------------------------------------------------------------------------------------------------
@@ -228,7 +241,9 @@ class Recorder:
         row = self._rows.setdefault(name, {"calls": 0, "seconds": 0.0})
         row["calls"] += 1
         row["seconds"] += seconds
-        row["fields"] = _fields(result)
+        fields = _fields(result)
+        if row.setdefault("first", fields) == row.get("fields", fields):
+            row["fields"] = fields  # of all calls, or of the first one that differs
         return result
 
     def finish(self, config: OMGConfig, sizes: Mapping[str, int], update: int) -> ShapeTrace:
@@ -243,9 +258,8 @@ class Recorder:
                 text = axes.get(name, {}).get(key, (" ".join("?" * len(shape)), dtype))[0]
                 made[key] = Field(shape, tuple(text.split()), dtype)
             leading = next((f.shape[0] for f in made.values() if f.shape), None)
-            stages.append(Stage(name, row["calls"], leading, MappingProxyType(made), row["seconds"]))
-        record = MappingProxyType(config.to_dict())
-        return ShapeTrace(record, str(self.device), update, MappingProxyType(sizes), tuple(stages))
+            stages.append(Stage(name, row["calls"], leading, made, row["seconds"]))
+        return ShapeTrace(config.to_dict(), str(self.device), update, sizes, tuple(stages))
 
     def _now(self) -> float:
         if self.device.type == "cuda":  # kernels run behind Python's back: wait, so that a stage pays for its own

@@ -134,6 +134,14 @@ def test_tests_are_greedy_and_leave_training_alone():
     assert (first == again).all()
 
 
+def test_test_battles_are_never_training_battles():
+    runner = playing(batch=2)
+    runner.run(test_mode=True)
+    assert min(runner.env.episode) >= 10**6, "no training plays that many"
+    runner.run(test_mode=True)
+    assert min(runner.env.episode) >= 10**6 + 2, "each run plays the next ones"
+
+
 def test_epsilon_falls_in_a_straight_line():
     runner = playing(epsilon_start=1.0, epsilon_finish=0.05, epsilon_anneal_time=1000)
     assert [runner.epsilon_at(t) for t in (0, 500, 1000, 10**9)] == pytest.approx([1.0, 0.525, 0.05, 0.05])

@@ -122,9 +122,7 @@ class BatchedEnv(ABC):
 
 def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
     """`value` as an int; ConfigError unless it is a whole number (no bool, no 2.0) from low to high."""
-    allowed = (
-        f"a whole number from {low} to {high}" if high is not None else f"a whole number of at least {low}"
-    )
+    allowed = f"a whole number from {low} to {high}" if high is not None else f"a whole number of at least {low}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise ConfigError(name, value, f"allowed is {allowed}")
     if value < low or (high is not None and value > high):

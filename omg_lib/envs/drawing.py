@@ -64,9 +64,7 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
     return svg[svg.index("<svg") :]
 
 
-def episode_gif(
-    frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0
-) -> None:
+def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0) -> None:
     """Write frames as a looping GIF; a line at the bottom shows how far it is. ValueError without frames."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")

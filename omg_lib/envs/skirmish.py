@@ -46,9 +46,7 @@ class Skirmish(BatchedEnv):
     def rules(cls, n: int, options: dict[str, Any]) -> Rules:
         rules, styles = Rules.of(cls.name, cls.default_rules(n), options), tuple(cls.styles(n))
         if rules.enemies not in styles:
-            raise ConfigError(
-                "enemies", rules.enemies, f"allowed are {', '.join(BASIC)}, and '{styles[-1]}' etc."
-            )
+            raise ConfigError("enemies", rules.enemies, f"allowed are {', '.join(BASIC)}, and '{styles[-1]}' etc.")
         return rules
 
     @classmethod

@@ -29,9 +29,7 @@ class Style(NamedTuple):
     index: float = 0.0
     a: float = 1.0
     b: float = 0.0
-    strict: float = (
-        0.0  # 1: pass by enemies in range until the wanted one is in range (unless one is very close)
-    )
+    strict: float = 0.0  # 1: pass by enemies in range until the wanted one is in range (unless one is very close)
     kite: float = 0.0  # 1: step back while the gun cools
     hold: float = ABSENT  # wait until an enemy is this near, or the team is hurt
     flank: float = 0.0  # first walk to this far north (or south, if negative) of the middle of the map

@@ -137,9 +137,8 @@ class QLearner:
         target = torch.cat(self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"]))
         if goal is None or self.config.bootstrap_subgoal == "next":
             return steps.rows.following(online["q"]), steps.rows.following(self.target.q(target))
-        return self.same_goal(self.agent, steps, online["hidden"], goal), self.same_goal(
-            self.target, steps, target, goal
-        )
+        next_online = self.same_goal(self.agent, steps, online["hidden"], goal)
+        return next_online, self.same_goal(self.target, steps, target, goal)
 
     def same_goal(
         self, agent: RecurrentAgent, steps: Steps, hidden: Float[Tensor, "P H"], goal: Float[Tensor, "P Z"]
@@ -150,7 +149,10 @@ class QLearner:
         return q
 
     def returns(self, steps: Steps, bootstrap: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
-        """Targets of `td_steps` steps; they end early, without bootstrap where the game ended, at the episode's end."""
+        """Targets of `td_steps` steps; they end early at the episode's end, without bootstrap where the game ended.
+
+        With a goal, the bootstrap after the last of them keeps the goal of that last transition: Q(s_{t+n}, g_{t+n-1}).
+        """
         discount = self.config.gamma * (~steps.terminated)
         target = steps.reward + discount * bootstrap
         for _ in range(self.config.td_steps - 1):

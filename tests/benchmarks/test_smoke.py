@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 PARTS = {
-    "runner": ("8 games as one batch beside one at a time", 1.5),
-    "sample": ("memory used again beside fresh memory", 1.2),
+    "runner": ("8 games as one batch beside one at a time", 1.3),
+    "sample": ("memory used again beside fresh memory", 1.1),
     "train": ("rows that still hold data beside padding", 1.1),
 }
 """Name in `benchmarks.smoke` -> (what is compared, times faster it must be)."""

@@ -47,8 +47,7 @@ def test_svg(backend):
 
 def test_beams_that_meet_glow_only_where_joined_fire_counts():
     fights = {
-        name: frames_of(started(name, 3, half_distance=3), "order 1,0", 4)
-        for name in ("skirmish", "skirmish:partners")
+        name: frames_of(started(name, 3, half_distance=3), "order 1,0", 4) for name in ("skirmish", "skirmish:partners")
     }
     for name, frames in fights.items():
         shots = max(frames, key=lambda frame: frame["shots"][0].sum(0).max())

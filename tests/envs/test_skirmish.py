@@ -227,9 +227,7 @@ def test_the_observation_by_hand():
     env = started(n=2)
     place = np.array([[[-7.0, 0.0], [-7.0, 3.0]], [[-2.0, 0.0], [13.0, 0.0]]])
     x, y = place[..., 0] * np.array([[1], [-1]]), place[..., 1]
-    env.battle.begin(
-        np.array([True]), np.stack([x, y]).astype(np.float32)[:, None], np.zeros((1, 2, 2), np.float32)
-    )
+    env.battle.begin(np.array([True]), np.stack([x, y]).astype(np.float32)[:, None], np.zeros((1, 2, 2), np.float32))
     expected = [1, 1, 1, 1] + [1, 5 / 9, 5 / 9, 0, 1] + [0, 0, 0, 0, 0] + [1, 3 / 9, 0, 3 / 9, 1] + [1]
     assert torch.allclose(env.obs()[0, 0], torch.tensor(expected, dtype=torch.float32))
     assert env.avail_actions()[0].int().tolist() == [[0, 1, 1, 1, 1, 1, 1, 0]] * 2

@@ -49,10 +49,7 @@ def test_all_march_towards_the_enemy():
 
 
 def test_chance_chooses_between_the_axes_in_proportion():
-    axes = [
-        act("nearest", [(0, 0), (9, 9)], [(9, 3), (14, 15)], phase=phase)[0]
-        for phase in np.arange(0, 1, 0.05)
-    ]
+    axes = [act("nearest", [(0, 0), (9, 9)], [(9, 3), (14, 15)], phase=phase)[0] for phase in np.arange(0, 1, 0.05)]
     assert axes.count(EAST) == 15
     assert axes.count(NORTH) == 5
 
@@ -103,9 +100,7 @@ def test_a_seat_plays_its_style_whatever_the_other_seats_play():
         actions = env.scripted_actions(mixed)
         for style in range(count):
             alone = plain.scripted_actions(np.full((count, 3), style))
-            assert torch.equal(
-                actions[torch.from_numpy(mixed == style)], alone[torch.from_numpy(mixed == style)]
-            )
+            assert torch.equal(actions[torch.from_numpy(mixed == style)], alone[torch.from_numpy(mixed == style)])
         actions = env.scripted_actions(mixed_squads(env))
         env.step(actions)
         plain.step(actions)
