@@ -38,9 +38,7 @@ LARGE = dict(learner="omg", n_agents=16, batch_size=64, horizon=10)
 """The update that has to fit into 8 GB."""
 
 
-def compare(
-    checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int, parts: Sequence[str]
-) -> dict:
+def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int, parts: Sequence[str]) -> dict:
     """Everything that the JSON holds; prints as it goes."""
     torch.set_num_threads(threads)
     here = Path(__file__).parent
@@ -89,7 +87,6 @@ def _speed(checkout: str | None, episodes: int, result: dict) -> None:
                 result["pymarl"][key] = spread([r.rate for r in readings["pymarl"]]) | {"unit": UNITS.get(name, "/s")}
                 result["ratios"][key] = ratio(readings[key], readings["pymarl"])
             _print(key, result)
-
 
     for size, batch in batches.items():
         flop = train_flop(batch, ours.learner.agent)

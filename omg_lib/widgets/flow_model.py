@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.flow import flow_svg
-from omg_lib.plots import curves_png
+from omg_lib.plots.curves import curves_png
+from omg_lib.plots.flow import flow_svg
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device

@@ -13,9 +13,9 @@ import torch
 from traitlets import TraitError
 
 from omg_lib.config import ENVIRONMENTS, LEARNERS
-from omg_lib.flow import flow_svg
-from omg_lib.flow_words import fields_table
-from omg_lib.plots import curves_png, curves_text
+from omg_lib.plots.curves import curves_png, curves_text
+from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.words import fields_table
 from omg_lib.widgets.flow_model import FlowModel, device_text
 
 # ipywidgets' slider has no accessible name, and its HTML widget replaces a live region together with its text. The

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from omg_lib import Difference, OMGConfig, Report, Training, compare, predict
-from omg_lib.flow import flow_svg
-from omg_lib.flow_words import bytes_text, fields_table, headline, seconds_text
-from omg_lib.plots import curves_figure, curves_png, curves_text
+from omg_lib.plots.curves import curves_figure, curves_png, curves_text
+from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.words import bytes_text, fields_table, headline, seconds_text
 
 SMALL = OMGConfig(n_agents=3, batch_size=2, device="cpu")
 
@@ -170,6 +170,6 @@ def test_curves_in_words():
 
 def test_pictures_need_no_jupyter_and_no_pyplot():
     unwanted = "('ipywidgets', 'IPython', 'matplotlib.pyplot')"
-    code = f"import sys, omg_lib.flow, omg_lib.plots; print([m for m in {unwanted} if m in sys.modules])"
+    code = f"import sys, omg_lib.plots; print([m for m in {unwanted} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

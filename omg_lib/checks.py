@@ -1,6 +1,6 @@
-"""What the notebooks need beside the library: look at shapes, check a predicted shape, label every seat's data.
+"""Instant checks: a guess is held against the real thing, and the answer names the axis that is wrong, and why.
 
-Every result shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed.
+Every verdict shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed.
 """
 
 from __future__ import annotations
@@ -9,14 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import torch
-from jaxtyping import Shaped
-from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
 from omg_lib.predict import predict
-from omg_lib.trace import Stage
 
 WHY = {
     "R": "the episodes that the runner steps at once (batch_size_run)",
@@ -34,9 +30,6 @@ WHY = {
     "rows": "the sequences that the network steps side by side: one for each slot of each group",
 }
 """What an axis counts, for feedback on a guess."""
-
-
-# --- predict a shape, then look --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -137,77 +130,3 @@ def four_numbers(config: OMGConfig) -> tuple[int, int, int, int]:
     plan = predict(config)
     groups, seats = plan["controller.init_hidden"].fields["hidden"].shape[:2]
     return plan["runner.run"].leading, plan["buffer.sample"].leading, groups, groups * seats
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under heads. Cells in `strong` (row, column) stand out, by colour and by a star."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    strong: frozenset[tuple[int, int]] = frozenset()
-    caption: str = ""
-
-    def __repr__(self) -> str:
-        def star(i: int, j: int) -> str:
-            return "*" if (i, j) in self.strong else ""
-
-        lines = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-        return "\n".join([*text, *filter(None, [self.caption])])
-
-    def _repr_html_(self) -> str:
-        def cell(i: int, j: int, text: str) -> str:
-            if (i, j) not in self.strong:
-                return f'<td style="text-align: left; white-space: nowrap">{escape(text)}</td>'
-            style = "text-align: left; white-space: nowrap; background: #b8500d; color: #fff"
-            return f'<td style="{style}"><b>{escape(text)}*</b></td>'
-
-        heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
-        cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]
-        rows = "".join(f"<tr>{row}</tr>" for row in cells)
-        caption = f'<caption style="caption-side: bottom; text-align: left">{escape(self.caption)}</caption>'
-        return f"<table>{caption if self.caption else ''}<tr>{heads}</tr>{rows}</table>"
-
-
-def shape_table(batch: TensorDictBase, stage: Stage) -> Table:
-    """Every field of a batch: the names of its axes (from the stage of a plan), its real shape and its dtype."""
-    rows = []
-    for name, x in batch.items():
-        axes = _shape(stage.fields[name].axes) if name in stage.fields else ""
-        rows.append((name, axes, _shape(x.shape), str(x.dtype).removeprefix("torch.")))
-    order = list(stage.fields)
-    rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
-    return Table(("field", "axes", "shape", "dtype"), tuple(rows))
-
-
-# --- whose data is this? ---------------------------------------------------------------------------------------------
-
-
-def label_seats(sample: TensorDictBase) -> TensorDict:
-    """The sample with a label in place of each observation: (episode, seat, 1 if the learner sat there).
-
-    obs becomes int64 [E, 1, A, 3], seat stays: what is done to the sample can be done to the labels, and then they tell
-    whose data ended up where.
-    """
-    agents, seat = sample["obs"].shape[2], sample["seat"][:, :1]
-    episode = torch.arange(len(seat), device=seat.device).reshape(-1, 1, 1).expand(-1, 1, agents)
-    seats = torch.arange(agents, device=seat.device).expand_as(episode)
-    labels = torch.stack([episode, seats, (seats == seat).long()], dim=-1)
-    return TensorDict({"obs": labels, "seat": seat}, batch_size=[len(seat), 1])
-
-
-def label_table(labels: Shaped[Tensor, "N A 3"], row: str = "group", column: str = "slot") -> Table:
-    """Labels of `label_seats` as a table; the learner's own data stands out."""
-    cells = labels.tolist()
-    rows = tuple((f"{row} {i}", *(f"e{e} seat {a}" for e, a, _ in line)) for i, line in enumerate(cells))
-    strong = frozenset((i, a + 1) for i, line in enumerate(cells) for a, (_, _, own) in enumerate(line) if own)
-    heads = ("", *(f"{column} {a}" for a in range(labels.shape[1])))
-    caption = (
-        f"e0: episode 0 of the sample. * the learner's own data: {len(strong)} of {labels.shape[0] * labels.shape[1]}"
-    )
-    return Table(heads, rows, strong, caption)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from omg_lib.flow_words import (
+from omg_lib.plots.words import (
     at_most,
     difference_text,
     has_regrouping,
