@@ -110,6 +110,7 @@ def update(settings: dict, threads: int, limit: int | None = None, min_time: flo
         def work() -> None:
             ours.learner.train(truncate(ours.buffer.sample(size, reuse=True)), 0, 0)
 
+        ours.learner.train(truncate(ours.buffer.sample(ours.config.n_agents)), 0, 0)  # loads the libraries
         stored, peak = ours.buffer.nbytes, peak_above_start(work)
         began, updates = time.process_time(), 0
         while time.process_time() - began < min_time or updates < 2:
