@@ -136,16 +136,20 @@ def _print(key: str, result: dict) -> None:
     line = f"{key:22}"
     for name in ("ours", "pymarl"):
         if key in result[name]:
-            line += f"{name} {figure(result[name][key])} {result[name][key]['unit']}   "
+            line += f"{name} {figure(result[name][key])}   "
     if key in result["ratios"]:
         line += f"ratio {figure(result['ratios'][key])}"
     print(line, flush=True)
 
 
 def figure(values: dict) -> str:
-    """median [min - max]"""
-    median, low, high = (f"{values[key]:,.{0 if values[key] >= 1000 else 2}f}" for key in ("median", "min", "max"))
-    return f"{median} [{low} - {high}]"
+    """median [min - max] unit; bytes as MB."""
+    unit, scale = values.get("unit", ""), 1.0
+    if unit == "B":
+        unit, scale = "MB", 1e6
+    median, low, high = (values[key] / scale for key in ("median", "min", "max"))
+    digits = 0 if median >= 1000 else 2
+    return f"{median:,.{digits}f} [{low:,.{digits}f} - {high:,.{digits}f}] {unit}".rstrip()
 
 
 def _git(folder: Path, *command: str) -> str | None:

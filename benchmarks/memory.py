@@ -42,12 +42,17 @@ def resident(field: str = "VmRSS") -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
+def settled() -> int:
+    """Resident bytes once all that was freed is given back, so that what comes next has to ask for all it needs."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident()
+
+
 def peak_above_start(work: Callable[[], object]) -> int:
     """Bytes that stood at the peak of this work and did not before it."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that the work has to ask for all it needs
+    before = settled()
     CLEAR.write_text("5")  # the peak counts from here
-    before = resident()
     work()
     return resident("VmHWM") - before
 
@@ -55,8 +60,7 @@ def peak_above_start(work: Callable[[], object]) -> int:
 def train_peak(checkout: str | None, threads: int, size: int = 256) -> dict:
     """Peak of one IQL train on `size` episodes of T = 121: ours, or PyMARL's from a checkout; the batch not counted.
 
-    A train on two episodes comes first, so that libraries are loaded. The buffer stays, so that nothing is measured
-    in memory that was used before.
+    A train on two episodes comes first, so that libraries are loaded.
     """
     torch.set_num_threads(threads)
     ours = Ours(2 * size, learner="iql")
@@ -83,8 +87,7 @@ def fill(checkout: str | None, threads: int) -> dict:
     if checkout:
         layout = PyMARL(checkout, buffer_size=1)
         singles = [layout.batch(episode) for episode in singles]
-    gc.collect()
-    before, began = resident(), time.process_time()
+    before, began = settled(), time.process_time()
     buffer = layout.make_buffer(BUFFER_SIZE) if checkout else ReplayBuffer(BUFFER_SIZE)
     for k in range(BUFFER_SIZE):
         buffer.insert_episode_batch(singles[k % len(singles)])

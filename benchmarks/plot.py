@@ -34,7 +34,7 @@ def draw(result: dict) -> Figure:
     figure = Figure(figsize=(9, 5), layout="constrained")
     speed, memory = figure.subplots(2, 1, height_ratios=(len(SPEED), len(MEMORY)))
     _bars(speed, SPEED, result["ratios"], "C0")
-    speed.set(xscale="log", xlabel="times faster than PyMARL")
+    speed.set(xscale="log", xlim=(0.8, 100), xlabel="times faster than PyMARL")
     _bars(memory, MEMORY, result["ratios"], "C2")
     memory.set(xlim=(0, 1.1), xlabel="share of PyMARL's memory")
     threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
@@ -48,7 +48,8 @@ def _bars(axes: Axes, wanted: dict[str, tuple[str, float]], ratios: dict, color:
         median = ratio["median"]
         axes.barh(y, median, color=color, xerr=[[median - ratio["min"]], [ratio["max"] - median]], ecolor="0.3")
         axes.plot([required, required], [y - 0.4, y + 0.4], color="k", linewidth=2)
-        axes.annotate(f"{median:.3g}", (ratio["max"], y), xytext=(6, 0), textcoords="offset points", va="center")
+        end = max(ratio["max"], required)
+        axes.annotate(f"{median:.3g}", (end, y), xytext=(6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
     axes.invert_yaxis()
     axes.axvline(1, color="0.6", linewidth=1)
