@@ -57,7 +57,7 @@ class SubgoalPrior(nn.Module):
     ) -> list[float]:
         """Pre-train on states, then freeze; returns the reconstruction error of each step."""
         self.requires_grad_(True)
-        optimiser, errors = torch.optim.Adam(self.parameters(), lr), []
+        optimiser, errors = torch.optim.Adam(self.parameters(), lr, fused=True), []
         for done in range(1, steps + 1):
             pick = torch.randint(len(states), (batch,), generator=generator)
             noise = torch.randn(batch, self.mu.out_features, generator=generator, dtype=states.dtype)

@@ -65,5 +65,11 @@ class Arrays:
         """The array, with values below `low` raised to it."""
         return np.maximum(array, low) if self.numpy else array.clamp(min=low)
 
+    def swapped(self, array: Array, axis: int) -> Array:
+        """The array with the order along one axis, such as that of the teams, turned round."""
+        if not self.numpy:
+            return array.flip(axis)
+        return array[(slice(None),) * axis + (slice(None, None, -1),)]  # np.flip takes ten times as long
+
     def host(self, array: Array) -> np.ndarray:
         return array if self.numpy else array.cpu().numpy()

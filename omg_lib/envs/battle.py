@@ -83,10 +83,10 @@ class Battle:
 
     def _look(self) -> None:
         """What follows from where the units are and who lives."""
-        xp = self.arrays.xp
+        xp, swapped = self.arrays.xp, self.arrays.swapped
         self.alive, self.ready = self.health > 0, self.cooldown <= 0
-        seen = xp.concatenate([self.position, xp.flip(self.position, (2,)) * self._mirror], axis=-1)
-        living = xp.concatenate([self.alive, xp.flip(self.alive, (1,))], axis=-1)
+        seen = xp.concatenate([self.position, swapped(self.position, 2) * self._mirror], axis=-1)
+        living = xp.concatenate([self.alive, swapped(self.alive, 1)], axis=-1)
         self.to = seen[..., None, :] - self.position[..., None]
         there = self.alive[..., None] & living[..., None, :] & self._others
         self.distance = xp.where(there, xp.sqrt(self.to[0] ** 2 + self.to[1] ** 2), ABSENT)
@@ -114,16 +114,17 @@ class Battle:
 
     def play(self, orders: Array) -> Array:
         """Both teams move and shoot at once, by `orders [R, team, n]`; returns the own team's reward [R]."""
-        xp, running = self.arrays.xp, self.running
+        running = self.running
         units = running[:, None, None]
         able = self.alive & units
         before = self.health
         hits = self._fire(orders, able)
-        self.health = self.arrays.above(before - DAMAGE * xp.flip(hits, (1,)), 0.0)
+        self.health = self.arrays.above(before - DAMAGE * self.arrays.swapped(hits, 1), 0.0)
         self._move(orders, able)
 
         self.time = self.time + running
-        own_alive, enemy_alive = xp.moveaxis((self.health > 0).any(-1), 1, 0)
+        living = (self.health > 0).any(-1)
+        own_alive, enemy_alive = living[:, 0], living[:, 1]
         won = running & own_alive & ~enemy_alive
         self.won, self.over = self.won | won, self.over | ~own_alive | ~enemy_alive
         damage = (before - self.health)[:, 1].sum(-1)
