@@ -44,9 +44,9 @@ def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repe
     here = Path(__file__).parent
     result: dict = {
         "machine": machine(),
-        "commit": _git(here, "rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git(here, "status", "--porcelain", "--untracked-files=no")),
-        "pymarl_commit": _git(Path(checkout), "rev-parse", "HEAD") if checkout else None,
+        "commit": git(here, "rev-parse", "HEAD"),
+        "uncommitted_changes": bool(git(here, "status", "--porcelain", "--untracked-files=no")),
+        "pymarl_commit": git(Path(checkout), "rev-parse", "HEAD") if checkout else None,
         "torch": torch.__version__,
         "threads": threads,
         "rounds": rounds,
@@ -152,7 +152,7 @@ def figure(values: dict) -> str:
     return f"{median:,.{digits}f} [{low:,.{digits}f} - {high:,.{digits}f}] {unit}".rstrip()
 
 
-def _git(folder: Path, *command: str) -> str | None:
+def git(folder: Path, *command: str) -> str | None:
     """What git says about a checkout; None where there is none."""
     answer = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else None

@@ -1,7 +1,7 @@
 """Drives the EpisodeRunner, BasicMAC, ReplayBuffer and QLearner of a checkout of oxwhirl/pymarl, as its run.py does.
 
-Nothing of PyMARL is replaced but its module `envs`, which would import SMAC: in its place stands a registry with the
-synthetic environment.
+Nothing of PyMARL is replaced but its module `envs`, which would import SMAC: in its place stands a registry with one
+environment, the synthetic one unless another is given.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.synthetic import LIMIT, ScalarSynthetic
+from benchmarks.synthetic import ScalarSynthetic
 from benchmarks.timing import Operation
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.episodes import EpisodeBatch
@@ -34,7 +34,7 @@ PARTS = {
     "QLearner": "learners.q_learner",
 }
 SETTINGS = dict(
-    env="synthetic", batch_size_run=1, device="cpu", test_nepisode=20, runner_log_interval=10**12,
+    env="the one", batch_size_run=1, device="cpu", test_nepisode=20, runner_log_interval=10**12,
     learner_log_interval=10**12, gamma=0.99, lr=0.0005, optim_alpha=0.99, optim_eps=0.00001, grad_norm_clip=10,
     agent="rnn", rnn_hidden_dim=64, obs_agent_id=True, obs_last_action=True, action_selector="epsilon_greedy",
     epsilon_start=0.05, epsilon_finish=0.05, epsilon_anneal_time=50000, agent_output_type="q", double_q=True,
@@ -55,11 +55,11 @@ class Logger:
 
 
 @contextmanager
-def _importing_from(source: Path) -> Iterator[None]:
+def _importing_from(source: Path, env: type) -> Iterator[None]:
     """PyMARL's top-level names (`envs`, `utils`, ...) exist only while it is imported."""
     before = set(sys.modules)
     registry = types.ModuleType("envs")
-    registry.REGISTRY = {"synthetic": ScalarSynthetic}
+    registry.REGISTRY = {SETTINGS["env"]: env}
     sys.modules["envs"] = registry
     sys.path.insert(0, str(source))
     try:
@@ -73,7 +73,7 @@ def _importing_from(source: Path) -> Iterator[None]:
 
 
 class PyMARL:
-    """PyMARL's IQL on the synthetic environment.
+    """PyMARL's IQL on an environment with the methods of SMAC's; `settings` go before those above.
 
     | attribute | meaning |
     |---|---|
@@ -81,19 +81,28 @@ class PyMARL:
     | logger | `logger.latest["loss"]` after the first `learner.train` |
     """
 
-    def __init__(self, checkout: str | Path, n_agents: int = 8, buffer_size: int = 5000) -> None:
+    def __init__(
+        self,
+        checkout: str | Path,
+        n_agents: int = 8,
+        buffer_size: int = 5000,
+        env: type = ScalarSynthetic,
+        seed: int = 0,
+        **settings,
+    ) -> None:
         warnings.filterwarnings("ignore", module="components|learners")  # advice to PyMARL's authors
         source = Path(checkout) / "src"
         if not (source / "learners" / "q_learner.py").is_file():
             raise FileNotFoundError(f"--pymarl {checkout}: no checkout of oxwhirl/pymarl")
-        with _importing_from(source):
+        with _importing_from(source, env):
             self.parts = {name: getattr(importlib.import_module(module), name) for name, module in PARTS.items()}
-        np.random.seed(0)
-        torch.manual_seed(0)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
         self.logger = Logger()
-        args = SimpleNamespace(**SETTINGS, env_args=dict(n_agents=n_agents, seed=0))
+        args = SimpleNamespace(**(SETTINGS | settings), env_args=dict(n_agents=n_agents, seed=seed))
         self.runner = self.parts["EpisodeRunner"](args, self.logger)
         info = self.runner.get_env_info()
+        self.length = info["episode_limit"] + 1
         args.n_agents, args.n_actions, args.state_shape = info["n_agents"], info["n_actions"], info["state_shape"]
         self.layout = dict(
             scheme={
@@ -114,7 +123,7 @@ class PyMARL:
 
     def make_buffer(self, buffer_size: int) -> object:
         """An empty ReplayBuffer, whose memory all stands from the start."""
-        return self.parts["ReplayBuffer"](**self.layout, buffer_size=buffer_size, max_seq_length=LIMIT + 1)
+        return self.parts["ReplayBuffer"](**self.layout, buffer_size=buffer_size, max_seq_length=self.length)
 
     def batch(self, episodes: EpisodeBatch) -> object:
         """The same episodes as PyMARL's EpisodeBatch."""

@@ -121,7 +121,7 @@ class RunFolder:
         if not found:
             raise ConfigError("resume", str(self.path), "there is no checkpoint; allowed is a folder written by --out")
         try:
-            _load_tensors(run, load_file(found[-1] / "weights.safetensors", device=str(run.device)))
+            _load_tensors(run, load_file(found[-1] / "weights.safetensors"))  # each goes to its device from here
             state = json.loads((found[-1] / "state.json").read_text())
             _load_state(run, state)
             for segment in sorted(self.segments.glob("*.safetensors")):
