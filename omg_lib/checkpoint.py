@@ -26,8 +26,8 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.training import Progress, Report, Training
 
 COLUMNS = (
-    "update", "t_env", "loss", "td_loss", "omg_loss", "recon_loss", "kl_loss", "grad_norm", "epsilon", "train_return",
-    "train_win_rate", "win_rate",
+    "update", "t_env", "loss", "td_loss", "omg_loss", "train_win_rate", "win_rate", "train_return", "epsilon",
+    "grad_norm", "recon_loss", "kl_loss",
 )  # fmt: skip
 SECONDS_BETWEEN = 10.0
 KEPT = 2
