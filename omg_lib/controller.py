@@ -127,11 +127,11 @@ class Controller:
             score = self._read()
             if self.explores[t]:
                 score = torch.where(self.explore[t], self.dice[t], score)
-        chosen = greedy(score, self.own(avail_actions))
+        chosen = greedy(score, self.own(avail_actions).cpu())
         if self.team is None:
             actions = chosen.unflatten(0, self.last.shape)
         else:
-            actions = env.scripted_actions(self.team).clone()
+            actions = env.scripted_actions(self.team).cpu()
             actions[self.row, self.seat] = chosen
         self.last = actions
         return actions

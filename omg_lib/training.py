@@ -59,6 +59,7 @@ class Training:
         self.config, self.device = config, resolve_device(config.device)
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
+        torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
         self.env = make_env(config.env, config.n_agents, batch=config.batch_size_run, seed=config.seed)
         self.controller = Controller(config, self.env.info, self.device)
         runner = EpisodeRunner if config.batch_size_run == 1 else ParallelRunner

@@ -53,6 +53,7 @@ class QLearner:
         self.config, self.controller, self.device = config, controller, device
         self.agent = controller.agent
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
+        self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
         self.optimiser = torch.optim.RMSprop(
             self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
         )

@@ -1,0 +1,181 @@
+"""What `gpu.py` needs of a device: a clock of CUDA events, its measured rates, forms of a GRU, games played on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+import omg_lib.learners.omg as omg_learner
+from benchmarks.timing import Operation
+from omg_lib import networks
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.envs import EnvInfo
+from omg_lib.envs.skirmish import Skirmish
+from omg_lib.episodes import EpisodeBatch, Rows
+from omg_lib.learners import make_learner
+from omg_lib.learners.q_learner import QLearner
+from omg_lib.networks import RecurrentAgent, gru_step
+from omg_lib.runner import Runner
+
+LAUNCHES = 1000
+
+
+class Clock:
+    """Seconds of the device's own time line, by CUDA events; on a CPU those of the wall clock."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds = device, 0.0
+        if device.type == "cuda":
+            self.latest = self._event()
+
+    def _event(self) -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self.device))
+        event.synchronize()
+        return event
+
+    def __call__(self) -> float:
+        if self.device.type != "cuda":
+            return time.perf_counter()
+        now = self._event()
+        self.seconds += self.latest.elapsed_time(now) / 1000
+        self.latest = now
+        return self.seconds
+
+
+def peak_bytes(operation: Operation, device: torch.device) -> int | None:
+    """Bytes of tensors at the peak of an operation above those before it; None on a CPU, where torch does not count."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    operation()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+# --- floors ----------------------------------------------------------------------------------------------------------
+
+
+def rates(device: torch.device, quick: bool) -> dict[str, Operation]:
+    """What the floors stand on: a large float32 product (FLOPs), a large copy (bytes), a small kernel (launches)."""
+    side, count = (256, 2**20) if quick else (8192, 2**28) if device.type == "cuda" else (1024, 2**24)
+    a, b, product = (torch.randn(side, side, device=device) for _ in range(3))
+    source, target = torch.ones(count, device=device), torch.empty(count, device=device)
+    small = torch.zeros(1, device=device)
+
+    def matmul() -> float:
+        torch.mm(a, b, out=product)
+        return 2.0 * side**3
+
+    def copy() -> float:
+        target.copy_(source)
+        return 2.0 * source.numel() * source.element_size()
+
+    def launch() -> float:
+        for _ in range(LAUNCHES):
+            small.add_(1.0)
+        return LAUNCHES
+
+    return {"matmul": matmul, "copy": copy, "launch": launch}
+
+
+def train_bytes(batch: EpisodeBatch, agent: RecurrentAgent) -> float:
+    """The least traffic of one IQL train on the played steps, in bytes.
+
+    Both networks read the inputs; what the online one keeps for its gradient (first layer, four parts of the gates,
+    hidden state, Q) is written once and read once. Weights are small beside it.
+    """
+    rows = int(batch["filled"].sum()) * batch["obs"].shape[2]
+    hidden, actions = agent.rnn.hidden_size, agent.fc2.out_features
+    return 4.0 * rows * (2 * agent.input_dim + 2 * (6 * hidden + actions))
+
+
+def train_steps(batch: EpisodeBatch) -> int:
+    """Steps of one IQL train that must wait for each other: two networks forward and one back, over the whole T."""
+    return 3 * batch.max_t_filled()
+
+
+# --- the learner -----------------------------------------------------------------------------------------------------
+
+
+def fresh_learner(config: OMGConfig, info: EnvInfo, device: torch.device) -> QLearner:
+    """A learner as it starts: the same weights on every device."""
+    return make_learner(config, Controller(config, info, device), device)
+
+
+def whole(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
+    """`unroll_gru` as a GPU takes it, on any device: padded sequences, one call of nn.GRU."""
+    return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
+
+
+def stepwise(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
+    """`unroll_gru` as a CPU takes it, on any device: step by step over the rows that still hold data."""
+    states = []
+    for x_t in rows.steps(x):
+        hidden = gru_step(gru, x_t, hidden[: len(x_t)])
+        states.append(hidden)
+    return tuple(states)
+
+
+@contextmanager
+def every_gru(form: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
+    """Learners take this form instead of the one that belongs to their device."""
+    with patch.object(networks, "unroll_gru", form), patch.object(omg_learner, "unroll_gru", form):
+        yield
+
+
+# --- rollouts --------------------------------------------------------------------------------------------------------
+
+
+class ShownOnHost(Skirmish):
+    """Skirmish on a device, which shows its available actions on the host: there the controller chooses."""
+
+    def avail_actions(self) -> Tensor:
+        return super().avail_actions().cpu()
+
+
+def refusal(runner: Runner) -> str | None:
+    """What stops this runner; None where it plays."""
+    try:
+        runner.run()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def played(runner: Runner) -> Operation:
+    """One run of a runner, in environment steps."""
+
+    def operation() -> int:
+        before = runner.t_env
+        runner.run()
+        return runner.t_env - before
+
+    return operation
+
+
+def game_alone(env: Skirmish) -> Operation:
+    """The same battles with random actions that never leave the device: what a runner could come to at most."""
+
+    def operation() -> int:
+        env.reset(first=0)
+        running = torch.ones(env.batch, dtype=torch.bool, device=env.device)
+        steps = torch.zeros((), dtype=torch.int64, device=env.device)
+        for _ in range(env.info.episode_limit):
+            steps += running.sum()
+            env.obs(), env.state()
+            available = env.avail_actions()
+            dice = torch.rand(available.shape, device=env.device)
+            _, done, _ = env.step(dice.masked_fill(~available, -1.0).argmax(dim=-1))
+            running = ~done
+            if not running.any():
+                break
+        return int(steps)
+
+    return operation

@@ -1,0 +1,113 @@
+"""The measurement for a GPU runs on a CPU at small sizes, and its JSON is as promised."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import device as on
+from benchmarks.our_side import Ours
+from benchmarks.timing import spread
+from omg_lib.networks import unroll_gru
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = 2
+
+
+def command(*more):
+    line = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--rounds", str(ROUNDS), *more]
+    return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True)
+
+
+def ordered(values):
+    return 0 < values["min"] <= values["median"] <= values["max"]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    target = tmp_path_factory.mktemp("gpu") / "gpu.json"
+    told = command("--json", str(target))
+    assert "iql_float32: the loss differs from the CPU's by" in told.stdout
+    return json.loads(target.read_text())
+
+
+def test_the_record_says_where_it_comes_from(result):
+    assert {"card", "torch", "cuda", "commit", "machine", "clock", "seconds"} <= result.keys()
+    assert result["device"] == "cpu"
+    assert result["card"] is None
+    assert result["rounds"] == ROUNDS
+    assert result["sizes"]["T"] == 121
+    assert result["sizes"]["rows"] == 2 * 16
+
+
+def test_both_forms_of_the_gru_agree(result):
+    assert result["equality"]["within"]
+    for name in ("iql_float32", "omg_float32"):
+        assert result["equality"][name]["loss"] <= result["equality"]["tolerance"] == 1e-5
+        assert result["equality"][name]["gradients"] < 1e-5
+
+
+def test_times_and_floors(result):
+    assert set(result["ms"]) == set(result["peak_bytes"]) == {"iql", "omg", "iql_stepwise"}
+    assert set(result["ratios"]) == {"iql_over_iql_stepwise"}
+    for values in (*result["ms"].values(), *result["ratios"].values(), *result["rates"].values()):
+        assert ordered(values)
+    assert set(result["floor"]) == {"arithmetic", "bandwidth", "sequential"}
+    for values in result["floor"].values():
+        assert ordered(values)
+        assert values["median"] < 1, "no train is faster than its floor"
+    assert result["floor"]["sequential"]["work"] == 3 * 121
+
+
+def test_stages_add_up_to_the_update(result):
+    for name, own in (("iql", set()), ("omg", {"learner.regroup", "learner.omg_loss", "learner.draw_noise"})):
+        stages = result["stages"][name]
+        assert own | {"buffer.sample", "to_device", "learner.read", "learner.step", "update"} <= stages.keys()
+        parts = sum(values["min"] for key, values in stages.items() if key != "update")
+        assert 0 < parts <= stages["update"]["max"]
+
+
+def test_rollouts(result):
+    rollouts = result["rollouts"]
+    assert rollouts["refusal"] is None, "on a CPU the runner plays a game of torch's backend"
+    for width in result["sizes"]["widths"]:
+        for key in ("runner_device", "runner_host", "game_alone"):
+            assert ordered(rollouts[f"{key}_{width}"])
+
+
+def test_the_forms_are_the_librarys():
+    ours = Ours(64, learner="iql", n_agents=2)
+    steps, agent = ours.learner.read(ours.buffer.sample(8)), ours.learner.agent
+    read, start = torch.relu(agent.read(steps.inputs)), torch.randn(16, 64)
+    expected = torch.cat(unroll_gru(agent.rnn, read, steps.rows, start))
+    for form in (on.whole, on.stepwise):
+        assert torch.allclose(torch.cat(form(agent.rnn, read, steps.rows, start)), expected, atol=1e-6)
+
+
+def test_the_clock_runs_and_a_cpu_counts_no_tensors():
+    clock = on.Clock(torch.device("cpu"))
+    assert clock() < clock()
+    assert on.peak_bytes(lambda: 1, torch.device("cpu")) is None
+    assert spread([2.0, 1.0, 3.0]) == {"median": 2, "min": 1, "max": 3}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_machine_without_cuda_is_told_so():
+    line = [sys.executable, "-m", "benchmarks.gpu"]
+    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "this machine has 0 CUDA devices" in told.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("OMG_PYMARL"), reason="OMG_PYMARL names no checkout of oxwhirl/pymarl")
+def test_beside_a_checkout(tmp_path):
+    target = tmp_path / "gpu.json"
+    command("--pymarl", os.environ["OMG_PYMARL"], "--parts", "train", "--json", str(target))
+    result = json.loads(target.read_text())
+    assert ordered(result["ratios"]["iql_over_pymarl"])
+    assert result["pymarl_commit"]
