@@ -31,7 +31,7 @@ TRAIN_OPTIONS = (
     "device",
     "seed",
 )
-BUDGET = ("updates", "t_max")
+BUDGET = ("updates", "t_max", "device")
 """What may differ when a run is resumed."""
 INTERRUPTED = 130
 
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         return {"shapes": shapes, "train": train, "doctor": doctor}[args.command](args)
     except ConfigError as error:
-        print(" ".join(str(error).split())[:300], file=sys.stderr)
+        print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        print(f"the run failed: {type(error).__name__}: {' '.join(str(error).split())}"[:300], file=sys.stderr)
+        print(f"the run failed: {type(error).__name__}: {' '.join(str(error).split())}"[:299], file=sys.stderr)
         return 1
 
 
@@ -101,6 +101,7 @@ def whole(text: str) -> int | str:
 
 def shapes(args: argparse.Namespace) -> int:
     trace = predict(OMGConfig(**given_settings(args)))
+    check_writable("json", args.json)
     if args.json:
         trace.save(args.json)
     print(table(trace))
@@ -132,7 +133,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     config = train_config(args)
-    check_writable(args.trace)
+    check_writable("trace", args.trace)
     bar = tqdm(file=sys.stderr, mininterval=0.5, disable=None if sys.stderr.isatty() else True)
 
     def progress(phase: str, done: int, total: int) -> None:
@@ -189,7 +190,7 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
         asked = dataclasses.replace(saved, **given)
         for name in given:
             if name not in BUDGET and getattr(saved, name) != getattr(asked, name):
-                allowed = f"the run in {args.resume} has {getattr(saved, name)}; only {' and '.join(BUDGET)} may change"
+                allowed = f"the run in {args.resume} has {getattr(saved, name)}; only {', '.join(BUDGET)} may change"
                 raise ConfigError(name, getattr(asked, name), allowed)
         return asked
     return OMGConfig.from_dict(read_settings(args.config) | given)
@@ -203,17 +204,19 @@ def read_settings(path: str | None) -> dict[str, object]:
         values = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(
-            "config", path, f"is no readable JSON file ({getattr(error, 'strerror', None) or error})"
+            "config",
+            path,
+            f"is no readable JSON file ({getattr(error, 'strerror', None) or error}); allowed is a JSON object",
         ) from None
     if not isinstance(values, dict):
         raise ConfigError("config", path, "allowed is a JSON object of settings")
     return values
 
 
-def check_writable(path: str | None) -> None:
-    """Refuse a trace file before the training that would fill it."""
+def check_writable(name: str, path: str | None) -> None:
+    """Refuse a file before the work that would fill it."""
     if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
-        raise ConfigError("trace", path, "allowed is a file in a folder that exists")
+        raise ConfigError(name, path, "allowed is a file in a folder that exists")
 
 
 def log(report: Report) -> None:

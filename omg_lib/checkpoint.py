@@ -54,7 +54,9 @@ class RunFolder:
             with (folder.path / "metrics.csv").open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
         except OSError as error:
-            raise ConfigError("out", str(path), f"cannot be written ({error.strerror or error})") from None
+            raise ConfigError(
+                "out", str(path), f"cannot be written ({error.strerror or error}); allowed is a folder that can"
+            ) from None
         return folder
 
     def record(self, report: Report) -> None:

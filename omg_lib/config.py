@@ -23,7 +23,7 @@ class ConfigError(ValueError):
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         shown = repr(value)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
         super().__init__(f"{name}={shown}: {allowed}")
 
 
@@ -158,7 +158,7 @@ class OMGConfig:
         names = {field.name for field in dataclasses.fields(cls)}
         for name in values:
             if name not in names:
-                raise ConfigError("config", name, "no such field; allowed are " + ", ".join(sorted(names)))
+                raise ConfigError("config", name, "no such field; allowed are the fields of omg_lib.OMGConfig")
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -180,9 +180,9 @@ def _checked_type(field: dataclasses.Field, value: object) -> object:
         if isinstance(value, numbers.Integral) and not isinstance(value, bool):
             return int(value)
         least = _AT_LEAST.get(field.name)
-        raise ConfigError(
-            field.name, value, "allowed is a whole number" + ("" if least is None else f", {least} or more")
-        )
+        most = max(sizes.stop - 1 for sizes in ENVIRONMENTS.values())
+        span = f", {least} to {most}" if field.name == "n_agents" else "" if least is None else f", {least} or more"
+        raise ConfigError(field.name, value, f"allowed is a whole number{span}")
     if kind.startswith("float"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
             with contextlib.suppress(OverflowError):  # a whole number may be larger than any float

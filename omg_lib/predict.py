@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omg_lib.config import OMGConfig
@@ -38,13 +38,25 @@ def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:
     steps, limit = trace.sizes["T"], plan.sizes["L"]
     if not 1 < steps <= limit + 1:
         return [Difference("truncate", "T", f"2 to {limit + 1}", steps)]
-    expected = trace_of(OMGConfig.from_dict(plan.config), dict(plan.sizes) | {"T": steps}, plan.device)
     measured = {entry.name: entry for entry in trace.stages}
-    planned = {entry.name: entry for entry in expected.stages}
+    planned = {entry.name: _at(entry, steps) for entry in plan.stages}
     found = []
+    ran, order = [entry.name for entry in trace.stages], [entry.name for entry in plan.stages]
+    if ran != order and set(ran) == set(order):
+        found.append(Difference("stages", "order", order, ran))
     for name in [*planned, *(name for name in measured if name not in planned)]:
         found += _differences(name, planned.get(name), measured.get(name))
     return found
+
+
+def _at(entry: Stage, steps: int) -> Stage:
+    """A planned stage with the measured T put in."""
+    known = {"T": steps, "T-1": steps - 1}
+    fields = {
+        key: replace(f, shape=tuple(known.get(axis, size) for axis, size in zip(f.axes, f.shape, strict=True)))
+        for key, f in entry.fields.items()
+    }
+    return replace(entry, fields=fields)
 
 
 def _differences(name: str, planned: Stage | None, measured: Stage | None) -> list[Difference]:

@@ -6,6 +6,7 @@ filled steps of all rows (see `Rows`).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -55,7 +56,29 @@ class SubgoalPrior(nn.Module):
         lr: float = 1e-3,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[float]:
-        """Pre-train on states, then freeze; returns the reconstruction error of each step."""
+        """Pre-train on states, then freeze; returns the reconstruction error of each step.
+
+        Whatever `progress` raises ends it and leaves the weights as they were before.
+        """
+        before = copy.deepcopy(self.state_dict())
+        try:
+            return self._fit(states, generator, kl_weight, steps, batch, lr, progress)
+        except BaseException:
+            self.load_state_dict(before)
+            raise
+        finally:
+            self.requires_grad_(False)
+
+    def _fit(
+        self,
+        states: Float[Tensor, "N O"],
+        generator: torch.Generator,
+        kl_weight: float,
+        steps: int,
+        batch: int,
+        lr: float,
+        progress: Callable[[int, int], None],
+    ) -> list[float]:
         self.requires_grad_(True)
         optimiser, errors = torch.optim.Adam(self.parameters(), lr, fused=True), []
         for done in range(1, steps + 1):
@@ -67,7 +90,6 @@ class SubgoalPrior(nn.Module):
             optimiser.step()
             errors.append(float(error.detach()))
             progress(done, steps)
-        self.requires_grad_(False)
         return errors
 
 

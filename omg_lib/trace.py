@@ -25,6 +25,9 @@ from tensordict import TensorDictBase
 
 from omg_lib.config import ConfigError, OMGConfig
 
+LETTERS = "AGRLTOSCZH"
+"""The sizes of a trace, in the order of its schema."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -68,7 +71,9 @@ class ShapeTrace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", MappingProxyType(dict(self.config)))
-        object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
+        object.__setattr__(
+            self, "sizes", MappingProxyType({key: self.sizes[key] for key in sorted(self.sizes, key=LETTERS.find)})
+        )
 
     def __reduce__(self) -> tuple:
         return type(self), (dict(self.config), self.device, self.update, dict(self.sizes), self.stages)
@@ -106,7 +111,7 @@ class ShapeTrace:
             Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
             reason = error.strerror or error
-            raise ConfigError("trace", str(path), f"the file cannot be written ({reason})") from None
+            raise ConfigError("trace", str(path), f"cannot be written ({reason}); allowed is a file that can") from None
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 
 import torch
@@ -146,7 +145,11 @@ class Training:
         states = torch.cat(obs)
         living = states[(states != 0).any(dim=-1)].to(self.device)
         generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
-        progress = partial(self._progress, "prior")
+
+        def progress(done: int, total: int) -> None:
+            self._poll()
+            self._progress("prior", done, total)
+
         self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
 
     def _episodes_per_seat(self) -> int:

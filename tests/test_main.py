@@ -35,7 +35,7 @@ TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
         (["train", "--trace", "no/such/folder/trace.json"], ["trace=", "folder that exists"]),
         (["train", "--config", "no-such-file.json"], ["config=", "no readable JSON"]),
         (["train", "--resume", "no-such-folder"], ["resume='no-such-folder'", "--out"]),
-        (["shapes", "--json", "no/such/folder/trace.json"], ["trace=", "cannot be written"]),
+        (["shapes", "--json", "no/such/folder/trace.json"], ["json=", "folder that exists"]),
         (["shapes", "--colour", "red"], ["--colour"]),
         ([], ["required"]),
         (["dance"], ["dance", "train"]),

@@ -27,6 +27,8 @@ class Arrays:
             self.device = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise ConfigError("device", device, "allowed are 'cpu', 'cuda' and 'cuda:i'") from error
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("device", str(device), "this machine has no CUDA device; allowed here is 'cpu'")
         on_cpu = self.device.type == "cpu"
         backend = backend or ("numpy" if on_cpu else "torch")
         if backend not in BACKENDS or (backend == "numpy" and not on_cpu):
