@@ -155,3 +155,14 @@ def test_predicting_runs_nothing(monkeypatch):
     for name in ("make_env", "Controller"):
         monkeypatch.setattr(f"omg_lib.training.{name}", None)
     assert omg.predict(omg.OMGConfig(n_agents=16, batch_size=300)).sizes["A"] == 16
+
+
+def test_a_wrong_plan_is_noticed_too():
+    plan = omg.predict(omg.OMGConfig(env="skirmish:partners", n_agents=2, batch_size=2, learner="iql"))
+    assert omg.compare(plan, plan) == []
+    assert [d.stage for d in omg.compare(dataclasses.replace(plan, stages=plan.stages[1:]), plan)] == [
+        plan.stages[0].name
+    ]
+    more = dataclasses.replace(plan, stages=(dataclasses.replace(plan.stages[0], calls=99), *plan.stages[1:]))
+    assert [(d.field, d.predicted) for d in omg.compare(more, plan)] == [("calls", 99)]
+    assert [d.field for d in omg.compare(plan, dataclasses.replace(plan, stages=plan.stages[::-1]))] == ["order"]

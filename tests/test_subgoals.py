@@ -132,3 +132,17 @@ def test_inference_reparametrises_and_reconstructs_the_observation(dim):
     mu, log_var = inference(obs, context)
     assert mu.shape == log_var.shape == (7, 4)
     assert inference.reconstruct(mu, context).shape == obs.shape
+
+
+def test_a_fit_that_is_broken_off_leaves_the_prior_as_it_was():
+    prior = SubgoalPrior(5, 4)
+    before = {key: x.clone() for key, x in prior.state_dict().items()}
+
+    def progress(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prior.fit(torch.randn(20, 5), torch.Generator().manual_seed(0), 0.001, progress=progress)
+    assert all(torch.equal(x, before[key]) for key, x in prior.state_dict().items())
+    assert not any(weight.requires_grad for weight in prior.parameters())
