@@ -1,4 +1,4 @@
-"""python -m omg_lib: shapes, train, doctor."""
+"""python -m omg_lib: shapes, train, doctor; teammates, pretrain, evaluate (in `commands`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from tqdm import tqdm
-
 from omg_lib.checkpoint import RunFolder, saved_config
+from omg_lib.commands import (
+    add_evaluate,
+    add_pretrain,
+    add_teammates,
+    progress_bar,
+    run_evaluate,
+    run_pretrain,
+    teammates,
+    teller,
+)
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.doctor import check_setup
 from omg_lib.predict import predict
@@ -31,6 +39,8 @@ TRAIN_OPTIONS = (
     "device",
     "seed",
 )
+POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device")
+PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
 BUDGET = ("updates", "t_max", "device")
 """What may differ when a run is resumed."""
 INTERRUPTED = 130
@@ -49,7 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
     shapes = commands.add_parser("shapes", help="predict every shape of one update")
     train = commands.add_parser("train", help="train; with --out into a folder that can be resumed")
     commands.add_parser("doctor", help="what this machine has, and what is missing")
-    for command, names in ((shapes, SHAPE_OPTIONS), (train, TRAIN_OPTIONS)):
+    pool = commands.add_parser("teammates", help="train a pool of fixed teammates")
+    prior = commands.add_parser("pretrain", help="pre-train a subgoal prior on states that a pool visits")
+    evaluation = commands.add_parser("evaluate", help="play saved runs with teammates, seen and unseen")
+    add_teammates(pool)
+    add_pretrain(prior)
+    add_evaluate(evaluation)
+    options = ((shapes, SHAPE_OPTIONS), (train, TRAIN_OPTIONS), (pool, POOL_OPTIONS), (prior, PRIOR_OPTIONS))
+    for command, names in options:
         for field in dataclasses.fields(OMGConfig):
             if field.name in names:
                 option = "--" + field.name.replace("_", "-")
@@ -66,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 a run failed, 2 bad input, 130 interrupted."""
     try:
         args = build_parser().parse_args(argv)
-        return {"shapes": shapes, "train": train, "doctor": doctor}[args.command](args)
+        return COMMANDS[args.command](args)
     except ConfigError as error:
         print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
@@ -85,7 +102,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, object]:
     """The configuration fields named on the command line, as the types that the fields declare."""
     settings: dict[str, object] = {}
     for field in dataclasses.fields(OMGConfig):
-        if field.name in TRAIN_OPTIONS and hasattr(args, field.name):
+        if hasattr(args, field.name):
             text = getattr(args, field.name)
             settings[field.name] = whole(text) if str(field.type).startswith("int") else text
     return settings
@@ -134,14 +151,8 @@ def doctor(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     config = train_config(args)
     check_writable("trace", args.trace)
-    bar = tqdm(file=sys.stderr, mininterval=0.5, disable=None if sys.stderr.isatty() else True)
-
-    def progress(phase: str, done: int, total: int) -> None:
-        bar.total, bar.n = total, min(done, total)
-        bar.set_description(phase, refresh=False)
-        bar.update(0)
-
-    with Training(config, progress) as run, bar:
+    bar = progress_bar()
+    with Training(config, teller(bar)) as run, bar:
         folder = None
         if args.resume:
             folder = RunFolder.resume(args.resume, run)
@@ -239,6 +250,15 @@ def summary(run: Training, report: Report | None) -> str:
 def numbers(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
+
+COMMANDS = {
+    "shapes": shapes,
+    "train": train,
+    "doctor": doctor,
+    "teammates": lambda args: teammates(args, given_settings(args)),
+    "pretrain": lambda args: run_pretrain(args, given_settings(args)),
+    "evaluate": run_evaluate,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,7 +27,7 @@ from omg_lib.training import Progress, Report, Training
 
 COLUMNS = (
     "update", "t_env", "loss", "td_loss", "omg_loss", "train_win_rate", "win_rate", "train_return", "epsilon",
-    "grad_norm", "recon_loss", "kl_loss",
+    "grad_norm", "recon_loss", "kl_loss", "model_loss",
 )  # fmt: skip
 SECONDS_BETWEEN = 10.0
 KEPT = 2
@@ -154,6 +154,13 @@ def load(path: str | Path, progress: Progress | None = None) -> Training:
     run = Training(saved_config(path), progress)
     RunFolder(Path(path))._restore(run)
     return run
+
+
+def copy_learner(run: Training, other: Training) -> None:
+    """Make another run of the same networks learn on from where this one stands; its episodes stay its own."""
+    _load_tensors(other, {key: x.clone() for key, x in _tensors(run).items()})
+    other.update = other.learner.updates = run.update
+    other.runner.t_env = run.runner.t_env
 
 
 # --- what a checkpoint holds -----------------------------------------------------------------------------------------

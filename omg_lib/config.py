@@ -9,13 +9,17 @@ import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17)}
+ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17), "foraging": range(2, 5)}
 """Name of an environment -> the sizes of team it can play."""
-LEARNERS = ("iql", "omg")
-LEARNERS_WITH_TEAMMATES = ("omg",)
+LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
+LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
 """Learners that by default drive one seat among fixed teammates; the others drive every seat."""
-SUBGOAL_MODES = ("optimistic", "conservative")
+JOINT_LEARNERS = ("vdn", "qmix")
+"""Learners that mix the values of all seats, so every seat must learn."""
+SPLITS = ("train", "validation", "test")
+"""What the teammate sets of a pool are for."""
 
 
 class ConfigError(ValueError):
@@ -25,6 +29,10 @@ class ConfigError(ValueError):
         shown = repr(value)
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
         super().__init__(f"{name}={shown}: {allowed}")
+        self._parts = (name, value, allowed)
+
+    def __reduce__(self) -> tuple:  # an exception is pickled by its message alone, which is not how this one is made
+        return type(self), self._parts
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,14 @@ class OMGConfig:
     | R | batch_size_run | episodes that the runner steps at once |
     | H | horizon | future steps that are candidate subgoals (Eq. 6, 7) |
     | Z | subgoal_dim | width of a subgoal embedding |
+
+    `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
+    pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights; None
+    pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions.
+
+    Three fields make the paper's ablations: `subgoal_choice` takes g- by value (Eq. 6, 7), at random or always k steps
+    ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
+    gives Q learning Eq. 8's mix, the inferred subgoal alone or the prior's alone.
 
     Lengths of time are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
     (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
@@ -58,8 +74,10 @@ class OMGConfig:
     td_steps: int = 1
     teammates: str | None = None
     prior: str | None = None
+    splits: str | None = None
 
     # Q learning, PyMARL's defaults
+    optimiser: str = "rmsprop"
     gamma: float = 0.99
     lr: float = 0.0005
     optim_alpha: float = 0.99
@@ -71,6 +89,7 @@ class OMGConfig:
     epsilon_anneal_time: int = 50_000
     rnn_hidden_dim: int = 64
     dueling: bool = False
+    see_actions: bool = False
     test_interval: int = 20_000
     test_nepisode: int = 128
 
@@ -85,6 +104,11 @@ class OMGConfig:
     bootstrap_subgoal: str = "same"
     test_subgoal: str = "mean"
 
+    # The paper's ablations (Figs. 6 and 7)
+    subgoal_choice: str = "value"
+    subgoal_model: str = "cvae"
+    q_subgoal: str = "mixed"
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked_type(field, getattr(self, field.name)))
@@ -93,12 +117,14 @@ class OMGConfig:
         if self.n_agents not in sizes:
             raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
         _check_choice("learner", self.learner, LEARNERS)
-        _check_choice("subgoal_mode", self.subgoal_mode, SUBGOAL_MODES)
-        _check_choice("teammates", self.teammates, (None, "none", "scripted"))
-        _check_choice("bootstrap_subgoal", self.bootstrap_subgoal, ("same", "next"))
-        _check_choice("test_subgoal", self.test_subgoal, ("mean", "sample"))
-        if self.prior is not None:
-            raise ConfigError("prior", self.prior, "allowed is None, which pre-trains a prior on the spot")
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        self._check_teammates()
+        if self.prior is not None and not Path(self.prior).is_file():
+            raise ConfigError("prior", self.prior, "allowed is None, which pre-trains one at once, or a prior's file")
+        if self.subgoal_choice not in ("value", "random", *(f"t+{k}" for k in range(1, self.horizon + 1))):
+            allowed = f"allowed are value, random and t+1 to t+{self.horizon} (horizon={self.horizon})"
+            raise ConfigError("subgoal_choice", self.subgoal_choice, allowed)
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ConfigError("device", self.device, "allowed are auto, cpu, cuda and cuda:0, cuda:1, ...")
         for name, low in _AT_LEAST.items():
@@ -127,12 +153,35 @@ class OMGConfig:
                 f"allowed here is at most {most}",
             )
 
+    def _check_teammates(self) -> None:
+        """Who plays beside the learner: nobody fixed, the environment's own, or a pool; and which of its sets."""
+        if self.teammates not in (None, "none", "scripted") and not (Path(self.teammates) / "pool.json").is_file():
+            allowed = "allowed are none (all seats learn), scripted, or a pool's folder, which holds pool.json"
+            raise ConfigError("teammates", self.teammates, allowed)
+        if self.learner in JOINT_LEARNERS and self.has_teammates:
+            raise ConfigError("teammates", self.teammates, f"{self.learner} trains all seats together: allowed is none")
+        if self.learner == "oracle" and not self.has_teammates:
+            raise ConfigError("teammates", self.teammates, "the oracle is told its teammates: allowed is any but none")
+        if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
+            raise ConfigError("splits", self.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
+
     @property
     def has_teammates(self) -> bool:
         """True where one seat learns among fixed teammates, and the seat rotates."""
         if self.teammates is None:
             return self.learner in LEARNERS_WITH_TEAMMATES
         return self.teammates != "none"
+
+    @property
+    def sees_actions(self) -> bool:
+        """Whether the agent reads what its co-players did last; `iql_actions` is IQL that does."""
+        return self.see_actions or self.learner == "iql_actions"
+
+    @property
+    def training_splits(self) -> tuple[str, ...]:
+        """The splits of a pool whose teammate sets are met in training; the oracle also meets those of the test."""
+        default = "train+test" if self.learner == "oracle" else "train"
+        return tuple((self.splits or default).split("+"))
 
     @property
     def sample_size(self) -> int:
@@ -162,6 +211,10 @@ class OMGConfig:
         return cls(**values)  # type: ignore[arg-type]
 
 
+_CHOICES = dict(
+    subgoal_mode=("optimistic", "conservative"), bootstrap_subgoal=("same", "next"), test_subgoal=("mean", "sample"),
+    subgoal_model=("cvae", "supervised"), q_subgoal=("mixed", "inferred", "prior"), optimiser=("rmsprop", "adam"),
+)  # fmt: skip
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
     rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,

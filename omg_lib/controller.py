@@ -10,8 +10,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
+from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import BatchedEnv, EnvInfo
-from omg_lib.networks import RecurrentAgent, gru_step, one_hot
+from omg_lib.networks import RecurrentAgent, greedy, input_widths, one_hot
+from omg_lib.opponents import OpponentModel, Seen, make_baseline, others_actions, own_action
+from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
 from omg_lib.trace import stage
@@ -20,29 +23,38 @@ from omg_lib.trace import stage
 class Controller:
     """Holds the networks that act and moves every seat of R episodes.
 
-    With teammates one seat learns: seat k mod A in episode k; the others follow one scripted team, drawn per episode.
-    Without, all seats are driven by the one shared network.
+    With teammates one seat learns: seat k mod A in episode k; in the others sits one set of fixed co-players, drawn per
+    episode. Without, all seats are driven by the one shared network.
     """
 
     def __init__(self, config: OMGConfig, info: EnvInfo, device: torch.device) -> None:
         self.config, self.info, self.device = config, info, device
-        subgoal_dim = config.subgoal_dim if config.learner == "omg" else 0
+        self.coplayers: CoPlayers | None = None
+        self.sets: tuple[int, ...] = ()  # the sets of teammates that episodes draw from
+        if config.has_teammates:
+            self.coplayers = CoPlayers(pool_of(config, info), info, device)
+            self.sets = self.training_sets()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(numpy_generator(config.seed, Stream.WEIGHTS).integers(2**62)))
-            width = info.obs_dim + info.n_actions + info.n_agents
-            self.agent = RecurrentAgent(width, info.n_actions, config.rnn_hidden_dim, subgoal_dim, config.dueling).to(
-                device
-            )
-            self.inference = None
-            if config.learner == "omg":
-                self.inference = SubgoalInference(
-                    info.obs_dim,
-                    info.n_agents,
-                    info.n_actions,
-                    subgoal_dim,
-                    config.feature_dim,
-                    config.context_dim,
-                ).to(device)
+            model = self._make_model()
+            self.widths = input_widths(info, config.sees_actions)
+            extra = model.width if model else 0
+            agent = RecurrentAgent(sum(self.widths), info.n_actions, config.rnn_hidden_dim, extra, config.dueling)
+            self.agent = agent.to(device)
+        self.model = model.to(device) if model else None
+
+    def _make_model(self) -> OpponentModel | None:
+        config, info = self.config, self.info
+        if config.learner == "omg":
+            sizes = (info.obs_dim, info.n_agents, info.n_actions, config.subgoal_dim)
+            supervised = config.subgoal_model == "supervised"
+            return SubgoalInference(*sizes, config.feature_dim, config.context_dim, supervised)
+        return make_baseline(config, info, len(self.coplayers.sets) if self.coplayers else 0)
+
+    def training_sets(self) -> tuple[int, ...]:
+        """The sets of teammates that training draws from; those that come with an environment are all for training."""
+        pool = self.coplayers.pool
+        return pool.ids(*self.config.training_splits) if pool.on_disk else tuple(range(len(pool.sets)))
 
     @stage("controller.init_hidden")
     def init_hidden(self, batch_size: int) -> TensorDict:
@@ -51,10 +63,13 @@ class Controller:
         return TensorDict({"hidden": hidden}, batch_size=[batch_size])
 
     def inputs(
-        self, obs: Float[Tensor, "N O"], own_last: Int[Tensor, " N"], identity: Float[Tensor, "N A"]
+        self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"]
     ) -> Float[Tensor, "N I"]:
-        """What the agent reads beside a subgoal: observation, own last action, one-hot seat."""
-        return torch.cat([obs, one_hot(own_last, self.info.n_actions), identity], dim=-1)
+        """What the agent reads beside a subgoal: see `networks.input_widths`. `last` is what every player did last."""
+        parts = [obs, own_action(last, identity, self.info.n_actions), identity]
+        if self.config.sees_actions:
+            parts.append(others_actions(last, identity, self.info.n_actions))
+        return torch.cat(parts, dim=-1)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -62,31 +77,36 @@ class Controller:
         """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode)."""
         runs, agents = len(episodes), self.info.n_agents
         self.epsilon, self.test_mode = 0.0 if test_mode else epsilon, test_mode
-        if self.config.has_teammates:
-            self.seat = torch.from_numpy(episodes % agents)
-            self.row = torch.arange(runs)
-            teams = np.asarray(self.info.teams)
-            drawn = [numpy_generator(self.config.seed, Stream.TEAM, int(k)).integers(len(teams)) for k in episodes]
-            self.team = teams[drawn]
+        self.set_ids = self.team = None
+        if self.coplayers is not None:
+            seats = episodes % agents
+            self.seat, self.row = torch.from_numpy(seats), torch.arange(runs)
+            drawn = np.array([self._draw_set(int(k)) for k in episodes])
+            self.set_ids, self.team = torch.from_numpy(drawn), self.coplayers.seats(drawn, seats)
+            self.coplayers.begin(self.team)
         else:
             self.seat = torch.arange(agents).repeat(runs)
             self.row = torch.arange(runs).repeat_interleave(agents)
-            self.team = None
         self.last = torch.full((runs, agents), -1)
         self.unread: list[tuple[int, Tensor, Tensor]] = []
         self.hidden = torch.zeros(len(self.row), self.config.rnn_hidden_dim, device=self.device)
         self.identity = one_hot(self.seat, agents).to(self.device)
-        if self.inference is not None:
-            self.context = torch.zeros(len(self.row), self.config.context_dim, device=self.device)
+        if self.model is not None:
+            self.context = torch.zeros(len(self.row), self.model.context_dim, device=self.device)
             self.previous_obs = torch.zeros(len(self.row), self.info.obs_dim, device=self.device)
+            self.told = self.set_ids.to(self.device) if self.config.learner == "oracle" else None
         self._first_layer()
         self._draw_noise(episodes, len(self.row) // runs)
+
+    def _draw_set(self, episode: int) -> int:
+        """The teammates of an episode, by (seed, episode)."""
+        return self.sets[numpy_generator(self.config.seed, Stream.TEAM, episode).integers(len(self.sets))]
 
     @torch.inference_mode()
     def _first_layer(self) -> None:
         """Cut the agent's first layer by its inputs: the seat's share stays the same, an action's is a row to pick."""
-        weight, info = self.agent.fc1.weight[:, : self.agent.input_dim], self.info
-        obs, action, seat = weight.split([info.obs_dim, info.n_actions, info.n_agents], dim=1)
+        weight = self.agent.fc1.weight[:, : self.agent.input_dim]
+        obs, action, seat, self.others_share = weight.split(self.widths, dim=1)
         self.seat_share = F.linear(self.identity, seat, self.agent.fc1.bias)
         self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
         self.obs_weight = obs.t()
@@ -96,14 +116,16 @@ class Controller:
         """Who explores when (`explore` [L, N]), a die for each action (`dice` [L, N, C]) and the CVAE's noise."""
         steps, rows = self.info.episode_limit, len(self.row)
         self.explores, self.all_explore = [False] * steps, [False] * steps
+        self.latents = None
         if self.test_mode and self.config.test_subgoal == "mean":
             return
         dice, latents = [], []
+        noise_dim = self.model.noise_dim if self.model is not None else 0
         for k in episodes:
             generator = numpy_generator(self.config.seed, Stream.ACT, int(k))
             dice.append(generator.random((steps, learners, 1 + self.info.n_actions), dtype=np.float32))
-            if self.inference is not None:
-                latents.append(generator.standard_normal((steps, learners, self.config.subgoal_dim), dtype=np.float32))
+            if noise_dim:
+                latents.append(generator.standard_normal((steps, learners, noise_dim), dtype=np.float32))
         thrown = torch.from_numpy(np.concatenate(dice, axis=1))
         self.explore, self.dice = thrown[..., :1] < self.epsilon, thrown[..., 1:]
         count = self.explore.sum(dim=(1, 2))
@@ -115,7 +137,7 @@ class Controller:
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
-        """Epsilon-greedy over Q(s, g^, .) for the learner's seats, the script for the others.
+        """Epsilon-greedy over Q(s, g^, .) for the learner's seats; the others are moved by who sits there.
 
         Who explores takes the available action with the highest die. The networks read a step only when their answer
         counts: steps at which every row explores wait in `unread`.
@@ -131,7 +153,7 @@ class Controller:
         if self.team is None:
             actions = chosen.unflatten(0, self.last.shape)
         else:
-            actions = env.scripted_actions(self.team).cpu()
+            actions = self.coplayers.act(env, obs, avail_actions)
             actions[self.row, self.seat] = chosen
         self.last = actions
         return actions
@@ -142,8 +164,11 @@ class Controller:
             obs = obs.to(self.device)
             read = torch.addmm(self.seat_share, obs, self.obs_weight)
             read += self.action_share[self.own(last).to(self.device)]
-            if self.inference is not None:
-                read += self.agent.read_subgoal(self._infer(obs, last[self.row].to(self.device), t))
+            played = last[self.row].to(self.device)
+            if self.config.sees_actions:
+                read += F.linear(others_actions(played, self.identity, self.info.n_actions), self.others_share)
+            if self.model is not None:
+                read += self.agent.read_subgoal(self._ask_model(obs, played, t))
             self.hidden = torch.gru_cell(torch.relu_(read), self.hidden, *self.gates)
         self.unread.clear()
         return self.agent.q(self.hidden).cpu()
@@ -152,17 +177,8 @@ class Controller:
         """What belongs to the learner's seats: one row per episode with teammates, else R * A rows."""
         return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
 
-    def _infer(self, obs: Tensor, played: Tensor, t: int) -> Float[Tensor, "N Z"]:
-        """g^ from what this seat has seen; a sample while training, by default the mean in a greedy test."""
-        condition = self.inference.condition(self.previous_obs, played, self.identity)
-        self.context = gru_step(self.inference.rnn, condition, self.context)
-        self.previous_obs = obs
-        mu, log_var = self.inference(obs, self.context)
-        if self.test_mode and self.config.test_subgoal == "mean":
-            return mu
-        return mu + self.latents[t] * (0.5 * log_var).exp()
-
-
-def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
-    """The best available action."""
-    return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)
+    def _ask_model(self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], t: int) -> Float[Tensor, "N W"]:
+        """What the opponent model tells the agent; OMG samples g^ in training, by default not in tests."""
+        seen = Seen(obs, self.previous_obs, last, self.identity, self.told)
+        self.context, self.previous_obs = self.model.step(seen, self.context), obs
+        return self.model.tell(seen, self.context, None if self.latents is None else self.latents[t])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from omg_lib.envs import EnvInfo
 from omg_lib.episodes import Rows
 
 
@@ -89,6 +90,18 @@ class RecurrentAgent(nn.Module):
         if self.value is None:
             return advantage
         return self.value(hidden) + advantage - advantage.mean(dim=-1, keepdim=True)
+
+
+def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
+    """What an agent reads beside a subgoal: observation, own last action, seat, and maybe its co-players' last actions;
+    all but the observation are one-hot.
+    """
+    return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
+
+
+def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
+    """The best available action."""
+    return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)
 
 
 def one_hot(index: Tensor, width: int) -> Float[Tensor, "*N width"]:

@@ -27,7 +27,7 @@ def regroup(batch: TensorDictBase) -> TensorDict:
     differently. Source: the released code's `_refine_batch`, but with the seat read from the data instead of trusted
     from the row order, and co-players' actions of the same episode.
     """
-    rows = _rows_of_seats(batch["seat"], batch["obs"].shape[2])
+    rows = rows_of_seats(batch["seat"], batch["obs"].shape[2])
     groups, agents = rows.shape
     own = torch.arange(agents, device=rows.device)
     out = {}
@@ -43,12 +43,18 @@ def regroup(batch: TensorDictBase) -> TensorDict:
     return TensorDict(out, batch_size=[groups, batch.batch_size[1]])
 
 
+def co_players(batch: TensorDictBase, key: str) -> Shaped[Tensor, "G T A A F"]:
+    """A field of every player in slot a's own episode: [G*A, T, A, F] to [G, T, slot, player, F]."""
+    rows = rows_of_seats(batch["seat"], batch["obs"].shape[2])
+    return rearrange(batch[key][rows], "g slot t player f -> g t slot player f")
+
+
 def last_actions(played: Int[Tensor, "G T *A A"]) -> Int[Tensor, "G T *A A"]:
     """Actions one step later: row t holds what was done at t-1, -1 at t = 0."""
     return torch.cat([torch.full_like(played[:, :1], -1), played[:, :-1]], dim=1)
 
 
-def _rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
+def rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
     """Row numbers of the sample, sorted so that [g, a] is the g-th row whose seat is a."""
     seats = seat[:, 0, 0]
     outside = seats[(seats < 0) | (seats >= agents)]

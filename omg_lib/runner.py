@@ -22,8 +22,9 @@ class Runner:
     | batch_size | R |
     | t_env | environment steps played in training so far |
     | episode | number of the next training episode |
-    | returns, wins | of the episodes of the latest `run`, [R] each |
+    | returns, wins | of the episodes of the latest `run`, [R] each; returns add up the rewards that are recorded |
 
+    The reward is the team's; with teammates in a general-sum game it is the learner seat's own.
     Epsilon stays the same while the seat goes round once, so that an episode does not depend on R.
     """
 
@@ -48,6 +49,9 @@ class Runner:
         if self.config.has_teammates:
             seat = self.controller.seat.reshape(self.batch_size, 1, 1)
             data["seat"] = seat.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
+        if self.config.learner == "oracle":
+            team = self.controller.set_ids.reshape(self.batch_size, 1, 1)
+            data["team"] = team.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
         if test_mode:
             self.test_episode += self.batch_size
         else:
@@ -75,6 +79,7 @@ class Runner:
             "filled": np.zeros((runs, length, 1), bool),
         }
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
+        own_reward = info.general_sum and self.config.has_teammates
         playing = np.ones(runs, bool)
         seen = running = slice(None)  # rows that are shown this step, and those of them that play on: all, or numbers
         for t in range(length):
@@ -87,6 +92,8 @@ class Runner:
                 break
             actions = self.controller.select_actions(env, obs, avail_actions, t)
             reward, done, outcome = env.step(actions)
+            if own_reward:
+                reward = outcome["rewards"][self.controller.row, self.controller.seat]
             reward = reward.numpy(force=True)[running]
             data["actions"][running, t, :, 0] = actions.numpy(force=True)[running]
             data["reward"][running, t, 0] = reward

@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from omg_lib.networks import one_hot
+from omg_lib.opponents import RecurrentModel, Seen, others_actions, own_action
 
 LOG_VAR_RANGE = (-8.0, 4.0)
 """Log variances are kept here: beyond, exp() makes the KL explode before the weights can answer."""
@@ -93,7 +93,7 @@ class SubgoalPrior(nn.Module):
         return errors
 
 
-class SubgoalInference(nn.Module):
+class SubgoalInference(RecurrentModel):
     """The CVAE of Eq. 5: q_phi(g^ | tau, s) guesses the subgoal, p_theta(s | g^, tau) reconstructs what is seen now.
 
     | symbol | shape | meaning |
@@ -102,6 +102,8 @@ class SubgoalInference(nn.Module):
     | condition | [., O + A*C + C] | previous observation, co-players' last actions (own block zero), own last action |
     | context | [., K] | recurrent summary tau of the conditions so far |
     | mu, log_var, z | [., Z] | the inferred subgoal |
+
+    With `supervised` (the paper's Fig. 6, an MLP in the CVAE's place) the mean is the guess, and nothing is sampled.
     """
 
     def __init__(
@@ -112,40 +114,37 @@ class SubgoalInference(nn.Module):
         subgoal_dim: int,
         feature_dim: int,
         context_dim: int,
+        supervised: bool = False,
     ) -> None:
-        super().__init__()
-        self.n_actions = n_actions
-        self.fc = nn.Linear(obs_dim, feature_dim)
-        self.rnn = nn.GRU(obs_dim + (n_agents + 1) * n_actions, context_dim)
-        self.mu = nn.Linear(feature_dim + context_dim, subgoal_dim)
-        self.log_var = nn.Linear(feature_dim + context_dim, subgoal_dim)
+        super().__init__(obs_dim, obs_dim + (n_agents + 1) * n_actions, feature_dim, context_dim)
+        self.n_actions, self.width = n_actions, subgoal_dim
+        self.noise_dim = 0 if supervised else subgoal_dim
+        self.mu = nn.Linear(self.trunk_dim, subgoal_dim)
+        self.log_var = nn.Linear(self.trunk_dim, subgoal_dim)
         self.decoder = nn.Sequential(
             nn.Linear(subgoal_dim + context_dim, 2 * feature_dim),
             nn.ReLU(),
             nn.Linear(2 * feature_dim, obs_dim),
         )
 
-    def condition(
-        self,
-        previous_obs: Float[Tensor, "N O"],
-        last_actions: Int[Tensor, "N A"],
-        identity: Float[Tensor, "N A"],
-    ) -> Float[Tensor, "N I"]:
-        """What the recurrent part reads at one step; zeros for actions at t = 0, which are given as -1.
-
-        `identity` is the seat, one-hot.
-        """
-        played = one_hot(last_actions, self.n_actions)
-        mine = identity.unsqueeze(-1)
-        others = rearrange(played * (1 - mine), "n a c -> n (a c)")
-        return torch.cat([previous_obs, others, (played * mine).sum(dim=1)], dim=-1)
+    def condition(self, seen: Seen) -> Float[Tensor, "N I"]:
+        """What the recurrent part reads at one step; zeros for actions at t = 0."""
+        others = others_actions(seen.last, seen.identity, self.n_actions)
+        return torch.cat([seen.previous_obs, others, own_action(seen.last, seen.identity, self.n_actions)], dim=-1)
 
     def forward(
         self, obs: Float[Tensor, "N O"], context: Float[Tensor, "N K"]
     ) -> tuple[Float[Tensor, "N Z"], Float[Tensor, "N Z"]]:
         """Mean and log variance of q_phi(g^ | tau, s)."""
-        hidden = torch.cat([F.relu(self.fc(obs)), context], dim=-1)
+        hidden = self.trunk(obs, context)
         return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
+
+    def tell(
+        self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
+    ) -> Float[Tensor, "N W"]:
+        """g^: a reparametrised sample where there is noise, else the mean."""
+        mu, log_var = self(seen.obs, context)
+        return mu if noise is None or not self.noise_dim else mu + noise * (0.5 * log_var).exp()
 
     def reconstruct(self, z: Float[Tensor, "N Z"], context: Float[Tensor, "N K"]) -> Float[Tensor, "N O"]:
         """Mean of p_theta(s | g^, tau)."""

@@ -134,7 +134,8 @@ SUBGOAL_FIELDS = {
 
 def contract(config: OMGConfig) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
     """Stage name -> (calls in one update, field -> (axes, dtype)), in the order in which the stages run."""
-    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in PER_AGENT.items()} | PER_EPISODE
+    per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
+    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in PER_AGENT.items()} | per_episode
     if config.has_teammates:
         fields["seat"] = ("1", "int64")
 
@@ -151,7 +152,7 @@ def contract(config: OMGConfig) -> dict[str, tuple[int, dict[str, tuple[str, str
         "to_device": (1, episodes(sample, "T")),
     }
     if config.has_teammates:
-        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (PER_AGENT | PER_EPISODE).items()}
+        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (PER_AGENT | per_episode).items()}
         stages["learner.regroup"] = (1, regrouped | {"last_actions": ("G T A A", "int64")})
     if config.learner == "omg":
         stages["learner.omg_loss"] = (1, SUBGOAL_FIELDS)

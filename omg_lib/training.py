@@ -18,6 +18,7 @@ from omg_lib.envs import make_env
 from omg_lib.episodes import sizes_of, to_device, truncate
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
+from omg_lib.priors import load_prior
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.trace import Recorder
@@ -66,6 +67,8 @@ class Training:
         self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
         self.learner = make_learner(config, self.controller, self.device)
         self.learner.poll = self._poll
+        if config.prior is not None and isinstance(self.learner, OMGLearner):
+            load_prior(self.learner.prior, config.prior)
         self.update, self.trace = 0, None
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
@@ -138,7 +141,8 @@ class Training:
 
     def _fit_prior(self) -> None:
         """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
-        if not isinstance(self.learner, OMGLearner) or self.update or self.prior_errors:
+        given = self.config.prior is not None
+        if not isinstance(self.learner, OMGLearner) or given or self.update or self.prior_errors:
             return
         count = min(self.config.sample_size, PRIOR_EPISODES)
         obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]

@@ -28,7 +28,7 @@ TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
         (["train", "--batch-size-run", "3"], ["batch_size_run=3", "1, 2, 4, 8"]),
         (["train", "--batch-size", "1000"], ["batch_size=1000", "buffer_size=5000", "625"]),
         (["train", "--env", "chess"], ["env='chess'", "skirmish"]),
-        (["train", "--learner", "ppo"], ["learner='ppo'", "iql, omg"]),
+        (["train", "--learner", "ppo"], ["learner='ppo'", "iql, vdn", "omg"]),
         (["train", "--device", "tpu"], ["device='tpu'", "cuda"]),
         (["train", "--device", "cuda:99"], ["device='cuda:99'", "CUDA devices"]),
         (["train", "--teammates", "nobody"], ["teammates='nobody'", "scripted"]),

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from batches import CPU, SMALL, Echo
@@ -82,6 +85,43 @@ def test_rows_hold_what_the_game_really_was():
             assert float(runner.returns[r]) == pytest.approx(float(right.sum()), abs=1e-5)
             assert bool(runner.wins[r]) == (float(right.sum()) >= 0.85 * n - 1e-9)
     assert ends and cuts, "both ways to end must have come"
+
+
+class PaidEcho(Echo):
+    """The echo game as a general-sum game: seat a earns a + 1 for a right action of its own, the team their sum."""
+
+    @classmethod
+    def describe(cls, n_agents):
+        return replace(super().describe(n_agents), general_sum=True)
+
+    def step(self, actions):
+        right = (actions.numpy() == self._cue()) & ~self._done()[:, None]
+        rewards = torch.from_numpy(right * np.arange(1, self.info.n_agents + 1)).float()
+        _, done, info = super().step(actions)
+        return rewards.sum(1), done, info | {"rewards": rewards}
+
+
+@pytest.mark.parametrize("teammates", ["scripted", "none"])
+@pytest.mark.parametrize("width", [1, 4])
+def test_in_a_general_sum_game_the_learner_is_paid_its_own(teammates, width):
+    """With teammates the reward is that of the learner's seat; where all seats learn, it is the sum."""
+    config = OMGConfig(n_agents=4, batch_size=1, learner="iql", teammates=teammates, device="cpu", **SMALL)
+    env = PaidEcho(4, batch=width)
+    runner = Runner(config, env, Controller(config, env.info, CPU))
+    earned = 0.0
+    for first in range(0, 8, width):
+        batch = runner.run()
+        right = batch["actions"][..., 0] == batch["obs"][..., :3].argmax(-1)
+        played = batch["filled"][:, 1:]
+        paid = right[:, :-1] * torch.arange(1, 5) * played
+        if teammates == "scripted":
+            expected = paid[torch.arange(width), :, torch.arange(first, first + width) % 4]
+        else:
+            expected = paid.sum(2)
+        assert torch.equal(batch["reward"][:, :-1, 0], expected.float())
+        assert runner.returns.tolist() == expected.sum(1).tolist()
+        earned += float(expected.sum())
+    assert earned
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib.networks import one_hot
+from omg_lib.opponents import Seen
 from omg_lib.subgoals import (
     SubgoalInference,
     SubgoalPrior,
@@ -90,7 +91,8 @@ def test_condition_holds_previous_obs_others_and_own_action_in_blocks():
     previous = torch.tensor([[0.5, -0.5]])
     played = torch.tensor([[3, 0, 2]])
     for seat in range(agents):
-        read = inference.condition(previous, played, one_hot(torch.tensor([seat]), agents))[0]
+        identity = one_hot(torch.tensor([seat]), agents)
+        read = inference.condition(Seen(torch.ones(1, 2), previous, played, identity, None))[0]
         assert len(read) == inference.rnn.input_size == 2 + (agents + 1) * actions
         assert read[:2].tolist() == previous[0].tolist()
         for j in range(agents):
@@ -98,7 +100,8 @@ def test_condition_holds_previous_obs_others_and_own_action_in_blocks():
             own = [0.0] * actions
             assert block.tolist() == (own if j == seat else one_hot(played[0, j], actions).tolist())
         assert read[-actions:].tolist() == one_hot(played[0, seat], actions).tolist()
-    start = inference.condition(previous, torch.full((1, agents), -1), one_hot(torch.tensor([0]), agents))
+    nothing = torch.full((1, agents), -1)
+    start = inference.condition(Seen(torch.ones(1, 2), previous, nothing, one_hot(torch.tensor([0]), agents), None))
     assert not start[0, 2:].any()
 
 

@@ -11,6 +11,7 @@ import torch
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import BatchedEnv, EnvInfo
+from omg_lib.envs.foraging import Foraging
 from omg_lib.envs.skirmish import Partners, Skirmish
 
 __all__ = ["ENVIRONMENTS", "BatchedEnv", "EnvInfo", "env_info", "make_env"]
@@ -18,6 +19,7 @@ __all__ = ["ENVIRONMENTS", "BatchedEnv", "EnvInfo", "env_info", "make_env"]
 ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
     "skirmish": Skirmish,
     "skirmish:partners": Partners,
+    "foraging": Foraging,
 }
 
 

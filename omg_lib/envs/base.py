@@ -58,7 +58,8 @@ class BatchedEnv(ABC):
     | `frame(row)` | dict | a snapshot of one row for drawing, in numpy |
 
     `info["battle_won"] [R]` bool: the team has won. `info["episode_limit"] [R]` bool: the episode was cut
-    at L steps while the game was not over. A done row is frozen, with reward 0, until it is reset.
+    at L steps while the game was not over. In a general-sum game `info["rewards"] [R, A]` float32 are the seats'
+    own rewards, and the team's is their sum. A done row is frozen, with reward 0, until it is reset.
 
     Everything returned is a torch tensor on `device`, fresh at each call: no later step writes to it.
 

@@ -6,10 +6,21 @@ import torch
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
+from omg_lib.learners.mixing import MixingLearner
+from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import QLearner
 
-LEARNERS: dict[str, type[QLearner]] = {"iql": QLearner, "omg": OMGLearner}
+LEARNERS: dict[str, type[QLearner]] = {
+    "iql": QLearner,
+    "iql_actions": QLearner,
+    "oracle": QLearner,
+    "vdn": MixingLearner,
+    "qmix": MixingLearner,
+    "naive_om": ModellingLearner,
+    "liam": ModellingLearner,
+    "omg": OMGLearner,
+}
 
 
 def make_learner(config: OMGConfig, controller: Controller, device: torch.device) -> QLearner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,9 +12,10 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
-from omg_lib.controller import Controller, greedy
+from omg_lib.controller import Controller
 from omg_lib.episodes import Rows, filled_per_seat, masked_mean, per_seat
-from omg_lib.networks import RecurrentAgent, one_hot
+from omg_lib.networks import RecurrentAgent, greedy, one_hot
+from omg_lib.opponents import Seen
 from omg_lib.regroup import last_actions, regroup
 from omg_lib.trace import stage
 
@@ -32,6 +33,7 @@ class Steps:
     | avail_actions | [P, C] | |
     | actions, reward, terminated | [P] | of the transition that starts here |
     | real | [P] | whether that transition exists: filled[t + 1] |
+    | team | [P] | which set of teammates plays; only where the learner may know it |
     """
 
     rows: Rows
@@ -44,21 +46,46 @@ class Steps:
     reward: Float[Tensor, " P"]
     terminated: Bool[Tensor, " P"]
     real: Bool[Tensor, " P"]
+    team: Int[Tensor, " P"] | None = None
+
+    @property
+    def seen(self) -> Seen:
+        """What an opponent model may look at."""
+        return Seen(self.obs, self.rows.previous(self.obs), self.last, self.identity, self.team)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an opponent model gives to one update: the agent's extra input, cut off from the graph, and its own loss."""
+
+    goal: Float[Tensor, "P W"] | None = None
+    loss: Float[Tensor, ""] | None = None
+    metrics: dict[str, Tensor] = field(default_factory=dict)
 
 
 class QLearner:
-    """IQL: every sequence is a learner of its own, all share one recurrent network (paper Eq. 2, double Q)."""
+    """IQL, also where the agent reads more (iql_actions, oracle): every sequence is a learner of its own, and all
+    share one recurrent network (paper Eq. 2, double Q).
+    """
 
     def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
         self.config, self.controller, self.device = config, controller, device
         self.agent = controller.agent
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
         self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
-        self.optimiser = torch.optim.RMSprop(
-            self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
-        )
+        if config.optimiser == "adam":
+            self.optimiser = torch.optim.Adam(self.agent.parameters(), config.lr)
+        else:
+            self.optimiser = torch.optim.RMSprop(
+                self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
+            )
         self.last_target_update = self.updates = 0
         self.poll: Callable[[], None] = lambda: None
+
+    @property
+    def keeps_goal(self) -> bool:
+        """Whether the bootstrap at t + 1 reads what the model said at t (Eq. 4, OMG), or what it says at t + 1."""
+        return False
 
     def modules(self) -> dict[str, nn.Module]:
         """Everything with weights, by name, for checkpoints."""
@@ -72,14 +99,25 @@ class QLearner:
 
         `episode` counts the episodes of each seat and decides when the target network follows. Returns metrics.
         """
-        steps = self.read(regroup(sample) if "seat" in sample.keys() else sample)
+        batch = regroup(sample) if "seat" in sample.keys() else sample
+        steps = self.read(batch)
+        told = self.ask_model(sample, batch, steps, t_env)
         hidden = self.controller.init_hidden(steps.rows.shape[0])["hidden"]
-        q, _ = self.q_values(steps, hidden)
-        loss, _ = self.td_loss(steps, q)
+        online, _ = self.q_values(steps, hidden, told.goal)
+        td_loss, _ = self.td_loss(steps, online, told.goal)
+        loss = td_loss if told.loss is None else td_loss + told.loss
         grad_norm, _ = self.step(loss)
         self.updates += 1
         self.update_target(episode)
-        return {"loss": float(loss.detach()), "td_loss": float(loss.detach()), "grad_norm": float(grad_norm)}
+        values = {"loss": loss, "td_loss": td_loss, "grad_norm": grad_norm} | told.metrics
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+        """What the opponent model tells the agent at every step; a model that learns adds its loss and metrics."""
+        model = self.controller.model
+        if model is None:
+            return Told()
+        return Told(model.tell(steps.seen, model.unroll(steps.seen, steps.rows)))
 
     def read(self, batch: TensorDictBase) -> Steps:
         """Pack a regrouped batch, or one in which all seats learn (there every slot shares its episode's actions)."""
@@ -95,12 +133,13 @@ class QLearner:
             obs=obs,
             identity=identity,
             last=last,
-            inputs=self.controller.inputs(obs, last.gather(1, rows.a.unsqueeze(1)).squeeze(1), identity),
+            inputs=self.controller.inputs(obs, last, identity),
             avail_actions=rows.pack(batch["avail_actions"]),
             actions=rows.pack(batch["actions"][..., 0]),
             reward=rows.pack(per_seat(batch["reward"], agents)),
             terminated=rows.pack(per_seat(batch["terminated"], agents)),
             real=rows.has_next,
+            team=rows.pack(per_seat(batch["team"], agents)) if "team" in batch.keys() else None,
         )
 
     @stage("learner.q_values")
@@ -119,16 +158,23 @@ class QLearner:
     def td_loss(
         self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P Z"] | None = None
     ) -> tuple[Float[Tensor, ""], TensorDict]:
-        """Mean squared TD error over the real transitions; with a goal, the bootstrap keeps it (Eq. 4)."""
+        """Mean squared TD error over the real transitions; OMG's bootstrap keeps the goal (Eq. 4)."""
         self.poll()
         with torch.no_grad():
             next_online, next_target = self.next_q(steps, online, goal)
             best = greedy(next_online, steps.rows.following(steps.avail_actions))
             bootstrap = next_target.gather(1, best.unsqueeze(1)).squeeze(1)
-            target = self.returns(steps, bootstrap)
-        chosen = online["q"].gather(1, steps.actions.unsqueeze(1)).squeeze(1)
+            target = self.returns(steps, self.joint(bootstrap, steps, target=True))
+        chosen = self.joint(online["q"].gather(1, steps.actions.unsqueeze(1)).squeeze(1), steps)
         loss = masked_mean((chosen - target) ** 2, steps.real)
         return loss, TensorDict({"loss": loss.detach()}, batch_size=[])
+
+    def joint(self, q: Float[Tensor, " P"], steps: Steps, target: bool = False) -> Float[Tensor, " P"]:
+        """The value that is learnt, from the values of the seats' actions at t; with `target`, its bootstrap at t + 1.
+
+        Here each seat learns its own.
+        """
+        return q
 
     def next_q(
         self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P Z"] | None
@@ -136,7 +182,7 @@ class QLearner:
         """Online and target Q of the next step of each row, [P, C]; zero where there is none."""
         self.poll()
         target = torch.cat(self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"]))
-        if goal is None or self.config.bootstrap_subgoal == "next":
+        if not self.keeps_goal:
             return steps.rows.following(online["q"]), steps.rows.following(self.target.q(target))
         next_online = self.same_goal(self.agent, steps, online["hidden"], goal)
         return next_online, self.same_goal(self.target, steps, target, goal)
@@ -178,5 +224,9 @@ class QLearner:
     def update_target(self, episode: int) -> None:
         """Copy the online network every `target_update_interval` episodes."""
         if episode - self.last_target_update >= self.config.target_update_interval:
-            self.target.load_state_dict(self.agent.state_dict())
+            self.copy_to_target()
             self.last_target_update = episode
+
+    def copy_to_target(self) -> None:
+        """Make the target network equal to the online network."""
+        self.target.load_state_dict(self.agent.state_dict())

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from omg_lib.config import ConfigError
-from omg_lib.envs import ENVIRONMENTS, env_info, make_env
+from omg_lib.envs import env_info, make_env
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ["skirmish", "skirmish:partners"])
 @pytest.mark.parametrize("n", range(2, 17))
 def test_sizes_are_smacs_and_are_what_is_built(name, n):
     info = env_info(name, n)
@@ -62,9 +62,31 @@ def test_bad_team_sizes(n):
             build("skirmish", n)
 
 
+@pytest.mark.parametrize("n", [1, 5, 8, True, 2.0, "2", None])
+def test_bad_sizes_of_foraging(n):
+    for build in (env_info, make_env):
+        with pytest.raises(ConfigError, match="n_agents=.*from 2 to 4"):
+            build("foraging", n)
+
+
+def test_foraging_has_no_options():
+    for build in (env_info, make_env):
+        with pytest.raises(ConfigError, match="option='limit': foraging has no options"):
+            build("foraging", 2, limit=20)
+
+
+def test_foraging_without_its_package(monkeypatch):
+    """Sizes need no package; a game says in one sentence how to get it."""
+    monkeypatch.setitem(sys.modules, "lbforaging.foraging", None)
+    info = env_info("foraging", 3)
+    assert (info.obs_dim, info.state_dim, info.n_actions, info.episode_limit) == (18, 18, 6, 50)
+    with pytest.raises(ConfigError, match=r"env='foraging'.*lbforaging.*pip install -e \"\.\[envs\]\"$"):
+        make_env("foraging", 3)
+
+
 @pytest.mark.parametrize("name", ["foo", "", "Skirmish", None, ["skirmish"]])
 def test_bad_names(name):
-    with pytest.raises(ConfigError, match="env=.*skirmish, skirmish:partners"):
+    with pytest.raises(ConfigError, match="env=.*skirmish, skirmish:partners, foraging"):
         env_info(name, 3)
 
 
@@ -112,6 +134,6 @@ import sys, numpy, torch
 numpy_state, torch_state = numpy.random.get_state()[1].copy(), torch.get_rng_state()
 import omg_lib.envs
 assert (numpy_state == numpy.random.get_state()[1]).all() and (torch_state == torch.get_rng_state()).all()
-assert "matplotlib" not in sys.modules
+assert not {"matplotlib", "lbforaging", "gymnasium"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,140 @@
+"""Pieces of the experiment, each in a process of its own, each resumable: a piece that is done leaves a JSON file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+import omg_lib as omg
+from benchmarks.paper.plan import Arm, Plan
+from omg_lib.checkpoint import RunFolder
+from omg_lib.config import SPLITS
+from omg_lib.evaluate import evaluate, fine_tune
+from omg_lib.measures import subgoal_report
+from omg_lib.priors import pretrain, save_prior
+from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
+
+
+def make_pool(plan: Plan) -> None:
+    """The pool of fixed teammates, as `python -m omg_lib teammates` makes it."""
+    settings = POOL_SETTINGS | plan.pool_settings | {"env": plan.env, "n_agents": plan.n_agents}
+    train_pool(omg.OMGConfig.from_dict(settings), ALGORITHMS, plan.pool_seeds, plan.pool)
+
+
+def make_prior(plan: Plan) -> None:
+    """The subgoal prior, as `python -m omg_lib pretrain` makes it."""
+    if plan.prior.exists():
+        return
+    config = omg.OMGConfig(env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), device="cpu")
+    prior, report = pretrain(config, plan.prior_episodes, plan.prior_steps)
+    plan.prior.parent.mkdir(parents=True, exist_ok=True)
+    made = {"env": plan.env, "n_agents": plan.n_agents, "teammates": str(plan.pool), "seed": config.seed}
+    made |= {"episodes": plan.prior_episodes, "steps": plan.prior_steps}
+    save_prior(prior, plan.prior, made | asdict(report))
+
+
+def folder_of(plan: Plan, arm: Arm, seed: int) -> Path:
+    return plan.runs / plan.name / arm.name.replace(" ", "_") / str(seed)
+
+
+def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
+    """The arm's configuration; without a pool its teammates are the environment's scripts."""
+    settings = {"env": plan.env, "n_agents": plan.n_agents, "batch_size_run": plan.n_agents, "seed": seed}
+    pool = {"teammates": str(plan.pool), "prior": str(plan.prior)}
+    settings |= pool if plan.pool_seeds else {"teammates": "scripted"}
+    return omg.OMGConfig.from_dict(settings | arm.settings)
+
+
+def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
+    """Train one arm and seed (or go on with it), play with every set of teammates, and write `scores.json`."""
+    folder, done = folder_of(plan, arm, seed), folder_of(plan, arm, seed) / "scores.json"
+    if done.exists():
+        return f"{arm.name} {seed}: was there"
+    torch.set_num_threads(1)
+    began, config = time.process_time(), config_of(plan, arm, seed)
+    with omg.Training(config) as run:
+        resumed = any((folder / "checkpoints").glob("update-*"))
+        if not resumed:
+            shutil.rmtree(folder, ignore_errors=True)
+        saved = RunFolder.resume(folder, run) if resumed else RunFolder.create(folder, config)
+        for report in run:
+            saved.record(report)
+            saved.save_if_due(run)
+        saved.save(run)
+        seconds = time.process_time() - began
+        splits = SPLITS if plan.pool_seeds else ("train",)
+        splits = ("train", "validation") if arm.group == "selection" else splits
+        values = {
+            "arm": arm.name,
+            "seed": seed,
+            "updates": run.update,
+            "t_env": run.runner.t_env,
+            "cpu_seconds": None if resumed else round(seconds, 1),
+            "commit": commit(),
+            "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
+            "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
+        }
+    shutil.rmtree(saved.segments)  # the episodes: many megabytes, and nothing that follows needs them
+    write(done, values)
+    return f"{arm.name} {seed}: {seconds:.0f} CPU seconds"
+
+
+def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
+    """Fine-tune one trained arm and seed with each test set, and write `tuned.json`."""
+    folder, done = folder_of(plan, arm, seed), folder_of(plan, arm, seed) / "tuned.json"
+    if done.exists():
+        return f"{arm.name} {seed}: was tuned"
+    torch.set_num_threads(1)
+    with omg.load(folder) as run:
+        rows = []
+        for number in run.controller.coplayers.pool.ids("test"):
+            on_the_way, after = fine_tune(run, number, plan.tuning)
+            rows.append({"on_the_way": on_the_way} | asdict(after))
+    write(done, {"arm": arm.name, "seed": seed, "episodes": plan.tuning, "commit": commit(), "scores": rows})
+    return f"{arm.name} {seed}: tuned"
+
+
+def run_all(plan: Plan, jobs: int) -> None:
+    """Everything that is missing, `jobs` at a time: group by group and seed by seed, then fine-tuning."""
+    if plan.pool_seeds:
+        make_pool(plan)
+        make_prior(plan)
+    pieces = [(arm, seed) for arm in plan.arms for seed in arm.seeds]
+    groups = list(dict.fromkeys(arm.group for arm in plan.arms))
+    pieces.sort(key=lambda piece: (groups.index(piece[0].group), piece[1]))
+    reported = [(arm, seed) for arm, seed in pieces if arm.group == "methods"]
+    for work, todo in ((train_piece, pieces), (tune_piece, reported)):
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
+            for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in todo]):
+                print(piece.result(), flush=True)
+
+
+def scores_of(plan: Plan, name: str = "scores.json") -> list[dict]:
+    """What the finished pieces wrote, with their arm."""
+    found = []
+    for arm in plan.arms:
+        for seed in arm.seeds:
+            path = folder_of(plan, arm, seed) / name
+            if path.exists():
+                found.append(json.loads(path.read_text()) | {"group": arm.group, "settings": arm.settings})
+    return found
+
+
+def commit() -> str:
+    """The commit that is measured, with a + where the tree has changes."""
+    told = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True)
+    return told.stdout.strip() or "unknown"
+
+
+def write(path: Path, values: dict) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(values, indent=1) + "\n")
+    draft.replace(path)

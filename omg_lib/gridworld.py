@@ -1,0 +1,286 @@
+"""The paper's small game (Sec. 4.1, Fig. 3): what is it worth to know where the opponent is heading?
+
+A grid of 11 x 11 cells, (row, column) from the top left. The agent starts at (5, 0), the opponent at (5, 10); rewards
+of 1 lie at (0, 5) and (10, 5), and only the first to arrive gets one. The paper says no more of the rules; here:
+
+- Both players move at once, and may share a cell.
+- In each episode the opponent heads for one of the two rewards, drawn at random, by a shortest path: where two steps
+  are equally short, a coin decides. So its goal is clear while its single steps are not. Once there, it stays.
+- Who arrives together gets nothing. Both players are 10 steps away from both rewards, so the opponent's reward is out
+  of reach: the agent can only be first at the other one.
+- An episode ends when both rewards are taken, that is, once the agent has its own, or after LIMIT steps. The limit is
+  no end of the game: values look beyond it.
+- The discount is what the values in Fig. 3 show: 1.0 beside a reward, then 0.9, 0.8, 0.7, 0.7, 0.6.
+
+The learner is tabular Q-learning. An oracle tells it something of the opponent, its `condition`:
+
+| condition | table | update | the oracle tells |
+|---|---|---|---|
+| none | Q(s, a) | Eq. 2 | nothing |
+| action | Q(s, a_opponent, a) | Eq. 3 | the opponent's action in this very step |
+| subgoal | Q(s, g, a) | Eq. 4 | the reward that the opponent heads for: a future state, the same all along |
+
+There are two choices of s, the `state`. "both", the cells of both players, is the least that has Markov's property
+without an oracle: the opponent's cell tells whether its reward is gone, and all that its past tells of its goal. "own",
+the agent's cell alone, has Markov's property only beside g: who knows the goal need not watch the opponent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from omg_lib.config import ConfigError
+from omg_lib.envs.base import whole_number
+
+Row = Int[np.ndarray, " N"]
+SIZE = 11
+CELLS = SIZE * SIZE
+"""A cell is the number row * SIZE + column."""
+START, OPPONENT_START = 5 * SIZE, 5 * SIZE + 10
+REWARDS = (5, 10 * SIZE + 5)
+"""Cells of the upper and of the lower reward; a goal is a position in this tuple."""
+MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1), (0, 0))
+"""Up, down, left, right, stay, as (row, column). A step into the wall leads nowhere."""
+N_ACTIONS = 4
+"""The agent has the first four moves; only the opponent stays."""
+LIMIT = 40
+"""Most steps of an episode: four times the shortest way."""
+GAMMA, ALPHA, EPSILON = 0.9, 0.5, 0.2
+BEST_RETURN = GAMMA**9
+"""The discounted return (Eq. 1) that no policy exceeds: the reward comes with the tenth step."""
+GAMES = 20
+"""Games that one learner plays side by side, on one table: fewer and longer rows for numpy."""
+POINTS, TESTS = 20, 50
+"""A learning curve has a test at its start and POINTS more, each of TESTS greedy episodes."""
+
+CONDITIONS = {"none": 1, "action": len(MOVES), "subgoal": len(REWARDS)}
+"""What the oracle tells -> how many different things it may say."""
+STATES = {"both": CELLS * CELLS, "own": CELLS}
+"""What s is -> how many there are."""
+
+
+def _targets() -> np.ndarray:
+    """The cell that each action leads to: [cell, action]."""
+    row, column = np.divmod(np.arange(CELLS)[:, None], SIZE)
+    down, right = np.array(MOVES).T
+    return (row + down).clip(0, SIZE - 1) * SIZE + (column + right).clip(0, SIZE - 1)
+
+
+def _shortest_steps() -> np.ndarray:
+    """The two actions that the opponent's coin decides between, the same twice where one is left: [goal, cell, 2]."""
+    steps = np.empty((len(REWARDS), CELLS, 2), dtype=np.int64)
+    for goal, reward in enumerate(REWARDS):
+        for cell in range(CELLS):
+            down, right = np.subtract(divmod(reward, SIZE), divmod(cell, SIZE))
+            nearer = [action for action, (d, r) in enumerate(MOVES) if d * down + r * right > 0]
+            steps[goal, cell] = (nearer[0], nearer[-1]) if nearer else len(MOVES) - 1
+    return steps
+
+
+TARGETS, SHORTEST_STEPS = _targets(), _shortest_steps()
+HAS_REWARD = np.isin(np.arange(CELLS), REWARDS)
+
+
+class Games:
+    """N games side by side: `own`, `opponent` (cells), `goal`, `intent` and `time`, whole numbers [N].
+
+    `intent` is the opponent's action in the coming step, drawn beforehand so that an oracle can tell it.
+    """
+
+    def __init__(self, count: int, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.own, self.opponent, self.goal, self.intent, self.time = np.zeros((5, count), dtype=np.int64)
+        self.restart(np.arange(count))
+
+    def restart(self, rows: Int[np.ndarray, " M"]) -> None:
+        """Begin a new episode in these rows."""
+        self.own[rows], self.opponent[rows], self.time[rows] = START, OPPONENT_START, 0
+        self.goal[rows], coins = self.rng.integers(2, size=(2, len(rows)))
+        self.intent[rows] = SHORTEST_STEPS[self.goal[rows], OPPONENT_START, coins]
+
+    def step(self, actions: Row) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+        """Both players move: where the agent gets its reward, and where the episode is over."""
+        self.own = TARGETS[self.own, actions]
+        self.opponent = TARGETS[self.opponent, self.intent]
+        self.intent = SHORTEST_STEPS[self.goal, self.opponent, self.rng.integers(2, size=len(actions))]
+        self.time += 1
+        # At its goal the opponent is never the later one, so there the agent always meets it.
+        won = HAS_REWARD[self.own] & (self.own != self.opponent)
+        return won, won | (self.time >= LIMIT)
+
+    def rows(self, condition: str, state: str) -> Row:
+        """The row of a Q-table for what the learner sees now."""
+        told = {"none": 0, "action": self.intent, "subgoal": self.goal}[condition]
+        s = self.own if state == "own" else self.own * CELLS + self.opponent
+        return s * CONDITIONS[condition] + told
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What B learners have learnt, tested at P moments.
+
+    | field | shape | meaning |
+    |---|---|---|
+    | steps | [P] | environment steps of each learner before a test |
+    | returns | [B, P] | mean discounted return (Eq. 1) of the greedy policy |
+    | pairs | [B, P] | different pairs of s and the oracle's word that the learner had met (Eq. 9) |
+    | q | [B, S, 4] | the tables at the end; row s * (number of the oracle's words) + word, s as in `Games.rows` |
+    """
+
+    condition: str
+    state: str
+    steps: Int[np.ndarray, " P"]
+    returns: Float[np.ndarray, "B P"]
+    pairs: Int[np.ndarray, "B P"]
+    q: Float[np.ndarray, "B S 4"]
+
+
+def learn(
+    condition: str | Any,
+    steps: int | Any = 100_000,
+    repetitions: int | Any = 20,
+    seed: int | Any = 0,
+    state: str | Any = "both",
+) -> Learned:
+    """Let `repetitions` independent learners play `steps` environment steps each, epsilon-greedily (Eq. 2, 3 or 4).
+
+    A learner plays GAMES games at once and updates its one table after each step of all of them; of two games that
+    update the same entry in the same step, one counts. Equal arguments give equal results. ConfigError for an unknown
+    condition or state, and for numbers out of range.
+    """
+    _check(condition, state)
+    steps = whole_number("steps", steps, POINTS * GAMES)
+    repetitions = whole_number("repetitions", repetitions, 2, 200)
+    play, test = np.random.default_rng(whole_number("seed", seed, 0)).spawn(2)  # so that testing changes no training
+    size = STATES[state] * CONDITIONS[condition]
+    q = np.zeros((repetitions * size, N_ACTIONS))
+    met = np.zeros(len(q), dtype=bool)
+    games, n = Games(repetitions * GAMES, play), repetitions * GAMES
+    table = np.repeat(np.arange(repetitions) * size, GAMES)
+    rounds = np.arange(POINTS + 1) * (steps // GAMES) // POINTS
+    returns, pairs = np.empty((2, repetitions, POINTS + 1))
+    rows = table + games.rows(condition, state)
+    for point, count in enumerate(np.diff(rounds, prepend=0)):
+        for _ in range(count):
+            actions = np.where(play.random(n) < EPSILON, play.integers(N_ACTIONS, size=n), greedy(q, rows, play))
+            won, over = games.step(actions)
+            update(q, rows, actions, won, table + games.rows(condition, state))
+            met[rows] = True
+            games.restart(np.flatnonzero(over))
+            rows = table + games.rows(condition, state)
+        pairs[:, point] = met.reshape(repetitions, size).sum(1)
+        returns[:, point] = _test(q, condition, state, repetitions, test)
+    q = q.reshape(repetitions, size, N_ACTIONS)
+    return Learned(condition, state, rounds * GAMES, returns, pairs.astype(np.int64), q)
+
+
+def greedy(q: Float[np.ndarray, "S 4"], rows: Row, rng: np.random.Generator) -> Row:
+    """The best action of each row. A grain of noise decides ties: a new table would always go up."""
+    values = q.take(rows, axis=0)
+    return (values + 1e-9 * rng.random(values.shape)).argmax(1)
+
+
+def update(q: Float[np.ndarray, "S 4"], rows: Row, actions: Row, won: Bool[np.ndarray, " N"], next_rows: Row) -> None:
+    """One step of Q-learning in place: towards 1 where the agent won, else towards GAMMA max_a Q(next row, a).
+
+    What a row is makes it Eq. 2 (s), Eq. 3 (s and the opponent's action then) or Eq. 4 (s and the same g).
+    """
+    following = q.take(next_rows, axis=0)
+    best = following[np.arange(len(rows)), following.argmax(1)]  # a tenth of the time of max(1)
+    old = q[rows, actions]
+    q[rows, actions] = old + ALPHA * (np.where(won, 1.0, GAMMA * best) - old)
+
+
+def _test(q: np.ndarray, condition: str, state: str, repetitions: int, rng: np.random.Generator) -> np.ndarray:
+    """Mean discounted return of each learner's greedy policy over TESTS episodes: [B]."""
+    games = Games(repetitions * TESTS, rng)
+    table = np.repeat(np.arange(repetitions) * (len(q) // repetitions), TESTS)
+    returns = np.zeros(len(table))
+    for t in range(LIMIT):
+        won, _ = games.step(greedy(q, table + games.rows(condition, state), rng))
+        returns[won & (returns == 0)] = GAMMA**t
+        if returns.all():
+            break
+    return returns.reshape(repetitions, TESTS).mean(1)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode to draw: cells (row, column) of both players from the start on, [T + 1, 2] each.
+
+    `goal` is the opponent's, 0 for the upper and 1 for the lower reward; `won` says whether the agent got the other.
+    """
+
+    agent: Int[np.ndarray, "T1 2"]
+    opponent: Int[np.ndarray, "T1 2"]
+    goal: int
+    won: bool
+
+
+def episode(learned: Learned, seed: int | Any = 0) -> Episode:
+    """An episode of the first learner's greedy policy. ConfigError for a bad seed."""
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    games, won, over = Games(1, rng), np.array([False]), np.array([False])
+    cells = [(games.own[0], games.opponent[0])]
+    while not over[0]:
+        won, over = games.step(greedy(learned.q[0], games.rows(learned.condition, learned.state), rng))
+        cells.append((games.own[0], games.opponent[0]))
+    agent, opponent = np.stack(np.divmod(np.array(cells).T, SIZE), axis=-1)
+    return Episode(agent, opponent, int(games.goal[0]), bool(won[0]))
+
+
+def value_map(learned: Learned) -> Float[np.ndarray, "11 11"]:
+    """Fig. 3's picture: for each cell of the agent the largest value in the table, averaged over the learners."""
+    return learned.q.reshape(len(learned.q), CELLS, -1).max(-1).mean(0).reshape(SIZE, SIZE)
+
+
+def state_pairs(condition: str | Any, state: str | Any = "both") -> int:
+    """How many different pairs of s and the oracle's word an episode can show: what Eq. 9 compares.
+
+    The paper's argument is that pairs (s, g) are fewer than pairs (s, a_opponent). ConfigError for an unknown
+    condition or state.
+    """
+    _check(condition, state)
+    over = HAS_REWARD[:, None] & ~np.eye(CELLS, dtype=bool)
+    reached = np.zeros((len(REWARDS), CELLS, CELLS), dtype=bool)  # goal, agent, opponent
+    reached[:, START, OPPONENT_START] = True
+    for _ in range(LIMIT - 1):
+        goal, own, opponent = np.nonzero(reached)
+        for intent in SHORTEST_STEPS[goal, opponent].T:
+            reached[goal[:, None], TARGETS[own, :N_ACTIONS], TARGETS[opponent, intent][:, None]] = True
+        reached[:, over] = False
+    goal, own, opponent = np.nonzero(reached)
+    games, seen = Games(len(goal), np.random.default_rng(0)), set()
+    for intent in SHORTEST_STEPS[goal, opponent].T:
+        games.own, games.opponent, games.goal, games.intent = own, opponent, goal, intent
+        seen |= set(games.rows(condition, state).tolist())
+    return len(seen)
+
+
+def band(returns: Float[np.ndarray, "B P"], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over the learners and its 95 % percentile bootstrap interval: mean, low and high, [P] each."""
+    drawn = np.random.default_rng(seed).integers(len(returns), size=(2000, len(returns)))
+    low, high = np.quantile(returns[drawn].mean(1), [0.025, 0.975], axis=0)
+    return returns.mean(0), low, high
+
+
+def table(curves: Sequence[Learned]) -> list[dict[str, str | int | float]]:
+    """A row for each test of each curve: condition, state, steps, mean return, its 95 % interval, mean pairs met."""
+    names = ("condition", "state", "steps", "return", "low", "high", "pairs")
+    rows = []
+    for curve in curves:
+        columns = (column.tolist() for column in (curve.steps, *band(curve.returns), curve.pairs.mean(0)))
+        for values in zip(*columns, strict=True):
+            rows.append(dict(zip(names, (curve.condition, curve.state, *values), strict=True)))
+    return rows
+
+
+def _check(condition: object, state: object) -> None:
+    for name, value, choices in (("condition", condition, CONDITIONS), ("state", state, STATES)):
+        if not isinstance(value, str) or value not in choices:
+            raise ConfigError(name, value, "allowed are " + ", ".join(choices))

@@ -1,0 +1,42 @@
+"""Naive OM and LIAM: IQL beside a model of the co-players that is trained on what they really saw and did."""
+
+from __future__ import annotations
+
+import torch
+from tensordict import TensorDictBase
+from torch import nn
+
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.learners.q_learner import QLearner, Steps, Told
+from omg_lib.regroup import co_players
+
+
+class ModellingLearner(QLearner):
+    """The model has its own Adam, like OMG's; what it tells the agent is cut off, so TD gradients do not reach it.
+
+    Co-players' observations and actions are those of the slot's own episode. They train the model and are not needed to
+    act.
+    """
+
+    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
+        super().__init__(config, controller, device)
+        self.model = controller.model
+        self.model_optimiser = torch.optim.Adam(self.model.parameters(), config.omg_lr)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return super().modules() | {"model": self.model}
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return super().optimisers() | {"model": self.model_optimiser}
+
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+        rows, seen = steps.rows, steps.seen
+        context = self.model.unroll(seen, rows)
+        self.poll()
+        if "seat" in sample.keys():
+            obs = rows.pack(co_players(sample, "obs"))
+        else:
+            obs = sample["obs"][rows.b, rows.t]
+        loss = self.model.loss(seen, context, obs, rows.following(steps.last), steps.real)
+        return Told(self.model.tell(seen, context).detach(), loss, {"model_loss": loss})

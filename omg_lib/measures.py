@@ -1,0 +1,199 @@
+"""What OMG infers, measured on greedy test episodes: which candidate becomes the subgoal (the paper's Table 3), and how
+often the state that an inferred subgoal decodes to is really met (the hit ratio of its App. E and Fig. 8(a)).
+
+The hit ratio needs a name for "the same state". Here that is a cell: where a seat sees its co-players, on a grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from omg_lib.config import ConfigError
+from omg_lib.envs import make_env
+from omg_lib.envs.base import whole_number
+from omg_lib.envs.skirmish import Skirmish
+from omg_lib.episodes import EpisodeBatch, filled_per_seat, to_device, truncate
+from omg_lib.learners.omg import OMGLearner
+from omg_lib.regroup import regroup
+from omg_lib.runner import Runner
+from omg_lib.seeds import TEST_EPISODES
+from omg_lib.subgoals import last_living
+from omg_lib.training import Training
+
+CELL = 2.0
+"""Width of a cell in map units: a unit walks through one in about two steps, and sees 4.5 of them far."""
+UNSEEN = -(10**6)
+"""Stands in a cell for a co-player that is not seen: dead, or out of sight."""
+
+
+@dataclass(frozen=True)
+class SubgoalReport:
+    """What `subgoal_report` found. Shares and ratios go from 0 to 1.
+
+    | field | meaning |
+    |---|---|
+    | shares | of k = 1..H among the chosen candidates, as `choice_shares` counts them |
+    | hit_ratio | mean over the trajectories; a trajectory is what one learner's seat sees while its unit lives |
+    | present | the same of a guess that repeats the present state, through the same prior: what its decoder loses |
+    | ceiling | the same of a guess that is always the true next state |
+    | trajectories | how many there are |
+    """
+
+    shares: tuple[float, ...]
+    hit_ratio: float
+    present: float
+    ceiling: float
+    trajectories: int
+
+
+# --- states as cells -------------------------------------------------------------------------------------------------
+
+
+def hit_ratio(predicted: Sequence[Hashable], visited: Sequence[Hashable]) -> float:
+    """The share of a trajectory's length that was foretold: |{predicted[t] : predicted[t] in visited[t:]}| / T.
+
+    `visited` are the T states of a trajectory, `predicted[t]` is what was foretold at t: T - 1 predictions, because
+    nothing follows the last state, or T if one was made there too, which only the last state fulfils. As in the paper's
+    App. E a state counts once, however often it was foretold, and the present state fulfils a prediction as well as a
+    later one: so the most to be had is the share of distinct states. ValueError for another number of predictions.
+    """
+    if not visited or len(visited) - len(predicted) not in (0, 1):
+        raise ValueError(f"{len(predicted)} predictions for {len(visited)} states, allowed are as many or one fewer")
+    latest = {state: t for t, state in enumerate(visited)}
+    return len({state for t, state in enumerate(predicted) if latest.get(state, -1) >= t}) / len(visited)
+
+
+def units_of(obs: Float[Tensor, "*N O"]) -> tuple[Float[Tensor, "*N n 5"], Float[Tensor, "*N mates 5"]]:
+    """Enemies and co-players in skirmish's observations, O = 10n, each as (flag, distance, x, y, health): the flag says
+    that an enemy can be shot, that a co-player is seen; lengths are shares of sight, from the seat.
+    """
+    n = obs.shape[-1] // 10
+    units = rearrange(obs[..., 4:-1], "... (unit part) -> ... unit part", part=5)
+    return units[..., :n, :], units[..., n:, :]
+
+
+def mate_cells(obs: Float[Tensor, "*N O"], sight: float) -> Int[Tensor, "*N mates 2"]:
+    """Where a seat sees its co-players, in skirmish's observations, seen or decoded: x and y from the seat in cells of
+    width CELL, rounded; UNSEEN where the flag is below 0.5. `sight` is in map units.
+    """
+    _, mates = units_of(obs)
+    cells = (mates[..., 2:4] * (sight / CELL)).round().long()
+    return torch.where(mates[..., :1] >= 0.5, cells, UNSEEN)
+
+
+# --- a run's subgoals ------------------------------------------------------------------------------------------------
+
+
+def play_tests(run: Training, episodes: int | Any) -> EpisodeBatch:
+    """The first test episodes of a run, played greedily side by side: [E, T, ...], truncated, on the learner's device.
+
+    Row e is the test episode e, always the same battle; the learner's seat goes round. No step counts, nothing is
+    learnt. ConfigError unless `episodes` gives every seat equally many.
+    """
+    config = run.config
+    seats = config.n_agents if config.has_teammates else 1
+    if whole_number("episodes", episodes, 1) % seats:
+        raise ConfigError("episodes", episodes, f"each of the {seats} seats plays equally many: allowed are multiples")
+    with closing(make_env(config.env, config.n_agents, batch=episodes, seed=config.seed)) as env:
+        return to_device(truncate(Runner(config, env, run.controller).run(test_mode=True)), run.device)
+
+
+def replay(run: Training, batch: EpisodeBatch, row: int) -> list[dict[str, Any]]:
+    """The frames of one row of `play_tests`, for drawing: one for each filled step, from the actions that it holds."""
+    with closing(make_env(run.config.env, run.config.n_agents, seed=run.config.seed)) as env:
+        env.reset(first=TEST_EPISODES + row)
+        frames = [env.frame()]
+        for actions in batch["actions"][row, : int(batch["filled"][row].sum()) - 1, :, 0].cpu():
+            env.step(actions.unsqueeze(0))
+            frames.append(env.frame())
+    return frames
+
+
+@torch.no_grad()
+def inferred_states(run: Training, batch: TensorDictBase) -> Float[Tensor, "G T A O"]:
+    """The observation that the inferred subgoal of each step decodes to: the prior's decoder of the mean of g^.
+
+    `batch` [G*A, T, ...] with seats, or [G, T, ...] where all seats learn; slot a of group g is the g-th episode of
+    seat a, so with `play_tests` row e is [e // A, :, its seat]. Zeros where nothing was played. ConfigError for a run
+    whose learner is not OMG.
+    """
+    learner = _learner(run)
+    steps = learner.read(_grouped(batch))
+    no_noise = steps.obs.new_zeros(len(steps.obs), run.config.subgoal_dim)
+    return steps.rows.unpack(learner.prior.decoder(learner.infer(steps, no_noise).mu))
+
+
+@torch.no_grad()
+def choice_shares(run: Training, batch: TensorDictBase) -> Float[Tensor, " H"]:
+    """The share of k = 1..H among the candidates that Eq. 6 (or 7, or an ablation) chooses: the paper's Table 3.
+
+    The candidates are scored as in an update, but along the mean of g^, which is what played. Only steps with H living
+    states ahead count: later the window repeats its last state, and which of two equal candidates is taken means
+    nothing. NaN if there is no such step. `batch` and errors as in `inferred_states`.
+    """
+    learner, grouped, horizon = _learner(run), _grouped(batch), run.config.horizon
+    steps = learner.read(grouped)
+    noise = learner.draw_noise(steps)
+    noise["cvae"].zero_()
+    chosen = learner.omg_loss(grouped, steps, noise, mix=0.0)[1]["chosen"]
+    last = last_living(grouped["obs"], filled_per_seat(grouped)).unsqueeze(1)
+    time = rearrange(torch.arange(chosen.shape[1], device=chosen.device), "t -> 1 t 1")
+    counted = chosen[time + horizon <= last]
+    return torch.bincount(counted, minlength=horizon) / len(counted)
+
+
+def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
+    """Play test episodes and measure what was inferred in them.
+
+    A trajectory ends with the last state in which the seat's unit lives, and a prediction is made at every state but
+    that one: where the OMG loss counts. ConfigError for a run whose learner is not OMG or whose observations are not
+    skirmish's, and for a number of episodes that does not suit the seats.
+    """
+    learner = _learner(run)
+    if not isinstance(run.env, Skirmish):
+        raise ConfigError("env", run.config.env, "the hit ratio reads skirmish's observations: allowed is skirmish")
+    batch = play_tests(run, episodes)
+    grouped = _grouped(batch)
+    obs = grouped["obs"]
+    with torch.no_grad():
+        present = learner.prior.decoder(learner.prior(obs)[0])
+    last = last_living(obs, filled_per_seat(grouped))
+    states = (obs, inferred_states(run, batch), present)
+    visited, guessed, repeated = (_trajectories(mate_cells(x, run.env.options.sight), last) for x in states)
+    return SubgoalReport(
+        shares=tuple(choice_shares(run, batch).tolist()),
+        hit_ratio=_mean_ratio([cells[:-1] for cells in guessed], visited),
+        present=_mean_ratio([cells[:-1] for cells in repeated], visited),
+        ceiling=_mean_ratio([cells[1:] for cells in visited], visited),
+        trajectories=len(visited),
+    )
+
+
+def _learner(run: Training) -> OMGLearner:
+    if not isinstance(run.learner, OMGLearner):
+        raise ConfigError("learner", run.config.learner, "only omg infers subgoals: allowed is a run of omg")
+    return run.learner
+
+
+def _grouped(batch: TensorDictBase) -> TensorDictBase:
+    return regroup(batch) if "seat" in batch.keys() else batch
+
+
+def _trajectories(cells: Int[Tensor, "G T A mates 2"], last: Int[Tensor, "G A"]) -> list[list[bytes]]:
+    """The states of each group's seats up to `last`, one hashable value a state."""
+    by_seat = rearrange(cells, "g t a mates xy -> (g a) t (mates xy)").numpy(force=True)
+    ends = (last.flatten() + 1).tolist()
+    return [[state.tobytes() for state in states[:end]] for states, end in zip(by_seat, ends, strict=True)]
+
+
+def _mean_ratio(predicted: list[list[bytes]], visited: list[list[bytes]]) -> float:
+    return sum(map(hit_ratio, predicted, visited)) / len(visited)

@@ -1,0 +1,172 @@
+"""Figures for tables of experiments: win rates with test teammates as bars, and along training as curves.
+
+Tables are plain lists of mappings. The order and the colours of methods never change, so that figures compare. On
+`matplotlib.figure.Figure`: never pyplot, so any thread may draw them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from omg_lib.config import ConfigError
+
+INK = "#808080"
+METHODS = {
+    "iql": ("#909090", "o"),
+    "naive_om": ("#2678dd", "s"),
+    "liam": ("#7d549a", "^"),
+    "iql_actions": ("#bb2237", "v"),
+    "omg": ("#e96825", "D"),
+    "oracle": (INK, "."),
+}
+"""Method -> colour and marker, in the order in which they are drawn. Each colour has a contrast of 3 or more on white
+and on black, and any two of them stay apart for the three kinds of colour blindness.
+"""
+MODES = ("optimistic", "conservative")
+"""OMG's, told apart by fill and line; the other methods have none."""
+KINDS = {"seen": "seen", "homologue": "unseen,\nhomologue", "non_homologue": "unseen,\nnon-homologue"}
+"""Kinds of test teammates in words, in the order in which they stand; others follow under their own names."""
+ORACLE_NOTE = "the oracle also trains on the test teammates"
+
+Row = Mapping[str, Any]
+Series = tuple[str, str]
+"""Method and mode; the mode is empty where there is none."""
+
+
+def bars_figure(rows: Sequence[Row]) -> Figure:
+    """Win rates by kind of test teammates: a group for each kind, in it a bar for each method with its 95 % interval.
+
+    | key of a row | value |
+    |---|---|
+    | method | a key of METHODS |
+    | mode | of omg "optimistic" or "conservative", or as for the others empty, None or missing |
+    | kind | of the test teammates, such as a key of KINDS |
+    | mean, low, high | win rate and the ends of its 95 % interval, fractions from 0 to 1 |
+
+    The oracle is no bar but a dashed line across its group, on a band that is its interval: it is a bound, not a rival.
+    A row that is missing leaves a gap. ConfigError for no rows, an unknown method or mode, numbers out of order, and
+    two rows for one bar.
+    """
+    table = _table(rows, "kind")
+    kinds = sorted({kind for points in table.values() for kind in points}, key=_kind_order)
+    bars = [series for series in table if series[0] != "oracle"]
+    figure, ax = _axes(2.6 + (0.5 + 0.28 * len(bars)) * len(kinds))
+    width = 0.8 / max(len(bars), 1)
+    for number, series in enumerate(bars):
+        colour = METHODS[series[0]][0]
+        for kind, (mean, low, high) in table[series].items():
+            x = kinds.index(kind) - 0.4 + (number + 0.5) * width
+            ax.bar(x, mean, 0.86 * width, **_bar_look(series))
+            whisker = [[mean - low], [high - mean]]
+            ax.errorbar(x, mean, whisker, color=colour, elinewidth=1.8, capsize=3.5, capthick=1.8, zorder=3)
+    for kind, (mean, low, high) in table.get(("oracle", ""), {}).items():
+        across = kinds.index(kind) + np.array([-0.46, 0.46])
+        ax.fill_between(across, low, high, **_BAND, color=INK)
+        ax.plot(across, [mean, mean], "--", color=INK, linewidth=1.5, zorder=1.5)
+    ax.set_xticks(range(len(kinds)), [KINDS.get(kind, kind.replace("_", " ")) for kind in kinds])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.5, len(kinds) - 0.5)
+    handles: dict[Series, Artist] = {series: Patch(**_bar_look(series)) for series in bars}
+    if ("oracle", "") in table:
+        handles["oracle", ""] = Line2D([], [], linestyle="--", color=INK)
+    _finish(figure, ax, table, "test teammates\nwhiskers: 95 % interval", handles)
+    return figure
+
+
+def learning_figure(rows: Sequence[Row]) -> Figure:
+    """Mean win rate against environment steps: a line for each method on a band that is its 95 % interval.
+
+    Rows as in `bars_figure`, with `t_env` (environment steps) in the place of `kind`, in any order. ConfigError as
+    there; two rows for one step of a method are refused.
+    """
+    table = _table(rows, "t_env")
+    figure, ax = _axes(7.5)
+    handles = {}
+    for series, points in table.items():
+        steps = sorted(points)
+        mean, low, high = np.array([points[t] for t in steps]).T
+        # A few markers tell lines apart without colour; a line of one point is nothing but its marker.
+        look = _line_look(series) | {"markevery": max(1, len(steps) // 8)}
+        ax.fill_between(steps, low, high, **_BAND, color=look["color"])
+        handles[series] = ax.plot(steps, mean, **look)[0]
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    _finish(figure, ax, table, "environment steps\nbands: 95 % interval", handles)
+    return figure
+
+
+def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float, float, float]]]:
+    """(method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
+    if not rows:
+        raise ConfigError("rows", list(rows), "allowed is one row or more")
+    found: dict[Series, dict[Any, tuple[float, float, float]]] = {}
+    for row in rows:
+        lacking = [name for name in ("method", key, "mean", "low", "high") if name not in row]
+        if lacking:
+            raise ConfigError("row", dict(row), f"it lacks {', '.join(lacking)}")
+        method, mode = row["method"], row.get("mode") or ""
+        if method not in METHODS:
+            raise ConfigError("method", method, f"allowed are {', '.join(METHODS)}")
+        if mode and (method != "omg" or mode not in MODES):
+            raise ConfigError("mode", mode, f"allowed are {', '.join(MODES)} for omg and none for other methods")
+        if not 0 <= row["low"] <= row["mean"] <= row["high"] <= 1:
+            raise ConfigError("row", dict(row), "allowed is 0 <= low <= mean <= high <= 1")
+        points = found.setdefault((method, mode), {})
+        if row[key] in points:
+            raise ConfigError("row", dict(row), f"there is another row of this method for this {key}")
+        points[row[key]] = (row["mean"], row["low"], row["high"])
+    order = list(METHODS)
+    return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), ("", *MODES).index(item[0][1]))))
+
+
+def _kind_order(kind: str) -> tuple[int, str]:
+    return (list(KINDS).index(kind) if kind in KINDS else len(KINDS), kind)
+
+
+_BAND = {"alpha": 0.18, "linewidth": 0, "zorder": 0.5}
+
+
+def _bar_look(series: Series) -> dict[str, Any]:
+    """Pale inside, so that the lower half of a whisker shows; hollow for OMG's second mode."""
+    colour = METHODS[series[0]][0]
+    hollow = series[1] == MODES[1]
+    fill = "none" if hollow else (colour, 0.3)
+    return {"facecolor": fill, "edgecolor": colour, "linewidth": 1.5, "linestyle": ":" if hollow else "-"}
+
+
+def _line_look(series: Series) -> dict[str, Any]:
+    method, mode = series
+    colour, marker = METHODS[method]
+    style = "--" if method == "oracle" else ":" if mode == MODES[1] else "-"
+    return {"color": colour, "marker": marker, "markersize": 5, "linestyle": style, "linewidth": 1.8}
+
+
+def _axes(width: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, 3.4), dpi=100, facecolor="none", layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _finish(figure: Figure, ax: Axes, table: Mapping[Series, Any], text: str, handles: Mapping[Series, Artist]) -> None:
+    """Axes, legend, and the note that an oracle calls for."""
+    note = f"\n{ORACLE_NOTE}" if ("oracle", "") in table else ""
+    ax.set_xlabel(text + note, color=INK, fontsize=9)
+    ax.set_ylabel("win rate", color=INK, fontsize=9)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.set_ylim(0, min(1.0, 1.08 * max(high for points in table.values() for _, _, high in points.values()) or 1.0))
+    ax.set_facecolor("none")
+    ax.set_axisbelow(True)
+    ax.grid(axis="y", alpha=0.25)
+    ax.tick_params(colors=INK, labelsize=8)
+    ax.spines[:].set_color(INK)
+    ax.spines[["top", "right"]].set_visible(False)
+    names = [", ".join(filter(None, series)) for series in handles]
+    figure.legend(list(handles.values()), names, fontsize=8, frameon=False, labelcolor=INK, loc="outside right upper")

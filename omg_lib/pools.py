@@ -1,0 +1,205 @@
+"""Pools: who may sit beside the learner. Members are scripts or trained policies; sets of them are kept for training,
+validation and test.
+
+On disk a pool is a folder of two files, neither of which can run code: `pool.json` (members with their algorithm, seed,
+curve and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of every policy).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from omg_lib.config import SPLITS, ConfigError, OMGConfig
+from omg_lib.envs import EnvInfo
+from omg_lib.networks import RecurrentAgent, input_widths
+from omg_lib.seeds import Stream, torch_generator
+
+KINDS = ("homologue", "non_homologue")
+SCRIPT = "script"
+RANDOM_TEAMMATES = 4
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fixed player. A script's name is a style of the environment; a policy's weights lie in the pool.
+
+    `win_rate` is its team's greedy test, alone among its like, at the checkpoint that was kept; `curve` lists
+    (t_env, win_rate) of every test of its training.
+    """
+
+    name: str
+    algorithm: str = SCRIPT
+    seed: int | None = None
+    win_rate: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class TeammateSet:
+    """The A - 1 co-players of one episode: `members[i]` sits i + 1 seats after the learner.
+
+    homologue: all alike; non_homologue: of different algorithms (the paper's App. B).
+    """
+
+    name: str
+    split: str
+    kind: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Fixed teammates of one environment and size. `policies` holds the networks of the members that are no scripts."""
+
+    env: str
+    n_agents: int
+    members: tuple[Member, ...]
+    sets: tuple[TeammateSet, ...]
+    policies: dict[str, RecurrentAgent] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    on_disk: bool = False
+
+    def ids(self, *splits: str) -> tuple[int, ...]:
+        """Positions of the sets of these splits; ConfigError if there is none."""
+        found = tuple(i for i, s in enumerate(self.sets) if s.split in splits)
+        if not found:
+            raise ConfigError("splits", "+".join(splits), f"the pool has no such set; it has {self._splits()}")
+        return found
+
+    def _splits(self) -> str:
+        return ", ".join(sorted({s.split for s in self.sets}))
+
+    def save(self, path: str | Path) -> None:
+        """Write the pool to a folder. ConfigError if it cannot be written."""
+        folder = Path(path)
+        weights = {
+            f"{name}/{key}": x.detach().cpu().contiguous()
+            for name, agent in sorted(self.policies.items())
+            for key, x in agent.state_dict().items()
+        }
+        values = {
+            "schema": 1,
+            "env": self.env,
+            "n_agents": self.n_agents,
+            "config": self.config,
+            "members": [asdict(member) for member in self.members],
+            "sets": [asdict(s) for s in self.sets],
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(weights, folder / "weights.safetensors")
+            values["weights_sha256"] = _digest(folder / "weights.safetensors")
+            (folder / "pool.json").write_text(json.dumps(values, indent=1) + "\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError("out", str(path), f"cannot be written ({reason}); allowed is a folder that can") from None
+
+    @classmethod
+    def load(cls, path: str | Path, env: str, info: EnvInfo) -> Pool:
+        """A pool for this environment and size. ConfigError, before anything is trained, if it is for another one,
+        or damaged, or holds weights of another shape or not finite.
+        """
+        folder, refuse = Path(path), _refuser(path)
+        try:
+            values = json.loads((folder / "pool.json").read_text())
+            members = tuple(_member(row) for row in values["members"])
+            sets = tuple(TeammateSet(**row | {"members": tuple(row["members"])}) for row in values["sets"])
+            found_env, found_agents, digest = values["env"], values["n_agents"], values["weights_sha256"]
+            config = dict(values["config"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {str(error)[:80]})") from None
+        if found_env != env:
+            raise refuse(f"the pool is for env={found_env}, this run has env={env}")
+        if found_agents != info.n_agents:
+            raise refuse(f"the pool is for n_agents={found_agents}, this run has n_agents={info.n_agents}")
+        _check_sets(members, sets, info, refuse)
+        try:
+            if _digest(folder / "weights.safetensors") != digest:
+                raise refuse("weights.safetensors is not the file that pool.json was written with: it is damaged")
+            weights = load_file(folder / "weights.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise refuse(f"weights.safetensors cannot be read ({str(error)[:80]})") from None
+        policies = {m.name: _policy(m.name, weights, info, refuse) for m in members if m.algorithm != SCRIPT}
+        return cls(env, info.n_agents, members, sets, policies, config, on_disk=True)
+
+
+def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
+    """Who plays beside the learner of a run: a pool from disk, the environment's scripts, or else random networks."""
+    if config.teammates not in (None, "scripted"):
+        return Pool.load(config.teammates, config.env, info)
+    if info.teams:
+        teams = [tuple(info.styles[style] for style in team[1:]) for team in info.teams]
+        names = dict.fromkeys(name for team in teams for name in team)
+        sets = [TeammateSet(" + ".join(dict.fromkeys(team)), "train", _kind(team), team) for team in teams]
+        return Pool(config.env, info.n_agents, tuple(map(Member, names)), tuple(sets))
+    policies = {f"random-{k}": random_policy(config.seed, k, info) for k in range(RANDOM_TEAMMATES)}
+    members = tuple(Member(name, "random", config.seed) for name in policies)
+    sets = tuple(TeammateSet(name, "train", KINDS[0], (name,) * (info.n_agents - 1)) for name in policies)
+    return Pool(config.env, info.n_agents, members, sets, policies)
+
+
+def random_policy(seed: int, k: int, info: EnvInfo) -> RecurrentAgent:
+    """The k-th random network of a seed, which stays as it is for the whole run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_generator(seed, Stream.TEAM, k).initial_seed())
+        return RecurrentAgent(sum(input_widths(info)), info.n_actions).requires_grad_(False)
+
+
+def _kind(team: tuple[str, ...]) -> str:
+    return KINDS[len(set(team)) > 1]
+
+
+def _member(row: dict[str, Any]) -> Member:
+    curve = tuple((int(t), float(rate)) for t, rate in row["curve"])
+    return Member(str(row["name"]), str(row["algorithm"]), row["seed"], row["win_rate"], curve)
+
+
+def _refuser(path: str | Path) -> Callable[[str], ConfigError]:
+    return lambda reason: ConfigError("teammates", str(path), reason)
+
+
+def _check_sets(
+    members: tuple[Member, ...], sets: tuple[TeammateSet, ...], info: EnvInfo, refuse: Callable[[str], ConfigError]
+) -> None:
+    names = {member.name for member in members}
+    for member in members:
+        if member.algorithm == SCRIPT and member.name not in info.styles:
+            raise refuse(f"member {member.name!r} is no scripted style of {info.name}")
+    if not sets:
+        raise refuse("the pool has no sets of teammates")
+    for s in sets:
+        if s.split not in SPLITS or s.kind not in KINDS:
+            allowed = f"allowed are {', '.join(SPLITS)} and {', '.join(KINDS)}"
+            raise refuse(f"set {s.name!r} has split {s.split!r} and kind {s.kind!r}; {allowed}")
+        if len(s.members) != info.n_agents - 1 or not names.issuperset(s.members):
+            raise refuse(f"set {s.name!r} must name {info.n_agents - 1} members of the pool, it names {s.members}")
+
+
+def _policy(
+    name: str, weights: dict[str, Tensor], info: EnvInfo, refuse: Callable[[str], ConfigError]
+) -> RecurrentAgent:
+    mine = {key.removeprefix(f"{name}/"): x for key, x in weights.items() if key.startswith(f"{name}/")}
+    hidden = len(mine.get("fc1.weight", ()))
+    agent = RecurrentAgent(sum(input_widths(info)), info.n_actions, max(hidden, 1)).requires_grad_(False)
+    for key, x in agent.state_dict().items():
+        found = list(mine[key].shape) if key in mine else "nothing"
+        if found != list(x.shape):
+            raise refuse(f"weights {name}/{key} are {found}, this run needs {list(x.shape)}")
+        if not torch.isfinite(mine[key]).all():
+            raise refuse(f"weights {name}/{key} hold NaN or infinity")
+    agent.load_state_dict({key: mine[key] for key in agent.state_dict()})
+    return agent
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
