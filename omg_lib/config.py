@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17), "foraging": range(2, 5)}
+ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17), "foraging": range(2, 9)}
 """Name of an environment -> the sizes of team it can play."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")

@@ -113,7 +113,7 @@ class Pool:
         try:
             values = json.loads((folder / "pool.json").read_text())
             members = tuple(_member(row) for row in values["members"])
-            sets = tuple(TeammateSet(**row | {"members": tuple(row["members"])}) for row in values["sets"])
+            sets = tuple(TeammateSet(**row | {"members": tuple(map(str, row["members"]))}) for row in values["sets"])
             found_env, found_agents, digest = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -189,7 +189,7 @@ def _policy(
     name: str, weights: dict[str, Tensor], info: EnvInfo, refuse: Callable[[str], ConfigError]
 ) -> RecurrentAgent:
     mine = {key.removeprefix(f"{name}/"): x for key, x in weights.items() if key.startswith(f"{name}/")}
-    hidden = len(mine.get("fc1.weight", ()))
+    hidden = next(iter(mine.get("fc1.weight", torch.empty(0)).shape), 0)
     agent = RecurrentAgent(sum(input_widths(info)), info.n_actions, max(hidden, 1)).requires_grad_(False)
     for key, x in agent.state_dict().items():
         found = list(mine[key].shape) if key in mine else "nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partialmethod
 
 import numpy as np
@@ -16,6 +17,8 @@ from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, EnvInfo
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.learners import make_learner
+from omg_lib.networks import RecurrentAgent
+from omg_lib.pools import Member, Pool, TeammateSet, random_policy
 from omg_lib.subgoals import SubgoalPrior
 
 CPU = torch.device("cpu")
@@ -199,13 +202,54 @@ class Echo(BatchedEnv):
         return {}
 
 
+class SilentEcho(Echo):
+    """The same game where nobody has written scripts."""
+
+    @classmethod
+    def describe(cls, n_agents: int) -> EnvInfo:
+        return replace(super().describe(n_agents), name="silent echo", styles=(), teams=())
+
+    def scripted_actions(self, styles):
+        return BatchedEnv.scripted_actions(self, styles)
+
+
 @contextmanager
 def echo_registered():
-    """`env="echo"` is allowed inside."""
+    """`env="echo"` and `env="silent echo"` are allowed inside."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config_module.ENVIRONMENTS, "echo", range(2, 17))
-        patch.setitem(envs_module.ENVIRONMENTS, "echo", Echo)
+        for name, env in (("echo", Echo), ("silent echo", SilentEcho)):
+            patch.setitem(config_module.ENVIRONMENTS, name, range(2, 17))
+            patch.setitem(envs_module.ENVIRONMENTS, name, env)
         yield
+
+
+def wilful_policy(info: EnvInfo, action: int) -> RecurrentAgent:
+    """A network that takes `action` wherever it is available."""
+    agent = random_policy(0, action, info)
+    agent.fc2.weight.zero_()
+    agent.fc2.bias.copy_(torch.arange(info.n_actions) == action)
+    return agent
+
+
+def echo_pool(n_agents: int = 3) -> Pool:
+    """Two scripts and two policies of the echo game, and one to three sets of them for each split."""
+    info, others = Echo.describe(n_agents), n_agents - 1
+    policies = {name: random_policy(seed, seed, info) for name, seed in (("qmix-0", 5), ("iql-0", 6))}
+    for agent in policies.values():
+        for weight in agent.parameters():
+            weight.mul_(3.0)  # away from ties
+    curve = ((100, 0.25), (200, 0.5))
+    members = [Member(style) for style in info.styles]
+    members += [Member("qmix-0", "qmix", 0, 0.5, curve), Member("iql-0", "iql", 0, None, ())]
+    turns = ("qmix-0", "right but last", "iql-0")
+    sets = (
+        TeammateSet("right", "train", "homologue", ("right",) * others),
+        TeammateSet("qmix-0", "train", "homologue", ("qmix-0",) * others),
+        TeammateSet("in turn", "train", "non_homologue", tuple(turns[i % 3] for i in range(others))),
+        TeammateSet("right but last", "validation", "homologue", ("right but last",) * others),
+        TeammateSet("iql-0", "test", "homologue", ("iql-0",) * others),
+    )
+    return Pool("echo", n_agents, tuple(members), sets, policies, {"env": "echo", "batch_size": 4})
 
 
 @contextmanager

@@ -160,10 +160,10 @@ def test_beside_the_subgoal_ones_own_cell_is_all_one_needs():
 
 
 def test_where_the_board_shows_the_goal_subgoals_beat_actions_and_add_nothing_to_it():
-    """With 20 learners and 12 seeds, told g was better than told actions by 0.011 (0.009 at least), than told nothing
-    by 0.001 (-0.006 at least, standard deviation 0.004)."""
+    """Over 12 seeds with 20 learners each, told g was better than told actions by 0.011 (0.006 to 0.016), and than told
+    nothing by -0.001 (-0.005 to 0.003)."""
     last = {c: learn(c, 50_000, 40).returns[:, -1].mean() for c in gw.CONDITIONS}
-    assert last["subgoal"] - last["action"] > 0.005
+    assert last["subgoal"] - last["action"] > 0.004
     assert abs(last["subgoal"] - last["none"]) < 0.01
 
 
@@ -187,6 +187,16 @@ def test_an_episode_to_draw_follows_the_table():
     q[..., 2] = 1  # into the wall
     lost = episode(made(q))
     assert not lost.won and len(lost.agent) == 41
+
+
+def test_a_return_is_discounted_and_counts_the_first_win_of_an_episode():
+    q = np.zeros((2, 242, 4))
+    q[0, 0::2] = -distance(gw.TARGETS[:, :4], 1)  # learner 0 wins where the goal is 0, and would win again
+    q[0, 1::2, 2] = 1  # and else walks into the wall, as learner 1 always does
+    q[1, :, 2] = 1
+    returns = gw.greedy_returns(q, "subgoal", "own", np.random.default_rng(0))
+    wins = returns[0] / 0.9**9 * 50
+    assert wins == pytest.approx(round(wins)) and 15 < wins < 35 and returns[1] == 0
 
 
 def test_value_map_takes_the_largest_value_of_a_cell_and_the_mean_over_learners():

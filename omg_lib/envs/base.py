@@ -98,7 +98,7 @@ class BatchedEnv(ABC):
     @abstractmethod
     def step(
         self, actions: Tensor | np.ndarray
-    ) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Bool[Tensor, " R"]]]:
+    ) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Tensor]]:
         """Play one step in all rows that are not done; `actions [R, A]` whole."""
 
     @abstractmethod

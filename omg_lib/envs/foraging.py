@@ -19,7 +19,7 @@ from omg_lib.envs.arrays import Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
 
 GRID, FOODS = 8, 3
-"""The paper's: an 8 x 8 grid that everybody sees whole, and three foods. They always find room among 4 players."""
+"""The paper's: an 8 x 8 grid that everybody sees whole, and three foods. They always find room among 8 players."""
 LIMIT = 50
 """Most steps of an episode: the package's own; the paper's is not published."""
 NONE, N_ACTIONS = 0, 6
@@ -32,7 +32,7 @@ a food's goes up to the sum of the three lowest players' (of both, where there a
 
 
 class Foraging(BatchedEnv):
-    """Level-based foraging for 2 to 4 players: R games of `lbforaging`, stepped one after the other.
+    """Level-based foraging for 2 to 8 players: R games of `lbforaging`, stepped one after the other.
 
     A seat earns its own level times the food's for each food that it helps to load. That is the package's reward
     before it is normalised to at most 1 for the whole team, because it alone gives scores of the paper's size: with
@@ -45,10 +45,10 @@ class Foraging(BatchedEnv):
 
     @classmethod
     def describe(cls, n_agents: int | Any, **options: Any) -> EnvInfo:
-        """The sizes at n = 2..4: O = S = 3 (3 + n), C = 6. ConfigError for another n or for any option."""
+        """The sizes at n = 2..8: O = S = 3 (3 + n), C = 6. ConfigError for another n or for any option."""
         if options:
             raise ConfigError("option", next(iter(options)), "foraging has no options")
-        n = whole_number("n_agents", n_agents, 2, 4)
+        n = whole_number("n_agents", n_agents, 2, 8)
         width = 3 * (FOODS + n)
         return EnvInfo("foraging", n, width, width, N_ACTIONS, LIMIT, has_winner=False, general_sum=True)
 

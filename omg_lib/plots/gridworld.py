@@ -52,7 +52,7 @@ def gridworld_svg(episode: Episode, values: Float[np.ndarray, "11 11"] | None = 
     )
 
 
-def learning_figure(curves: Sequence[Learned]) -> Figure:
+def gridworld_figure(curves: Sequence[Learned]) -> Figure:
     """Discounted return of the greedy policy against steps: means over the learners and 95 % bootstrap bands.
 
     One panel for each `state` among the curves (at least one), and a line at the return that no policy exceeds.

@@ -62,10 +62,10 @@ def test_bad_team_sizes(n):
             build("skirmish", n)
 
 
-@pytest.mark.parametrize("n", [1, 5, 8, True, 2.0, "2", None])
+@pytest.mark.parametrize("n", [1, 9, True, 2.0, "2", None])
 def test_bad_sizes_of_foraging(n):
     for build in (env_info, make_env):
-        with pytest.raises(ConfigError, match="n_agents=.*from 2 to 4"):
+        with pytest.raises(ConfigError, match="n_agents=.*from 2 to 8"):
             build("foraging", n)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from omg_lib.gridworld import BEST_RETURN, Episode, Learned, band
-from omg_lib.plots.gridworld import gridworld_svg, learning_figure
+from omg_lib.plots.gridworld import gridworld_svg, gridworld_figure
 
 
 def played(won=True):
@@ -53,7 +53,7 @@ def test_values_shade_their_cells():
 
 def test_curves_show_means_bands_and_the_best_return():
     curves = [curve("none"), curve("subgoal", shift=0.02), curve("subgoal", "own")]
-    figure = learning_figure(curves)
+    figure = gridworld_figure(curves)
     both, own = figure.axes
     assert [line.get_label() for line in both.lines[1:]] == ["told nothing: Q(s, a)", "told its subgoal: Q(s, g, a)"]
     assert len(own.lines) == 2 and len(own.collections) == 1

@@ -1,6 +1,5 @@
 """Pictures of subgoals: ghosts stand where the decoded state puts them, and bars are as high as the shares."""
 
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -63,13 +62,13 @@ def test_ghosts_count_from_the_seat_in_sights():
     frame, decoded = env.frame(), torch.zeros(10 * N)
     decoded[4 : 4 + 5] = torch.tensor([0.5, 0.0, 0.5, 0.0, 0.0])  # enemy 0
     decoded[9 : 9 + 5] = torch.tensor([0.49, 0.3, 0.2, 0.2, 0.9])  # enemy 1: not seen, and too near for out of range
-    decoded[24 : 24 + 5] = torch.tensor([0.6, 0.0, -1.0, 2.0, 0.0])  # of seat 1's co-players the second: seat 2
+    decoded[19 : 19 + 5] = torch.tensor([0.6, 0.0, -1.0, 4.0, 0.0])  # of seat 1's co-players the first: seat 0
     figure = subgoal_figure(frame, 1, decoded, sight=4.0)
     own, (discs, colours), (triangles, _) = frame["position"][0, 1], hollow(figure, "o"), hollow(figure, "^")
     ghosts = [place for place, colour in zip(discs, colours, strict=True) if colour == TEAM_LOOKS[0][0]]
-    assert np.allclose(ghosts, [own + [-4, 8]]) and np.allclose(triangles, [own + [2, 0]])
+    assert np.allclose(ghosts, [own + [-4, 16]]) and np.allclose(triangles, [own + [2, 0]])
     leads = [line.get_xydata() for line in figure.axes[0].lines if line.get_linestyle() == ":"]
-    assert np.allclose(leads, [[frame["position"][0, 2], ghosts[0]], [frame["position"][1, 0], triangles[0]]])
+    assert np.allclose(leads, [[frame["position"][0, 0], ghosts[0]], [frame["position"][1, 0], triangles[0]]])
     low, high = figure.axes[0].get_ylim()
     assert low < min(own[1], 0) and high > ghosts[0][1]
 
@@ -133,7 +132,3 @@ def test_another_horizon_has_no_marks():
 def test_shares_that_cannot_stand_side_by_side_are_refused(shares):
     with pytest.raises(ConfigError, match="shares="):
         choice_figure(shares)
-
-
-def test_no_pyplot():
-    assert "matplotlib.pyplot" not in sys.modules
