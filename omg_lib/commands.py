@@ -73,6 +73,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if not set(splits) <= set(SPLITS):
         raise ConfigError("splits", args.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
     episodes, tuning = _count("episodes", args.episodes), _count("fine_tune", args.fine_tune, least=0)
+    if tuning and args.teammates:
+        raise ConfigError("fine_tune", tuning, "goes without --teammates: runs learn on with their own pool's sets")
     rows = []
     with progress_bar() as bar:
         for done, folder in enumerate(args.runs):
@@ -81,9 +83,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if args.out:
         write_rows(args.out, rows)
     lines = summary(rows)
+    won = all(row["win_rate"] is not None for row in rows)
     if args.figure:
-        bars_figure(lines).savefig(args.figure, transparent=True)
-    print(f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {'win rate':>9}  95 % interval   runs x sets")
+        draw(args.figure, lines, won)
+    measure = "win rate" if won else "return"
+    print(f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {measure:>9}  95 % interval   runs x sets")
     for line in lines:
         spread = f"{line['low']:.3f} to {line['high']:.3f}"
         print(
@@ -122,6 +126,18 @@ def summary(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
         line = {"method": learner, "mode": mode, "split": split, "kind": kind, "mean": mean, "low": low, "high": high}
         lines.append(line | {"seeds": seeds, "sets": sets})
     return lines
+
+
+def draw(path: str, lines: Sequence[dict[str, object]], won: bool) -> None:
+    """The summary as a picture: bars of win rates. ConfigError where a game has no winner, and for a bad file name."""
+    if not won:
+        raise ConfigError("figure", path, "it draws win rates, and this game has no winner; allowed is --out")
+    drawn = [line | {"kind": f"{line['split']} {line['kind']}"} for line in lines]
+    try:
+        bars_figure(drawn).savefig(path, transparent=True)
+    except (OSError, ValueError) as error:
+        reason = f"cannot be written ({str(error)[:80]}); allowed is FILE.svg or FILE.png"
+        raise ConfigError("figure", path, reason) from None
 
 
 def write_rows(path: str | Path, rows: Sequence[dict[str, object]]) -> None:

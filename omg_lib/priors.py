@@ -21,6 +21,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env
+from omg_lib.envs.base import whole_number
 from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator, torch_generator
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
@@ -54,7 +55,11 @@ def pretrain(
     steps: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[SubgoalPrior, PriorReport]:
-    """Fit a prior to what living units see while the training sets of the configuration's teammates play."""
+    """Fit a prior to what living units see while the training sets of the configuration's teammates play.
+
+    ConfigError for fewer than two episodes: one is held out.
+    """
+    whole_number("episodes", episodes, 2)
     info = env_info(config.env, config.n_agents)
     seen = collect_states(config, episodes)
     held = torch.cat(seen[::HELD_OUT])

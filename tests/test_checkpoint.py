@@ -5,9 +5,18 @@ import json
 
 import pytest
 import torch
+from batches import echo_pool, echo_registered, short_pretraining
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
+from omg_lib import checkpoint
+from omg_lib.checkpoint import RunFolder, _tensors
+from omg_lib.config import LEARNERS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with echo_registered(), short_pretraining():
+        yield
 
 
 def config(**changes):
@@ -28,26 +37,91 @@ def train(settings, folder, updates=None):
     return reports
 
 
-@pytest.mark.parametrize("learner", ["iql", "omg"])
-@pytest.mark.parametrize("buffer_size", [5000, 8], ids=["roomy", "overwritten"])
-def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path, learner, buffer_size):
-    settings = config(learner=learner, updates=12, buffer_size=buffer_size)
+def same_weights(one, other):
+    """Whether two runs agree in every network and in every optimiser's memory."""
+    mine, theirs = _tensors(one), _tensors(other)
+    return mine.keys() == theirs.keys() and all(torch.equal(x, theirs[key]) for key, x in mine.items())
+
+
+def check_resumed_run(folder_path, settings, updates):
+    """Straight through, and broken off after `updates` and resumed: the same reports, weights and test."""
     with omg.Training(settings) as run:
         straight = list(run)
-    folder = RunFolder.create(tmp_path, settings)
-    train(settings, folder, updates=5)
+    folder = RunFolder.create(folder_path, settings)
+    train(settings, folder, updates)
     with omg.Training(settings) as resumed:
-        folder = RunFolder.resume(tmp_path, resumed)
+        folder = RunFolder.resume(folder_path, resumed)
         rest = []
         for report in resumed:
             rest.append(report)
             folder.save(resumed)
         assert omg.compare(omg.predict(settings), resumed.trace) == []
-    assert rest == straight[5:]
-    loaded = omg.load(tmp_path)
-    for mine, theirs in zip(loaded.learner.agent.parameters(), run.learner.agent.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert rest == straight[updates:]
+    loaded = omg.load(folder_path)
+    assert same_weights(loaded, run)
     assert loaded.test() == straight[-1].metrics["win_rate"]
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg"])
+@pytest.mark.parametrize("buffer_size", [5000, 8], ids=["roomy", "overwritten"])
+def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path, learner, buffer_size):
+    check_resumed_run(tmp_path, config(learner=learner, updates=12, buffer_size=buffer_size), updates=5)
+
+
+@pytest.mark.parametrize("learner", [name for name in LEARNERS if name not in ("iql", "omg")])
+def test_every_learner_goes_on_as_if_it_had_never_stopped(tmp_path, learner):
+    settings = config(env="echo", n_agents=3, learner=learner, updates=8, target_update_interval=4, test_interval=20)
+    check_resumed_run(tmp_path, settings, updates=3)
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg", "oracle"])
+def test_a_run_with_a_pool_goes_on_with_the_same_teammates(tmp_path, learner):
+    echo_pool(3).save(tmp_path / "pool")
+    settings = config(env="echo", n_agents=3, learner=learner, updates=6, teammates=str(tmp_path / "pool"))
+    check_resumed_run(tmp_path / "run", settings, updates=3)
+
+
+def test_ablations_go_on_as_if_they_had_never_stopped(tmp_path):
+    ablated = dict(subgoal_choice="random", subgoal_model="supervised", q_subgoal="prior", see_actions=True)
+    check_resumed_run(tmp_path, config(env="echo", learner="omg", updates=6, **ablated), updates=3)
+
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_checkpoint_holds_no_device_and_loads_onto_the_runs_own(tmp_path, learner, device, monkeypatch):
+    settings = config(env="echo", learner=learner, updates=1, device="cpu")
+    train(settings, RunFolder.create(tmp_path, settings))
+    (tmp_path / "config.json").write_text(json.dumps(settings.to_dict() | {"device": device, "updates": 2}))
+    found, read = {}, checkpoint.load_file
+
+    def listen(path, *more):
+        assert not more, "a file is read to the CPU; each tensor goes to its device from there"
+        found.update(read(path))
+        return found
+
+    monkeypatch.setattr(checkpoint, "load_file", listen)
+    loaded = omg.load(tmp_path)
+    assert found and {x.device.type for x in found.values()} == {"cpu"}
+    for name, module in loaded.learner.modules().items():
+        for key, x in module.state_dict().items():
+            assert x.device.type == device and torch.equal(x.cpu(), found[f"{name}.{key}"]), (name, key)
+    for name, optimiser in loaded.learner.optimisers().items():
+        weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+        assert {weight.device.type for weight in weights} == {device}
+        for index, weight in enumerate(weights):
+            for key, x in optimiser.state.get(weight, {}).items():
+                assert x.device.type == ("cpu" if key == "step" else device), (name, key)
+                assert torch.equal(x.cpu(), found[f"optimiser.{name}.{index}.{key}"]), (name, key)
+    moved = [key for key in found if key.startswith("optimiser.")]
+    assert len(moved) >= len(list(loaded.learner.agent.parameters())), "the optimiser's memory is part of it"
+    (report,) = list(loaded)
+    assert report.update == 2
 
 
 def test_rows_and_episodes_after_the_checkpoint_are_removed(tmp_path):

@@ -4,14 +4,14 @@ import json
 
 import pytest
 import torch
-from batches import CPU, SMALL, Echo, echo_pool, echo_registered
+from batches import CPU, SMALL, Echo, echo_pool, echo_registered, short_pretraining
 from safetensors.torch import load_file, save_file
 
 import omg_lib as omg
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
-from omg_lib.networks import input_widths
+from omg_lib.networks import RecurrentAgent, input_widths
 from omg_lib.pools import KINDS, Pool, _digest, pool_of
 
 
@@ -19,7 +19,7 @@ from omg_lib.pools import KINDS, Pool, _digest, pool_of
 def echo(tmp_path, monkeypatch):
     """The game of the tests; and short names for files, as on a command line."""
     monkeypatch.chdir(tmp_path)
-    with echo_registered():
+    with echo_registered(), short_pretraining():
         yield
 
 
@@ -57,17 +57,13 @@ def test_a_pool_comes_back_bit_for_bit(n_agents, tmp_path):
 
 
 def test_policies_of_another_width_come_back_too(folder):
-    weights = {f"{name}/{key}": x for name, x_by_key in wider(9).items() for key, x in x_by_key.items()}
-    write_weights(folder, weights)
-    loaded = Pool.load(folder, "echo", Echo.describe(3))
-    assert {agent.rnn.hidden_size for agent in loaded.policies.values()} == {9}
-
-
-def wider(hidden):
-    """Weights of the pool's policies with another hidden width."""
     info = Echo.describe(3)
-    agents = {name: type(agent)(sum(input_widths(info)), 3, hidden) for name, agent in echo_pool().policies.items()}
-    return {name: agent.state_dict() for name, agent in agents.items()}
+    agents = {name: RecurrentAgent(sum(input_widths(info)), info.n_actions, 9) for name in echo_pool().policies}
+    weights = {f"{name}/{key}": x for name, agent in agents.items() for key, x in agent.state_dict().items()}
+    write_weights(folder, weights)
+    loaded = Pool.load(folder, "echo", info)
+    for name, agent in agents.items():
+        assert torch.equal(loaded.policies[name].rnn.weight_hh_l0, agent.rnn.weight_hh_l0)
 
 
 def test_a_pool_of_scripts_alone_needs_no_weights(tmp_path):
@@ -86,7 +82,7 @@ def test_a_pool_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("learner", ["iql", "omg", "naive_om", "liam", "iql_actions", "oracle"])
 def test_a_run_trains_with_a_pool_and_keeps_it_as_it_is(folder, learner):
-    with omg.Training(config("pool", learner=learner, n_agents=3, batch_size=2)) as run:
+    with omg.Training(config("pool", learner=learner, batch_size=2)) as run:
         (report,) = list(run)
         assert omg.compare(omg.predict(run.config), run.trace) == []
         policies = run.controller.coplayers.pool.policies

@@ -64,15 +64,16 @@ METHODS = {
 """Reported with five seeds each."""
 
 ABLATIONS = {
+    "oracle and actions": dict(learner="oracle", see_actions=True),
     "omg and actions": dict(learner="omg", see_actions=True),
+    "omg supervised": dict(learner="omg", subgoal_model="supervised"),
+    "omg prior only": dict(learner="omg", q_subgoal="prior"),
+    "omg inferred only": dict(learner="omg", q_subgoal="inferred"),
+    "omg H=1": dict(learner="omg", horizon=1),
+    "omg H=10": dict(learner="omg", horizon=10),
     "omg t+1": dict(learner="omg", subgoal_choice="t+1"),
     "omg t+3": dict(learner="omg", subgoal_choice="t+3"),
-    "omg supervised": dict(learner="omg", subgoal_model="supervised"),
-    "omg inferred only": dict(learner="omg", q_subgoal="inferred"),
-    "omg prior only": dict(learner="omg", q_subgoal="prior"),
-    "omg H=1": dict(learner="omg", horizon=1),
     "omg H=3": dict(learner="omg", horizon=3),
-    "omg H=10": dict(learner="omg", horizon=10),
 }
 """Optimistic unless said otherwise; three seeds each."""
 

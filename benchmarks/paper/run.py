@@ -103,18 +103,17 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
 
 
 def run_all(plan: Plan, jobs: int) -> None:
-    """Everything that is missing, `jobs` at a time: group by group and seed by seed, then fine-tuning."""
+    """Everything that is missing, `jobs` at a time: group by group and seed by seed; the methods are also fine-tuned."""
     if plan.pool_seeds:
         make_pool(plan)
         make_prior(plan)
-    pieces = [(arm, seed) for arm in plan.arms for seed in arm.seeds]
-    groups = list(dict.fromkeys(arm.group for arm in plan.arms))
-    pieces.sort(key=lambda piece: (groups.index(piece[0].group), piece[1]))
-    reported = [(arm, seed) for arm, seed in pieces if arm.group == "methods"]
-    for work, todo in ((train_piece, pieces), (tune_piece, reported)):
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
-            for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in todo]):
-                print(piece.result(), flush=True)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
+        for group in dict.fromkeys(arm.group for arm in plan.arms):
+            arms = [arm for arm in plan.arms if arm.group == group]
+            pieces = sorted(((arm, seed) for arm in arms for seed in arm.seeds), key=lambda piece: piece[1])
+            for work in (train_piece, tune_piece) if group == "methods" else (train_piece,):
+                for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
+                    print(piece.result(), flush=True)
 
 
 def scores_of(plan: Plan, name: str = "scores.json") -> list[dict]:

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from benchmarks.paper.plan import METHODS, Plan
+from benchmarks.paper.report import write_report
 from benchmarks.paper.run import folder_of, scores_of
+from omg_lib import gridworld
 from omg_lib.commands import write_rows
 from omg_lib.evaluate import interval
+from omg_lib.gridworld import CONDITIONS
+from omg_lib.plots.gridworld import gridworld_figure
 from omg_lib.plots.results import bars_figure, learning_figure
 from omg_lib.plots.subgoals import choice_figure
 
@@ -34,11 +40,13 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     if tuned:
         write_rows(folder / "fine_tuned.csv", tuned)
     write_rows(folder / "subgoals.csv", subgoals(plans))
-    table = summary(rows)
-    write_rows(folder / "summary.csv", table)
+    write_rows(folder / "selection.csv", summary([row for row in rows if row["group"] == "selection"]))
+    write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] != "selection"]))
     gaps = differences([row for row in rows if row["group"] in ("methods", "ablations")])
     write_rows(folder / "differences.csv", gaps)
     pictures(plans, rows, folder)
+    grid_world(folder, 4_000 if quick else 100_000)
+    write_report(folder)
 
 
 def method_of(arm: str) -> tuple[str, str]:
@@ -130,7 +138,7 @@ def differences(rows: Sequence[dict]) -> list[dict]:
     """
     table = []
     for arm in dict.fromkeys(r["arm"] for r in rows):
-        for kind in KINDS:
+        for kind in [kind for kind in KINDS if any(kind_of(r) == kind for r in rows)]:
             seeds = sorted({r["seed"] for r in rows if r["arm"] == arm})
             others = {name: {r["seed"] for r in rows if r["arm"] == name} for name in ("iql", "iql_actions", "oracle")}
             seeds = [s for s in seeds if all(s in have for have in others.values())]
@@ -194,6 +202,14 @@ def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
     save(choice_figure(means), folder / "choices.svg")
 
 
-def save(figure, path: Path) -> None:
+def grid_world(folder: Path, steps: int) -> None:
+    """The paper's Fig. 3 as learning curves: seconds, so it is made anew each time."""
+    learned = [gridworld.learn(condition, steps, state=state) for state in gridworld.STATES for condition in CONDITIONS]
+    write_rows(folder / "gridworld.csv", gridworld.table(learned))
+    save(gridworld_figure(learned), folder / "gridworld.svg")
+
+
+def save(figure: Figure, path: Path) -> None:
     """As SVG whose ids and date do not change from one call to the next."""
-    figure.savefig(path, transparent=True, metadata={"Date": None})
+    with rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(path, transparent=True, metadata={"Date": None})

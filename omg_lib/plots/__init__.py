@@ -1,4 +1,4 @@
-"""Pictures and tables of a run, usable without Jupyter: the flow of tensors, learning curves, shapes, seats, results."""
+"""Pictures and tables, usable without Jupyter: the flow of tensors, learning curves, shapes, seats, results."""
 
 from omg_lib.plots.curves import curves_figure, curves_png, curves_text
 from omg_lib.plots.flow import flow_svg

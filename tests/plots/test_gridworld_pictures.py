@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from omg_lib.gridworld import BEST_RETURN, Episode, Learned, band
-from omg_lib.plots.gridworld import gridworld_svg, gridworld_figure
+from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 
 
 def played(won=True):

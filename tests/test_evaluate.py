@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+import torch
+from batches import SMALL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import omg_lib as omg
+from omg_lib.checkpoint import _tensors
+from omg_lib.config import ConfigError
+from omg_lib.coplayers import CoPlayers
+from omg_lib.evaluate import evaluate, fine_tune, interval, interval_of, play, seated
+from omg_lib.pools import Member, Pool, TeammateSet
+
+TINY = dict(n_agents=2, batch_size=2, env="skirmish:partners", device="cpu", updates=1, test_nepisode=2, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def pool_path(tmp_path_factory):
+    """Two scripts to train with, one for the test, and a mixed set."""
+    path = tmp_path_factory.mktemp("pools") / "scripts"
+    members = tuple(Member(name) for name in ("order 1,0", "order 1,1", "nearest"))
+    splits = zip(("order 1,0", "order 1,1", "nearest"), ("train", "train", "test"), strict=True)
+    Pool(
+        "skirmish:partners", 2, members, tuple(TeammateSet(name, s, "homologue", (name,)) for name, s in splits)
+    ).save(path)
+    return str(path)
+
+
+def trained(**changes):
+    run = omg.Training(omg.OMGConfig(**(TINY | changes)))
+    for _ in run:
+        pass
+    return run
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg", "naive_om", "liam", "iql_actions", "oracle"])
+def test_every_learner_meets_the_sets_that_are_asked_for(learner, pool_path):
+    with trained(learner=learner, teammates=pool_path) as run:
+        before = {key: x.clone() for key, x in _tensors(run).items()}
+        scores = evaluate(run, ("train", "test"), episodes=6)
+        assert [(s.teammates, s.split, s.episodes) for s in scores] == [
+            ("order 1,0", "train", 6), ("order 1,1", "train", 6), ("nearest", "test", 6),
+        ]  # fmt: skip
+        assert evaluate(run, ("test",), episodes=6) == scores[2:], "the same battles every time"
+        assert all(torch.equal(x, before[key]) for key, x in _tensors(run).items())
+        assert run.controller.sets == run.controller.training_sets()
+        with pytest.raises(ConfigError, match=r"splits='validation'.*test, train"):
+            evaluate(run, ("validation",))
+
+
+def test_the_set_that_is_asked_for_is_the_one_that_plays(pool_path, monkeypatch):
+    with trained(learner="iql", teammates=pool_path) as run:
+        began, begin = [], CoPlayers.begin
+
+        def watched(self, members):
+            began.append(members.copy())
+            begin(self, members)
+
+        monkeypatch.setattr(CoPlayers, "begin", watched)
+        play(run, run.controller.coplayers, 2, 6)
+    for members in began:
+        assert (members.max(axis=1) == 2).all() and (np.sort(members, axis=1)[:, 0] == -1).all()
+    seats = np.concatenate([members.argmin(axis=1) for members in began])
+    assert seats.tolist() == [k % 2 for k in range(6)], "the learner's seat goes round"
+
+
+def test_scores_are_what_was_played(pool_path, monkeypatch):
+    """Win rate, return and length against a count by hand over the runner's own episodes."""
+    from omg_lib import evaluate as module
+
+    seen = []
+    run_of = module.Runner.run
+
+    def run_and_keep(self, test_mode=False):
+        batch = run_of(self, test_mode)
+        seen.append((batch, self.wins.copy()))
+        return batch
+
+    with trained(learner="iql", teammates=pool_path) as run:
+        monkeypatch.setattr(module.Runner, "run", run_and_keep)
+        monkeypatch.setattr(module, "WIDTH", 4)
+        score = play(run, run.controller.coplayers, 0, 6)
+    rewards = [float(batch["reward"][e].sum()) for batch, _ in seen for e in range(4)][:6]
+    lengths = [int(batch["filled"][e].sum()) - 1 for batch, _ in seen for e in range(4)][:6]
+    wins = [bool(w) for _, won in seen for w in won][:6]
+    assert score.mean_return == pytest.approx(np.mean(rewards), abs=1e-5)
+    assert score.length == np.mean(lengths) and score.win_rate == np.mean(wins)
+
+
+def test_another_pool_may_be_met_but_not_by_the_oracle(pool_path, tmp_path):
+    foreign = Pool("skirmish:partners", 2, (Member("kite"),), (TeammateSet("kite", "test", "homologue", ("kite",)),))
+    with trained(learner="iql", teammates=pool_path) as run:
+        assert [s.teammates for s in evaluate(run, ("test",), 2, foreign)] == ["kite"]
+    with trained(learner="oracle", teammates=pool_path) as run, pytest.raises(ConfigError, match="oracle"):
+        evaluate(run, ("test",), 2, foreign)
+    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="all seats learn"):
+        evaluate(run, ("test",), 2)
+
+
+def test_seated_shares_the_networks_and_leaves_the_controller_as_it_was(pool_path):
+    with trained(learner="iql", teammates=pool_path) as run:
+        other = seated(run.controller, run.controller.coplayers, (2,))
+        assert other.agent is run.controller.agent and other.sets == (2,)
+        assert run.controller.sets == (0, 1)
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg", "liam"])
+def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_path):
+    with trained(learner=learner, teammates=pool_path) as run:
+        before = {key: x.clone() for key, x in _tensors(run).items()}
+        on_the_way, after = fine_tune(run, 2, episodes=10)
+        assert all(torch.equal(x, before[key]) for key, x in _tensors(run).items())
+        assert (after.teammates, after.split) == ("nearest", "test") and 0 <= on_the_way <= 1
+        assert fine_tune(run, 2, episodes=10) == (on_the_way, after)
+
+
+def test_fine_tuning_begins_where_the_run_stands_and_meets_only_its_set(pool_path, monkeypatch):
+    from omg_lib import evaluate as module
+
+    met, starts, training = set(), [], module.Training
+
+    class Watched(training):
+        def _one_update(self):
+            if not starts:
+                starts.append({key: x.clone() for key, x in _tensors(self).items()})
+            report = super()._one_update()
+            met.update(self.controller.set_ids.tolist())
+            return report
+
+    with trained(learner="omg", teammates=pool_path) as run:
+        monkeypatch.setattr(module, "Training", Watched)
+        fine_tune(run, 1, episodes=10)
+        assert met == {1}
+        assert all(torch.equal(x, starts[0][key]) for key, x in _tensors(run).items())
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 100))
+def test_the_interval_holds_the_mean_and_shrinks_to_it_without_spread(seeds, sets, seed):
+    values = np.random.default_rng(seed).random((seeds, sets))
+    mean, low, high = interval(values, draws=200)
+    assert mean == pytest.approx(values.mean()) and low <= high
+    assert values.min() - 1e-12 <= low and high <= values.max() + 1e-12
+    same = interval(np.full((seeds, sets), 0.3), draws=50)
+    assert same == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    """Rates with an effect of the seed and of the set, both drawn anew; small samples make a bootstrap narrow."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(200):
+        values = 0.5 + 0.1 * rng.normal(size=(8, 1)) + 0.1 * rng.normal(size=(1, 8))
+        _, low, high = interval(values, draws=400)
+        inside += low <= 0.5 <= high
+    assert 0.80 <= inside / 200 <= 0.99
+
+
+def test_interval_of_rows_needs_the_same_sets_in_every_run():
+    rows = [
+        {"run": run, "teammates": name, "win_rate": rate, "mean_return": 0.0}
+        for run, name, rate in (("a", "x", 0.0), ("a", "y", 1.0), ("b", "x", 0.5), ("b", "y", 0.5))
+    ]
+    mean, low, high, runs, sets = interval_of(rows)
+    assert (mean, runs, sets) == (0.5, 2, 2) and low < 0.5 < high
+    with pytest.raises(ConfigError, match="different teammates"):
+        interval_of(rows[:3])
+
+
+def test_a_game_without_winners_is_scored_by_its_return():
+    rows = [{"run": "a", "teammates": "x", "win_rate": None, "mean_return": 3.5}]
+    assert interval_of(rows)[0] == 3.5
