@@ -10,10 +10,10 @@ INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
 BASE = .venv/base.stamp
 FULL = .venv/full.stamp
 
-.PHONY: help lab setup test lint smacv2 clean
+.PHONY: help lab setup test lint results smacv2 clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(BASE)  ## install the course and open it in JupyterLab
 	.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
@@ -29,6 +29,9 @@ test: $(FULL)  ## run the tests
 
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
+
+results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: hours; goes on where it was
+	.venv/bin/python -m benchmarks.paper
 
 smacv2: $(BASE)  ## install SMACv2 (environment.yml pins it) and say what StarCraft II still lacks
 	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"

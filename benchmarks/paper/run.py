@@ -103,7 +103,7 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
 
 
 def run_all(plan: Plan, jobs: int) -> None:
-    """Everything that is missing, `jobs` at a time: group by group and seed by seed; the methods are also fine-tuned."""
+    """Everything that is missing, `jobs` at a time, group by group and seed by seed; the methods are also fine-tuned."""
     if plan.pool_seeds:
         make_pool(plan)
         make_prior(plan)
