@@ -136,7 +136,11 @@ class RunFolder:
 
 
 def saved_config(path: str | Path) -> OMGConfig:
-    """The configuration of a run's folder; ConfigError if there is none or it is not readable."""
+    """The configuration of a run's folder; ConfigError if there is none or it is not readable.
+
+    A pool or prior with a relative path is also looked for from the folder's parents, so that a run can be loaded from
+    elsewhere than where it was trained.
+    """
     try:
         values = json.loads((Path(path) / "config.json").read_text())
         if not isinstance(values, dict):
@@ -146,7 +150,16 @@ def saved_config(path: str | Path) -> OMGConfig:
         raise ConfigError(
             "resume", str(path), f"no readable config.json ({reason}); allowed is a folder written by --out"
         ) from None
+    for name in ("teammates", "prior"):
+        values |= {name: _found(values.get(name), Path(path))}
     return OMGConfig.from_dict(values)
+
+
+def _found(name: object, folder: Path) -> object:
+    """A path as it is if it leads somewhere, else from the nearest parent of a folder from which it does."""
+    if not isinstance(name, str) or Path(name).exists():
+        return name
+    return next((str(p / name) for p in folder.absolute().parents if (p / name).exists()), name)
 
 
 def load(path: str | Path, progress: Progress | None = None) -> Training:

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from omg_lib.checkpoint import copy_learner
 from omg_lib.config import ConfigError
 from omg_lib.controller import Controller
 from omg_lib.coplayers import CoPlayers
-from omg_lib.envs import make_env
+from omg_lib.envs import env_info, make_env
 from omg_lib.pools import Pool
 from omg_lib.runner import Runner
+from omg_lib.seeds import TEST_EPISODES
 from omg_lib.training import Training
 
 WIDTH = 64
@@ -74,6 +76,30 @@ def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Sco
     teammates = coplayers.pool.sets[number]
     won = rates[0] if env.info.has_winner else None
     return Score(teammates.name, teammates.split, teammates.kind, episodes, won, rates[1], rates[2])
+
+
+def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float[np.ndarray, "rows columns"]:
+    """Win rate of member `names[i]` in one seat of a team of member `names[j]`: does it matter whom one plays with?
+
+    No learner takes part. The seat goes round; the battles are those of `play`.
+    """
+    info = env_info(pool.env, pool.n_agents)
+    coplayers = CoPlayers(pool, info, torch.device("cpu"))
+    number = {member.name: i for i, member in enumerate(pool.members)}
+    env = make_env(pool.env, pool.n_agents, batch=episodes, seed=BATTLES_SEED)
+    rates, rows = np.zeros((len(names), len(names))), np.arange(episodes)
+    for i, guest in enumerate(names):
+        for j, host in enumerate(names):
+            members = np.full((episodes, pool.n_agents), number[host])
+            members[rows, rows % pool.n_agents] = number[guest]
+            env.reset(first=TEST_EPISODES)
+            coplayers.begin(members)
+            done = torch.zeros(episodes, dtype=torch.bool)
+            while not done.all():
+                _, done, outcome = env.step(coplayers.act(env, env.obs(), env.avail_actions()))
+            rates[i, j] = float(outcome["battle_won"].float().mean())
+    env.close()
+    return rates
 
 
 def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) -> Controller:

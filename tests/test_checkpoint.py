@@ -11,6 +11,7 @@ import omg_lib as omg
 from omg_lib import checkpoint
 from omg_lib.checkpoint import RunFolder, _tensors
 from omg_lib.config import LEARNERS
+from omg_lib.pools import Member, Pool, TeammateSet
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -186,3 +187,21 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path, damage):
     with pytest.raises(omg.ConfigError) as error:
         omg.load(path)
     assert "\n" not in str(error.value) and "run" in str(error.value)
+
+
+def test_a_run_finds_its_pool_from_wherever_it_is_loaded(tmp_path, monkeypatch):
+    """A pool that was named by a relative path is found from the run's folder upwards."""
+    root, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    members, sets = (Member("nearest"),), (TeammateSet("nearest", "train", "homologue", ("nearest",)),)
+    Pool("skirmish:partners", 2, members, sets).save(root / "pools" / "near")
+    monkeypatch.chdir(root)
+    near = config(teammates="pools/near", updates=1)
+    with omg.Training(near) as run:
+        folder = RunFolder.create("runs/one", near)
+        for report in run:
+            folder.record(report)
+        folder.save(run)
+    monkeypatch.chdir(elsewhere)
+    with omg.load(root / "runs" / "one") as run:
+        assert [s.name for s in run.controller.coplayers.pool.sets] == ["nearest"] and run.update == 1

@@ -9,8 +9,9 @@ import omg_lib as omg
 from omg_lib.checkpoint import _tensors
 from omg_lib.config import ConfigError
 from omg_lib.coplayers import CoPlayers
-from omg_lib.evaluate import evaluate, fine_tune, interval, interval_of, play, seated
+from omg_lib.evaluate import BATTLES_SEED, cross_play, evaluate, fine_tune, interval, interval_of, play, seated
 from omg_lib.pools import Member, Pool, TeammateSet
+from omg_lib.seeds import TEST_EPISODES
 
 TINY = dict(n_agents=2, batch_size=2, env="skirmish:partners", device="cpu", updates=1, test_nepisode=2, **SMALL)
 
@@ -171,3 +172,22 @@ def test_interval_of_rows_needs_the_same_sets_in_every_run():
 def test_a_game_without_winners_is_scored_by_its_return():
     rows = [{"run": "a", "teammates": "x", "win_rate": None, "mean_return": 3.5}]
     assert interval_of(rows)[0] == 3.5
+
+
+def test_cross_play_seats_one_guest_in_every_team(pool_path):
+    """Its diagonal is a team among its like; the rest against a step-by-step reading for one pair."""
+    pool = Pool.load(pool_path, "skirmish:partners", omg.envs.env_info("skirmish:partners", 2))
+    names = ["order 1,0", "nearest"]
+    rates = cross_play(pool, names, episodes=8)
+    env, won = omg.make_env("skirmish:partners", 2, batch=1, seed=BATTLES_SEED), []
+    style = {name: env.info.styles.index(name) for name in names}
+    for k in range(8):
+        env.reset(first=TEST_EPISODES + k)
+        team = np.full((1, 2), style["nearest"])
+        team[0, k % 2] = style["order 1,0"]
+        done = torch.zeros(1, dtype=torch.bool)
+        while not done.all():
+            _, done, info = env.step(env.scripted_actions(team))
+        won.append(bool(info["battle_won"]))
+    assert rates.shape == (2, 2) and rates[0, 1] == np.mean(won)
+    assert rates[1, 1] >= rates[0, 1]

@@ -1,6 +1,7 @@
 """A pool on disk is the pool that was saved, or it is refused in one sentence before anything is trained."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -379,6 +380,16 @@ def test_the_environments_own_scripts_are_all_for_training(env, n_agents, teamma
         assert s.split == "train" and s.kind == KINDS[len(set(s.members)) > 1]
     controller = Controller(config(teammates, env, n_agents), info, CPU)
     assert controller.training_sets() == tuple(range(len(info.teams)))
+
+
+def test_scripts_that_differ_sit_in_the_order_of_their_team():
+    """The first style of a team is that of the seat where the learner sits."""
+    info = replace(Echo.describe(4), teams=((0, 0, 0, 1), (0, 1, 1, 1), (1, 0, 1, 0)))
+    one, other = info.styles
+    sets = pool_of(config(None, n_agents=4), info).sets
+    assert [s.members for s in sets] == [(one, one, other), (other, other, other), (one, other, one)]
+    assert [s.kind for s in sets] == ["non_homologue", "homologue", "non_homologue"]
+    assert len({s.name for s in sets}) > 1
 
 
 @pytest.mark.parametrize("env", ["silent echo", "foraging"])

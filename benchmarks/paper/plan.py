@@ -32,6 +32,7 @@ class Plan:
     arms: tuple[Arm, ...]
     episodes: int
     tuning: int
+    cross_episodes: int
 
     @property
     def name(self) -> str:
@@ -74,6 +75,7 @@ ABLATIONS = {
     "omg t+1": dict(learner="omg", subgoal_choice="t+1"),
     "omg t+3": dict(learner="omg", subgoal_choice="t+3"),
     "omg H=3": dict(learner="omg", horizon=3),
+    "oracle long": dict(learner="oracle", t_max=120_000),
 }
 """Optimistic unless said otherwise; three seeds each."""
 
@@ -120,9 +122,10 @@ def partners(quick: bool, data: Path) -> Plan:
         pool_seeds=4,
         prior_episodes=10 if quick else 640,
         prior_steps=20 if quick else 3000,
-        arms=tuple(Arm(a.name, a.group, LEARNING | small | a.settings, a.seeds) for a in arms(quick)),
+        arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
         episodes=6 if quick else 192,
         tuning=6 if quick else 100,
+        cross_episodes=3 if quick else 96,
     )
 
 
@@ -139,7 +142,8 @@ def plain(quick: bool, data: Path) -> Plan:
         pool_seeds=0,
         prior_episodes=0,
         prior_steps=0,
-        arms=tuple(Arm(name, "plain", LEARNING | small | settings, seeds) for name, settings in PLAIN.items()),
+        arms=tuple(Arm(name, "plain", LEARNING | settings | small, seeds) for name, settings in PLAIN.items()),
         episodes=6 if quick else 192,
         tuning=0,
+        cross_episodes=0,
     )

@@ -21,6 +21,7 @@ def write_report(folder: Path) -> None:
     for env in dict.fromkeys(row["env"] for row in summary):
         mine = [row for row in summary if row["env"] == env and row["kind"] in KINDS]
         lines += win_rates(f"{env}: win rate", mine)
+    lines += cross_play(rows_of(folder / "cross_play.csv"))
     lines += win_rates("What the settings were chosen on: win rate", rows_of(folder / "selection.csv"))
     for other in ("iql", "iql_actions"):
         lines += differences(other, gaps)
@@ -47,6 +48,24 @@ def win_rates(title: str, rows: Rows) -> list[str]:
     note = " The oracle also trains on the test teammates." if "homologue" in kinds else ""
     head = [f"## {title}, mean [95 % interval over seeds and sets of teammates]", ""]
     return [*head, *table(["arm", "seeds", *names], body), "", f"Sets: {sets}.{note}", ""]
+
+
+def cross_play(rows: Rows) -> list[str]:
+    """Does it matter whom one plays with? One seat of a team, taken by every member of the pool in turn."""
+    names = [row["in one seat"] for row in rows]
+    rates = [[float(row[name]) for name in names] for row in rows]
+    own = sum(rates[i][i] for i in range(len(names))) / len(names)
+    every = [(sum(row) / len(names), name) for row, name in zip(rates, names, strict=True)]
+    best = sum(max(column) for column in zip(*rates, strict=True)) / len(names)
+    single, champion = max(every)
+    return [
+        "## Does it matter whom one plays with? Cross-play of the pool's members, without any learner",
+        "",
+        f"A member wins {own:.2f} among its like. Who takes one seat of every team in turn wins {single:.2f} on average",
+        f"if it is always the same ({champion}, the best of {len(names)}), and {best:.2f} if each team gets the member",
+        "that suits it best. Table: `cross_play.csv`.",
+        "",
+    ]
 
 
 def differences(other: str, rows: Rows) -> list[str]:

@@ -16,9 +16,12 @@ import torch
 import omg_lib as omg
 from benchmarks.paper.plan import Arm, Plan
 from omg_lib.checkpoint import RunFolder
+from omg_lib.commands import write_rows
 from omg_lib.config import SPLITS
-from omg_lib.evaluate import evaluate, fine_tune
+from omg_lib.envs import env_info
+from omg_lib.evaluate import cross_play, evaluate, fine_tune
 from omg_lib.measures import subgoal_report
+from omg_lib.pools import Pool
 from omg_lib.priors import pretrain, save_prior
 from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
 
@@ -39,6 +42,21 @@ def make_prior(plan: Plan) -> None:
     made = {"env": plan.env, "n_agents": plan.n_agents, "teammates": str(plan.pool), "seed": config.seed}
     made |= {"episodes": plan.prior_episodes, "steps": plan.prior_steps}
     save_prior(prior, plan.prior, made | asdict(report))
+
+
+def cross_piece(plan: Plan) -> str:
+    """Every member of the pool in one seat of every other member's team, and write `cross_play.csv`: no learner yet."""
+    path = plan.data / "results" / "cross_play.csv"
+    if path.exists():
+        return "cross-play: was there"
+    torch.set_num_threads(1)
+    pool = Pool.load(plan.pool, plan.env, env_info(plan.env, plan.n_agents))
+    names = [member.name for member in pool.members]
+    rates = cross_play(pool, names, plan.cross_episodes)
+    rows = [{"in one seat": name} | dict(zip(names, row, strict=True)) for name, row in zip(names, rates, strict=True)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(path, rows)
+    return "cross-play: played"
 
 
 def folder_of(plan: Plan, arm: Arm, seed: int) -> Path:
@@ -103,11 +121,13 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
 
 
 def run_all(plan: Plan, jobs: int) -> None:
-    """Everything that is missing, `jobs` at a time, group by group and seed by seed; the methods are also fine-tuned."""
+    """Everything that is missing, `jobs` at a time, group by group, seed by seed; the methods are also fine-tuned."""
     if plan.pool_seeds:
         make_pool(plan)
         make_prior(plan)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
+        if plan.pool_seeds:
+            print(workers.submit(cross_piece, plan).result(), flush=True)
         for group in dict.fromkeys(arm.group for arm in plan.arms):
             arms = [arm for arm in plan.arms if arm.group == group]
             pieces = sorted(((arm, seed) for arm in arms for seed in arm.seeds), key=lambda piece: piece[1])
