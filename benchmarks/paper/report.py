@@ -61,7 +61,7 @@ def cross_play(rows: Rows) -> list[str]:
     return [
         "## Does it matter whom one plays with? Cross-play of the pool's members, without any learner",
         "",
-        f"A member wins {own:.2f} among its like. Who takes one seat of every team in turn wins {single:.2f} on average",
+        f"A member wins {own:.2f} among its like. Who takes one seat of each team in turn wins {single:.2f} on average",
         f"if it is always the same ({champion}, the best of {len(names)}), and {best:.2f} if each team gets the member",
         "that suits it best. Table: `cross_play.csv`.",
         "",
