@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.paper.plan import partners, plain
-from benchmarks.paper.run import run_all
+from benchmarks.paper.run import run_all, ship
 from benchmarks.paper.tables import write_all
 
 
@@ -24,6 +24,8 @@ def main() -> None:
     if not args.tables_only:
         for plan in plans:
             run_all(plan, args.jobs)
+    for plan in plans:
+        ship(plan)
     write_all(plans, args.quick)
 
 

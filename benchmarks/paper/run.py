@@ -25,6 +25,9 @@ from omg_lib.pools import Pool
 from omg_lib.priors import pretrain, save_prior
 from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
 
+SHIPPED = ("iql", "iql_actions", "omg optimistic")
+"""Arms whose first seed goes to `data/agents`."""
+
 
 def make_pool(plan: Plan) -> None:
     """The pool of fixed teammates, as `python -m omg_lib teammates` makes it."""
@@ -134,6 +137,19 @@ def run_all(plan: Plan, jobs: int) -> None:
             for work in (train_piece, tune_piece) if group == "methods" else (train_piece,):
                 for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
                     print(piece.result(), flush=True)
+
+
+def ship(plan: Plan) -> None:
+    """Copy a few trained runs to `data/agents`, without their episodes, so that notebooks can load them at once."""
+    for arm in plan.arms:
+        source = folder_of(plan, arm, arm.seeds[0])
+        if arm.name in SHIPPED and (source / "scores.json").exists():
+            target = plan.data / "agents" / f"{plan.name}-{arm.name.replace(' ', '_')}"
+            latest = max((source / "checkpoints").glob("update-*"))
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(latest, target / "checkpoints" / latest.name)
+            for name in ("config.json", "metrics.csv"):
+                shutil.copyfile(source / name, target / name)
 
 
 def scores_of(plan: Plan, name: str = "scores.json") -> list[dict]:
