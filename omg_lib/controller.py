@@ -33,7 +33,7 @@ class Controller:
         self.sets: tuple[int, ...] = ()  # the sets of teammates that episodes draw from
         if config.has_teammates:
             self.coplayers = CoPlayers(pool_of(config, info), info, device)
-            self.sets = self.training_sets()
+            self.sets = self.coplayers.pool.training_ids(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(numpy_generator(config.seed, Stream.WEIGHTS).integers(2**62)))
             model = self._make_model()
@@ -50,11 +50,6 @@ class Controller:
             supervised = config.subgoal_model == "supervised"
             return SubgoalInference(*sizes, config.feature_dim, config.context_dim, supervised)
         return make_baseline(config, info, len(self.coplayers.sets) if self.coplayers else 0)
-
-    def training_sets(self) -> tuple[int, ...]:
-        """The sets of teammates that training draws from; those that come with an environment are all for training."""
-        pool = self.coplayers.pool
-        return pool.ids(*self.config.training_splits) if pool.on_disk else tuple(range(len(pool.sets)))
 
     @stage("controller.init_hidden")
     def init_hidden(self, batch_size: int) -> TensorDict:

@@ -6,9 +6,11 @@ so differences are paired. Intervals are percentile bootstraps over what was dra
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,6 +129,23 @@ def fine_tune(run: Training, number: int, episodes: int = 100) -> tuple[float, S
         returns, wins = zip(*list(tuned.recent)[-episodes:], strict=True)
         score = play(tuned, coplayers, number, 128)
     return float(np.mean(wins if score.win_rate is not None else returns)), score
+
+
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a recorded table, numbers as numbers and nothing as None. ConfigError if it cannot be read."""
+
+    def value(text: str) -> Any:
+        try:
+            return float(text) if text else None
+        except ValueError:
+            return text
+
+    try:
+        with Path(path).open(newline="") as file:
+            return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file, strict=True)]
+    except (OSError, ValueError, csv.Error) as error:
+        reason = f"is no readable table ({str(error)[:80]}); allowed is a CSV file"
+        raise ConfigError("path", str(path), reason) from None
 
 
 def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, int, int]:

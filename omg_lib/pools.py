@@ -76,6 +76,10 @@ class Pool:
             raise ConfigError("splits", "+".join(splits), f"the pool has no such set; it has {self._splits()}")
         return found
 
+    def training_ids(self, config: OMGConfig) -> tuple[int, ...]:
+        """The sets that a run meets in training; those that come with an environment are all there for it."""
+        return self.ids(*config.training_splits) if self.on_disk else tuple(range(len(self.sets)))
+
     def _splits(self) -> str:
         return ", ".join(sorted({s.split for s in self.sets}))
 

@@ -79,7 +79,7 @@ def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"
     """
     info = env_info(config.env, config.n_agents)
     coplayers = CoPlayers(pool_of(config, info), info, torch.device("cpu"))
-    sets = coplayers.pool.ids(*config.training_splits) if coplayers.pool.on_disk else range(len(coplayers.sets))
+    sets = coplayers.pool.training_ids(config)
     env = make_env(config.env, config.n_agents, batch=min(WIDTH, episodes), seed=config.seed)
     seen: list[Tensor] = []
     while len(seen) < episodes:

@@ -9,7 +9,17 @@ import omg_lib as omg
 from omg_lib.checkpoint import _tensors
 from omg_lib.config import ConfigError
 from omg_lib.coplayers import CoPlayers
-from omg_lib.evaluate import BATTLES_SEED, cross_play, evaluate, fine_tune, interval, interval_of, play, seated
+from omg_lib.evaluate import (
+    BATTLES_SEED,
+    cross_play,
+    evaluate,
+    fine_tune,
+    interval,
+    interval_of,
+    play,
+    read_rows,
+    seated,
+)
 from omg_lib.pools import Member, Pool, TeammateSet
 from omg_lib.seeds import TEST_EPISODES
 
@@ -45,7 +55,7 @@ def test_every_learner_meets_the_sets_that_are_asked_for(learner, pool_path):
         ]  # fmt: skip
         assert evaluate(run, ("test",), episodes=6) == scores[2:], "the same battles every time"
         assert all(torch.equal(x, before[key]) for key, x in _tensors(run).items())
-        assert run.controller.sets == run.controller.training_sets()
+        assert run.controller.sets == run.controller.coplayers.pool.training_ids(run.config)
         with pytest.raises(ConfigError, match=r"splits='validation'.*test, train"):
             evaluate(run, ("validation",))
 
@@ -191,3 +201,12 @@ def test_cross_play_seats_one_guest_in_every_team(pool_path):
         won.append(bool(info["battle_won"]))
     assert rates.shape == (2, 2) and rates[0, 1] == np.mean(won)
     assert rates[1, 1] >= rates[0, 1]
+
+
+def test_read_rows_gives_numbers_as_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text('arm,mean,mode\n"omg, H=1",0.5,\niql,-2,x\n')
+    assert read_rows(tmp_path / "a.csv") == [
+        {"arm": "omg, H=1", "mean": 0.5, "mode": None}, {"arm": "iql", "mean": -2.0, "mode": "x"},
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="no readable table"):
+        read_rows(tmp_path / "nothing.csv")

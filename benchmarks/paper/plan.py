@@ -64,10 +64,14 @@ METHODS = {
 }
 """Reported with five seeds each."""
 
-ABLATIONS = {
-    "oracle and actions": dict(learner="oracle", see_actions=True),
+QUESTIONS = {
     "omg and actions": dict(learner="omg", see_actions=True),
+    "oracle and actions": dict(learner="oracle", see_actions=True),
     "omg supervised": dict(learner="omg", subgoal_model="supervised"),
+}
+"""Does a subgoal add to the co-players' actions, does the identity, and does the CVAE's noise cost? Three seeds each."""
+
+ABLATIONS = {
     "omg prior only": dict(learner="omg", q_subgoal="prior"),
     "omg inferred only": dict(learner="omg", q_subgoal="inferred"),
     "omg H=1": dict(learner="omg", horizon=1),
@@ -101,6 +105,7 @@ def arms(quick: bool) -> tuple[Arm, ...]:
     methods, ablations = (1, 1) if quick else (5, 3)
     found = [Arm(name, "selection", s, range(1)) for name, s in SELECTION.items()]
     found += [Arm(name, "methods", s, range(FIRST_SEED, FIRST_SEED + methods)) for name, s in METHODS.items()]
+    found += [Arm(name, "questions", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in QUESTIONS.items()]
     found += [Arm(name, "ablations", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in ABLATIONS.items()]
     return tuple(found)
 

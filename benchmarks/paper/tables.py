@@ -42,7 +42,7 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     write_rows(folder / "subgoals.csv", subgoals(plans))
     write_rows(folder / "selection.csv", summary([row for row in rows if row["group"] == "selection"]))
     write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] != "selection"]))
-    gaps = differences([row for row in rows if row["group"] in ("methods", "ablations")])
+    gaps = differences([row for row in rows if row["group"] in ("methods", "questions", "ablations")])
     write_rows(folder / "differences.csv", gaps)
     pictures(plans, rows, folder)
     grid_world(folder, 4_000 if quick else 100_000)

@@ -104,6 +104,31 @@ def learning_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def cross_play_figure(rows: Sequence[Row]) -> Figure:
+    """Who wins in one seat of whose team: rows as in `cross_play.csv`, "in one seat" and a rate for each host.
+
+    Dark is a high win rate, and every number stands in its cell. ConfigError unless guests and hosts are the same.
+    """
+    guests = [row["in one seat"] for row in rows]
+    if not rows or any([*row][1:] != guests for row in rows):
+        raise ConfigError("rows", len(rows), "allowed is one row for each member, and in it a rate with each member")
+    rates = np.array([[float(row[host]) for host in guests] for row in rows])
+    size = 1.6 + 0.36 * len(guests)
+    figure = Figure(figsize=(size, size), dpi=100, facecolor="none", layout="constrained")
+    ax = figure.add_subplot()
+    ax.imshow(rates, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), rate in np.ndenumerate(rates):
+        ink = "white" if rate > 0.6 else "#333333"
+        ax.text(j, i, f"{100 * rate:.0f}", ha="center", va="center", fontsize=7, color=ink)
+    ax.set_xticks(range(len(guests)), guests, rotation=90, fontsize=8, color=INK)
+    ax.set_yticks(range(len(guests)), guests, fontsize=8, color=INK)
+    ax.set_xlabel("the team", color=INK, fontsize=9)
+    ax.set_ylabel("in one of its seats: win rate in %", color=INK, fontsize=9)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return figure
+
+
 def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float, float, float]]]:
     """(method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
     if not rows:

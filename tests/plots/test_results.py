@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
 from omg_lib.config import ConfigError
-from omg_lib.plots.results import INK, METHODS, ORACLE_NOTE, bars_figure, learning_figure
+from omg_lib.plots.results import INK, METHODS, ORACLE_NOTE, bars_figure, cross_play_figure, learning_figure
 
 SERIES = [(m, "") for m in METHODS if m != "omg"] + [("omg", "optimistic"), ("omg", "conservative")]
 LABELS = ["iql", "naive_om", "liam", "iql_actions", "omg, optimistic", "omg, conservative", "oracle"]
@@ -191,3 +191,12 @@ def test_methods_can_be_told_apart(sight):
     seen = [lab(np.clip(np.array(SIGHTS[sight]) @ linear(METHODS[m][0]), 0, 1)) for m in METHODS if m != "oracle"]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
     assert len({marker for _, marker in METHODS.values()}) == len(METHODS)
+
+
+def test_cross_play_shows_every_rate():
+    rows = [{"in one seat": "a", "a": 0.25, "b": 1.0}, {"in one seat": "b", "a": 0.0, "b": 0.5}]
+    ax = cross_play_figure(rows).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["25", "100", "0", "50"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    with pytest.raises(ConfigError, match="a rate with each member"):
+        cross_play_figure(rows[:1])
