@@ -69,7 +69,7 @@ QUESTIONS = {
     "oracle and actions": dict(learner="oracle", see_actions=True),
     "omg supervised": dict(learner="omg", subgoal_model="supervised"),
 }
-"""Does a subgoal add to the co-players' actions, does the identity, and does the CVAE's noise cost? Three seeds each."""
+"""Does a subgoal add to the co-players' actions, does the identity, does the CVAE's noise cost? Three seeds each."""
 
 ABLATIONS = {
     "omg prior only": dict(learner="omg", q_subgoal="prior"),

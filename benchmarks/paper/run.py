@@ -131,12 +131,13 @@ def run_all(plan: Plan, jobs: int) -> None:
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
         if plan.pool_seeds:
             print(workers.submit(cross_piece, plan).result(), flush=True)
-        for group in dict.fromkeys(arm.group for arm in plan.arms):
-            arms = [arm for arm in plan.arms if arm.group == group]
-            pieces = sorted(((arm, seed) for arm in arms for seed in arm.seeds), key=lambda piece: piece[1])
-            for work in (train_piece, tune_piece) if group == "methods" else (train_piece,):
-                for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
-                    print(piece.result(), flush=True)
+        stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
+        stages.insert(-1, (tune_piece, "methods"))  # before the ablations, which take longest
+        for work, group in stages:
+            pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds]
+            pieces.sort(key=lambda piece: piece[1])
+            for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
+                print(piece.result(), flush=True)
 
 
 def ship(plan: Plan) -> None:
