@@ -183,7 +183,9 @@ def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
     """unseen.svg, curves.svg and choices.svg."""
     reported = [r for r in rows if r["group"] == "methods" and r["arm"] != "omg random"]
     lines = [dict(zip(("method", "mode"), method_of(row["arm"]), strict=True)) | row for row in summary(reported)]
-    save(bars_figure([line for line in lines if line["kind"] in KINDS]), folder / "unseen.svg")
+    bars = [line for line in lines if line["kind"] in KINDS]
+    write_rows(folder / "bars.csv", bars)
+    save(bars_figure(bars), folder / "unseen.svg")
     along = [row for row in curves(plans[:1]) if row["arm"] in {r["arm"] for r in reported}]
     write_rows(folder / "curves.csv", curves(plans))
     points = []
@@ -193,6 +195,7 @@ def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
         spread = {"mean": mean, "low": low, "high": high}
         points.append(dict(zip(("method", "mode"), method_of(arm), strict=True)) | {"t_env": t_env} | spread)
     if points:
+        write_rows(folder / "curve_points.csv", points)
         save(learning_figure(points), folder / "curves.svg")
     shares = {}
     for row in subgoals(plans[:1]):
