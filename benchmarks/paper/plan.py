@@ -32,6 +32,7 @@ class Plan:
     arms: tuple[Arm, ...]
     episodes: int
     tuning: int
+    tuned_seeds: int
     cross_episodes: int
 
     @property
@@ -67,11 +68,11 @@ METHODS = {
 QUESTIONS = {
     "omg and actions": dict(learner="omg", see_actions=True),
     "oracle and actions": dict(learner="oracle", see_actions=True),
-    "omg supervised": dict(learner="omg", subgoal_model="supervised"),
 }
-"""Does a subgoal add to the co-players' actions, does the identity, does the CVAE's noise cost? Three seeds each."""
+"""Does a subgoal add anything to the co-players' actions, and does the identity? Three seeds each."""
 
 ABLATIONS = {
+    "omg supervised": dict(learner="omg", subgoal_model="supervised"),
     "omg prior only": dict(learner="omg", q_subgoal="prior"),
     "omg inferred only": dict(learner="omg", q_subgoal="inferred"),
     "omg H=1": dict(learner="omg", horizon=1),
@@ -130,6 +131,7 @@ def partners(quick: bool, data: Path) -> Plan:
         arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
         episodes=6 if quick else 192,
         tuning=6 if quick else 100,
+        tuned_seeds=3,
         cross_episodes=3 if quick else 96,
     )
 
@@ -150,5 +152,6 @@ def plain(quick: bool, data: Path) -> Plan:
         arms=tuple(Arm(name, "plain", LEARNING | settings | small, seeds) for name, settings in PLAIN.items()),
         episodes=6 if quick else 192,
         tuning=0,
+        tuned_seeds=0,
         cross_episodes=0,
     )

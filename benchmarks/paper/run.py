@@ -134,7 +134,8 @@ def run_all(plan: Plan, jobs: int) -> None:
         stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
         stages.insert(-1, (tune_piece, "methods"))  # before the ablations, which take longest
         for work, group in stages:
-            pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds]
+            count = plan.tuned_seeds if work is tune_piece else None
+            pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]
             pieces.sort(key=lambda piece: piece[1])
             for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
                 print(piece.result(), flush=True)
