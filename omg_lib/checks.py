@@ -5,13 +5,13 @@ Every verdict shows as HTML in a notebook and prints as text elsewhere. No Jupyt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from torch import Tensor
 
-from omg_lib.config import OMGConfig
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.predict import predict
 
 WHY = {
@@ -89,6 +89,44 @@ def check_numbers(guess: object, config: OMGConfig) -> Verdict:
     sample = "G*A" if config.has_teammates else "G"
     who = ("the runner", "the sample", "the learner", "the network")
     return _check(_numbers(guess), four_numbers(config), ("R", sample, "G", "rows"), who, "your four numbers")
+
+
+def check_values(guess: object, truth: Mapping[str, int]) -> Verdict:
+    """Hold guessed whole numbers against what each of them should be, by name; it says which one is wrong.
+
+    >>> check_values((6, 8), {"t+1": 6, "t+2": 7})
+    Not yet: 1 of 2 numbers is wrong.
+      - t+2: you said 8, it is 7
+    """
+    names = tuple(truth)
+    return _check(_numbers(guess), tuple(truth.values()), names, names, f"{len(names)} number{'s' * (len(names) > 1)}")
+
+
+def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verdict:
+    """Hold one of several allowed answers against the right one, then show the facts that decide between them.
+
+    `facts` maps each allowed answer to what is known of it: best something that was just measured, so that the cell
+    gives nothing away. ConfigError if `right` is not among them.
+
+    >>> check_choice("red", "blue", {"red": "3 nm", "blue": "5 nm"})
+    Not yet: it is not red.
+      - red: 3 nm
+      - blue: 5 nm
+    >>> check_choice("green", "blue", {"red": "3 nm", "blue": "5 nm"})
+    Not yet: allowed are "red", "blue".
+    """
+    if right not in facts:
+        raise ConfigError("right", right, f"allowed are {', '.join(facts)}")
+    allowed = ", ".join(f'"{name}"' for name in facts)
+    if guess is ... or ... in _numbers(guess):
+        said = f"Not answered yet: put one of {allowed} in place of the dots, and run this cell again."
+        return Verdict("open", said)
+    if guess not in tuple(facts):
+        return Verdict("wrong", f"Not yet: allowed are {allowed}.")
+    lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
+    if guess == right:
+        return Verdict("right", f"Right: {right}.", lines)
+    return Verdict("wrong", f"Not yet: it is not {guess}.", lines)
 
 
 def _numbers(guess: object) -> tuple[object, ...]:

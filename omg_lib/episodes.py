@@ -46,7 +46,7 @@ class EpisodeBatch(TensorDict):
     | terminated | [E, T, 1] | bool | the game ended after this step, never because of the limit |
     | filled | [E, T, 1] | bool | this row was really played |
     | seat | [E, T, 1] | int64 | where the learner sat, the same at every t; absent without teammates |
-    | team | [E, T, 1] | int64 | which set of teammates played, the same at every t; only for the oracle |
+    | team | [E, T, 1] | int64 | which set of teammates played, the same at every filled t; only for the oracle |
     """
 
     def max_t_filled(self) -> int:

@@ -199,7 +199,7 @@ def _policy(
         found = list(mine[key].shape) if key in mine else "nothing"
         if found != list(x.shape):
             raise refuse(f"weights {name}/{key} are {found}, this run needs {list(x.shape)}")
-        if not torch.isfinite(mine[key]).all():
+        if not torch.isfinite(mine[key].to(x.dtype)).all():
             raise refuse(f"weights {name}/{key} hold NaN or infinity")
     agent.load_state_dict({key: mine[key] for key in agent.state_dict()})
     return agent

@@ -6,6 +6,7 @@ A file is safetensors: the weights of one `SubgoalPrior`, and as metadata how it
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,9 @@ def pretrain(
     ConfigError for fewer than two episodes: one is held out.
     """
     whole_number("episodes", episodes, 2)
+    if not config.has_teammates:
+        allowed = "a prior is fitted to what teammates see; allowed is all but none"
+        raise ConfigError("teammates", config.teammates, allowed)
     info = env_info(config.env, config.n_agents)
     seen = collect_states(config, episodes)
     held = torch.cat(seen[::HELD_OUT])
@@ -112,10 +116,19 @@ def errors(prior: SubgoalPrior, states: Float[Tensor, "N O"]) -> tuple[float, fl
 def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -> None:
     """Write a prior and how it was made. ConfigError if it cannot be written."""
     try:
-        save_file(prior.state_dict(), path, {"made": json.dumps(made)})
+        weights = prior.state_dict()
+        save_file(weights, path, {"made": json.dumps(made), "sha256": digest(weights)})
     except (OSError, SafetensorError) as error:
         reason = f"cannot be written ({str(error)[:80]}); allowed is a file that can"
         raise ConfigError("out", str(path), reason) from None
+
+
+def digest(weights: dict[str, Tensor]) -> str:
+    """SHA-256 of named tensors."""
+    found = hashlib.sha256()
+    for key, x in sorted(weights.items()):
+        found.update(key.encode() + x.contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
@@ -123,6 +136,7 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     try:
         with safe_open(path, "pt") as file:
             weights = {key: file.get_tensor(key) for key in file.keys()}
+            saved = (file.metadata() or {}).get("sha256")
         found = weights["encoder.0.weight"].shape[1], weights["mu.weight"].shape[0]
     except (OSError, SafetensorError, KeyError, IndexError) as error:
         raise ConfigError("prior", str(path), f"is no readable prior ({str(error)[:80]})") from None
@@ -134,6 +148,8 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     for key, x in prior.state_dict().items():
         if key not in weights or weights[key].shape != x.shape:
             raise ConfigError("prior", str(path), f"its weights {key} are missing, or are not {list(x.shape)}")
-        if not torch.isfinite(weights[key]).all():
+        if not torch.isfinite(weights[key].to(x.dtype)).all():
             raise ConfigError("prior", str(path), f"its weights {key} hold NaN or infinity")
+    if saved not in (None, digest(weights)):
+        raise ConfigError("prior", str(path), "its weights are not those that were saved: the file is damaged")
     prior.load_state_dict({key: weights[key] for key in prior.state_dict()})

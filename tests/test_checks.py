@@ -7,7 +7,8 @@ import torch
 
 import omg_lib as omg
 from omg_lib import checks
-from omg_lib.checks import check_numbers, check_shape, four_numbers
+from omg_lib.checks import check_choice, check_numbers, check_shape, check_values, four_numbers
+from omg_lib.config import ConfigError
 from omg_lib.trace import contract
 
 
@@ -75,3 +76,42 @@ def test_check_numbers_says_whose_number_is_wrong():
     assert check_numbers((5, 20, 4, 4), config).axes[1].startswith("the network: you said 4, it is 20: ")
     assert "4 numbers are asked for, you gave 3" in check_numbers((1, 20, 4), config).said
     assert "Not answered yet" in check_numbers((...,), config).said
+
+
+# --- check_values, check_choice ---
+
+
+def test_values_are_asked_for_by_name():
+    truth = {"t+1": 6, "t+2": 7}
+    assert repr(check_values((6, 7), truth)) == "Right: [6, 7], that is [t+1, t+2]."
+    assert check_values((6, 8), truth).axes == ("t+2: you said 8, it is 7",)
+    assert "their order is not" in check_values((7, 6), truth).said
+    assert "2 numbers are asked for, you gave 1" in check_values(6, truth).said
+    assert check_values(66, {"width": 66}).ok
+    for open_guess in (..., (..., ...), (6, ...)):
+        verdict = check_values(open_guess, truth)
+        assert "Not answered yet" in repr(verdict) and "7" not in repr(verdict)
+
+
+FACTS = {"larger": "it is 9.5", "smaller": "it is 0.1"}
+
+
+def test_a_choice_shows_the_facts_only_after_an_answer():
+    right, wrong = check_choice("larger", "larger", FACTS), check_choice("smaller", "larger", FACTS)
+    assert right.ok and right.said == "Right: larger."
+    assert not wrong.ok and wrong.said == "Not yet: it is not smaller."
+    assert right.axes == wrong.axes == ("larger: it is 9.5", "smaller: it is 0.1")
+    for none in (..., (...,), [...]):
+        verdict = check_choice(none, "larger", FACTS)
+        assert verdict.state == "open" and verdict.axes == () and '"larger", "smaller"' in verdict.said
+
+
+@pytest.mark.parametrize("guess", ["Larger", "", 1, None, ("larger",), ["smaller"], torch.zeros(2)])
+def test_an_answer_that_is_not_allowed_is_told_what_is(guess):
+    verdict = check_choice(guess, "larger", FACTS)
+    assert verdict.state == "wrong" and verdict.said == 'Not yet: allowed are "larger", "smaller".' and not verdict.axes
+
+
+def test_the_right_answer_must_be_among_the_allowed_ones():
+    with pytest.raises(ConfigError, match="^right='other': allowed are larger, smaller$"):
+        check_choice("larger", "other", FACTS)

@@ -319,30 +319,39 @@ def code(e, t, j):
 
 
 def read_by(learner, sample):
-    """The co-players' last actions [P, A] that a network really read in one update, -1 for none; and its rows."""
+    """What networks really read in one update as the co-players' last actions, [P, A], -1 for none; and its rows."""
+    read = []
     with spying(learner, "read") as seen:
         if learner.config.learner == "omg":
             with spying(learner.inference, "condition") as conditions:
                 learner.train(sample, T_ENV, 0)
-            x = conditions["condition"][:, CODED.obs_dim : -CODED.n_actions]
+            read.append(conditions["condition"][:, CODED.obs_dim : -CODED.n_actions])
         else:
             learner.train(sample, T_ENV, 0)
-            x = seen["read"].inputs[:, CODED.obs_dim + CODED.n_actions + CODED.n_agents :]
-    x = x.unflatten(1, (CODED.n_agents, CODED.n_actions))
-    assert set(x.sum(dim=2).unique().tolist()) <= {0.0, 1.0}
-    return torch.where(x.any(dim=2), x.argmax(dim=2), -1), seen["read"].rows
+    if learner.config.sees_actions:
+        read.append(seen["read"].inputs[:, CODED.obs_dim + CODED.n_actions + CODED.n_agents :])
+    for i, x in enumerate(read):
+        x = x.unflatten(1, (CODED.n_agents, CODED.n_actions))
+        assert set(x.sum(dim=2).unique().tolist()) == {0.0, 1.0}
+        read[i] = torch.where(x.any(dim=2), x.argmax(dim=2), -1)
+    return read, seen["read"].rows
 
 
-@pytest.mark.parametrize("name", ["iql_actions", "omg"])
+@pytest.mark.parametrize(
+    ("name", "see_actions"), [("iql_actions", False), ("iql", True), ("omg", False), ("omg", True), ("liam", True)]
+)
 @pytest.mark.parametrize("seats", [None, SHUFFLED])
-def test_networks_read_the_co_players_of_their_own_episode(name, seats):
-    config = small_config(learner=name, teammates="none" if seats is None else "scripted")
+def test_networks_read_the_co_players_of_their_own_episode(name, see_actions, seats):
+    teammates = "none" if seats is None else "scripted"
+    config = small_config(learner=name, see_actions=see_actions, teammates=teammates)
     sample = coded_sample(seats)
-    found, rows = read_by(make_small_learner(config, CODED), sample)
-    for p, (g, t, a) in enumerate(zip(rows.b.tolist(), rows.t.tolist(), rows.a.tolist(), strict=True)):
-        e = episode_of(sample, g, a)
-        expected = [code(e, t - 1, j) if t and j != a else -1 for j in range(INFO.n_agents)]
-        assert found[p].tolist() == expected, (g, t, a)
+    read, rows = read_by(make_small_learner(config, CODED), sample)
+    assert len(read) == (name == "omg") + (see_actions or name == "iql_actions")
+    for found in read:
+        for p, (g, t, a) in enumerate(zip(rows.b.tolist(), rows.t.tolist(), rows.a.tolist(), strict=True)):
+            e = episode_of(sample, g, a)
+            expected = [code(e, t - 1, j) if t and j != a else -1 for j in range(INFO.n_agents)]
+            assert found[p].tolist() == expected, (g, t, a)
 
 
 @pytest.mark.parametrize("name", ["naive_om", "liam"])
@@ -393,7 +402,8 @@ def echo():
         yield
 
 
-def test_the_oracle_is_told_who_really_played(tmp_path):
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_oracle_is_told_who_really_played(tmp_path, width):
     """Each policy has an action of its own, so the co-players' actions tell which of the nine sets it was."""
     info = Echo.describe(3)
     policies = {f"p{k}": wilful_policy(info, k) for k in range(3)}
@@ -402,7 +412,7 @@ def test_the_oracle_is_told_who_really_played(tmp_path):
     Pool("echo", 3, tuple(Member(name, "iql") for name in policies), tuple(sets), policies).save(tmp_path)
     config = OMGConfig(
         env="echo", n_agents=3, batch_size=12, learner="oracle", teammates=str(tmp_path), updates=1, device="cpu",
-        test_nepisode=1, **SMALL,
+        test_nepisode=1, batch_size_run=width, **SMALL,
     )  # fmt: skip
     with omg.Training(config) as run:
         list(run)

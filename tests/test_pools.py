@@ -97,11 +97,10 @@ def test_a_run_trains_with_a_pool_and_keeps_it_as_it_is(folder, learner):
 
 
 def refused(env="echo", n_agents=3):
-    """The sentence in which the folder `pool` is refused, by itself and by a run before it has played or trained."""
+    """The sentence in which the folder `pool` is refused, by itself and by a run that has not begun."""
     with pytest.raises(ConfigError) as error:
         Pool.load("pool", env, env_info(env, n_agents))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ConfigError) as of_run:
-        patch.setattr("omg_lib.runner.Runner.run", None)
+    with pytest.raises(ConfigError) as of_run:
         omg.Training(config("pool", env, n_agents))
     sentence = str(error.value)
     assert str(of_run.value) == sentence
@@ -361,7 +360,7 @@ def test_a_split_that_the_pool_lacks_is_refused_and_told_what_there_is(folder):
 )
 def test_training_meets_the_sets_of_its_splits_only(folder, learner, splits, expected):
     found = config("pool", learner=learner, splits=splits)
-    assert Controller(found, Echo.describe(3), CPU).training_sets() == expected
+    assert Controller(found, Echo.describe(3), CPU).sets == expected
 
 
 # --- where no pool is given ---
@@ -379,7 +378,7 @@ def test_the_environments_own_scripts_are_all_for_training(env, n_agents, teamma
     for s in pool.sets:
         assert s.split == "train" and s.kind == KINDS[len(set(s.members)) > 1]
     controller = Controller(config(teammates, env, n_agents), info, CPU)
-    assert controller.training_sets() == tuple(range(len(info.teams)))
+    assert controller.sets == tuple(range(len(info.teams)))
 
 
 def test_scripts_that_differ_sit_in_the_order_of_their_team():

@@ -67,12 +67,11 @@ def test_a_prior_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
 
 
 def refused(path="prior.safetensors"):
-    """The sentence in which a prior's file is refused, by itself and by a run before it has played or trained."""
+    """The sentence in which a prior's file is refused, by itself and by a run that has not begun."""
     prior = make_prior(7)
     with pytest.raises(ConfigError) as error:
         load_prior(prior, path)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ConfigError) as of_run:
-        patch.setattr("omg_lib.runner.Runner.run", None)
+    with pytest.raises(ConfigError) as of_run:
         omg.Training(config(prior=path))
     assert str(of_run.value) == str(error.value)
     assert torch.equal(flat(prior), flat(make_prior(7))), "nothing of a refused file is taken"
@@ -313,3 +312,15 @@ def test_a_saved_run_keeps_the_prior_that_it_was_trained_with(tmp_path):
     loaded = omg.load(tmp_path / "run")
     assert torch.equal(flat(loaded.learner.prior), flat(make_prior(5)))
     assert list(loaded) == rest
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    """safetensors itself does not look at what the numbers are."""
+    prior, path = SubgoalPrior(4, 3), tmp_path / "prior.safetensors"
+    save_prior(prior, path, {})
+    load_prior(SubgoalPrior(4, 3), path)
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError, match="damaged"):
+        load_prior(SubgoalPrior(4, 3), path)

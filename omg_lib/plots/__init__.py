@@ -1,6 +1,8 @@
 """Pictures and tables, usable without Jupyter: the flow of tensors, learning curves, shapes, seats, results."""
 
+from omg_lib.plots.buffers import mask_svg, memory_svg, ring_table
 from omg_lib.plots.curves import curves_figure, curves_png, curves_text
+from omg_lib.plots.episodes import clock_table, step_table
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 from omg_lib.plots.results import bars_figure, cross_play_figure, learning_figure

@@ -2,5 +2,24 @@
 
 from omg_lib.widgets.flow_model import FlowModel
 from omg_lib.widgets.flow_panel import FlowPanel
+from omg_lib.widgets.memory_model import MemoryModel
+from omg_lib.widgets.memory_panel import MemoryMeter
+from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene, scene
+from omg_lib.widgets.seat_model import SeatModel
+from omg_lib.widgets.seat_panel import SeatPuzzle
+from omg_lib.widgets.step_panel import LatentPanel, ReplayPanel
 
-__all__ = ["FlowModel", "FlowPanel"]
+__all__ = [
+    "FlowModel",
+    "FlowPanel",
+    "LatentModel",
+    "LatentPanel",
+    "MemoryMeter",
+    "MemoryModel",
+    "ReplayModel",
+    "ReplayPanel",
+    "Scene",
+    "SeatModel",
+    "SeatPuzzle",
+    "scene",
+]

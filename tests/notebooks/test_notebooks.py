@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, also at other sizes; what is committed is clean; prose and output agree."""
 
+import ast
 import json
 import os
 import re
@@ -20,6 +21,7 @@ SECONDS = 60
 """For a whole notebook, on two cores."""
 OTHER_SIZES = {
     "01_three_batch_sizes.ipynb": ("n_agents=8, batch_size=32", "n_agents=3, batch_size=4"),
+    "04_regroup.ipynb": ("n_agents=8, batch_size=32", "n_agents=3, batch_size=4"),
 }
 """Notebooks that take every size from one cell: what stands there, and what a student may put there."""
 NOTE = r"""
@@ -60,6 +62,28 @@ self.mac.init_hidden(batch.batch_size)
 ## 3_Answers
 """.strip().splitlines()
 """The lines of the student's note that notebook 1 answers, without the white space around them."""
+
+ANSWERS = {
+    ("05_subgoal_prior.ipynb", "vector-guess"): (32, 64),
+    ("05_subgoal_prior.ipynb", "question-pairs"): (242, 605),
+    ("05_subgoal_prior.ipynb", "question-weight"): "larger",
+    ("05_subgoal_prior.ipynb", "question-near"): "next step",
+    ("06_subgoal_inference.ipynb", "infer-guess"): 66,
+    ("06_subgoal_inference.ipynb", "question-window"): (6, 7, 7, 7, 7),
+    ("06_subgoal_inference.ipynb", "question-choice"): (4, 2),
+    ("06_subgoal_inference.ipynb", "question-hits"): "present",
+}
+"""Right answers to questions that need what a notebook has worked out, so that they are checked where it is run."""
+
+REST_OF_NOTE = r"""
+batch_runs = 1
+if args.agent_shift:
+if episode_sample.device != args.device:
+max_t = batch.max_seq_length
+omg_am = self.mac.agents_model[self.mac.main_alg_idx]
+eval_net = self.mac.agents[self.mac.main_alg_idx]
+""".strip().splitlines()
+"""Lines of the same note that only other notebooks quote."""
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -125,6 +149,11 @@ def test_every_line_of_the_note_is_quoted_once_and_nothing_else_is():
     assert sorted(quotations("01_three_batch_sizes.ipynb")) == sorted(NOTE)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_quotation_is_a_line_of_the_note(name):
+    assert set(quotations(name)) <= {*NOTE, *REST_OF_NOTE}
+
+
 def test_chinese_headings_are_translated():
     for cell in read("01_three_batch_sizes.ipynb").cells:
         lines = cell.source.splitlines()
@@ -150,16 +179,30 @@ def run(tmp_path_factory):
 
 
 def execute(name: str, replaced: tuple[str, str] | None, folder: Path) -> nbformat.NotebookNode:
-    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    """Recorded data lies beside the copy, as some notebooks want it. Answered questions come after the last cell."""
+    place = folder / "notebooks"
+    shutil.copytree(FOLDER, place)
+    (folder / "data").symlink_to(ROOT / "data", target_is_directory=True)
     notebook = read(name)
+    notebook.cells += [answered(notebook, id, answer) for (which, id), answer in ANSWERS.items() if which == name]
     if replaced:
         (cell,) = [cell for cell in code_cells(notebook) if replaced[0] in cell.source]
         cell.source = cell.source.replace(*replaced)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "IPYTHONDIR": str(folder / "ipython")}
-    resources = {"metadata": {"path": str(folder)}}
+    resources = {"metadata": {"path": str(place)}}
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=resources).execute(env=environment)
     return notebook
+
+
+def answered(notebook: nbformat.NotebookNode, id: str, answer: object) -> nbformat.NotebookNode:
+    """A copy of a question's cell with this answer in place of the dots; its id ends in `-answered`."""
+    (asked,) = [cell for cell in notebook.cells if cell.id == id]
+    source, count = re.subn(r"guess = (\((?:\.\.\.,? ?)+\)|\.\.\.)", f"guess = {answer!r}", asked.source)
+    assert count == 1, id
+    copied = nbformat.v4.new_code_cell(source)
+    copied["id"] = f"{id}-answered"
+    return copied
 
 
 def shown(cell: nbformat.NotebookNode) -> str:
@@ -193,7 +236,7 @@ def test_runs_at_other_sizes(name, run):
 def test_numbers_in_prose_come_from_code(name, run):
     """Every number of two digits or more in the text is something that the notebook prints, or one of its inputs."""
     notebook = run(name)
-    cells = code_cells(notebook)
+    cells = [cell for cell in code_cells(notebook) if not cell.id.endswith("-answered")]
     pages = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.outputs]
     spoken = [text for page in pages for text in re.findall(r'aria-label="([^"]*)"', page)]
     numbers = set(re.findall(r"\d+", "\n".join([*spoken, *(shown(cell) + cell.source for cell in cells)])))
@@ -250,3 +293,128 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
     assert picture.startswith("<svg") and 'role="img"' in picture and "aria-label" in picture
     assert "application/vnd.jupyter.widget-view+json" in cells["panel-show"].outputs[0].data
     assert shown(cells["code-run"]).strip().endswith("[]")
+
+
+@pytest.mark.notebook
+def test_notebook_2_shows_an_episode_row_by_row_and_two_clocks(cell):
+    name = "02_runner.ipynb"
+    steps = int(re.match(r"steps: (\d+)\nstep 0 as by hand: True", cell(name, "episode-run"))[1])
+    rows = {line.split("  ")[0]: line.split() for line in cell(name, "episode-table").splitlines()}
+    last, padding = rows[f"t = {steps}"], rows[f"t = {steps + 1}"]
+    assert rows[f"t = {steps - 1}"][-2:] == ["True", "True"] and last[-2:] == ["False", "True"]
+    assert last[3] == "zeros" and padding[-1] == "False", "the text says that all marines fell"
+    assert cell(name, "seat-rotate").split("\n")[:4] == [f"episode {k} seat {k % 4}" for k in range(1, 5)]
+    assert re.findall(r"^cpu +(\d+)", cell(name, "clock-measure"), flags=re.M) == ["1", "8", "32"]
+
+
+@pytest.mark.notebook
+def test_notebook_3_predicts_every_byte(cell):
+    name = "03_replay_buffer.ipynb"
+    pairs = re.findall(r"predicted: (\d+).*measured: +(\d+)", cell(name, "memory-row").replace("\nthe sample, m", " m"))
+    assert len(pairs) == 2 and all(predicted == measured for predicted, measured in pairs)
+    assert cell(name, "enough-sizes").startswith("{4: True, 8: True, 12: True, 16: False}\n3 episodes: False")
+    assert "sample(30): allowed is a positive multiple of n_agents=4" in cell(name, "sample-refused")
+    without, real = map(float, re.findall(r"0\.\d+", cell(name, "mask-mean")))
+    assert without < real
+    ended, cut = map(int, re.findall(r"\d+", cell(name, "mask-ends")))
+    assert ended and cut, "the text speaks of both"
+    before, after = re.findall(r"\[8, (\d+),", cell(name, "truncate-short"))
+    assert int(after) < int(before)
+    assert "At n_agents 12 it needs 4.77 GB, more than 4.29 GB." in cell(name, "memory-small")
+
+
+@pytest.mark.notebook
+def test_notebook_4_shows_what_a_wrong_regroup_costs(cell, run):
+    name = "04_regroup.ipynb"
+    assert "[256, 52, 8, 80]" in cell(name, "sample-draw") and "[32, 52, 8, 80]" in cell(name, "lines-look")
+    assert cell(name, "find-look").split() == ["obs:", "True", "reward:", "True"]
+    everyone = [[1, slot] for slot in range(8)]
+    assert f"{{7: [[1, 0]], 1: {everyone}, 4: [[8, 0]]}}" in cell(name, "cost-marker").replace("\n", "").replace(
+        "  ", ""
+    )
+    assert "{7: [[1, 1]], 1: [], 4: [[9, 0]]}" in cell(name, "cost-missed")
+    right, *wrong = re.findall(r"loss ([\d.]+)", cell(name, "cost-gain"))
+    assert float(right) < 0.02 < 0.04 < min(map(float, wrong))
+    pictures = {c.id: c.outputs[-1].data["text/html"] for c in run(name).cells if c.id.startswith("puzzle-pair-f")}
+    assert 'data-moved="teammate"' in pictures["puzzle-pair-four"]
+    assert pictures["puzzle-pair-five"].count('data-moved="right"') == 24
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", sorted({name for name, _ in ANSWERS}))
+def test_right_answers_are_accepted(name, run):
+    verdicts = {cell.id: shown(cell) for cell in run(name).cells if cell.id.endswith("-answered")}
+    assert sum(id.startswith("question-") for id in verdicts) == 3
+    assert [id for id, said in verdicts.items() if not said.startswith("Right: ")] == []
+
+
+@pytest.mark.notebook
+def test_notebook_5_finds_what_its_text_says(cell, run):
+    name = "05_subgoal_prior.ipynb"
+    none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-pairs")))
+    assert action < min(none, subgoal) and abs(subgoal - none) < 0.01
+    none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-alone-learn")))
+    assert subgoal > 2 * max(none, action) and subgoal > 0.9 * 0.9**9
+    usual, full, shipped, blind = (float(x) for x in re.findall(r"error ([\d.]+)", cell(name, "fit-errors")))
+    assert shipped < usual < blind / 3 < full / 3
+    usual_kl, full_kl, shipped_kl = (float(x) for x in re.findall(r"KL ([\d.]+)\n", cell(name, "fit-errors")))
+    assert full_kl < 0.05 < 5 < min(usual_kl, shipped_kl)
+    used, total, kept, nats = (float(x) for x in re.findall(r"\d[\d.]*", cell(name, "fit-each")))
+    assert used < total / 4 and kept > 0.9 * nats
+    panel = next(c for c in run(name).cells if c.id == "space-panel")
+    assert "application/vnd.jupyter.widget-view+json" in panel.outputs[0].data
+
+
+@pytest.mark.notebook
+def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
+    name = "06_subgoal_inference.ipynb"
+    terms = re.findall(r"mine ([\d.]+)   the learner's ([\d.]+)", cell(name, "loss-compute"))
+    assert len(terms) == 3 and all(float(mine) == pytest.approx(float(own), rel=1e-4) for mine, own in terms)
+    assert "same choice as the learner's: True" in cell(name, "loss-target")
+    within, between = (float(x) for x in re.findall(r": ([\d.]+)", cell(name, "window-spread")))
+    assert 0 < within < between
+    mixed = re.findall(r"epsilon ([\d.]+), share of g- ([\d.]+)", cell(name, "mix-run"))
+    assert [float(share) for _, share in mixed] == pytest.approx([float(epsilon) for epsilon, _ in mixed], abs=0.1)
+    last = int(re.search(r"unit lives is (\d+)", cell(name, "window-cut"))[1])
+    windows = [json.loads(window) for window in re.findall(r"candidates (\[.*\])", cell(name, "window-cut"))]
+    assert windows[-1] == [last] * 5 and max(map(max, windows)) == last
+    inferred, present, ceiling = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
+    assert inferred < present < ceiling
+
+
+# --- the three questions, answered ---
+
+RIGHT = {
+    ("03_replay_buffer.ipynb", "question-1"): (12, 96),
+    ("03_replay_buffer.ipynb", "question-2"): (1000, 5),
+    ("03_replay_buffer.ipynb", "question-3"): "sample",
+    ("02_runner.ipynb", "question-1"): (3, 121, 6, 12),
+    ("02_runner.ipynb", "question-2"): (3, 4, 5),
+    ("02_runner.ipynb", "question-3"): "step",
+    ("04_regroup.ipynb", "question-1"): (6, 121, 5, 90),
+    ("04_regroup.ipynb", "question-2"): (6, 6),
+    ("04_regroup.ipynb", "question-3"): "shuffled labels",
+}
+"""What a student should answer."""
+NEEDED = ("setup", "clock-measure")
+"""Cells that a question needs, besides those of the questions themselves."""
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in RIGHT}))
+def test_three_questions_accept_the_right_answer(name):
+    known, verdicts = {}, {}
+    for cell in code_cells(read(name)):
+        if not (cell.id in NEEDED or cell.id.startswith("question-")):
+            continue
+        source = cell.source
+        if (name, cell.id) in RIGHT:
+            source, count = re.subn(r"guess = \(?\.\.\..*", f"guess = {RIGHT[name, cell.id]!r}", source)
+            assert count == 1
+        *before, last = ast.parse(source).body
+        exec(compile(ast.Module(before, []), cell.id, "exec"), known)
+        if isinstance(last, ast.Expr):
+            verdicts[cell.id] = eval(compile(ast.Expression(last.value), cell.id, "eval"), known)
+        else:
+            exec(compile(ast.Module([last], []), cell.id, "exec"), known)
+    asked = [id for key, id in RIGHT if key == name]
+    assert len(asked) == 3 and {id: verdicts[id].state for id in asked} == dict.fromkeys(asked, "right")

@@ -1,0 +1,52 @@
+"""Two clocks for the runner: seconds of one lockstep, in which R episodes move on together, and of one step of one
+episode.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from omg_lib.config import OMGConfig
+from omg_lib.envs import make_env
+from omg_lib.runner import Runner
+from omg_lib.training import Training
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What playing costs with R = `width` on a device, in seconds."""
+
+    device: str
+    width: int
+    lockstep: float
+    step: float
+
+
+def acting_clock(config: OMGConfig, widths: Sequence[int] = (1, 8, 32), seconds: float = 0.5) -> list[Tick]:
+    """Play with runners of several widths, each for at least so long; on the CPU, and on a GPU where there is one.
+
+    The policy explores as little as at the end of training, so that the networks are really asked. A first run of each
+    width is not counted. Any width will do: seats rotate by the number of the episode.
+    """
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    ticks = []
+    for device in devices:
+        with Training(replace(config, device=device, epsilon_start=config.epsilon_finish)) as training:
+            ticks += [_tick(training, width, seconds) for width in widths]
+    return ticks
+
+
+def _tick(training: Training, width: int, seconds: float) -> Tick:
+    config = training.config
+    env = make_env(config.env, config.n_agents, batch=width, seed=config.seed)
+    runner, locksteps = Runner(config, env, training.controller), 0
+    runner.run()
+    played, began = runner.t_env, time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        locksteps += runner.run().max_t_filled() - 1
+    env.close()
+    return Tick(training.device.type, width, passed / locksteps, passed / (runner.t_env - played))

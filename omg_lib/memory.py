@@ -1,0 +1,79 @@
+"""Bytes of a run before it runs: shapes times dtypes, held against what this process may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from omg_lib.buffer import NOT_STORED
+from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig
+from omg_lib.predict import predict
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a configuration needs at most, in bytes: a full buffer of longest episodes, a sample, the regrouped sample.
+
+    Weights, gradients and Python itself come on top, so a process needs more than `total`.
+    """
+
+    n_agents: int
+    buffer: int
+    sample: int
+    regrouped: int
+
+    @property
+    def total(self) -> int:
+        return self.buffer + self.sample + self.regrouped
+
+
+def row_bytes(config: OMGConfig) -> dict[str, int]:
+    """Bytes of one time step of one stored episode, for each field; actions are stored as small as they can be."""
+    plan = predict(config)
+    small = np.min_scalar_type(plan.sizes["C"]).itemsize
+    fields = {key: field for key, field in plan["runner.run"].fields.items() if key not in NOT_STORED}
+    rows = {key: field.bytes // (plan.sizes["R"] * (plan.sizes["L"] + 1)) for key, field in fields.items()}
+    return rows | {"actions": plan.sizes["A"] * small}
+
+
+def stored_bytes(config: OMGConfig, rows: Sequence[int]) -> int:
+    """Bytes of stored episodes that fill so many rows each."""
+    return sum(rows) * sum(row_bytes(config).values())
+
+
+def need(config: OMGConfig) -> Need:
+    """What this configuration needs once its buffer is full, if every episode is as long as can be."""
+    plan = predict(config)
+    seats = config.n_agents if config.has_teammates else 1
+    episodes = config.buffer_size // seats * seats
+    regrouped = sum(f.bytes for f in plan["learner.regroup"].fields.values()) if config.has_teammates else 0
+    sample = sum(field.bytes for field in plan["buffer.sample"].fields.values())
+    return Need(config.n_agents, stored_bytes(config, [plan.sizes["L"] + 1]) * episodes, sample, regrouped)
+
+
+def needs(config: OMGConfig) -> list[Need]:
+    """The need of every n_agents that the environment and the buffer allow, all else being equal."""
+    found = []
+    for n_agents in ENVIRONMENTS[config.env]:
+        try:
+            found.append(need(replace(config, n_agents=n_agents, batch_size_run=1)))
+        except ConfigError:  # a sample that the buffer cannot hold
+            continue
+    return found
+
+
+def gives_up_at(found: Sequence[Need], limit: int | float) -> int | None:
+    """The first n_agents that needs more than `limit` bytes; None if all fit."""
+    return next((one.n_agents for one in found if one.total > limit), None)
+
+
+def resident_bytes() -> int | None:
+    """What the operating system says that this process holds in memory; None where it does not say (not Linux)."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    lines = status.read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))

@@ -1,0 +1,125 @@
+"""The replay buffer in pictures: its rings, the masks of a sample, and the memory that a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from tensordict import TensorDictBase
+
+from omg_lib.buffer import ReplayBuffer
+from omg_lib.memory import Need, gives_up_at
+from omg_lib.plots.tables import Table
+from omg_lib.plots.words import bytes_text
+
+Number = int | float
+REAL, LAST, NEED = "#1f9a68", "#dd7011", (("buffer", "#3b82d6"), ("sample", "#dd7011"), ("regrouped", "#9166d6"))
+"""Colours with a contrast of 3 on white and on black."""
+
+
+def ring_table(buffer: ReplayBuffer, most: int = 8) -> Table:
+    """Which episode lies where: a line for each ring, a column for each of its first places.
+
+    #3 is the fourth episode that ever came to this ring. The star marks what the next one will replace.
+    """
+    places = min(most, buffer.rings[0].capacity)
+    lines, strong = [], set()
+    for seat, ring in enumerate(buffer.rings):
+        held, capacity = len(ring.episodes), ring.capacity
+        newest = [ring.inserted - 1 - (ring.inserted - 1 - place) % capacity for place in range(places)]
+        cells = [
+            f"#{newest[place]} ({len(ring.episodes[place]['reward'])} rows)" if place < held else "empty"
+            for place in range(places)
+        ]
+        lines.append((f"ring {seat}", str(ring.inserted), *cells))
+        if held == capacity and ring.inserted % capacity < places:
+            strong.add((seat, 2 + ring.inserted % capacity))
+    heads = ("", "came", *(f"place {place}" for place in range(places)))
+    more = buffer.rings[0].capacity - places
+    caption = "* the next to be replaced" + (f"; {more} more places are not shown" if more else "")
+    return Table(heads, tuple(lines), frozenset(strong), caption)
+
+
+def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
+    """The first episodes of a batch as bars over time: real transitions, the last row, padding, and how each ended."""
+    filled, terminated = batch["filled"][:most, :, 0], batch["terminated"][:most, :, 0]
+    episodes, length = filled.shape
+    step, left = min(12.0, 560 / length), 78
+    parts, said = [], []
+    for e in range(episodes):
+        rows, y = int(filled[e].sum()), 8 + e * 20
+        end = "ended" if bool(terminated[e].any()) else "cut off by the limit"
+        said.append(f"episode {e}: {rows} rows filled, {rows - 1} transitions, {end}")
+        parts += [
+            _text(left - 8, y + 12, f"episode {e}", text_anchor="end"),
+            _rect(left, y, length * step, 15, "#888888", 0.15),
+            _rect(left, y, (rows - 1) * step, 15, REAL, 0.7),
+            _rect(left + (rows - 1) * step, y, step, 15, LAST, 1),
+            _text(left + length * step + 6, y + 12, f"{rows} rows, {end}"),
+        ]
+    y, width = 8 + episodes * 20 + 8, left + length * step + 190
+    for x, colour, opacity, words in (
+        (left, REAL, 0.7, "real transitions: filled[t + 1]"),
+        (left + 210, LAST, 1, "the last row: only seen"),
+        (left + 380, "#888888", 0.15, "padding"),
+    ):
+        parts += [_rect(x, y, 14, 14, colour, opacity), _text(x + 20, y + 12, words)]
+    return _svg(width, y + 20, ". ".join(said) + ".", parts)
+
+
+def memory_svg(found: Sequence[Need], limit: int | float) -> str:
+    """Bytes that each n_agents needs, as bars, and a line at what there is; a bar beyond it is marked."""
+    top = max([limit, *(one.total for one in found)]) * 1.05
+    left, height, wide = 66, 190, 40
+    refused = gives_up_at(found, limit)
+
+    def y(count: Number) -> float:
+        return 22 + height * (1 - count / top)
+
+    parts = []
+    for index, one in enumerate(found):
+        x, base = left + index * wide, 0
+        over = one.total > limit
+        for name, colour in NEED:
+            part = getattr(one, name)
+            parts.append(_rect(x + 4, y(base + part), wide - 8, y(base) - y(base + part), colour, 0.85))
+            base += part
+        size = bytes_text(one.total)
+        parts += [
+            _text(x + wide / 2, y(base) - 4, size.replace(" ", ""), 9, text_anchor="middle"),
+            _text(x + wide / 2, height + 38, f"{one.n_agents}{' ×' if over else ''}", 12, text_anchor="middle"),
+        ]
+    right = left + len(found) * wide
+    parts += [
+        f'<path d="M{left} {y(limit):g}H{right}" stroke="#e0484d" stroke-width="2" stroke-dasharray="6 3"/>',
+        _text(left - 4, y(limit) + 4, bytes_text(int(limit)), text_anchor="end", fill="#e0484d", font_weight="bold"),
+        _text(left - 4, height + 38, "n_agents", text_anchor="end"),
+    ]
+    for index, (name, colour) in enumerate(NEED):
+        x = left + 110 * index
+        parts += [_rect(x, height + 50, 14, 14, colour, 0.85), _text(x + 20, height + 62, name)]
+    parts.append(_text(left + 330, height + 62, "×: more than there is"))
+    said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
+    end = "all fit" if refused is None else f"from n_agents {refused} on it is too much"
+    return _svg(
+        max(right, 560) + 10, height + 70, f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}.", parts
+    )
+
+
+def _svg(width: Number, height: Number, said: str, parts: Sequence[str]) -> str:
+    style = f"width:100%;max-width:{width:g}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
+        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
+        f' style="{style}">{"".join(parts)}</svg>'
+    )
+
+
+def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number) -> str:
+    size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
+    return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"/>'
+
+
+def _text(x: Number, y: Number, text: str, size: int = 11, **more: str) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size}"{named}>{escape(text)}</text>'

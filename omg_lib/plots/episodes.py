@@ -1,0 +1,41 @@
+"""One episode row by row, and the costs of playing it, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensordict import TensorDictBase
+
+from omg_lib.clocks import Tick
+from omg_lib.plots.tables import Table
+from omg_lib.plots.words import seconds_text
+
+
+def step_table(episode: TensorDictBase, rows: Sequence[int], e: int = 0) -> Table:
+    """What an episode batch holds of episode e at these rows; the learner's own action stands out.
+
+    obs and state are shown as seen or empty, since they are long.
+    """
+    seat = int(episode["seat"][e, 0, 0]) if "seat" in episode.keys() else None
+    agents, strong, lines = episode["actions"].shape[2], set(), []
+    for number, t in enumerate(rows):
+        at = episode[e, t]
+        seen = ["yes" if (at[key] != 0).any() else "zeros" for key in ("obs", "state")]
+        actions = [str(int(a)) for a in at["actions"][:, 0]]
+        flags = [str(bool(at[key][0])) for key in ("terminated", "filled")]
+        lines.append((f"t = {t}", *seen, *actions, f"{float(at['reward'][0]) + 0.0:.3f}", *flags))
+        if seat is not None:
+            strong.add((number, 3 + seat))
+    heads = ("", "obs", "state", *(f"action {a}" for a in range(agents)), "reward", "terminated", "filled")
+    caption = "" if seat is None else f"* the learner's seat: {seat}"
+    return Table(heads, tuple(lines), frozenset(strong), caption)
+
+
+def clock_table(ticks: Sequence[Tick]) -> Table:
+    """Both clocks for every width, and steps in a second."""
+    rows = [
+        (tick.device, str(tick.width), seconds_text(tick.lockstep), seconds_text(tick.step), f"{1 / tick.step:,.0f}")
+        for tick in ticks
+    ]
+    heads = ("device", "R", "one lockstep", "one step of one episode", "steps in a second")
+    return Table(heads, tuple(rows))

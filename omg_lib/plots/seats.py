@@ -1,0 +1,168 @@
+"""Regrouping as pictures: where every label of a sample went, and what a wrong answer costs in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import StringIO
+
+from jaxtyping import Int
+from matplotlib.figure import Figure
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from omg_lib.plots.curves import INK
+from omg_lib.regroup_answers import MOVED, judge, moved
+from omg_lib.regroup_cost import Trained
+
+Number = int | float
+LOOKS = {
+    "right": ("#1f9a68", ""),
+    "teammate": ("#dd7011", "M0 6L6 0"),
+    "slot": ("#9166d6", "M0 3H6"),
+    "time": ("#3b82d6", "M3 0V6"),
+}
+"""What happened to a place -> its colour, with a contrast of 3 on white and on black, and its hatch."""
+LINES = (("#1f9a68", "-"), ("#dd7011", "--"), ("#3b82d6", ":"), ("#9166d6", "-."))
+"""Colour and line of each answer that is trained."""
+ROW, SEAT, CELL, LEFT, TOP, GAP = 22, 44, 74, 70, 42, 72
+"""Height of a line, width of a seat on the left and of a place on the right, margins; in the picture's own units."""
+
+
+def seats_svg(sample: TensorDictBase, result: object = None) -> str:
+    """The text of an `<svg>` element: the labelled sample on the left, the regrouped labels on the right.
+
+    Each place on the right carries `data-moved`, which is right, teammate, slot or time. What has another shape is not
+    drawn: its shape is said. Without a result the sample stands alone.
+    """
+    episodes, steps, agents, width = sample["obs"].shape
+    groups, learner = episodes // agents, sample["seat"][:, 0, 0].tolist()
+    drawn = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
+    taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if drawn else set()
+    x, said = LEFT + agents * SEAT + GAP, "A sample of labels, not regrouped yet."
+    parts = [_patterns(), _text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12)]
+    parts += [_text(LEFT + (s + 0.5) * SEAT, TOP - 6, f"seat {s}", text_anchor="middle") for s in range(agents)]
+    for e, own in enumerate(learner):
+        parts.append(_text(LEFT - 6, TOP + e * ROW + 15, f"episode {e}", text_anchor="end"))
+        parts += [_seat(LEFT + s * SEAT, TOP + e * ROW, s == own, (e, s) in taken) for s in range(agents)]
+    if result is not None:
+        verdict = judge(result, sample)
+        said = " ".join([verdict.said, *(f"{line}." for line in verdict.axes)])
+        parts += _result(result, sample["seat"], x) if drawn else [_text(x - 40, TOP + 15, _other(result), 12)]
+    bottom = TOP + max(episodes * ROW, groups * (steps * ROW + 8)) + 10
+    parts.append(_legend(bottom))
+    wide = max(x + agents * CELL + 6, 620)
+    style = f"width:100%;max-width:{wide}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {bottom + 62}" role="img"'
+        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
+        f' style="{style}">{"".join(parts)}</svg>'
+    )
+
+
+def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
+    """`cost_figure` as the text of an `<svg>` element with a transparent ground."""
+    text = StringIO()
+    cost_figure(panels, words).savefig(text, format="svg", transparent=True)
+    ends = [
+        f"{title}: " + ", ".join(f"answer {run.key} ends at {run.losses[-1]:.3f}" for run in runs)
+        for title, runs in panels.items()
+    ]
+    svg = text.getvalue()
+    named = f'<svg role="img" aria-label="{escape(". ".join(ends))}." style="max-width:100%;height:auto" '
+    return named + svg[svg.index("<svg") + 5 :]
+
+
+def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> Figure:
+    """Loss against updates: a panel for each title, in it a line for each learner; `words` names the answers."""
+    figure = Figure(figsize=(9, 3), dpi=100, facecolor="none", layout="constrained")
+    keys = list(dict.fromkeys(run.key for runs in panels.values() for run in runs))
+    for ax, (title, runs) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for run in runs:
+            colour, line = LINES[keys.index(run.key) % len(LINES)]
+            label = f"{run.key}: {words[run.key]}"
+            ax.plot(range(1, len(run.losses) + 1), run.losses, color=colour, linestyle=line, label=label)
+        ax.set_title(title, color=INK, fontsize=10)
+        ax.set_xlabel("update", color=INK, fontsize=9)
+        ax.set(facecolor="none", ylim=(0, None))
+        ax.tick_params(colors=INK, labelsize=8)
+        ax.spines[:].set_color(INK)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(alpha=0.25)
+    lines = {line.get_label(): line for ax in figure.axes for line in ax.lines}
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=2, fontsize=8, frameon=False, labelcolor=INK)
+    return figure
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
+    """Every place of the result with its label: episode, time step, seat."""
+    groups, steps, agents, _ = result.shape
+    parts = [_text(x - 40, 14, f"the result [{groups}, {steps}, {agents}, F]", 12)]
+    parts += [_text(x + (a + 0.5) * CELL, TOP - 6, f"slot {a}", text_anchor="middle") for a in range(agents)]
+    for g, (group, judged) in enumerate(zip(result.tolist(), moved(result, seat), strict=True)):
+        top = TOP + g * (steps * ROW + 8)
+        parts.append(_text(x - 40, top + 15, f"g{g}", font_weight="bold"))
+        for t, (row, kinds) in enumerate(zip(group, judged, strict=True)):
+            y = top + t * ROW
+            parts.append(_text(x - 6, y + 15, f"t{t}", text_anchor="end"))
+            for a, ((e, time, s), kind) in enumerate(zip(row, kinds, strict=True)):
+                label = _text(x + (a + 0.5) * CELL + 5, y + 15, f"e{e} t{time} s{s}", text_anchor="middle")
+                parts.append(f'<g data-moved="{kind}">{_place(x + a * CELL + 1, y + 1, CELL - 2, kind)}{label}</g>')
+    return parts
+
+
+def _other(result: object) -> str:
+    """What is said of a result that cannot be drawn."""
+    if isinstance(result, Tensor):
+        return f"the result {list(result.shape)}: another shape"
+    return f"the result is no tensor: {type(result).__name__}"
+
+
+def _seat(x: int, y: int, own: bool, taken: bool) -> str:
+    """One seat of one episode: green where the learner sat, a dot where the answer took it."""
+    box = _rect(x + 1, y + 1, SEAT - 2, ROW - 2, LOOKS["right"][0] if own else "#888888", 0.7 if own else 0.15)
+    dot = f'<circle cx="{x + SEAT / 2:g}" cy="{y + ROW / 2:g}" r="4"/>' if taken else ""
+    return f'<g data-own="{str(own).lower()}" data-taken="{str(taken).lower()}">{box}{dot}</g>'
+
+
+def _place(x: Number, y: Number, width: Number, kind: str) -> str:
+    colour, hatch = LOOKS[kind]
+    frame = _rect(x, y, width, ROW - 2, colour, 0.25, stroke=colour)
+    return frame + (_rect(x, y, 10, ROW - 2, f"url(#omg-moved-{kind})", 1) if hatch else "")
+
+
+def _legend(y: int) -> str:
+    parts = [
+        _rect(4, y + 3, 16, 14, LOOKS["right"][0], 0.7),
+        _text(26, y + 15, "the learner's seat"),
+        f'<circle cx="12" cy="{y + 31}" r="4"/>',
+        _text(26, y + 35, "used by the answer"),
+    ]
+    for number, kind in enumerate(LOOKS):
+        x, top = (150, 440)[number % 2], y + 23 * (number // 2)
+        parts += [_place(x, top + 1, 18, kind), _text(x + 26, top + 15, MOVED[kind])]
+    return "".join(parts) + _text(4, y + 56, "e: episode, t: time step, s: seat")
+
+
+def _patterns() -> str:
+    made = "".join(
+        f'<pattern id="omg-moved-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.6"/></pattern>'
+        for kind, (colour, hatch) in LOOKS.items()
+        if hatch
+    )
+    return f"<defs>{made}</defs>"
+
+
+def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number, **more: str) -> str:
+    named = "".join(f' {key}="{value}"' for key, value in more.items())
+    size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
+    return f'<rect {size} fill="{fill}" fill-opacity="{opacity}"{named}/>'
+
+
+def _text(x: Number, y: Number, text: str, size: int = 11, **more: str) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size}"{named}>{escape(text)}</text>'

@@ -1,0 +1,232 @@
+"""Answers to "how do [G*A, T, A, F] become [G, T, A, F]?": some right, some wrong although the shape is right.
+
+Every answer works on any field, so that the same one can move labels, which tell whose data ended up where, and the
+data of a training run, which show what a wrong answer costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Int
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
+
+from omg_lib.checks import Verdict
+from omg_lib.regroup import last_actions, rows_of_seats
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its key, what it says in words, its code, and the same as a function of x and seat.
+
+    In the code x is [G*A, T, A, F] and seat is [G*A, T, 1]; A, G and a = arange(A) are known, and
+    rows[g, a] is the number of the g-th row whose seat is a.
+    """
+
+    key: int
+    words: str
+    code: str
+    apply: Callable[[Tensor, Tensor], Tensor]
+
+
+def _cut(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x cut into blocks of A rows, [G, A, T, A, F], and a = arange(A)."""
+    rows, steps, agents, width = x.shape
+    return x.reshape(rows // agents, agents, steps, agents, width), torch.arange(agents, device=x.device)
+
+
+def _first_episode(x: Tensor, seat: Tensor) -> Tensor:
+    return _cut(x)[0][:, 0]
+
+
+def _first_seat(x: Tensor, seat: Tensor) -> Tensor:
+    return _cut(x)[0][:, :, :, 0].transpose(1, 2)
+
+
+def _diagonal(x: Tensor, seat: Tensor) -> Tensor:
+    cut, a = _cut(x)
+    return rearrange(cut[:, a, :, a], "a g t f -> g t a f")
+
+
+def _other_blocks(x: Tensor, seat: Tensor) -> Tensor:
+    rows, steps, agents, width = x.shape
+    cut, a = x.reshape(agents, rows // agents, steps, agents, width), torch.arange(agents, device=x.device)
+    return rearrange(cut[a, :, :, a], "a g t f -> g t a f")
+
+
+def _reshaped(x: Tensor, seat: Tensor) -> Tensor:
+    cut, a = _cut(x)
+    groups, agents, steps, _, width = cut.shape
+    return cut[:, a, :, a].reshape(groups, steps, agents, width)
+
+
+def _long(x: Tensor, seat: Tensor) -> Tensor:
+    rows, steps, agents, width = x.shape
+    return x.reshape(rows // agents, agents * steps, agents, width)
+
+
+def _by_seat(x: Tensor, seat: Tensor) -> Tensor:
+    rows, a = rows_of_seats(seat, x.shape[2]), torch.arange(x.shape[2], device=x.device)
+    return rearrange(x[rows, :, a], "g a t f -> g t a f")
+
+
+ANSWERS = {
+    answer.key: answer
+    for answer in (
+        Answer(1, "the first episode of each block, with all of its seats",
+               "x.reshape(G, A, T, A, F)[:, 0]", _first_episode),
+        Answer(2, "the blocks one after the other along the time axis",
+               "x.reshape(G, A * T, A, F)", _long),
+        Answer(3, "seat 0 of every episode",
+               "x.reshape(G, A, T, A, F)[:, :, :, 0].transpose(1, 2)", _first_seat),
+        Answer(4, "A blocks of G rows; of episode a the seat a",
+               'rearrange(x.reshape(A, G, T, A, F)[a, :, :, a], "a g t f -> g t a f")', _other_blocks),
+        Answer(5, "G blocks of A rows; of episode a the seat a",
+               'rearrange(x.reshape(G, A, T, A, F)[:, a, :, a], "a g t f -> g t a f")', _diagonal),
+        Answer(6, "as 5, but reshaped at the end",
+               "x.reshape(G, A, T, A, F)[:, a, :, a].reshape(G, T, A, F)", _reshaped),
+        Answer(7, "the rows sorted by their seat; of each its own seat",
+               'rearrange(x[rows, :, a], "g a t f -> g t a f")', _by_seat),
+    )
+}  # fmt: skip
+"""Key -> answer. 7 is what `omg.regroup` does; 5 is as good as long as the rows go round the seats in order."""
+
+
+def regroup_as(key: int, sample: TensorDictBase) -> TensorDict:
+    """A whole sample regrouped by one of the ANSWERS, with `last_actions` as `omg.regroup` adds them.
+
+    A field without an agent axis is first repeated for every seat, so that all fields go the same way. ValueError for
+    an answer that is unknown or whose shape a learner cannot read.
+    """
+    if key not in ANSWERS or key == 2:
+        readable = ", ".join(str(name) for name in ANSWERS if name != 2)
+        raise ValueError(f"answer={key!r}: a learner can read the answers {readable}")
+    agents, seat = sample["obs"].shape[2], sample["seat"]
+
+    def move(x: Tensor) -> Tensor:
+        x = x if x.ndim == 4 else repeat(x, "e t f -> e t a f", a=agents)
+        return ANSWERS[key].apply(x, seat)
+
+    out = {name: move(x) for name, x in sample.items() if name != "seat"}
+    if "actions" in sample.keys():
+        out["last_actions"] = last_actions(move(sample["actions"][..., 0].long()))
+    return TensorDict(out, batch_size=list(next(iter(out.values())).shape[:2]))
+
+
+# --- whose data is where ---------------------------------------------------------------------------------------------
+
+
+def labelled(groups: int, agents: int, steps: int, shuffled: bool = False, seed: int = 0) -> TensorDict:
+    """A sample of labels: obs int64 [G*A, T, A, 3] holds (episode, time, agent), seat [G*A, T, 1] who learnt there.
+
+    Rows go round the seats as `ReplayBuffer.sample` draws them, or are shuffled; episode e is row e.
+    """
+    episodes = groups * agents
+    where = torch.meshgrid(torch.arange(episodes), torch.arange(steps), torch.arange(agents), indexing="ij")
+    seats = torch.arange(episodes) % agents
+    if shuffled:
+        seats = seats[torch.randperm(episodes, generator=torch.Generator().manual_seed(seed))]
+    seat = repeat(seats, "e -> e t 1", t=steps)
+    return TensorDict({"obs": torch.stack(where, dim=-1), "seat": seat}, batch_size=[episodes, steps])
+
+
+MOVED = {
+    "right": "the learner's own data, at its place",
+    "slot": "a learner's own data, in another seat's slot",
+    "time": "from another time step",
+    "teammate": "what a teammate saw",
+}
+"""What may have happened to an element of the result."""
+
+
+def moved(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> list[list[list[str]]]:
+    """For every element [g][t][a] of a regrouped sample of labels: right, or what is wrong with it (see MOVED)."""
+    learner = seat[:, 0, 0].tolist()
+
+    def judge(label: list[int], t: int, a: int) -> str:
+        episode, time, agent = label
+        if agent != learner[episode]:
+            return "teammate"
+        return "time" if time != t else "slot" if agent != a else "right"
+
+    return [
+        [[judge(label, t, a) for a, label in enumerate(row)] for t, row in enumerate(group)]
+        for group in result.tolist()
+    ]
+
+
+def check_regrouping(function: object, groups: int = 3, agents: int = 4, steps: int = 5) -> Verdict:
+    """Let a function of (x, seat) regroup labels, in order and shuffled, and say what it did to the seats.
+
+    >>> check_regrouping(lambda x, seat: x)
+    Not yet: the shape is [12, 5, 4, 3], it should be [3, 5, 4, 3].
+      - axis 0 (G): it is 12, it should be 3
+    >>> check_regrouping(ANSWERS[7].apply)
+    Right: every slot holds the learner's own data, also when the rows are shuffled.
+    """
+    if function is ... or function is None:
+        return Verdict("open", "Not answered yet: put your code in place of the dots, and run this cell again.")
+    for shuffled in (False, True):
+        sample = labelled(groups, agents, steps, shuffled)
+        try:
+            result = function(sample["obs"].clone(), sample["seat"].clone())
+        except Exception as error:  # whatever a student's code does is told, not thrown
+            return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
+        if result is ...:
+            return Verdict("open", "Not answered yet: put your code in place of the dots, and run this cell again.")
+        verdict = judge(result, sample)
+        if not verdict.ok:
+            more = ("the rows were shuffled; in order it is right",) if shuffled else ()
+            return Verdict(verdict.state, verdict.said, verdict.axes + more)
+    return Verdict("right", "Right: every slot holds the learner's own data, also when the rows are shuffled.")
+
+
+def judge(result: object, sample: TensorDictBase) -> Verdict:
+    """What a regrouped sample of labels is worth: its shape, its seats, and how many episodes it uses."""
+    episodes, steps, agents, width = sample["obs"].shape
+    wanted = [episodes // agents, steps, agents, width]
+    if not isinstance(result, Tensor):
+        return Verdict("wrong", f"Not yet: the result is a {type(result).__name__}, a tensor {wanted} is asked for.")
+    if list(result.shape) != wanted:
+        lines = [
+            f"axis {i} ({name}): it is {size}, it should be {right}"
+            for i, (name, size, right) in enumerate(zip("GTAF", result.shape, wanted, strict=False))
+            if size != right
+        ]
+        said = f"Not yet: the shape is {list(result.shape)}, it should be {wanted}."
+        return Verdict("wrong", said, tuple(lines) if result.ndim == len(wanted) else ())
+    if not torch.isin(result, sample["obs"]).all():
+        return Verdict("wrong", "Not yet: it holds numbers that are no labels, so elements were mixed, not moved.")
+    result = result.long()
+    count = tally(result, sample)
+    places, used = episodes * steps, count.pop("episodes used")
+    if count["right"] == places and used == episodes:
+        return Verdict("right", f"Right: {places} of {places} places hold the learner's own data.")
+    lines = [f"{count[kind]} places: {MOVED[kind]}" for kind in MOVED if kind != "right" and count[kind]]
+    lines.append(f"{used} of {episodes} episodes are used")
+    said = f"The shape is right, the content is not: {count['right']} of {places} places hold what they should."
+    return Verdict("wrong", said, tuple(lines))
+
+
+def tally(result: Int[Tensor, "G T A 3"], sample: TensorDictBase) -> dict[str, int]:
+    """How many places are right, and how many wrong in which way (see MOVED); and how many episodes are used."""
+    kinds = [kind for group in moved(result, sample["seat"]) for row in group for kind in row]
+    return {kind: kinds.count(kind) for kind in MOVED} | {"episodes used": len(result[..., 0].unique())}
+
+
+def found_by(groups: int = 3, agents: int = 4, steps: int = 5) -> dict[str, str]:
+    """Three checks, and how many of the answers that a learner should not use each of them finds."""
+    ordered, shuffled = (labelled(groups, agents, steps, shuffled) for shuffled in (False, True))
+    results = {key: answer.apply(ordered["obs"], ordered["seat"]) for key, answer in ANSWERS.items()}
+    again = {key: answer.apply(shuffled["obs"], shuffled["seat"]) for key, answer in ANSWERS.items()}
+    wrong = [key for key, result in again.items() if not judge(result, shuffled).ok]
+    found = {
+        "shape": [key for key in wrong if results[key].shape != results[7].shape],
+        "labels": [key for key in wrong if not judge(results[key], ordered).ok],
+        "shuffled labels": wrong,
+    }
+    return {name: f"finds {len(keys)} of {len(wrong)}" for name, keys in found.items()}

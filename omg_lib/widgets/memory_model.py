@@ -1,0 +1,55 @@
+"""What the memory meter knows, without Jupyter: the need of every n_agents, and where this machine gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.doctor import GIB, usable_memory
+from omg_lib.memory import gives_up_at, needs
+from omg_lib.plots.buffers import memory_svg
+from omg_lib.plots.words import bytes_text
+
+UNKNOWN = 8 * GIB
+"""Taken where the system does not say what a process may use."""
+
+
+class MemoryModel:
+    """The memory meter without its view.
+
+    `choose(batch_size=, buffer_size=, limit=)`: `limit` is in GiB, at first what this process may use. State:
+    `config`, `limit` (bytes), `needs`, `gives_up` (n_agents or None), `status` (one sentence), `picture` (SVG).
+    What is not allowed becomes `status` and changes nothing else.
+    """
+
+    def __init__(self, config: OMGConfig | None = None) -> None:
+        self._listeners: list[Callable[[], None]] = []
+        self.config, self.limit = config or OMGConfig(), usable_memory() or UNKNOWN
+        self.choose()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """`listener()` is called after every change."""
+        self._listeners.append(listener)
+
+    def choose(self, limit: int | float | None = None, **settings: object) -> None:
+        try:
+            if limit is not None and not limit > 0:
+                raise ConfigError("limit", limit, "allowed is a number of GiB above 0")
+            config = replace(self.config, **settings)
+        except ConfigError as error:
+            self.status = str(error)
+        else:
+            self.config, self.limit = config, self.limit if limit is None else int(limit * GIB)
+            self.needs = needs(self.config)
+            self.gives_up = gives_up_at(self.needs, self.limit)
+            self.picture, self.status = memory_svg(self.needs, self.limit), self._said()
+        for listener in self._listeners:
+            listener()
+
+    def _said(self) -> str:
+        there, most = bytes_text(self.limit), self.needs[-1]
+        if self.gives_up is None:
+            return f"Up to n_agents {most.n_agents} everything fits into {there}: at most {bytes_text(most.total)}."
+        first = next(one for one in self.needs if one.n_agents == self.gives_up)
+        return f"At n_agents {self.gives_up} it needs {bytes_text(first.total)}, more than {there}."

@@ -1,0 +1,56 @@
+"""MemoryMeter: sliders for the buffer, the batch and the memory there is, around a MemoryModel."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as W
+
+from omg_lib.config import OMGConfig
+from omg_lib.doctor import GIB
+from omg_lib.widgets.memory_model import MemoryModel
+
+
+class MemoryMeter(W.VBox):
+    """Bytes for every n_agents beside what this process may use: `MemoryMeter()` as a cell's last line.
+
+    `meter.model.choose(buffer_size=1000, limit=4)` does the same from Python, and the controls follow.
+    """
+
+    def __init__(self, config: OMGConfig | None = None) -> None:
+        self.model = MemoryModel(config)
+        now = self.model.config
+        self.buffer_size = W.BoundedIntText(now.buffer_size, 16, 1_000_000, description="buffer_size")
+        self.batch_size = W.BoundedIntText(now.batch_size, 1, 512, description="batch_size")
+        self.limit = W.BoundedFloatText(self.model.limit / GIB, min=0.01, max=4096, step=1, description="memory, GiB")
+        self.status, self.picture = W.HTML(), W.HTML()
+        for part, name in (
+            (self.buffer_size, "buffer-size"), (self.batch_size, "batch-size"), (self.limit, "limit"),
+            (self.status, "status"), (self.picture, "picture"),
+        ):  # fmt: skip
+            part.add_class(f"omg-memory-{name}")
+        for control, name in (
+            (self.buffer_size, "buffer_size"),
+            (self.batch_size, "batch_size"),
+            (self.limit, "limit"),
+        ):
+            control.layout.width, control.style.description_width = "190px", "initial"
+            control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        controls = W.HBox([self.buffer_size, self.batch_size, self.limit])
+        self._following = False
+        super().__init__([controls, self.status, self.picture], layout={"max_width": "1000px"})
+        self.model.listen(self._show)
+        self._show()
+
+    def _moved(self, name: str, value: int | float) -> None:
+        if not self._following:
+            self.model.choose(**{name: value})
+
+    def _show(self) -> None:
+        model, self._following = self.model, True
+        if not model.status.startswith(("batch_size=", "buffer_size=")):  # what is refused stays where it can be mended
+            self.buffer_size.value, self.batch_size.value = model.config.buffer_size, model.config.batch_size
+            self.limit.value = model.limit / GIB
+        self._following = False
+        self.status.value = f'<div role="status" aria-live="polite">{escape(model.status)}</div>'
+        self.picture.value = model.picture

@@ -1,0 +1,44 @@
+"""SeatPuzzle: the answers to choose from, the picture and the verdict, as ipywidgets around a SeatModel."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as W
+
+from omg_lib.regroup_answers import ANSWERS
+from omg_lib.widgets.seat_model import AGENTS, SeatModel
+
+
+class SeatPuzzle(W.VBox):
+    """Choose an answer and see where every label goes: `SeatPuzzle()` as a cell's last line.
+
+    `puzzle.model.choose(answer=5, shuffled=True)` does the same from Python, and the controls follow.
+    """
+
+    def __init__(self, n_agents: int = 4) -> None:
+        self.model = SeatModel(n_agents)
+        options = [(f"{key}: {answer.words}", key) for key, answer in ANSWERS.items()]
+        self.answers = W.RadioButtons(options=options, value=None, layout={"width": "auto"})
+        self.agents = W.BoundedIntText(n_agents, AGENTS.start, AGENTS.stop - 1, description="n_agents")
+        self.agents.layout.width = "150px"
+        self.shuffled = W.Checkbox(False, description="shuffle the rows of the sample", indent=False)
+        self.code, self.status, self.picture = W.HTML(), W.HTML(), W.HTML()
+        parts = (self.answers, self.agents, self.shuffled, self.code, self.status, self.picture)
+        for part, name in zip(parts, ("answers", "agents", "shuffled", "code", "status", "picture"), strict=True):
+            part.add_class(f"omg-seat-{name}")
+        controls = W.HBox([self.agents, self.shuffled])
+        super().__init__([self.answers, controls, self.code, self.status, self.picture], layout={"max_width": "1000px"})
+        self.answers.observe(lambda change: self.model.choose(answer=change["new"]), "value")
+        self.agents.observe(lambda change: self.model.choose(n_agents=change["new"]), "value")
+        self.shuffled.observe(lambda change: self.model.choose(shuffled=change["new"]), "value")
+        self.model.listen(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        model = self.model
+        self.answers.value, self.agents.value, self.shuffled.value = model.answer, model.n_agents, model.shuffled
+        code = "" if model.answer is None else ANSWERS[model.answer].code
+        self.code.value = f'<code style="white-space:pre-wrap">{escape(code)}</code>'
+        verdict = f'<div role="status" aria-live="polite">{model.verdict._repr_html_()}</div>'
+        self.status.value, self.picture.value = verdict, model.picture

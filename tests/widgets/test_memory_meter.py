@@ -1,0 +1,45 @@
+"""The memory meter: the model by value, the panel as a face of it."""
+
+import pytest
+
+from omg_lib import OMGConfig
+from omg_lib.doctor import GIB
+from omg_lib.widgets import MemoryMeter, MemoryModel, memory_model
+
+
+def test_it_begins_with_what_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(memory_model, "usable_memory", lambda: 4 * GIB)
+    model = MemoryModel()
+    assert model.gives_up == 12 and model.status == "At n_agents 12 it needs 4.77 GB, more than 4.29 GB."
+    monkeypatch.setattr(memory_model, "usable_memory", lambda: None)
+    assert MemoryModel().limit == 8 * GIB
+
+
+def test_other_numbers_and_bad_ones():
+    model, heard = MemoryModel(OMGConfig(n_agents=4)), []
+    model.listen(lambda: heard.append(model.status))
+    model.choose(limit=1000)
+    assert model.gives_up is None and model.status.startswith("Up to n_agents 16 everything fits")
+    model.choose(limit=0.1, buffer_size=1000)
+    assert model.gives_up is not None and len(heard) == 2
+    picture = model.picture
+    for bad, named in (({"batch_size": 4000}, "batch_size=4000"), ({"limit": 0}, "limit=0"), ({"seed": -1}, "seed=-1")):
+        model.choose(**bad)
+        assert model.status.startswith(named) and "\n" not in model.status and model.picture is picture
+    assert model.config.batch_size == 32 and model.config.buffer_size == 1000
+
+
+@pytest.fixture
+def meter():
+    return MemoryMeter(OMGConfig(n_agents=4))
+
+
+def test_the_panel_follows_its_controls_and_its_model(meter):
+    meter.limit.value = 4
+    assert meter.model.limit == 4 * GIB and "At n_agents 12" in meter.status.value
+    meter.model.choose(buffer_size=1000)
+    assert meter.buffer_size.value == 1000 and "<svg" in meter.picture.value
+    meter.batch_size.value = 500
+    assert "batch_size=500" in meter.status.value and meter.batch_size.value == 500
+    meter.batch_size.value = 16
+    assert meter.model.config.batch_size == 16 and 'role="status"' in meter.status.value

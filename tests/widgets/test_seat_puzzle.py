@@ -1,0 +1,52 @@
+"""The seat puzzle: the model by value, the panel as a face of it."""
+
+import ipywidgets as W
+import pytest
+
+from omg_lib.config import ConfigError
+from omg_lib.regroup_answers import ANSWERS
+from omg_lib.widgets import SeatModel, SeatPuzzle
+
+
+def test_an_answer_is_judged_and_drawn():
+    model, heard = SeatModel(), []
+    model.listen(lambda: heard.append(model.answer))
+    assert model.verdict.state == "open" and "data-moved" not in model.picture
+    model.choose(answer=5)
+    assert model.verdict.ok and model.picture.count('data-moved="right"') == 24
+    model.choose(shuffled=True)
+    assert not model.verdict.ok and 'data-moved="teammate"' in model.picture
+    model.choose(answer=7, n_agents=6)
+    assert model.verdict.ok and model.sample["obs"].shape == (12, 3, 6, 3)
+    model.choose(answer=None)
+    assert model.tried == [5, 7] and heard == [5, 5, 7, None]
+
+
+@pytest.mark.parametrize(
+    "bad, named",
+    [(dict(answer=9), "answer=9"), (dict(n_agents=40), "n_agents=40"), (dict(seats=1), "seat puzzle='seats'")],
+)
+def test_what_is_not_allowed_is_one_sentence_and_changes_nothing(bad, named):
+    model = SeatModel()
+    model.choose(answer=1)
+    picture = model.picture
+    with pytest.raises(ConfigError, match=named):
+        model.choose(**bad)
+    assert (model.answer, model.n_agents, model.picture) == (1, 4, picture)
+
+
+def test_the_panel_follows_its_controls_and_its_model():
+    panel = SeatPuzzle(n_agents=3)
+    assert [value for _, value in panel.answers.options] == list(ANSWERS) and panel.answers.value is None
+    panel.answers.value = 4
+    assert panel.model.answer == 4 and "reshape(A, G, T, A, F)" in panel.code.value
+    panel.shuffled.value, panel.agents.value = True, 5
+    assert panel.model.shuffled and panel.model.n_agents == 5 and "<svg" in panel.picture.value
+    assert 'role="status"' in panel.status.value and "the content is not" in panel.status.value
+    panel.model.choose(answer=7, n_agents=2)
+    assert (panel.answers.value, panel.agents.value) == (7, 2) and "Right" in panel.status.value
+    panel.model.choose(answer=None)
+    assert panel.answers.value is None and "Choose an answer" in panel.status.value
+    classes = {name for part in panel.children for name in part._dom_classes}
+    assert {"omg-seat-answers", "omg-seat-status", "omg-seat-picture"} <= classes
+    assert isinstance(panel.answers, W.RadioButtons)
