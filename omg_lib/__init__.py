@@ -1,8 +1,8 @@
 """OMG Lab: what shape is this tensor here, and why? Runner, buffer, OMG learner and training loop, with every shape
 predicted from the configuration and measured in the real run.
 
-Reading order: config, trace, envs, episodes, networks, subgoals, controller, runner, buffer, regroup, learners,
-training, predict.
+Reading order: config, trace, envs, episodes, networks, opponents, subgoals, pools, coplayers, controller, runner,
+buffer, regroup, learners, training, predict; then, around fixed teammates, priors, teammates, evaluate, measures.
 """
 
 from omg_lib.checkpoint import load
