@@ -10,9 +10,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-import omg_lib.learners.omg as omg_learner
 from benchmarks.timing import Operation
-from omg_lib import networks
+from omg_lib import networks, opponents
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
@@ -126,7 +125,7 @@ def stepwise(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor
 @contextmanager
 def every_gru(form: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
     """Learners take this form instead of the one that belongs to their device."""
-    with patch.object(networks, "unroll_gru", form), patch.object(omg_learner, "unroll_gru", form):
+    with patch.object(networks, "unroll_gru", form), patch.object(opponents, "unroll_gru", form):
         yield
 
 

@@ -117,7 +117,7 @@ def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -
     """Write a prior and how it was made. ConfigError if it cannot be written."""
     try:
         weights = prior.state_dict()
-        save_file(weights, path, {"made": json.dumps(made), "sha256": digest(weights)})
+        save_file(weights, path, {"made": json.dumps(made | {"sha256": digest(weights)})})
     except (OSError, SafetensorError) as error:
         reason = f"cannot be written ({str(error)[:80]}); allowed is a file that can"
         raise ConfigError("out", str(path), reason) from None
@@ -136,9 +136,9 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     try:
         with safe_open(path, "pt") as file:
             weights = {key: file.get_tensor(key) for key in file.keys()}
-            saved = (file.metadata() or {}).get("sha256")
+            saved = json.loads((file.metadata() or {}).get("made", "{}")).get("sha256")
         found = weights["encoder.0.weight"].shape[1], weights["mu.weight"].shape[0]
-    except (OSError, SafetensorError, KeyError, IndexError) as error:
+    except (OSError, SafetensorError, KeyError, IndexError, ValueError, AttributeError) as error:
         raise ConfigError("prior", str(path), f"is no readable prior ({str(error)[:80]})") from None
     wanted = prior.encoder[0].in_features, prior.mu.out_features
     if found != wanted:

@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     if (ROOT / "notebooks").is_dir():
         shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    (folder.parent / "data").symlink_to(ROOT / "data")
     return folder
 
 
@@ -56,7 +57,7 @@ def lab(folder: Path) -> Iterator[str]:
         "OMP_NUM_THREADS": "1",
     }
     for name in ("CONFIG", "DATA", "RUNTIME"):
-        environment[f"JUPYTER_{name}_DIR"] = str(own / name.lower())
+        environment[f"JUPYTER_{name}_DIR"] = str(own / f"jupyter-{name.lower()}")
     for name in ("SETTINGS", "WORKSPACES"):
         environment[f"JUPYTERLAB_{name}_DIR"] = str(own / name.lower())
     for plugin, values in SETTINGS.items():

@@ -77,6 +77,7 @@ ANSWERS = {
 
 REST_OF_NOTE = r"""
 batch_runs = 1
+if args.learner in ["q_learner_4am", "omg_learner"]:
 if args.agent_shift:
 if episode_sample.device != args.device:
 max_t = batch.max_seq_length

@@ -1,0 +1,41 @@
+"""Every notebook of the course, run in a real JupyterLab: nothing fails, and each slider changes its picture."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PANELS = {
+    "02_runner.ipynb": 0,
+    "03_replay_buffer.ipynb": 0,
+    "04_regroup.ipynb": 0,
+    "05_subgoal_prior.ipynb": 1,
+    "06_subgoal_inference.ipynb": 1,
+    "09_unseen_teammates.ipynb": 0,
+}
+"""Notebook -> how many sliders it shows at least. Notebooks 00 and 01 have tests of their own."""
+FAILED = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, name):
+    page = open_notebook(name, height=9000)
+    run_all(page)
+    assert page.locator(FAILED).all_inner_texts() == []
+    assert page.locator(".jp-OutputArea-output svg").count() >= 1
+    sliders = page.locator(".jp-OutputArea-output [role=slider]")
+    assert sliders.count() >= PANELS[name]
+    for slider in sliders.all():
+        shown = slider.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]").locator("svg").first
+        before = shown.evaluate("svg => svg.outerHTML")
+        slider.focus()
+        slider.press("ArrowRight")
+        deadline = time.monotonic() + 15
+        while shown.evaluate("svg => svg.outerHTML") == before:
+            assert time.monotonic() < deadline, "the picture follows the slider"
+            page.wait_for_timeout(50)
+    if "OMG_SCREENSHOTS" in os.environ:
+        page.screenshot(path=Path(os.environ["OMG_SCREENSHOTS"]) / f"{name}.png", full_page=True)
