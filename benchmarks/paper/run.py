@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import subprocess
@@ -66,6 +67,11 @@ def folder_of(plan: Plan, arm: Arm, seed: int) -> Path:
     return plan.runs / plan.name / arm.name.replace(" ", "_") / str(seed)
 
 
+def piece_of(plan: Plan, arm: Arm, seed: int, name: str) -> Path:
+    """Where a finished piece leaves its numbers. They are kept in the repository, so seeds can be added anywhere."""
+    return plan.data / "results" / "pieces" / plan.name / f"{arm.name.replace(' ', '_')}-{seed}-{name}.json"
+
+
 def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
     """The arm's configuration; without a pool its teammates are the environment's scripts."""
     settings = {"env": plan.env, "n_agents": plan.n_agents, "batch_size_run": plan.n_agents, "seed": seed}
@@ -75,8 +81,8 @@ def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
 
 
 def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
-    """Train one arm and seed (or go on with it), play with every set of teammates, and write `scores.json`."""
-    folder, done = folder_of(plan, arm, seed), folder_of(plan, arm, seed) / "scores.json"
+    """Train one arm and seed (or go on with it), play with every set of teammates, and write its scores."""
+    folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "scores")
     if done.exists():
         return f"{arm.name} {seed}: was there"
     torch.set_num_threads(1)
@@ -100,6 +106,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "t_env": run.runner.t_env,
             "cpu_seconds": None if resumed else round(seconds, 1),
             "commit": commit(),
+            "tests": tests_of(folder / "metrics.csv"),
             "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
             "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
         }
@@ -109,8 +116,8 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
 
 
 def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
-    """Fine-tune one trained arm and seed with each test set, and write `tuned.json`."""
-    folder, done = folder_of(plan, arm, seed), folder_of(plan, arm, seed) / "tuned.json"
+    """Fine-tune one trained arm and seed with each test set, and write its scores."""
+    folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "tuned")
     if done.exists():
         return f"{arm.name} {seed}: was tuned"
     torch.set_num_threads(1)
@@ -145,7 +152,7 @@ def ship(plan: Plan) -> None:
     """Copy a few trained runs to `data/agents`, without their episodes, so that notebooks can load them at once."""
     for arm in plan.arms:
         source = folder_of(plan, arm, arm.seeds[0])
-        if arm.name in SHIPPED and (source / "scores.json").exists():
+        if arm.name in SHIPPED and source.exists():
             target = plan.data / "agents" / f"{plan.name}-{arm.name.replace(' ', '_')}"
             latest = max((source / "checkpoints").glob("update-*"))
             shutil.rmtree(target, ignore_errors=True)
@@ -154,12 +161,22 @@ def ship(plan: Plan) -> None:
                 shutil.copyfile(source / name, target / name)
 
 
-def scores_of(plan: Plan, name: str = "scores.json") -> list[dict]:
+def tests_of(path: Path) -> list[tuple[int, float]]:
+    """Every 20,000 steps the latest test, at the step that was asked for, so that seeds can be averaged."""
+    found: dict[int, float] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["win_rate"]:
+                found.setdefault(int(row["t_env"]) // 20_000 * 20_000, float(row["win_rate"]))
+    return sorted(found.items())
+
+
+def scores_of(plan: Plan, name: str = "scores") -> list[dict]:
     """What the finished pieces wrote, with their arm."""
     found = []
     for arm in plan.arms:
         for seed in arm.seeds:
-            path = folder_of(plan, arm, seed) / name
+            path = piece_of(plan, arm, seed, name)
             if path.exists():
                 found.append(json.loads(path.read_text()) | {"group": arm.group, "settings": arm.settings})
     return found
@@ -172,6 +189,7 @@ def commit() -> str:
 
 
 def write(path: Path, values: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(values, indent=1) + "\n")
+    draft.write_text(json.dumps(values) + "\n")
     draft.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.paper.plan import METHODS, Plan
 from benchmarks.paper.report import write_report
-from benchmarks.paper.run import folder_of, scores_of
+from benchmarks.paper.run import scores_of
 from omg_lib import gridworld
 from omg_lib.commands import write_rows
 from omg_lib.evaluate import interval
@@ -32,7 +31,7 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     """Every table and figure of what is there."""
     folder = plans[0].data / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    rows, tuned = flat(plans), flat(plans, "tuned.json")
+    rows, tuned = flat(plans), flat(plans, "tuned")
     write_rows(folder / "teammates.csv", rows)
     write_rows(folder / "paper_runs.csv", budgets(plans))
     unseen = complete_groups(rows, 1 if quick else FIVE_SEEDS)
@@ -55,7 +54,7 @@ def method_of(arm: str) -> tuple[str, str]:
     return method, mode
 
 
-def flat(plans: Sequence[Plan], name: str = "scores.json") -> list[dict]:
+def flat(plans: Sequence[Plan], name: str = "scores") -> list[dict]:
     """One row for each arm, seed and set of teammates."""
     rows = []
     for plan in plans:
@@ -156,27 +155,13 @@ def differences(rows: Sequence[dict]) -> list[dict]:
 
 
 def curves(plans: Sequence[Plan]) -> list[dict]:
-    """Test win rate with the training teammates against environment steps, from each run's metrics.csv."""
-    rows = []
-    for plan in plans:
-        for arm in plan.arms:
-            for seed in arm.seeds:
-                path = folder_of(plan, arm, seed) / "metrics.csv"
-                if not (path.parent / "scores.json").exists():
-                    continue
-                for t_env, rate in tests_of(path):
-                    rows.append({"env": plan.env, "arm": arm.name, "seed": seed, "t_env": t_env, "win_rate": rate})
-    return rows
-
-
-def tests_of(path: Path) -> list[tuple[int, float]]:
-    """Every 20,000 steps the latest test, at the step that was asked for, so that seeds can be averaged."""
-    found: dict[int, float] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["win_rate"]:
-                found.setdefault(int(row["t_env"]) // 20_000 * 20_000, float(row["win_rate"]))
-    return sorted(found.items())
+    """Test win rate with the training teammates against environment steps."""
+    return [
+        {"env": plan.env, "arm": piece["arm"], "seed": piece["seed"], "t_env": t_env, "win_rate": rate}
+        for plan in plans
+        for piece in scores_of(plan)
+        for t_env, rate in piece["tests"]
+    ]
 
 
 def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
