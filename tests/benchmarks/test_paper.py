@@ -36,10 +36,10 @@ def test_the_smoke_version_makes_every_table_and_figure_and_is_not_run_twice(tmp
         assert float(row["win_rate"]) == pytest.approx(mean, abs=1e-4)
     for name in ("unseen.svg", "curves.svg", "choices.svg", "gridworld.svg"):
         assert "<svg" in (results / name).read_text(), name
-    tables = {path.name: path.read_bytes() for path in results.iterdir()}
+    tables = {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "CPU seconds" not in again.stdout and again.stdout.count("was there") > 20
-    assert {path.name: path.read_bytes() for path in results.iterdir()} == tables
+    assert {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()} == tables
 
 
 def scores(arm, rates, split="test", kind="homologue"):
