@@ -4,6 +4,7 @@ import os
 import pkgutil
 from pathlib import Path
 
+import pytest
 from jaxtyping import install_import_hook
 
 # Before torch and numpy are loaded; notebooks and commands that tests start inherit it. The tests run two at
@@ -13,3 +14,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # All rooms but config, whose fields take anything and refuse it in their own words.
 rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
 install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
+
+
+@pytest.fixture
+def double():
+    """Double precision, so that two ways to compute the same differ by rounding only."""
+    import torch  # here, after the lines above
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)

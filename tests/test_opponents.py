@@ -36,15 +36,6 @@ MODELS = ("naive_om", "liam", "omg")
 SHUFFLED = (2, 0, 0, 1, 2, 1)
 
 
-@pytest.fixture
-def double():
-    """Double precision, so that two ways to compute the same differ by rounding only."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def seen_steps(rows=7, seed=0):
     """Made-up steps of INFO's sizes; the first one is at t = 0."""
     generator = torch.Generator().manual_seed(seed)
