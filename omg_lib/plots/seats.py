@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from tensordict import TensorDictBase
 from torch import Tensor
 
+from omg_lib.lessons.regroup_answers import MOVED, judge, moved
+from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
-from omg_lib.regroup_answers import MOVED, judge, moved
-from omg_lib.regroup_cost import Trained
 
 Number = int | float
 LOOKS = {

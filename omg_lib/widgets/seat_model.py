@@ -8,8 +8,8 @@ from tensordict import TensorDict
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
+from omg_lib.lessons.regroup_answers import ANSWERS, judge, labelled
 from omg_lib.plots.seats import seats_svg
-from omg_lib.regroup_answers import ANSWERS, judge, labelled
 
 AGENTS = range(2, 7)
 GROUPS, STEPS = 2, 3

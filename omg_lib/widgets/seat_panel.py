@@ -6,7 +6,7 @@ from html import escape
 
 import ipywidgets as W
 
-from omg_lib.regroup_answers import ANSWERS
+from omg_lib.lessons.regroup_answers import ANSWERS
 from omg_lib.widgets.seat_model import AGENTS, SeatModel
 
 

@@ -2,7 +2,7 @@
 
 from batches import make_sample
 
-from omg_lib.clocks import Tick
+from omg_lib.lessons.clocks import Tick
 from omg_lib.plots.episodes import clock_table, step_table
 
 

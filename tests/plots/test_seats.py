@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from omg_lib.lessons.regroup_answers import ANSWERS, MOVED, labelled, tally
+from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots import cost_svg, seats_svg
-from omg_lib.regroup_answers import ANSWERS, MOVED, labelled, tally
-from omg_lib.regroup_cost import Trained
 
 
 @pytest.mark.parametrize("shuffled", [False, True])

@@ -4,7 +4,7 @@ import ipywidgets as W
 import pytest
 
 from omg_lib.config import ConfigError
-from omg_lib.regroup_answers import ANSWERS
+from omg_lib.lessons.regroup_answers import ANSWERS
 from omg_lib.widgets import SeatModel, SeatPuzzle
 
 

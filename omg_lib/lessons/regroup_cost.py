@@ -15,8 +15,8 @@ from tensordict import TensorDict
 from omg_lib.config import OMGConfig
 from omg_lib.episodes import EpisodeBatch, truncate
 from omg_lib.learners.q_learner import QLearner
+from omg_lib.lessons.regroup_answers import regroup_as
 from omg_lib.regroup import regroup
-from omg_lib.regroup_answers import regroup_as
 from omg_lib.training import Training
 
 MARKED = 1

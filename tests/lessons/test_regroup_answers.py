@@ -8,9 +8,18 @@ from batches import make_sample
 from einops import rearrange
 
 import omg_lib as omg
-from omg_lib import regroup_answers
+from omg_lib.lessons import regroup_answers
+from omg_lib.lessons.regroup_answers import (
+    ANSWERS,
+    check_regrouping,
+    found_by,
+    judge,
+    labelled,
+    moved,
+    regroup_as,
+    tally,
+)
 from omg_lib.regroup import rows_of_seats
-from omg_lib.regroup_answers import ANSWERS, check_regrouping, found_by, judge, labelled, moved, regroup_as, tally
 
 
 def test_examples():

@@ -1,7 +1,7 @@
 """The two clocks of the runner."""
 
 import omg_lib as omg
-from omg_lib.clocks import acting_clock
+from omg_lib.lessons.clocks import acting_clock
 
 
 def test_a_lockstep_moves_several_episodes():
