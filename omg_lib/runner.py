@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs import BatchedEnv
+from omg_lib.envs import BatchedEnv, GameLost
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.seeds import TEST_EPISODES
 from omg_lib.trace import stage
+
+ATTEMPTS = 3
+"""How often the same episodes are begun before a game that dies each time ends the run."""
 
 
 class Runner:
@@ -43,9 +48,7 @@ class Runner:
         first = TEST_EPISODES + self.test_episode if test_mode else self.episode
         if not test_mode and self.episode % self.config.n_agents < self.batch_size:
             self.epsilon = self.epsilon_at(self.t_env)
-        self.env.reset(first=first)
-        self.controller.begin(self.env.episode, self.epsilon, test_mode)
-        data, steps = self._play()
+        data, steps = self._play_whole(first, test_mode)
         if self.config.has_teammates:
             seat = self.controller.seat.reshape(self.batch_size, 1, 1)
             data["seat"] = seat.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
@@ -65,9 +68,20 @@ class Runner:
         share = min(1.0, t_env / config.epsilon_anneal_time)
         return config.epsilon_start + share * (config.epsilon_finish - config.epsilon_start)
 
-    def _play(self) -> tuple[dict[str, Tensor], int]:
+    def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
+        """Play episodes `first` to first + R - 1; where a game dies, what was played is dropped and begun again."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._play(first, test_mode)
+            except GameLost as error:
+                warnings.warn(f"a game was lost ({error}); its half episode is dropped and begun again", stacklevel=2)
+        return self._play(first, test_mode)
+
+    def _play(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
         """Play from the reset to the end of the longest episode; numpy, because single rows are written fastest so."""
         env, info, runs = self.env, self.env.info, self.batch_size
+        env.reset(first=first)
+        self.controller.begin(env.episode, self.epsilon, test_mode)
         length = info.episode_limit + 1
         data = {
             "obs": np.zeros((runs, length, info.n_agents, info.obs_dim), np.float32),

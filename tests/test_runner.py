@@ -8,9 +8,9 @@ from test_controller import playing
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs import make_env
+from omg_lib.envs import GameLost, make_env
 from omg_lib.episodes import EpisodeBatch
-from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
+from omg_lib.runner import ATTEMPTS, EpisodeRunner, ParallelRunner, Runner
 
 DTYPES = dict(
     obs=torch.float32,
@@ -196,3 +196,38 @@ def test_the_episode_runner_steps_one_episode():
         else:
             with pytest.raises(AssertionError):
                 kind(config, env, Controller(config, env.info, CPU))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_episode_whose_game_dies_is_dropped_and_begun_again(batch, monkeypatch):
+    whole = battle_runner(batch)
+    runner = battle_runner(batch)
+    step, calls = runner.env.step, []
+
+    def dying_once(actions):
+        calls.append(1)
+        if len(calls) == 3:
+            raise GameLost("the game was killed")
+        return step(actions)
+
+    monkeypatch.setattr(runner.env, "step", dying_once)
+    with pytest.warns(UserWarning, match="the game was killed"):
+        episodes = runner.run()
+    expected = whole.run()
+    assert all(torch.equal(episodes[key], expected[key]) for key in expected.keys())
+    assert (runner.t_env, runner.episode) == (whole.t_env, whole.episode)
+    assert torch.equal(runner.run()["obs"], whole.run()["obs"])
+
+
+def test_a_game_that_dies_each_time_ends_the_run(monkeypatch):
+    runner, resets = battle_runner(1), []
+
+    def dead(actions):
+        raise GameLost("the game was killed")
+
+    reset = runner.env.reset
+    monkeypatch.setattr(runner.env, "reset", lambda **first: (resets.append(first), reset(**first)))
+    monkeypatch.setattr(runner.env, "step", dead)
+    with pytest.warns(UserWarning), pytest.raises(GameLost):
+        runner.run()
+    assert resets == [{"first": 0}] * ATTEMPTS and runner.t_env == runner.episode == 0

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError
-from omg_lib.envs.base import BatchedEnv, EnvInfo
+from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
 from omg_lib.envs.foraging import Foraging
 from omg_lib.envs.skirmish import Partners, Skirmish
 
-__all__ = ["ENVIRONMENTS", "BatchedEnv", "EnvInfo", "env_info", "make_env"]
+__all__ = ["ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "make_env"]
 
 ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
     "skirmish": Skirmish,

@@ -44,6 +44,10 @@ class EnvInfo:
     teams: tuple[tuple[int, ...], ...] = ()
 
 
+class GameLost(RuntimeError):
+    """The game behind an environment died in mid-episode; it has been replaced, and what was played is gone."""
+
+
 class BatchedEnv(ABC):
     """R copies of one game, stepped together.
 
@@ -67,7 +71,8 @@ class BatchedEnv(ABC):
     rows are reset, and episode k draws all its chance from (seed, k): it is the same episode at any R,
     after any history. `episode` (numpy, [R]) tells which k each row plays, -1 before any. `reset(first=k)`
     sets the counter first, so that a runner can name the episodes that it wants; the counter is all that an
-    environment carries from one episode to the next.
+    environment carries from one episode to the next. `reset` and `step` raise GameLost where a game of its own
+    process died: after it, `reset(first=k)` works again.
     """
 
     info: EnvInfo
