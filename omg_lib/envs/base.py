@@ -44,7 +44,7 @@ class EnvInfo:
     teams: tuple[tuple[int, ...], ...] = ()
 
 
-class GameLost(RuntimeError):
+class GameLost(RuntimeError):  # noqa: N818 -- says what happened, as Stopped does
     """The game behind an environment died in mid-episode; it has been replaced, and what was played is gone."""
 
 
