@@ -114,6 +114,24 @@ class ShapeTrace:
             raise ConfigError("trace", str(path), f"cannot be written ({reason}); allowed is a file that can") from None
 
 
+def load_trace(path: str | Path) -> ShapeTrace:
+    """A trace that `save` wrote, or `python -m omg_lib train --trace`. ConfigError if it is none."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        stages = [_stage(row) for row in data["stages"]]
+        return ShapeTrace(data["config"], data["device"], data["update"], data["sizes"], tuple(stages))
+    except OSError as error:
+        reason = error.strerror or error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = "it holds no trace of schema 1"
+    raise ConfigError("trace", str(path), f"cannot be read ({reason}); allowed is a file that --trace wrote")
+
+
+def _stage(row: dict[str, Any]) -> Stage:
+    fields = {key: Field(tuple(f["shape"]), tuple(f["axes"]), f["dtype"]) for key, f in row["fields"].items()}
+    return Stage(row["name"], row["calls"], row["leading"], fields, row.get("seconds"))
+
+
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
@@ -215,10 +233,14 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 
 @dataclass
 class Recorder:
-    """Collects the stages of one update. A stage that runs inside another one is part of it and not listed."""
+    """Collects the stages of one update. A stage that runs inside another one is part of it and not listed.
+
+    The record keeps shapes, no values; `hear(name, fields)` is handed what each stage returned.
+    """
 
     device: torch.device
     _rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hear: Callable[[str, TensorDictBase], None] | None = None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -234,7 +256,7 @@ class Recorder:
 
     def copy(self) -> Recorder:
         """A recorder that goes on from here and leaves this one as it is."""
-        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()})
+        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.hear)
 
     def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         token = _recorder.set(None)
@@ -247,7 +269,10 @@ class Recorder:
         row = self._rows.setdefault(name, {"calls": 0, "seconds": 0.0})
         row["calls"] += 1
         row["seconds"] += seconds
-        fields = _fields(result)
+        made = result[-1] if isinstance(result, tuple) else result
+        if self.hear and isinstance(made, TensorDictBase):
+            self.hear(name, made)
+        fields = _fields(made)
         if row.setdefault("first", fields) == row.get("fields", fields):
             row["fields"] = fields  # of all calls, or of the first one that differs
         return result
@@ -273,8 +298,7 @@ class Recorder:
         return time.perf_counter()
 
 
-def _fields(result: Any) -> dict[str, tuple[tuple[int, ...], str]]:
-    last = result[-1] if isinstance(result, tuple) else result
-    if not isinstance(last, TensorDictBase):
+def _fields(made: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    if not isinstance(made, TensorDictBase):
         return {}
-    return {key: (tuple(x.shape), str(x.dtype).removeprefix("torch.")) for key, x in last.items()}
+    return {key: (tuple(x.shape), str(x.dtype).removeprefix("torch.")) for key, x in made.items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import torch
+from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig
@@ -76,6 +77,7 @@ class Training:
         self.tested_at = 0
         self._progress: Progress = progress or (lambda phase, done, total: None)
         self._stop = threading.Event()
+        self.hear: Callable[[str, TensorDictBase], None] | None = None  # is handed what every stage of an update made
         self._round: Recorder | None = None
         self._test_runner: Runner | None = None
 
@@ -126,7 +128,7 @@ class Training:
         """
         while True:
             if self._round is None:
-                self._round = Recorder(self.device)
+                self._round = Recorder(self.device, hear=self.hear)
             while self._round.calls("runner.run") < self.config.runs_per_update:
                 self._poll()
                 with self._round.recording():

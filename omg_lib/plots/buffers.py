@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.memory import Need, gives_up_at
+from omg_lib.plots.page import svg_frame, svg_text
 from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
@@ -51,11 +51,11 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
         end = "ended" if bool(terminated[e].any()) else "cut off by the limit"
         said.append(f"episode {e}: {rows} rows filled, {rows - 1} transitions, {end}")
         parts += [
-            _text(left - 8, y + 12, f"episode {e}", text_anchor="end"),
+            svg_text(left - 8, y + 12, f"episode {e}", text_anchor="end"),
             _rect(left, y, length * step, 15, "#888888", 0.15),
             _rect(left, y, (rows - 1) * step, 15, REAL, 0.7),
             _rect(left + (rows - 1) * step, y, step, 15, LAST, 1),
-            _text(left + length * step + 6, y + 12, f"{rows} rows, {end}"),
+            svg_text(left + length * step + 6, y + 12, f"{rows} rows, {end}"),
         ]
     y, width = 8 + episodes * 20 + 8, left + length * step + 190
     for x, colour, opacity, words in (
@@ -63,8 +63,8 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
         (left + 210, LAST, 1, "the last row: only seen"),
         (left + 380, "#888888", 0.15, "padding"),
     ):
-        parts += [_rect(x, y, 14, 14, colour, opacity), _text(x + 20, y + 12, words)]
-    return _svg(width, y + 20, ". ".join(said) + ".", parts)
+        parts += [_rect(x, y, 14, 14, colour, opacity), svg_text(x + 20, y + 12, words)]
+    return svg_frame(width, y + 20, ". ".join(said) + ".", parts)
 
 
 def memory_svg(found: Sequence[Need], limit: int | float) -> str:
@@ -86,40 +86,26 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
             base += part
         size = bytes_text(one.total)
         parts += [
-            _text(x + wide / 2, y(base) - 4, size.replace(" ", ""), 9, text_anchor="middle"),
-            _text(x + wide / 2, height + 38, f"{one.n_agents}{' ×' if over else ''}", 12, text_anchor="middle"),
+            svg_text(x + wide / 2, y(base) - 4, size.replace(" ", ""), 9, text_anchor="middle"),
+            svg_text(x + wide / 2, height + 38, f"{one.n_agents}{' ×' if over else ''}", 12, text_anchor="middle"),
         ]
     right = left + len(found) * wide
     parts += [
         f'<path d="M{left} {y(limit):g}H{right}" stroke="#e0484d" stroke-width="2" stroke-dasharray="6 3"/>',
-        _text(left - 4, y(limit) + 4, bytes_text(int(limit)), text_anchor="end", fill="#e0484d", font_weight="bold"),
-        _text(left - 4, height + 38, "n_agents", text_anchor="end"),
+        svg_text(left - 4, y(limit) + 4, bytes_text(int(limit)), text_anchor="end", fill="#e0484d", font_weight="bold"),
+        svg_text(left - 4, height + 38, "n_agents", text_anchor="end"),
     ]
     for index, (name, colour) in enumerate(NEED):
         x = left + 110 * index
-        parts += [_rect(x, height + 50, 14, 14, colour, 0.85), _text(x + 20, height + 62, name)]
-    parts.append(_text(left + 330, height + 62, "×: more than there is"))
+        parts += [_rect(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
+    parts.append(svg_text(left + 330, height + 62, "×: more than there is"))
     said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
     end = "all fit" if refused is None else f"from n_agents {refused} on it is too much"
-    return _svg(
+    return svg_frame(
         max(right, 560) + 10, height + 70, f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}.", parts
-    )
-
-
-def _svg(width: Number, height: Number, said: str, parts: Sequence[str]) -> str:
-    style = f"width:100%;max-width:{width:g}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
-        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
-        f' style="{style}">{"".join(parts)}</svg>'
     )
 
 
 def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number) -> str:
     size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
     return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"/>'
-
-
-def _text(x: Number, y: Number, text: str, size: int = 11, **more: str) -> str:
-    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}"{named}>{escape(text)}</text>'

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from omg_lib.plots.page import svg_text
 from omg_lib.plots.words import (
     at_most,
     difference_text,
@@ -87,11 +88,6 @@ def axis_kind(axis: str, grouped: bool) -> str:
 # --- pieces ------------------------------------------------------------------------------------------------
 
 
-def _text(x: Number, y: Number, text: str, size: Number = 11, **attributes: Number | str) -> str:
-    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'
-
-
 def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, **attributes: Number | str) -> str:
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" fill="{fill}"{named}/>'
@@ -125,14 +121,14 @@ def _summary(plan: ShapeTrace) -> str:
         colour = KINDS[axis_kind(name, grouped)][0] if name else "currentColor"
         digits = len(str(number)) * 24
         parts += [
-            _text(x, 14, who, 12, opacity=0.75),
-            _text(x, 50, str(number), 34, font_weight="bold", fill=colour),
-            _text(x + digits + 8, 36, what + "s" * (number > 1), 12),
-            _text(x + digits + 8, 50, made, 12, opacity=0.75),
+            svg_text(x, 14, who, 12, opacity=0.75),
+            svg_text(x, 50, str(number), 34, font_weight="bold", fill=colour),
+            svg_text(x + digits + 8, 36, what + "s" * (number > 1), 12),
+            svg_text(x + digits + 8, 50, made, 12, opacity=0.75),
         ]
         if index:
-            parts.append(_text(x - 36, 48, "→", 24, opacity=0.6))
-    return "".join(parts) + _text(12, 78, headline(plan), 13)
+            parts.append(svg_text(x - 36, 48, "→", 24, opacity=0.6))
+    return "".join(parts) + svg_text(12, 78, headline(plan), 13)
 
 
 def _heads(trace: ShapeTrace | None) -> str:
@@ -143,35 +139,35 @@ def _heads(trace: ShapeTrace | None) -> str:
         (CHIPS_X, "main field, predicted"),
         (RUN_X, ran),
     ]
-    return "".join(_text(x, 104, head, 11, opacity=0.75) for x, head in heads)
+    return "".join(svg_text(x, 104, head, 11, opacity=0.75) for x, head in heads)
 
 
 def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Difference | None, others: str) -> str:
     room, _, name = stage.name.rpartition(".")
     calls = f"× {stage.calls} calls" if stage.calls > 1 else ""
     parts = [
-        _text(12, 16, f"{room}." if room else "", 11, opacity=0.75),
-        _text(12, 31 if room else 22, name, 13, font_weight="bold"),
-        _text(12, 46, calls, 12, opacity=0.85),
+        svg_text(12, 16, f"{room}." if room else "", 11, opacity=0.75),
+        svg_text(12, 31 if room else 22, name, 13, font_weight="bold"),
+        svg_text(12, 46, calls, 12, opacity=0.85),
     ]
     grouped = has_regrouping(plan)
     main = next(iter(stage.fields.items()), None)
     if stage.leading is not None and main:
         colour = KINDS[axis_kind(main[1].axes[0], grouped)][0]
-        parts.append(_text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour))
+        parts.append(svg_text(NUMBER_X, 33, str(stage.leading), 26, font_weight="bold", text_anchor="end", fill=colour))
         parts.append(_chart(stage, plan, colour))
         parts.append(_chips(*main, grouped))
     note_y = 54 if stage.leading is not None else 22
     if wrong:
         red = {"fill": MARKS["different"][0], "font_weight": "bold"}
-        parts.append(_text(CHART_X, note_y, difference_text(wrong), 11, **red))
+        parts.append(svg_text(CHART_X, note_y, difference_text(wrong), 11, **red))
     else:
-        parts.append(_text(CHART_X, note_y, reason(stage.name, plan, trace), 11.5))
+        parts.append(svg_text(CHART_X, note_y, reason(stage.name, plan, trace), 11.5))
         if stage.fields:
             size = at_most(*main[1].axes) + stage_bytes(stage)
-            parts.append(_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
+            parts.append(svg_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
     if others:
-        parts.append(_text(CHART_X, 68, "also " + others, 9.5, opacity=0.75))
+        parts.append(svg_text(CHART_X, 68, "also " + others, 9.5, opacity=0.75))
     return "".join(parts)
 
 
@@ -199,7 +195,7 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
 
 def _chips(name: str, field: Field, grouped: bool) -> str:
     """One chip per axis: its name, its size, and its kind as colour and hatch."""
-    parts = [_text(CHIPS_X, 27, name, 12, font_family="ui-monospace, monospace")]
+    parts = [svg_text(CHIPS_X, 27, name, 12, font_family="ui-monospace, monospace")]
     x = CHIPS_X + 68.0
     for axis, size in zip(field.axes, field.shape, strict=True):
         kind = axis_kind(axis, grouped)
@@ -207,8 +203,8 @@ def _chips(name: str, field: Field, grouped: bool) -> str:
         parts += [
             _rect(x, 5, 44, 36, colour, fill_opacity=0.14, stroke=colour, rx=3),
             _rect(x + 1, 34, 42, 6, f"url(#omg-{kind})"),
-            _text(x + 22, 16, axis, 10, text_anchor="middle"),
-            _text(x + 22, 30, at_most(axis) + str(size), 14, text_anchor="middle", font_weight="bold"),
+            svg_text(x + 22, 16, axis, 10, text_anchor="middle"),
+            svg_text(x + 22, 30, at_most(axis) + str(size), 14, text_anchor="middle", font_weight="bold"),
         ]
         x += 48
     return "".join(parts)
@@ -222,18 +218,18 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
     sign_colour = colour if state == "predicted" else "#ffffff"
     parts = [
         ring,
-        _text(RUN_X + 8, 17.5, sign, 13, text_anchor="middle", font_weight="bold", fill=sign_colour),
-        _text(RUN_X + 22, 17, state, 12, opacity=0.75) if state == "predicted" else
-        _text(RUN_X + 22, 17, state, 12, fill=colour, font_weight="bold"),
+        svg_text(RUN_X + 8, 17.5, sign, 13, text_anchor="middle", font_weight="bold", fill=sign_colour),
+        svg_text(RUN_X + 22, 17, state, 12, opacity=0.75) if state == "predicted" else
+        svg_text(RUN_X + 22, 17, state, 12, fill=colour, font_weight="bold"),
     ]  # fmt: skip
     if stage and trace:
         main = next(iter(stage.fields.values()), None)
         time = "" if stage.seconds is None else seconds_text(stage.seconds)
         facts = [time, stage_device(stage.name, trace)]
         if main and main.shape:
-            parts.append(_text(RUN_X, 34, shape_text(main), 12, font_family="ui-monospace, monospace"))
+            parts.append(svg_text(RUN_X, 34, shape_text(main), 12, font_family="ui-monospace, monospace"))
             facts.insert(0, stage_bytes(stage))
-        parts.append(_text(RUN_X, 50 if main and main.shape else 34, " · ".join(filter(None, facts)), 11))
+        parts.append(svg_text(RUN_X, 50 if main and main.shape else 34, " · ".join(filter(None, facts)), 11))
     return "".join(parts)
 
 
@@ -246,11 +242,11 @@ def _legend(y: Number, grouped: bool) -> str:
         parts += [
             _rect(x, y + 4, 16, 14, colour, fill_opacity=0.14, stroke=colour),
             _rect(x, y + 4, 16, 14, f"url(#omg-{kind})"),
-            _text(x + 22, y + 15, f"{letter} {kind}", 11),
+            svg_text(x + 22, y + 15, f"{letter} {kind}", 11),
         ]
         x += 92
-    parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), _text(x + 32, y + 15, "learner's seat", 11)]
+    parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), svg_text(x + 32, y + 15, "learner's seat", 11)]
     if grouped:
         parts += [_rect(x + 130, y + 4, 16, 14, "#888888", fill_opacity=0.25)]
-        parts += [_text(x + 152, y + 15, "teammates' seats", 11)]
+        parts += [svg_text(x + 152, y + 15, "teammates' seats", 11)]
     return "".join(parts)

@@ -1,8 +1,9 @@
-"""A figure on a page: matplotlib's `Figure` draws itself nowhere without pyplot, so it becomes the text of an SVG."""
+"""SVG for a page: a frame and texts for pictures drawn by hand, and matplotlib's `Figure` as the text of an SVG."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import escape
 from io import StringIO
 
@@ -21,3 +22,23 @@ def figure_svg(figure: Figure, said: str) -> str:
     look = f'<svg role="img" aria-label="{escape(said)}" style="width:100%;max-width:{width:.0f}px;height:auto"'
     head, rest = body.split(">", 1)
     return re.sub(r' (?:width|height)="[^"]*"', "", head).replace("<svg", look, 1) + ">" + rest
+
+
+def svg_frame(width: int | float, height: int | float, said: str, parts: Iterable[str]) -> str:
+    """The text of an `<svg>` element around parts drawn by hand, in the page's own ink, never wider than its column.
+    `said` is its name for those who hear the page.
+    """
+    style = f"width:100%;max-width:{width:g}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
+        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
+        f' style="{style}">{"".join(parts)}</svg>'
+    )
+
+
+def svg_text(
+    x: int | float, y: int | float, text: str, size: int | float = 11, **attributes: int | float | str
+) -> str:
+    """A line of text; `text_anchor="end"` becomes the attribute text-anchor."""
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'

@@ -14,6 +14,7 @@ from torch import Tensor
 from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
+from omg_lib.plots.page import svg_frame, svg_text
 
 Number = int | float
 LOOKS = {
@@ -40,24 +41,19 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
     drawn = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
     taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if drawn else set()
     x, said = LEFT + agents * SEAT + GAP, "A sample of labels, not regrouped yet."
-    parts = [_patterns(), _text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12)]
-    parts += [_text(LEFT + (s + 0.5) * SEAT, TOP - 6, f"seat {s}", text_anchor="middle") for s in range(agents)]
+    parts = [_patterns(), svg_text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12)]
+    parts += [svg_text(LEFT + (s + 0.5) * SEAT, TOP - 6, f"seat {s}", text_anchor="middle") for s in range(agents)]
     for e, own in enumerate(learner):
-        parts.append(_text(LEFT - 6, TOP + e * ROW + 15, f"episode {e}", text_anchor="end"))
+        parts.append(svg_text(LEFT - 6, TOP + e * ROW + 15, f"episode {e}", text_anchor="end"))
         parts += [_seat(LEFT + s * SEAT, TOP + e * ROW, s == own, (e, s) in taken) for s in range(agents)]
     if result is not None:
         verdict = judge(result, sample)
         said = " ".join([verdict.said, *(f"{line}." for line in verdict.axes)])
-        parts += _result(result, sample["seat"], x) if drawn else [_text(x - 40, TOP + 15, _other(result), 12)]
+        parts += _result(result, sample["seat"], x) if drawn else [svg_text(x - 40, TOP + 15, _other(result), 12)]
     bottom = TOP + max(episodes * ROW, groups * (steps * ROW + 8)) + 10
     parts.append(_legend(bottom))
     wide = max(x + agents * CELL + 6, 620)
-    style = f"width:100%;max-width:{wide}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {bottom + 62}" role="img"'
-        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
-        f' style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(wide, bottom + 62, said, parts)
 
 
 def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
@@ -100,16 +96,16 @@ def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str
 def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
     """Every place of the result with its label: episode, time step, seat."""
     groups, steps, agents, _ = result.shape
-    parts = [_text(x - 40, 14, f"the result [{groups}, {steps}, {agents}, F]", 12)]
-    parts += [_text(x + (a + 0.5) * CELL, TOP - 6, f"slot {a}", text_anchor="middle") for a in range(agents)]
+    parts = [svg_text(x - 40, 14, f"the result [{groups}, {steps}, {agents}, F]", 12)]
+    parts += [svg_text(x + (a + 0.5) * CELL, TOP - 6, f"slot {a}", text_anchor="middle") for a in range(agents)]
     for g, (group, judged) in enumerate(zip(result.tolist(), moved(result, seat), strict=True)):
         top = TOP + g * (steps * ROW + 8)
-        parts.append(_text(x - 40, top + 15, f"g{g}", font_weight="bold"))
+        parts.append(svg_text(x - 40, top + 15, f"g{g}", font_weight="bold"))
         for t, (row, kinds) in enumerate(zip(group, judged, strict=True)):
             y = top + t * ROW
-            parts.append(_text(x - 6, y + 15, f"t{t}", text_anchor="end"))
+            parts.append(svg_text(x - 6, y + 15, f"t{t}", text_anchor="end"))
             for a, ((e, time, s), kind) in enumerate(zip(row, kinds, strict=True)):
-                label = _text(x + (a + 0.5) * CELL + 5, y + 15, f"e{e} t{time} s{s}", text_anchor="middle")
+                label = svg_text(x + (a + 0.5) * CELL + 5, y + 15, f"e{e} t{time} s{s}", text_anchor="middle")
                 parts.append(f'<g data-moved="{kind}">{_place(x + a * CELL + 1, y + 1, CELL - 2, kind)}{label}</g>')
     return parts
 
@@ -137,14 +133,14 @@ def _place(x: Number, y: Number, width: Number, kind: str) -> str:
 def _legend(y: int) -> str:
     parts = [
         _rect(4, y + 3, 16, 14, LOOKS["right"][0], 0.7),
-        _text(26, y + 15, "the learner's seat"),
+        svg_text(26, y + 15, "the learner's seat"),
         f'<circle cx="12" cy="{y + 31}" r="4"/>',
-        _text(26, y + 35, "used by the answer"),
+        svg_text(26, y + 35, "used by the answer"),
     ]
     for number, kind in enumerate(LOOKS):
         x, top = (150, 440)[number % 2], y + 23 * (number // 2)
-        parts += [_place(x, top + 1, 18, kind), _text(x + 26, top + 15, MOVED[kind])]
-    return "".join(parts) + _text(4, y + 56, "e: episode, t: time step, s: seat")
+        parts += [_place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, MOVED[kind])]
+    return "".join(parts) + svg_text(4, y + 56, "e: episode, t: time step, s: seat")
 
 
 def _patterns() -> str:
@@ -161,8 +157,3 @@ def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacit
     named = "".join(f' {key}="{value}"' for key, value in more.items())
     size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
     return f'<rect {size} fill="{fill}" fill-opacity="{opacity}"{named}/>'
-
-
-def _text(x: Number, y: Number, text: str, size: int = 11, **more: str) -> str:
-    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}"{named}>{escape(text)}</text>'

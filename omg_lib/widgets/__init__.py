@@ -2,6 +2,8 @@
 
 from omg_lib.widgets.flow_model import FlowModel
 from omg_lib.widgets.flow_panel import FlowPanel
+from omg_lib.widgets.iteration_model import IterationModel
+from omg_lib.widgets.iteration_panel import IterationPanel
 from omg_lib.widgets.memory_model import MemoryModel
 from omg_lib.widgets.memory_panel import MemoryMeter
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene, scene
@@ -12,6 +14,8 @@ from omg_lib.widgets.step_panel import LatentPanel, ReplayPanel
 __all__ = [
     "FlowModel",
     "FlowPanel",
+    "IterationModel",
+    "IterationPanel",
     "LatentModel",
     "LatentPanel",
     "MemoryMeter",

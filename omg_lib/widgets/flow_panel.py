@@ -17,25 +17,9 @@ from omg_lib.plots.curves import curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import fields_table
 from omg_lib.widgets.flow_model import FlowModel, device_text
+from omg_lib.widgets.naming import naming
 
-# ipywidgets' slider has no accessible name, and its HTML widget replaces a live region together with its text. The
-# script runs where the panel is shown, when its parts arrive, and mends both.
-NAMES = """
-(function mend(tries) {
-  const panel = element.closest('.omg-panel');
-  if (!panel) { if (tries) setTimeout(() => mend(tries - 1), 100); return; }
-  const name = () => {
-    for (const part of ['n-agents', 'batch-size']) {
-      const handle = panel.querySelector(`.omg-${part} [role=slider]`);
-      if (handle) handle.setAttribute('aria-label', part.replace('-', '_') + ' slider');
-    }
-    const status = panel.querySelector('.omg-status .widget-html-content');
-    if (status) status.setAttribute('aria-live', 'polite');
-  };
-  new MutationObserver(name).observe(panel, {childList: true, subtree: true});
-  name();
-})(100);
-"""
+NAMES = {f".omg-{part.replace('_', '-')} [role=slider]": f"{part} slider" for part in ("n_agents", "batch_size")}
 
 
 class FlowPanel(W.VBox):
@@ -60,7 +44,6 @@ class FlowPanel(W.VBox):
             self._parts[name].add_class(f"omg-{name}")
         self._parts["table"].layout.overflow = "auto"
         self._details = W.Checkbox(False, description="list every field of every stage", indent=False)
-        script = {"data": {"application/javascript": NAMES}, "metadata": {}, "output_type": "display_data"}
         super().__init__(
             [
                 _row([self._number("n_agents", 2, 16), self._number("batch_size", 1, 64)]),
@@ -70,7 +53,7 @@ class FlowPanel(W.VBox):
                 *(self._parts[name] for name in ("progress", "status", "flow", "curves")),
                 self._details,
                 self._parts["table"],
-                W.Output(outputs=(script,), layout={"height": "0"}),
+                naming("omg-panel", "omg-status", NAMES),
             ],
             layout={"max_width": "1000px"},
         )

@@ -12,23 +12,9 @@ from torch import Tensor
 
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.training import Training
+from omg_lib.widgets.naming import naming
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene
 
-# ipywidgets' slider has no accessible name, and its HTML widget replaces a live region together with its text.
-NAMES = """
-(function mend(tries) {
-  const panel = element.closest('.omg-step-panel');
-  if (!panel) { if (tries) setTimeout(() => mend(tries - 1), 100); return; }
-  const name = () => {
-    const handle = panel.querySelector('.omg-step [role=slider]');
-    if (handle) handle.setAttribute('aria-label', 'step slider');
-    const said = panel.querySelector('.omg-said .widget-html-content');
-    if (said) said.setAttribute('aria-live', 'polite');
-  };
-  new MutationObserver(name).observe(panel, {childList: true, subtree: true});
-  name();
-})(100);
-"""
 FIT = "<style>.omg-pictures svg { max-width: 100%; height: auto; }</style>"
 """Battles come with a fixed width; in a narrow column they shrink."""
 
@@ -50,9 +36,8 @@ class StepPanel(W.VBox):
         self._said, self._pictures = W.HTML(), W.HTML()
         self._said.add_class("omg-said")
         self._pictures.add_class("omg-pictures")
-        script = {"data": {"application/javascript": NAMES}, "metadata": {}, "output_type": "display_data"}
         controls = W.Box([self._battle, self._step], layout={"flex_flow": "row wrap", "grid_gap": "0 16px"})
-        names = W.Output(outputs=(script,), layout={"height": "0"})
+        names = naming("omg-step-panel", "omg-said", {".omg-step [role=slider]": "step slider"})
         super().__init__([controls, self._said, self._pictures, names], layout={"max_width": "900px"})
         self.add_class("omg-step-panel")
         self._battle.observe(self._choose, "value")

@@ -1,0 +1,45 @@
+"""What ipywidgets leaves out for those who hear a page or use the keyboard, put in where a panel is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import ipywidgets as W
+
+# A slider has no accessible name, a group of radio buttons neither; an HTML widget replaces a live region together with
+# its text; a number box that is left empty goes back to its last value without a word. The script runs where the panel
+# is shown, when its parts arrive, and mends all of them.
+SCRIPT = """
+(function mend(tries) {
+  const panel = element.closest('.' + PANEL);
+  if (!panel) { if (tries) setTimeout(() => mend(tries - 1), 100); return; }
+  const name = () => {
+    for (const [part, words] of Object.entries(NAMES)) {
+      const handle = panel.querySelector(part);
+      if (handle) handle.setAttribute('aria-label', words);
+    }
+    const status = panel.querySelector(STATUS + ' .widget-html-content');
+    if (status) status.setAttribute('aria-live', 'polite');
+  };
+  panel.addEventListener('change', event => {
+    const box = event.target, said = panel.querySelector(STATUS + ' [role=status]');
+    if (box.type !== 'number' || box.value.trim() || !said) return;
+    const label = box.closest('.widget-inline-hbox').querySelector('label').textContent;
+    said.textContent = `${label}: a number is missing, the last one stays`;
+  }, true);
+  new MutationObserver(name).observe(panel, {childList: true, subtree: true});
+  name();
+})(100);
+"""
+
+
+def naming(panel: str, status: str, names: Mapping[str, str]) -> W.Output:
+    """An invisible part for the panel with this class: it names what `names` finds (CSS selector -> accessible name),
+    and makes the part with class `status` a live region. It takes no room.
+    """
+    script = SCRIPT
+    for word, value in (("PANEL", panel), ("STATUS", "." + status), ("NAMES", dict(names))):
+        script = script.replace(word, json.dumps(value))
+    shown = {"data": {"application/javascript": script}, "metadata": {}, "output_type": "display_data"}
+    return W.Output(outputs=(shown,), layout={"height": "0"})
