@@ -1,12 +1,15 @@
 """Instant checks: a guess is held against the real thing, and the answer names the axis that is wrong, and why.
 
+A check called alone says everything at once. Kept by `lessons.answers.Answers`, it says more with every wrong try:
+which axis is wrong, then what that axis counts, then its size.
+
 Every verdict shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from torch import Tensor
@@ -34,15 +37,26 @@ WHY = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says about a guess: one sentence, and one more for each axis that is wrong."""
+    """What a check says about a guess: one sentence, and one more for each axis that is wrong.
+
+    `state` is open (not answered), right or wrong. `hints` are the lines after a first wrong try, a second and a third.
+    """
 
     state: str
     said: str
     axes: tuple[str, ...] = ()
+    hints: tuple[tuple[str, ...], ...] = ()
+    guess: object = None
 
     @property
     def ok(self) -> bool:
         return self.state == "right"
+
+    def after(self, tries: int) -> Verdict:
+        """What to say after so many wrong tries; a verdict without hints says the same each time."""
+        if not self.hints:
+            return self
+        return replace(self, axes=self.hints[min(tries, len(self.hints)) - 1], hints=())
 
     def __repr__(self) -> str:
         return "\n".join([self.said, *(f"  - {line}" for line in self.axes)])
@@ -75,7 +89,9 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
     if ... not in guess and len(guess) != len(shape):
         named = f"{len(guess)} {'axis' if len(guess) == 1 else 'axes'}"
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
-        return Verdict("wrong", f"Not yet: you named {named}, it has {len(shape)}: {_shape(names)}.", lines)
+        counted = tuple(f"{label}: {_why(name) or 'a number'}" for label, name in zip(labels, names, strict=True))
+        said = f"Not yet: you named {named}, it has {len(shape)}: {_shape(names)}."
+        return Verdict("wrong", said, lines, ((), counted, lines), guess)
     return _check(guess, shape, names, labels, "one number for each axis")
 
 
@@ -122,11 +138,12 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
         said = f"Not answered yet: put one of {allowed} in place of the dots, and run this cell again."
         return Verdict("open", said)
     if guess not in tuple(facts):
-        return Verdict("wrong", f"Not yet: allowed are {allowed}.")
+        return Verdict("wrong", f"Not yet: allowed are {allowed}.", guess=guess)
     lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
     if guess == right:
-        return Verdict("right", f"Right: {right}.", lines)
-    return Verdict("wrong", f"Not yet: it is not {guess}.", lines)
+        return Verdict("right", f"Right: {right}.", lines, guess=guess)
+    hints = (lines[list(facts).index(guess)],), lines, (*lines, f"so it is {right}")
+    return Verdict("wrong", f"Not yet: it is not {guess}.", lines, hints, guess)
 
 
 def _numbers(guess: object) -> tuple[object, ...]:
@@ -139,20 +156,36 @@ def _check(
     if ... in guess:
         return Verdict("open", f"Not answered yet: put {wanted} in place of the dots, and run this cell again.")
     if guess == truth:
-        return Verdict("right", f"Right: {_shape(truth)}, that is {_shape(names)}.")
+        return Verdict("right", f"Right: {_shape(truth)}, that is {_shape(names)}.", guess=guess)
     if len(guess) != len(truth):
-        return Verdict("wrong", f"Not yet: {len(truth)} numbers are asked for, you gave {len(guess)}.")
+        said = f"Not yet: {len(truth)} numbers are asked for, you gave {len(guess)}."
+        return Verdict("wrong", said, hints=((), (f"asked for: {', '.join(labels)}",)), guess=guess)
     wrong = [i for i, n in enumerate(truth) if guess[i] != n]
     said = f"Not yet: {len(wrong)} of {len(truth)} numbers {'is' if len(wrong) == 1 else 'are'} wrong."
     if sorted(map(str, guess)) == sorted(map(str, truth)):
         said = "Not yet: the numbers are right, their order is not."
-    return Verdict("wrong", said, tuple(_line(labels[i], names[i], truth[i], guess[i]) for i in wrong))
+    named = tuple(f"{labels[i]}: you said {guess[i]}" for i in wrong)
+    counted = tuple(
+        f"{line}: {_why(names[i]) or _direction(guess[i], truth[i])}" for line, i in zip(named, wrong, strict=True)
+    )
+    lines = tuple(_line(labels[i], names[i], truth[i], guess[i]) for i in wrong)
+    return Verdict("wrong", said, lines, (named, counted, lines), guess)
 
 
 def _line(label: str, name: str, size: int, guessed: object = None) -> str:
     yours = "" if guessed is None else f"you said {guessed}, "
-    why = WHY.get(name, "a fixed width of the network" if name.isdigit() else "")
+    why = _why(name)
     return f"{label}: {yours}it is {size}" + (f": {why}" if why else "")
+
+
+def _why(name: str) -> str:
+    return WHY.get(name, "a fixed width of the network" if name.isdigit() else "")
+
+
+def _direction(guessed: object, size: int) -> str:
+    if not isinstance(guessed, int | float):
+        return "a whole number is asked for"
+    return "that is too small" if guessed < size else "that is too large"
 
 
 def _shape(parts: Sequence[object]) -> str:

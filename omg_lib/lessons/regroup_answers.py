@@ -6,6 +6,7 @@ data of a training run, which show what a wrong answer costs.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -175,14 +176,26 @@ def check_regrouping(function: object, groups: int = 3, agents: int = 4, steps: 
         try:
             result = function(sample["obs"].clone(), sample["seat"].clone())
         except Exception as error:  # whatever a student's code does is told, not thrown
-            return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
+            said = f"Not yet: it stops with {type(error).__name__}: {error}"
+            return Verdict("wrong", said, guess=_source(function))
         if result is ...:
             return Verdict("open", "Not answered yet: put your code in place of the dots, and run this cell again.")
         verdict = judge(result, sample)
         if not verdict.ok:
             more = ("the rows were shuffled; in order it is right",) if shuffled else ()
-            return Verdict(verdict.state, verdict.said, verdict.axes + more)
-    return Verdict("right", "Right: every slot holds the learner's own data, also when the rows are shuffled.")
+            lines = verdict.axes + more
+            hints = (lines, *((*lines, *hint) for hint in verdict.hints))
+            return Verdict(verdict.state, verdict.said, lines, hints, _source(function))
+    said = "Right: every slot holds the learner's own data, also when the rows are shuffled."
+    return Verdict("right", said, guess=_source(function))
+
+
+def _source(function: object) -> str:
+    """The text of a function: what a student answered."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return getattr(function, "__name__", repr(function))
 
 
 def judge(result: object, sample: TensorDictBase) -> Verdict:
@@ -209,7 +222,20 @@ def judge(result: object, sample: TensorDictBase) -> Verdict:
     lines = [f"{count[kind]} places: {MOVED[kind]}" for kind in MOVED if kind != "right" and count[kind]]
     lines.append(f"{used} of {episodes} episodes are used")
     said = f"The shape is right, the content is not: {count['right']} of {places} places hold what they should."
-    return Verdict("wrong", said, tuple(lines))
+    place, way = _first_wrong(result, sample["seat"]), "`seat[:, 0, 0].argsort(stable=True)` sorts rows by their seat"
+    return Verdict("wrong", said, tuple(lines), ((place,), (place, way)))
+
+
+def _first_wrong(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> str:
+    """The first place that holds what it should not, and who sat where in that episode."""
+    for g, group in enumerate(moved(result, seat)):
+        for t, row in enumerate(group):
+            for a, kind in enumerate(row):
+                if kind != "right":
+                    episode, time, agent = result[g, t, a].tolist()
+                    told = f"group {g}, time {t}, slot {a} holds episode {episode}, time {time}, seat {agent}"
+                    return f"{told}; in that episode the learner sat in seat {int(seat[episode, 0, 0])}"
+    return "every place holds a learner's own data, but not every episode is used"
 
 
 def tally(result: Int[Tensor, "G T A 3"], sample: TensorDictBase) -> dict[str, int]:

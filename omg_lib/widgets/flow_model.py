@@ -6,14 +6,18 @@ import csv
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.doctor import usable_memory
+from omg_lib.memory import need
 from omg_lib.plots.curves import curves_png
 from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.words import bytes_text
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
@@ -89,19 +93,24 @@ class FlowModel:
             else:
                 self.trace, self.differences = None, []
                 self._tell("flow")
-                running = "Training goes on with the settings before. Run starts again with these."
-                self._say(_predicted(self.plan) if self.state == "idle" else running)
+                if self.state == "idle":
+                    self._say(_predicted(self.plan))
+                elif self._is_shown():
+                    self._say(self._phase or "Starting")
+                else:
+                    self._say("Training goes on with the settings before. Run starts again with these.")
             self._tell("settings")
 
     def start(self, updates: int | None = None) -> None:
         """Train with the present settings. A run that goes on is stopped; this one begins when that has ended."""
         with self.lock:
             try:
-                self.config = _config(self.settings)
+                config = _config(self.settings)
+                _fits(config)
             except ConfigError as error:
                 self._say(str(error))
                 return
-            before = self._job
+            before, self.config = self._job, config
             if before:
                 before.stop()
             self.trace, self.differences, self._phase = None, [], ""
@@ -130,7 +139,7 @@ class FlowModel:
 
     def run(self, updates: int) -> ShapeTrace | None:
         """Train for `updates` updates and wait. Raises what went wrong, such as ConfigError for the settings."""
-        _config(self.settings)
+        _fits(_config(self.settings))
         self.start(updates)
         self.wait()
         if self._job.error:
@@ -172,7 +181,9 @@ class FlowModel:
         self._tell("curves")
 
     def progressed(self, job: Job, status: str, text: str, share: float | None) -> None:
-        """Progress some times a second; the status, which is read out, only when it is a new one."""
+        """Progress some times a second; the status, which is read out, only when it is a new one, and not where other
+        settings are shown: there it says so.
+        """
         with self.lock:
             if job is not self._shown or self.state != "running":
                 return
@@ -181,7 +192,8 @@ class FlowModel:
                 self._tell("progress")
             if status != self._phase:
                 self._phase = status
-                self._say(status + self._verdict())
+                if self._is_shown():
+                    self._say(status + self._verdict())
 
     def updated(self, job: Job, report: Report, trace: ShapeTrace) -> None:
         """Take over the numbers, and the trace unless the settings have moved on since its run began."""
@@ -192,7 +204,7 @@ class FlowModel:
             self.reports.append(report)
             self._latest = trace
             if self.trace is None or self._due("flow"):
-                self._measure(job)
+                self._measure()
         if first or self._due("curves"):
             self._tell("curves")
 
@@ -201,7 +213,7 @@ class FlowModel:
             if job is not self._shown:
                 return
             if self.reports:
-                self._measure(job)
+                self._measure()
             update = self.reports[-1].update if self.reports else 0
             self.state = "idle"
             if isinstance(job.error, ConfigError):
@@ -215,8 +227,12 @@ class FlowModel:
             self._say(status)
         self._tell("curves")
 
-    def _measure(self, job: Job) -> None:
-        if job.config == self.config:
+    def _is_shown(self) -> bool:
+        """Whether the settings are those of the run that goes on."""
+        return self._shown is not None and self._shown.config == self.config
+
+    def _measure(self) -> None:
+        if self._is_shown():
             self.trace, self.differences = self._latest, compare(self.plan, self._latest)
             self._tell("flow")
 
@@ -249,6 +265,14 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
     config = OMGConfig.from_dict(values)
     resolve_device(config.device)
     return config
+
+
+def _fits(config: OMGConfig) -> None:
+    """ConfigError for what this machine's memory cannot hold: one sample, the episodes it is drawn from, its groups."""
+    room, least = usable_memory(), need(replace(config, buffer_size=config.sample_size)).total
+    if room is not None and least > room:
+        reason = f"with n_agents {config.n_agents} one update takes {bytes_text(least)} of memory"
+        raise ConfigError("batch_size", config.batch_size, f"{reason}; this process may use {bytes_text(room)}")
 
 
 def _predicted(plan: ShapeTrace) -> str:

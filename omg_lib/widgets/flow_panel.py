@@ -67,7 +67,7 @@ class FlowPanel(W.VBox):
 
     def _number(self, name: str, low: int, high: int) -> W.HBox:
         value = self.model.settings[name]
-        box = W.BoundedIntText(value, low, high, description=name, layout={"width": "140px"})
+        box = W.IntText(value, description=name, layout={"width": "140px"})  # with bounds it would clip in silence
         box.style.description_width = "initial"
         slider = W.IntSlider(value, low, high, readout=False, layout={"width": "235px"})
         pair = W.HBox([box, slider])
@@ -89,7 +89,7 @@ class FlowPanel(W.VBox):
         ):
             value = self.model.settings[name]
             if options is None:
-                control = W.BoundedIntText(value, 0, 2**31 - 1, description=label)
+                control = W.IntText(value, description=label)
             else:
                 known = [option[1] if isinstance(option, tuple) else option for option in options]
                 control = W.Dropdown(options=options + [value] * (value not in known), value=value, description=label)
@@ -141,12 +141,14 @@ class FlowPanel(W.VBox):
                 self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
 
     def _sync(self) -> None:
-        """Let every control show its setting; one that Python set and no control can show is left to the status."""
+        """Let every control show its setting; one that cannot show it stays, and the status says what is wrong."""
         self._syncing = True
         for name, controls in self._controls.items():
+            value = self.model.settings[name]
             for control in controls:
                 with suppress(TraitError):
-                    control.value = self.model.settings[name]
+                    if not isinstance(control, W.IntSlider) or value in range(control.min, control.max + 1):
+                        control.value = value
         self._syncing = False
 
     def _flow(self) -> str:

@@ -13,6 +13,7 @@ from omg_lib.plots.words import bytes_text
 
 UNKNOWN = 8 * GIB
 """Taken where the system does not say what a process may use."""
+MOST = 1_000_000
 
 
 class MemoryModel:
@@ -34,8 +35,8 @@ class MemoryModel:
 
     def choose(self, limit: int | float | None = None, **settings: object) -> None:
         try:
-            if limit is not None and not limit > 0:
-                raise ConfigError("limit", limit, "allowed is a number of GiB above 0")
+            if limit is not None and not 0 < limit < MOST:
+                raise ConfigError("limit", limit, f"allowed is a number of GiB above 0 and below {MOST:,}")
             config = replace(self.config, **settings)
         except ConfigError as error:
             self.status = str(error)

@@ -9,6 +9,7 @@ import ipywidgets as W
 from omg_lib.config import OMGConfig
 from omg_lib.doctor import GIB
 from omg_lib.widgets.memory_model import MemoryModel
+from omg_lib.widgets.naming import naming
 
 
 class MemoryMeter(W.VBox):
@@ -20,9 +21,9 @@ class MemoryMeter(W.VBox):
     def __init__(self, config: OMGConfig | None = None) -> None:
         self.model = MemoryModel(config)
         now = self.model.config
-        self.buffer_size = W.BoundedIntText(now.buffer_size, 16, 1_000_000, description="buffer_size")
-        self.batch_size = W.BoundedIntText(now.batch_size, 1, 512, description="batch_size")
-        self.limit = W.BoundedFloatText(self.model.limit / GIB, min=0.01, max=4096, step=1, description="memory, GiB")
+        self.buffer_size = W.IntText(now.buffer_size, description="buffer_size")
+        self.batch_size = W.IntText(now.batch_size, description="batch_size")
+        self.limit = W.FloatText(self.model.limit / GIB, step=1, description="memory, GiB")
         self.status, self.picture = W.HTML(), W.HTML()
         for part, name in (
             (self.buffer_size, "buffer-size"), (self.batch_size, "batch-size"), (self.limit, "limit"),
@@ -38,7 +39,9 @@ class MemoryMeter(W.VBox):
             control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
         controls = W.HBox([self.buffer_size, self.batch_size, self.limit])
         self._following = False
-        super().__init__([controls, self.status, self.picture], layout={"max_width": "1000px"})
+        names = naming("omg-memory", "omg-memory-status", {})
+        super().__init__([controls, self.status, self.picture, names], layout={"max_width": "1000px"})
+        self.add_class("omg-memory")
         self.model.listen(self._show)
         self._show()
 
@@ -48,7 +51,8 @@ class MemoryMeter(W.VBox):
 
     def _show(self) -> None:
         model, self._following = self.model, True
-        if not model.status.startswith(("batch_size=", "buffer_size=")):  # what is refused stays where it can be mended
+        refused = model.status.startswith(("batch_size=", "buffer_size=", "limit="))
+        if not refused:  # what is refused stays where it can be mended
             self.buffer_size.value, self.batch_size.value = model.config.buffer_size, model.config.batch_size
             self.limit.value = model.limit / GIB
         self._following = False

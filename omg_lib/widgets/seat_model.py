@@ -33,6 +33,11 @@ class SeatModel:
         """`listener()` is called after every change."""
         self._listeners.append(listener)
 
+    def refuse(self, error: ConfigError) -> None:
+        """Say what is not allowed; sample and picture stay."""
+        self.verdict = Verdict("wrong", str(error))
+        self._tell()
+
     def choose(self, **given: object) -> None:
         now = dict(answer=self.answer, n_agents=self.n_agents, shuffled=self.shuffled)
         for name in given:
@@ -47,6 +52,9 @@ class SeatModel:
         if self.answer is not None and self.answer not in self.tried:
             self.tried.append(self.answer)
         self._apply()
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()
 

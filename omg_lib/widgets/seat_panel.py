@@ -6,8 +6,10 @@ from html import escape
 
 import ipywidgets as W
 
+from omg_lib.config import ConfigError
 from omg_lib.lessons.regroup_answers import ANSWERS
-from omg_lib.widgets.seat_model import AGENTS, SeatModel
+from omg_lib.widgets.naming import naming
+from omg_lib.widgets.seat_model import SeatModel
 
 
 class SeatPuzzle(W.VBox):
@@ -20,7 +22,7 @@ class SeatPuzzle(W.VBox):
         self.model = SeatModel(n_agents)
         options = [(f"{key}: {answer.words}", key) for key, answer in ANSWERS.items()]
         self.answers = W.RadioButtons(options=options, value=None, layout={"width": "auto"})
-        self.agents = W.BoundedIntText(n_agents, AGENTS.start, AGENTS.stop - 1, description="n_agents")
+        self.agents = W.IntText(n_agents, description="n_agents")
         self.agents.layout.width = "150px"
         self.shuffled = W.Checkbox(False, description="shuffle the rows of the sample", indent=False)
         self.code, self.status, self.picture = W.HTML(), W.HTML(), W.HTML()
@@ -28,16 +30,30 @@ class SeatPuzzle(W.VBox):
         for part, name in zip(parts, ("answers", "agents", "shuffled", "code", "status", "picture"), strict=True):
             part.add_class(f"omg-seat-{name}")
         controls = W.HBox([self.agents, self.shuffled])
-        super().__init__([self.answers, controls, self.code, self.status, self.picture], layout={"max_width": "1000px"})
-        self.answers.observe(lambda change: self.model.choose(answer=change["new"]), "value")
-        self.agents.observe(lambda change: self.model.choose(n_agents=change["new"]), "value")
-        self.shuffled.observe(lambda change: self.model.choose(shuffled=change["new"]), "value")
+        names = naming("omg-seat", "omg-seat-status", {".omg-seat-answers .widget-radio-box": "answers"})
+        children = [self.answers, controls, self.code, self.status, self.picture, names]
+        super().__init__(children, layout={"max_width": "1000px"})
+        self.add_class("omg-seat")
+        self._following = False
+        for control, name in ((self.answers, "answer"), (self.agents, "n_agents"), (self.shuffled, "shuffled")):
+            control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
         self.model.listen(self._show)
         self._show()
 
+    def _moved(self, name: str, value: object) -> None:
+        if self._following:
+            return
+        try:
+            self.model.choose(**{name: value})
+        except ConfigError as error:
+            self.model.refuse(error)
+
     def _show(self) -> None:
-        model = self.model
-        self.answers.value, self.agents.value, self.shuffled.value = model.answer, model.n_agents, model.shuffled
+        model, self._following = self.model, True
+        self.answers.value, self.shuffled.value = model.answer, model.shuffled
+        if not model.verdict.said.startswith("n_agents="):  # what is refused stays where it can be mended
+            self.agents.value = model.n_agents
+        self._following = False
         code = "" if model.answer is None else ANSWERS[model.answer].code
         self.code.value = f'<code style="white-space:pre-wrap">{escape(code)}</code>'
         verdict = f'<div role="status" aria-live="polite">{model.verdict._repr_html_()}</div>'

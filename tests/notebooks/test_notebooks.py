@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom, also at other sizes; what is committed is clean; prose and output agree."""
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -297,6 +298,25 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
 
 
 @pytest.mark.notebook
+@pytest.mark.parametrize("name", ["00_start_here.ipynb", "01_three_batch_sizes.ipynb"])
+def test_unanswered_questions_store_nothing_and_an_answer_is_stored(name, cell, tmp_path):
+    assert cell(name, "progress-show").endswith("0 right, 0 not yet, of the questions that you have tried.")
+    again = answered(read(name), "question-1", RIGHT[name, "question-1"])
+    needed = [one.source for one in code_cells(read(name)) if one.id in ("setup", "setup-check", "setup-answers")]
+    known, source = {}, [*needed, *(one.source for one in code_cells(read(name)) if one.id == "question-setup")]
+    with contextlib.chdir(tmp_path):
+        exec("\n".join([*source, again.source]), known)
+        assert known["answers"].progress().rows[0][1] == "right"
+        assert (tmp_path / ".answers" / f"{Path(name).stem}.jsonl").is_file()
+
+
+@pytest.mark.notebook
+def test_notebook_1_steps_through_an_update(run):
+    panel = next(one for one in run("01_three_batch_sizes.ipynb").cells if one.id == "step-panel")
+    assert "application/vnd.jupyter.widget-view+json" in panel.outputs[0].data
+
+
+@pytest.mark.notebook
 def test_notebook_2_shows_an_episode_row_by_row_and_two_clocks(cell):
     name = "02_runner.ipynb"
     steps = int(re.match(r"steps: (\d+)\nstep 0 as by hand: True", cell(name, "episode-run"))[1])
@@ -386,6 +406,12 @@ def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
 # --- the three questions, answered ---
 
 RIGHT = {
+    ("00_start_here.ipynb", "question-1"): (1, 128, 32, 128),
+    ("00_start_here.ipynb", "question-2"): (1, 32, 32, 256),
+    ("00_start_here.ipynb", "question-3"): (8, 256, 32, 256),
+    ("01_three_batch_sizes.ipynb", "question-1"): (1, 80, 16, 80),
+    ("01_three_batch_sizes.ipynb", "question-2"): (16, 121, 5, 1),
+    ("01_three_batch_sizes.ipynb", "question-3"): "batch_size_run",
     ("03_replay_buffer.ipynb", "question-1"): (12, 96),
     ("03_replay_buffer.ipynb", "question-2"): (1000, 5),
     ("03_replay_buffer.ipynb", "question-3"): "sample",
@@ -397,12 +423,13 @@ RIGHT = {
     ("04_regroup.ipynb", "question-3"): "shuffled labels",
 }
 """What a student should answer."""
-NEEDED = ("setup", "clock-measure")
+NEEDED = ("setup", "setup-check", "setup-answers", "clock-measure")
 """Cells that a question needs, besides those of the questions themselves."""
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in RIGHT}))
-def test_three_questions_accept_the_right_answer(name):
+def test_three_questions_accept_the_right_answer(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # answers are kept where the notebook is
     known, verdicts = {}, {}
     for cell in code_cells(read(name)):
         if not (cell.id in NEEDED or cell.id.startswith("question-")):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from omg_lib import ConfigError, OMGConfig, Report, predict
-from omg_lib.widgets import FlowModel, job
+from omg_lib.widgets import FlowModel, flow_model, job
 from omg_lib.widgets.flow_model import device_text
 
 SMALL = dict(n_agents=2, batch_size=2, learner="iql", device="cpu")
@@ -112,6 +113,45 @@ def test_a_slider_moved_in_mid_run_keeps_the_old_trace_away(model):
     assert model.state == "running" and model.trace is None
     model.set(n_agents=2)
     until(lambda: model.trace)  # back at the run's settings its measurements are right again
+
+
+def test_what_a_run_reports_does_not_speak_over_other_settings(model):
+    model.start()
+    until(lambda: model.trace)
+    model.set(n_agents=4)
+    said = []
+    model.listen(lambda part: said.append(model.status) if part == "status" else None)
+    model.progressed(model._shown, "Another phase", "text", 0.5)  # as the run's thread does, however late
+    assert said == [] and model.status.startswith("Training goes on with the settings before")
+    model.set(n_agents=2)
+    assert model.status == "Another phase"
+
+
+def test_run_pressed_again_and_again_leaves_one_run(model):
+    for _ in range(5):
+        model.start()
+    until(lambda: len(model.reports) > 2)
+    assert threads() == 1 and model.state == "running" and model.differences == []
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_begins(model, monkeypatch):
+    model.run(updates=1)
+    trace = model.trace
+    monkeypatch.setattr(flow_model, "usable_memory", lambda: 2**20)
+    model.set(batch_size=64)
+    assert model.status.startswith("Predicted"), "a prediction costs nothing"
+    plan = model.plan
+    model.start()
+    assert re.match(
+        r"batch_size=64: with n_agents 2 one update takes [\d.]+ MB of memory; this process may use 1\.05 MB$",
+        model.status,
+    )
+    assert model.state == "idle" and model.plan is plan and len(model.reports) == 1
+    with pytest.raises(ConfigError, match="batch_size=64"):
+        model.run(updates=1)
+    monkeypatch.setattr(flow_model, "usable_memory", lambda: None)
+    model.set(batch_size=2)
+    assert model.run(updates=1) == replace(trace, stages=model.trace.stages)
 
 
 def test_run_in_mid_run_starts_again_with_the_new_settings(model):

@@ -23,9 +23,9 @@ def test_other_numbers_and_bad_ones():
     model.choose(limit=0.1, buffer_size=1000)
     assert model.gives_up is not None and len(heard) == 2
     picture = model.picture
-    for bad, named in (({"batch_size": 4000}, "batch_size=4000"), ({"limit": 0}, "limit=0"), ({"seed": -1}, "seed=-1")):
-        model.choose(**bad)
-        assert model.status.startswith(named) and "\n" not in model.status and model.picture is picture
+    for name, bad in (("batch_size", 4000), ("limit", 0), ("limit", 1e9), ("seed", -1), ("buffer_size", 0)):
+        model.choose(**{name: bad})
+        assert model.status.startswith(f"{name}={bad}") and "\n" not in model.status and model.picture is picture
     assert model.config.batch_size == 32 and model.config.buffer_size == 1000
 
 
@@ -43,3 +43,13 @@ def test_the_panel_follows_its_controls_and_its_model(meter):
     assert "batch_size=500" in meter.status.value and meter.batch_size.value == 500
     meter.batch_size.value = 16
     assert meter.model.config.batch_size == 16 and 'role="status"' in meter.status.value
+
+
+@pytest.mark.parametrize("name, bad", [("limit", -1.0), ("limit", 1e12), ("batch_size", 0), ("buffer_size", -5)])
+def test_a_number_that_is_not_allowed_stays_in_its_box_and_the_picture_too(meter, name, bad):
+    picture, box = meter.picture.value, getattr(meter, name)
+    usual = box.value
+    box.value = bad
+    assert f"{name}=" in meter.status.value and box.value == bad and meter.picture.value == picture
+    box.value = usual
+    assert f"{name}=" not in meter.status.value

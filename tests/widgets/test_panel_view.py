@@ -28,14 +28,29 @@ def parts(panel: FlowPanel, name: str, kind: type = W.Widget) -> list:
 
 @pytest.mark.parametrize("name", ["n-agents", "batch-size"])
 def test_slider_number_and_picture_go_together(panel, name):
-    (slider,), (number,) = parts(panel, name, W.IntSlider), parts(panel, name, W.BoundedIntText)
+    (slider,), (number,) = parts(panel, name, W.IntSlider), parts(panel, name, W.IntText)
     (flow,) = parts(panel, "flow")
     old = flow.value
     slider.value = 7
     assert number.value == 7 and flow.value != old
     number.value = 3
     assert slider.value == 3 and panel.model.settings[name.replace("-", "_")] == 3
-    assert slider.max == number.max == {"n-agents": 16, "batch-size": 64}[name]
+    assert slider.max == {"n-agents": 16, "batch-size": 64}[name]
+
+
+@pytest.mark.parametrize("bad", [0, -3, 17, 10**6])
+def test_a_number_that_is_not_allowed_stays_in_its_box_and_the_picture_too(panel, bad):
+    (slider,), (number,) = parts(panel, "n-agents", W.IntSlider), parts(panel, "n-agents", W.IntText)
+    (flow,), (status,), (seed,) = (parts(panel, name) for name in ("flow", "status", "seed"))
+    picture = flow.value
+    number.value = bad
+    assert f"n_agents={bad}: " in status.value and (number.value, slider.value) == (bad, 2) and flow.value == picture
+    panel.model.start()
+    assert panel.model.state == "idle" and f"n_agents={bad}: " in status.value
+    slider.value = 3
+    assert number.value == 3 and "Predicted" in status.value
+    seed.value = -1
+    assert "seed=-1: " in status.value and panel.model.config.seed == 0
 
 
 def test_choices_change_the_configuration(panel):

@@ -50,3 +50,18 @@ def test_the_panel_follows_its_controls_and_its_model():
     classes = {name for part in panel.children for name in part._dom_classes}
     assert {"omg-seat-answers", "omg-seat-status", "omg-seat-picture"} <= classes
     assert isinstance(panel.answers, W.RadioButtons)
+
+
+def test_a_number_that_is_not_allowed_stays_in_its_box_and_the_picture_too():
+    panel = SeatPuzzle(n_agents=3)
+    panel.answers.value = 7
+    picture = panel.picture.value
+    for bad in (7, 0, -1):
+        panel.agents.value = bad
+        assert f"n_agents={bad}: the puzzle allows 2 to 6" in panel.status.value
+        assert panel.agents.value == bad and panel.picture.value == picture and panel.model.n_agents == 3
+    panel.agents.value = 5
+    assert panel.model.n_agents == 5 and "Right" in panel.status.value
+    panel.agents.value = 9
+    panel.shuffled.value = True
+    assert panel.agents.value == 5 and "Right" in panel.status.value
