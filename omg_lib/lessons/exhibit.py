@@ -51,7 +51,7 @@ class Exhibit:
     |---|---|
     | key, title, source | its name, a headline, and where it was met: repository#number |
     | wrong, right | the line as it was written, and the line in its place |
-    | rest | the lines after it, which stay as they are |
+    | rest, result | the lines after it, which stay as they are, and the name of what they lead to |
     | bench | configuration -> the names that the lines know; every size comes from there |
     | holds | names after the run -> whether the result is right, worked out in another way |
     | told | names after the run -> one sentence about what came of it |
@@ -64,6 +64,7 @@ class Exhibit:
     wrong: str
     right: str
     rest: str
+    result: str
     bench: Callable[[OMGConfig], Names]
     holds: Callable[[Names], bool]
     told: Callable[[Names], str]

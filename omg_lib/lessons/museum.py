@@ -28,6 +28,18 @@ def fail(key: str, config: OMGConfig) -> Outcome:
     return run(exhibit(key), exhibit(key).wrong, config)
 
 
+def repair(key: str, config: OMGConfig) -> Outcome:
+    """Run an exhibit with the line that repairs it."""
+    return run(exhibit(key), exhibit(key).right, config)
+
+
+def found_by_shape(config: OMGConfig) -> list[str]:
+    """The silent exhibits whose result has another shape when it is wrong than when it is right."""
+    pairs = {one.key: (fail(one.key, config), repair(one.key, config)) for one in SILENT}
+    shapes = {key: [x.names[x.exhibit.result].shape for x in pair] for key, pair in pairs.items()}
+    return [key for key, (broken, whole) in shapes.items() if broken != whole]
+
+
 def mend(key: str, line: object, config: OMGConfig) -> Verdict:
     """Run an exhibit with another line, given as text, and say whether it is repaired.
 

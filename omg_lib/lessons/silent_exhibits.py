@@ -99,18 +99,11 @@ def batchify_told(names: Names) -> str:
 
 
 def batchify_look(names: Names) -> Places:
-    label = {"right": "wiped", "wrong": "wiped", "missed": "kept", "plain": "kept"}
-    cells = [[(label[kind], kind) for kind in line[:SHOWN]] for line in resets(names)[:SHOWN]]
-    return places(
-        "the memory of the network, row by row",
-        "battle",
-        "seat",
-        cells,
-        right="wiped, and the battle is over",
-        wrong="wiped in mid-battle",
-        missed="kept, although the battle is over",
-        plain="kept",
-    )
+    shown = [line[:SHOWN] for line in resets(names)[:SHOWN]]
+    cells = [[("wiped" if kind in ("right", "wrong") else "kept", kind) for kind in line] for line in shown]
+    words = {"right": "wiped, and the battle is over", "wrong": "wiped in mid-battle", "plain": "kept"}
+    words |= {"missed": "kept, although the battle is over"}
+    return places("the memory of the network, row by row", "battle", "seat", cells, **words)
 
 
 # --- shuffled over time ----------------------------------------------------------------------------------------------
@@ -226,16 +219,8 @@ def text_look(names: Names) -> Places:
         [(f"{value:+.1f}", verdict(h == k, value == min(line))) for h, value in enumerate(line)]
         for line, k in zip(lines, chosen, strict=True)
     ]
-    return places(
-        "values of the candidates at the first step",
-        "seat",
-        "candidate",
-        cells,
-        right="chosen",
-        wrong="chosen by mistake",
-        missed="should have been chosen",
-        plain="not chosen",
-    )
+    words = {"right": "chosen", "wrong": "chosen by mistake", "missed": "should have been chosen", "plain": "left"}
+    return places("values of the candidates at the first step", "seat", "candidate", cells, **words)
 
 
 SILENT = (
@@ -246,6 +231,7 @@ SILENT = (
         "error = mixer(q, state).view(-1) - target",
         "error = mixer(q, state).unsqueeze(-1) - target",
         "loss = (error**2).mean()",
+        "loss",
         pairs_bench,
         pairs_hold,
         pairs_told,
@@ -258,6 +244,7 @@ SILENT = (
         'rows = repeat(state, "r s -> (r a) s", a=A)',
         'rows = repeat(state, "r s -> (a r) s", a=A)',
         "memory = torch.where(over.unsqueeze(-1), 0.0, rows)",
+        "memory",
         batchify_bench,
         batchify_holds,
         batchify_told,
@@ -270,6 +257,7 @@ SILENT = (
         'mixed = rearrange(rearrange(x, "g t f -> (g t) f")[order_of(G * T)], "(g t) f -> g t f", g=G)',
         "mixed = x[order_of(G)]",
         "before, after = mixed[:, :-1], mixed[:, 1:]",
+        "mixed",
         shuffle_bench,
         shuffle_holds,
         shuffle_told,
@@ -282,6 +270,7 @@ SILENT = (
         "update(held, t)",
         "update(held, ts=t)",
         'infer_mu = batch["infer_mu"]',
+        "infer_mu",
         slice_bench,
         lambda names: not {"wrong", "missed"} & set(tally(written(names))),
         slice_told,
@@ -294,6 +283,7 @@ SILENT = (
         'mode = "optimistic" if flag else "conservative"',
         'mode = "optimistic" if flag == "True" else "conservative"',
         "chosen = choose(values, mode)",
+        "chosen",
         text_bench,
         lambda names: torch.equal(taken(names), names["values"].amin(dim=-1)),
         text_told,

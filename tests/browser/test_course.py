@@ -15,6 +15,7 @@ PANELS = {
     "05_subgoal_prior.ipynb": 1,
     "06_subgoal_inference.ipynb": 1,
     "09_unseen_teammates.ipynb": 0,
+    "12_failure_museum.ipynb": 0,
 }
 """Notebook -> how many sliders it shows at least. Notebooks 00 and 01 have tests of their own."""
 FAILED = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'

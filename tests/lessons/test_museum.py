@@ -13,9 +13,8 @@ import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.envs import env_info
 from omg_lib.lessons import exhibit, loud_exhibits, museum, silent_exhibits
-from omg_lib.lessons.exhibit import code, run
 from omg_lib.lessons.loud_exhibits import LOUD
-from omg_lib.lessons.museum import EXHIBITS, fail, mend
+from omg_lib.lessons.museum import EXHIBITS, fail, found_by_shape, mend, repair
 from omg_lib.lessons.silent_exhibits import SILENT
 
 REPORTED = omg.OMGConfig(n_agents=8, batch_size=32)
@@ -36,12 +35,6 @@ def small(A: int = 4, G: int = 3) -> omg.OMGConfig:
 
 def config_of(key: str, A: int = 4, G: int = 3) -> omg.OMGConfig:
     return small(A, G) if key != "slice" else dataclasses.replace(small(A, G), batch_size_run=1)
-
-
-def result(names: dict, key: str) -> torch.Tensor:
-    """What the last line of an exhibit defines."""
-    last = code(EXHIBITS[key], EXHIBITS[key].right).splitlines()[-1].split(" = ")[0].split(", ")[-1]
-    return names[last]
 
 
 def test_examples():
@@ -76,9 +69,12 @@ def test_a_silent_exhibit_raises_nothing_has_the_right_shape_and_is_wrong(key, A
     outcome = fail(key, config_of(key, A))
     assert outcome.message is None and outcome.numbers == {}
     assert not outcome.holds
-    repaired = run(EXHIBITS[key], EXHIBITS[key].right, config_of(key, A))
-    broken, whole = result(outcome.names, key), result(repaired.names, key)
+    broken, whole = (one.names[EXHIBITS[key].result] for one in (outcome, repair(key, config_of(key, A))))
     assert (broken.shape, broken.dtype) == (whole.shape, whole.dtype) and not torch.equal(broken, whole)
+
+
+def test_no_shape_gives_a_silent_exhibit_away():
+    assert found_by_shape(REPORTED) == []
 
 
 @pytest.mark.parametrize("key", EXHIBITS)
