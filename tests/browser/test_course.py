@@ -23,7 +23,7 @@ FAILED = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
 
 @pytest.mark.parametrize("name", PANELS)
 def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, name):
-    page = open_notebook(name, height=9000)
+    page = open_notebook(name, height=13000)
     run_all(page)
     assert page.locator(FAILED).all_inner_texts() == []
     assert page.locator(".jp-OutputArea-output svg").count() >= 1
