@@ -8,7 +8,7 @@ from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.memory import Need, gives_up_at
-from omg_lib.plots.page import svg_frame, svg_text
+from omg_lib.plots.page import svg_box, svg_frame, svg_text
 from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
@@ -52,9 +52,9 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
         said.append(f"episode {e}: {rows} rows filled, {rows - 1} transitions, {end}")
         parts += [
             svg_text(left - 8, y + 12, f"episode {e}", text_anchor="end"),
-            _rect(left, y, length * step, 15, "#888888", 0.15),
-            _rect(left, y, (rows - 1) * step, 15, REAL, 0.7),
-            _rect(left + (rows - 1) * step, y, step, 15, LAST, 1),
+            svg_box(left, y, length * step, 15, "#888888", 0.15),
+            svg_box(left, y, (rows - 1) * step, 15, REAL, 0.7),
+            svg_box(left + (rows - 1) * step, y, step, 15, LAST, 1),
             svg_text(left + length * step + 6, y + 12, f"{rows} rows, {end}"),
         ]
     y, width = 8 + episodes * 20 + 8, left + length * step + 190
@@ -63,7 +63,7 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
         (left + 210, LAST, 1, "the last row: only seen"),
         (left + 380, "#888888", 0.15, "padding"),
     ):
-        parts += [_rect(x, y, 14, 14, colour, opacity), svg_text(x + 20, y + 12, words)]
+        parts += [svg_box(x, y, 14, 14, colour, opacity), svg_text(x + 20, y + 12, words)]
     return svg_frame(width, y + 20, ". ".join(said) + ".", parts)
 
 
@@ -82,7 +82,7 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
         over = one.total > limit
         for name, colour in NEED:
             part = getattr(one, name)
-            parts.append(_rect(x + 4, y(base + part), wide - 8, y(base) - y(base + part), colour, 0.85))
+            parts.append(svg_box(x + 4, y(base + part), wide - 8, y(base) - y(base + part), colour, 0.85))
             base += part
         size = bytes_text(one.total)
         parts += [
@@ -97,15 +97,10 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
     ]
     for index, (name, colour) in enumerate(NEED):
         x = left + 110 * index
-        parts += [_rect(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
+        parts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
     parts.append(svg_text(left + 330, height + 62, "×: more than there is"))
     said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
     end = "all fit" if refused is None else f"from n_agents {refused} on it is too much"
     return svg_frame(
         max(right, 560) + 10, height + 70, f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}.", parts
     )
-
-
-def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number) -> str:
-    size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
-    return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"/>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from io import StringIO
 
@@ -42,3 +42,23 @@ def svg_text(
     """A line of text; `text_anchor="end"` becomes the attribute text-anchor."""
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'
+
+
+def svg_box(
+    x: int | float, y: int | float, width: int | float, height: int | float, fill: str, opacity: int | float, **more: str
+) -> str:
+    """A box; `more` are further attributes, as in `svg_text`."""
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
+    return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"{named}/>'
+
+
+def svg_hatches(prefix: str, looks: Mapping[str, tuple[str, str]]) -> str:
+    """`<defs>` with a pattern `prefix-name` for each name -> (colour, hatch) that has a hatch."""
+    made = "".join(
+        f'<pattern id="{prefix}-{name}" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.6"/></pattern>'
+        for name, (colour, hatch) in looks.items()
+        if hatch
+    )
+    return f"<defs>{made}</defs>"

@@ -14,7 +14,7 @@ from torch import Tensor
 from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
-from omg_lib.plots.page import svg_frame, svg_text
+from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 
 Number = int | float
 LOOKS = {
@@ -41,7 +41,8 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
     drawn = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
     taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if drawn else set()
     x, said = LEFT + agents * SEAT + GAP, "A sample of labels, not regrouped yet."
-    parts = [_patterns(), svg_text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12)]
+    parts = [svg_hatches("omg-moved", LOOKS)]
+    parts.append(svg_text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12))
     parts += [svg_text(LEFT + (s + 0.5) * SEAT, TOP - 6, f"seat {s}", text_anchor="middle") for s in range(agents)]
     for e, own in enumerate(learner):
         parts.append(svg_text(LEFT - 6, TOP + e * ROW + 15, f"episode {e}", text_anchor="end"))
@@ -106,7 +107,7 @@ def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
             parts.append(svg_text(x - 6, y + 15, f"t{t}", text_anchor="end"))
             for a, ((e, time, s), kind) in enumerate(zip(row, kinds, strict=True)):
                 label = svg_text(x + (a + 0.5) * CELL + 5, y + 15, f"e{e} t{time} s{s}", text_anchor="middle")
-                parts.append(f'<g data-moved="{kind}">{_place(x + a * CELL + 1, y + 1, CELL - 2, kind)}{label}</g>')
+                parts.append(f'<g data-moved="{kind}">{place(x + a * CELL + 1, y + 1, CELL - 2, kind)}{label}</g>')
     return parts
 
 
@@ -119,41 +120,26 @@ def _other(result: object) -> str:
 
 def _seat(x: int, y: int, own: bool, taken: bool) -> str:
     """One seat of one episode: green where the learner sat, a dot where the answer took it."""
-    box = _rect(x + 1, y + 1, SEAT - 2, ROW - 2, LOOKS["right"][0] if own else "#888888", 0.7 if own else 0.15)
+    box = svg_box(x + 1, y + 1, SEAT - 2, ROW - 2, LOOKS["right"][0] if own else "#888888", 0.7 if own else 0.15)
     dot = f'<circle cx="{x + SEAT / 2:g}" cy="{y + ROW / 2:g}" r="4"/>' if taken else ""
     return f'<g data-own="{str(own).lower()}" data-taken="{str(taken).lower()}">{box}{dot}</g>'
 
 
-def _place(x: Number, y: Number, width: Number, kind: str) -> str:
+def place(x: Number, y: Number, width: Number, kind: str) -> str:
+    """A place in the colour and the hatch of its kind; the picture holds `svg_hatches("omg-moved", LOOKS)`."""
     colour, hatch = LOOKS[kind]
-    frame = _rect(x, y, width, ROW - 2, colour, 0.25, stroke=colour)
-    return frame + (_rect(x, y, 10, ROW - 2, f"url(#omg-moved-{kind})", 1) if hatch else "")
+    frame = svg_box(x, y, width, ROW - 2, colour, 0.25, stroke=colour)
+    return frame + (svg_box(x, y, 10, ROW - 2, f"url(#omg-moved-{kind})", 1) if hatch else "")
 
 
 def _legend(y: int) -> str:
     parts = [
-        _rect(4, y + 3, 16, 14, LOOKS["right"][0], 0.7),
+        svg_box(4, y + 3, 16, 14, LOOKS["right"][0], 0.7),
         svg_text(26, y + 15, "the learner's seat"),
         f'<circle cx="12" cy="{y + 31}" r="4"/>',
         svg_text(26, y + 35, "used by the answer"),
     ]
     for number, kind in enumerate(LOOKS):
         x, top = (150, 440)[number % 2], y + 23 * (number // 2)
-        parts += [_place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, MOVED[kind])]
+        parts += [place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, MOVED[kind])]
     return "".join(parts) + svg_text(4, y + 56, "e: episode, t: time step, s: seat")
-
-
-def _patterns() -> str:
-    made = "".join(
-        f'<pattern id="omg-moved-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.6"/></pattern>'
-        for kind, (colour, hatch) in LOOKS.items()
-        if hatch
-    )
-    return f"<defs>{made}</defs>"
-
-
-def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number, **more: str) -> str:
-    named = "".join(f' {key}="{value}"' for key, value in more.items())
-    size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
-    return f'<rect {size} fill="{fill}" fill-opacity="{opacity}"{named}/>'

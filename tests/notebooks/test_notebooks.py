@@ -73,6 +73,19 @@ ANSWERS = {
     ("06_subgoal_inference.ipynb", "question-window"): (6, 7, 7, 7, 7),
     ("06_subgoal_inference.ipynb", "question-choice"): (4, 2),
     ("06_subgoal_inference.ipynb", "question-hits"): "present",
+    ("12_failure_museum.ipynb", "field-obs-guess"): (8, 80, 3),
+    ("12_failure_museum.ipynb", "field-seats-guess"): (120, 8, 2),
+    ("12_failure_museum.ipynb", "field-one-guess"): (64, 8, 3),
+    ("12_failure_museum.ipynb", "mask-guess"): (2112, 16896, 0),
+    ("12_failure_museum.ipynb", "mixer-guess"): (32, 800, 1),
+    ("12_failure_museum.ipynb", "pairs-guess"): (800, 800),
+    ("12_failure_museum.ipynb", "order-guess"): (1, 7, 7),
+    ("12_failure_museum.ipynb", "shuffle-guess"): "hardly any",
+    ("12_failure_museum.ipynb", "slice-guess"): (0,),
+    ("12_failure_museum.ipynb", "text-guess"): "optimistic",
+    ("12_failure_museum.ipynb", "question-mask"): (396, 1980, 0),
+    ("12_failure_museum.ipynb", "question-shape"): (0,),
+    ("12_failure_museum.ipynb", "question-harmless"): "agent-major",
 }
 """Right answers to questions that need what a notebook has worked out, so that they are checked where it is run."""
 
@@ -244,7 +257,7 @@ def test_numbers_in_prose_come_from_code(name, run):
     numbers = set(re.findall(r"\d+", "\n".join([*spoken, *(shown(cell) + cell.source for cell in cells)])))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            text = re.sub(r"^>.*$|\]\([^)]*\)|NeurIPS \d+|About \d+ minutes", "", cell.source, flags=re.M)
+            text = re.sub(r"^>.*$|^# \d+\.|\]\([^)]*\)|NeurIPS \d+|About \d+ minutes", "", cell.source, flags=re.M)
             said = {number for number in re.findall(r"(?<![\w.])\d+(?![\w.]*\d)", text) if len(number) > 1}
             assert said <= numbers, (cell.id, said - numbers)
 
@@ -401,6 +414,27 @@ def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
     assert windows[-1] == [last] * 5 and max(map(max, windows)) == last
     inferred, present, ceiling = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
     assert inferred < present < ceiling
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("replaced", [None, ("n_agents=8, batch_size=32", "n_agents=3, batch_size=4")])
+def test_notebook_12_raises_every_message_and_repairs_it(run, replaced):
+    name, sizes = "12_failure_museum.ipynb", (3, 4) if replaced else (8, 32)
+    cells = {cell.id: cell for cell in run(name, replaced).cells if cell.cell_type == "code"}
+    agents, groups = sizes
+    rows = 66 * groups
+    loud = {"field-obs": (agents, 10 * agents), "mask": (rows, rows * agents), "mixer": (groups, 25 * groups)}
+    for id, numbers in loud.items():
+        said = shown(cells[f"{id}-run"])
+        assert "RuntimeError: The size of tensor a ({}) must match the size of tensor b ({})".format(*numbers) in said
+    assert shown(cells["text-refused"]).startswith("see_actions='False': ")
+    pictures = {id: cell.outputs[-1].data.get("text/html", "") for id, cell in cells.items() if id.endswith("-run")}
+    assert len(pictures) == 10 and all(picture.startswith("<svg") for picture in pictures.values())
+    repairs = [shown(cell) for id, cell in cells.items() if id.endswith("-repair")]
+    assert len(repairs) == 8 and all("Repaired: " in said for said in repairs)
+    assert shown(cells["field-same"]).count("Repaired: ") == 2
+    tries = [shown(cell) for id, cell in cells.items() if id.endswith("-try")]
+    assert len(tries) == 8 and all(said.startswith("Not answered yet") for said in tries)
 
 
 # --- the three questions, answered ---

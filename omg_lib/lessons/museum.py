@@ -1,0 +1,53 @@
+"""The failure museum: what went wrong in other people's multi-agent code, run again here, and repaired."""
+
+from __future__ import annotations
+
+from omg_lib.checks import Verdict
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.lessons.exhibit import Exhibit, Outcome, judge, run
+from omg_lib.lessons.loud_exhibits import LOUD
+from omg_lib.lessons.silent_exhibits import SILENT
+
+EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
+"""Key -> exhibit: first those that stop with a message, then those that say nothing."""
+
+
+def exhibit(key: str) -> Exhibit:
+    """The exhibit of this key. ConfigError for another."""
+    if key not in EXHIBITS:
+        raise ConfigError("exhibit", key, f"allowed are {', '.join(EXHIBITS)}")
+    return EXHIBITS[key]
+
+
+def fail(key: str, config: OMGConfig) -> Outcome:
+    """Run an exhibit as it went wrong, at the sizes of this configuration.
+
+    >>> fail("8-80", OMGConfig(n_agents=8, batch_size=32)).numbers
+    {'first size': 8, 'second size': 80, 'dimension': 3}
+    """
+    return run(exhibit(key), exhibit(key).wrong, config)
+
+
+def repair(key: str, config: OMGConfig) -> Outcome:
+    """Run an exhibit with the line that repairs it."""
+    return run(exhibit(key), exhibit(key).right, config)
+
+
+def found_by_shape(config: OMGConfig) -> list[str]:
+    """The silent exhibits whose result has another shape when it is wrong than when it is right."""
+    pairs = {one.key: (fail(one.key, config), repair(one.key, config)) for one in SILENT}
+    shapes = {key: [x.names[x.exhibit.result].shape for x in pair] for key, pair in pairs.items()}
+    return [key for key, (broken, whole) in shapes.items() if broken != whole]
+
+
+def mend(key: str, line: object, config: OMGConfig) -> Verdict:
+    """Run an exhibit with another line, given as text, and say whether it is repaired.
+
+    >>> mend("false", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
+    Repaired: of 240 choices 0 take the highest value and 240 the lowest.
+    """
+    if line is ...:
+        return Verdict("open", "Not answered yet: put your line, as text, in place of the dots.")
+    if not isinstance(line, str):
+        return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.")
+    return judge(run(exhibit(key), line, config))

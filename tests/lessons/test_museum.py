@@ -1,0 +1,131 @@
+"""Every exhibit fails as it is said to fail, at any size, and its repair repairs it."""
+
+import dataclasses
+import doctest
+import inspect
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import omg_lib as omg
+from omg_lib.config import ConfigError
+from omg_lib.envs import env_info
+from omg_lib.lessons import exhibit, loud_exhibits, museum, silent_exhibits
+from omg_lib.lessons.loud_exhibits import LOUD
+from omg_lib.lessons.museum import EXHIBITS, fail, found_by_shape, mend, repair
+from omg_lib.lessons.silent_exhibits import SILENT
+
+REPORTED = omg.OMGConfig(n_agents=8, batch_size=32)
+MESSAGES = {
+    "8-80": lambda A, G, info: (A, info.obs_dim, 3),
+    "8-120": lambda A, G, info: (info.episode_limit, A, 2),
+    "64-8": lambda A, G, info: (64, A, 3),
+    "2112-16896": lambda A, G, info: (G * 66, G * 66 * A, 0),
+    "32-800": lambda A, G, info: (G, 25 * G, 1),
+}
+"""Exhibit -> the sizes and the dimension that its message must name."""
+
+
+def small(A: int = 4, G: int = 3) -> omg.OMGConfig:
+    """A runner as wide as the team, unless the exhibit is about a runner of one episode."""
+    return omg.OMGConfig(n_agents=A, batch_size=G, batch_size_run=A)
+
+
+def config_of(key: str, A: int = 4, G: int = 3) -> omg.OMGConfig:
+    return small(A, G) if key != "slice" else dataclasses.replace(small(A, G), batch_size_run=1)
+
+
+def test_examples():
+    assert doctest.testmod(museum).failed == 0
+
+
+def test_there_are_five_of_each_and_keys_differ():
+    assert set(MESSAGES) == {one.key for one in LOUD} and len(SILENT) == 5
+    assert len(EXHIBITS) == len(LOUD) + len(SILENT)
+    assert all(one.source and one.wrong != one.right for one in EXHIBITS.values())
+
+
+@pytest.mark.parametrize("key", MESSAGES)
+def test_the_message_is_the_reported_one(key):
+    """The two numbers of the key."""
+    outcome = fail(key, REPORTED)
+    assert outcome.message.startswith("RuntimeError: The size of tensor a")
+    assert {outcome.numbers["first size"], outcome.numbers["second size"]} == set(map(int, key.split("-")))
+
+
+@settings(max_examples=10, deadline=None)
+@given(A=st.integers(2, 16), G=st.integers(2, 5))
+def test_another_size_gives_other_numbers(A, G):
+    info = env_info("skirmish", A)
+    for key, expected in MESSAGES.items():
+        assert tuple(fail(key, small(A, G)).numbers.values()) == expected(A, G, info), key
+
+
+@pytest.mark.parametrize("key", [one.key for one in SILENT])
+@pytest.mark.parametrize("A", [2, 5])
+def test_a_silent_exhibit_raises_nothing_has_the_right_shape_and_is_wrong(key, A):
+    outcome = fail(key, config_of(key, A))
+    assert outcome.message is None and outcome.numbers == {}
+    assert not outcome.holds
+    broken, whole = (one.names[EXHIBITS[key].result] for one in (outcome, repair(key, config_of(key, A))))
+    assert (broken.shape, broken.dtype) == (whole.shape, whole.dtype) and not torch.equal(broken, whole)
+
+
+def test_no_shape_gives_a_silent_exhibit_away():
+    assert found_by_shape(REPORTED) == []
+
+
+@pytest.mark.parametrize("key", EXHIBITS)
+@pytest.mark.parametrize(("A", "G"), [(2, 3), (8, 4)])
+def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
+    config = config_of(key, A, G)
+    assert mend(key, EXHIBITS[key].right, config).state == "right"
+    assert mend(key, EXHIBITS[key].wrong, config).state == "wrong"
+    assert mend(key, ..., config).state == "open"
+    assert mend(key, 7, config).state == "wrong"
+    assert "SyntaxError" in mend(key, "no line (", config).said
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("8-80", "infer_mu = cvae_mu.new_zeros(G, T, A, Z)"),  # the shape is right, the data is nobody's
+        ("8-120", 'infer_mu = field((Z,), group="agents").flip(2)'),  # every seat in another seat's slot
+        ("2112-16896", 'inputs = repeat(state, "g t s -> (a g t) s", a=A)'),  # beside the mask of another step
+        ("32-800", 'q_tot = reduce(q, "t g a -> g t 1 1", "sum").reshape(q.shape[0], q.shape[1], 1, 1)'),
+        ("n-by-n", "error = mixer(q, state).mean() - target"),
+        ("agent-major", 'rows = repeat(state, "r s -> (a r) s", a=A).flip(0)'),
+        ("shuffle", "mixed = x[:1].expand(G, T, 2)"),  # in order, but one sequence only
+        ("slice", "update(held, ts=t + 1)"),
+        ("false", 'mode = "optimistic" if flag != "true" else "conservative"'),
+    ],
+)
+def test_a_repair_that_only_looks_like_one_is_refused(key, line):
+    verdict = mend(key, line, config_of(key, 5))
+    assert (verdict.state, verdict.said) == ("wrong", "Not yet: there is no error, and the result is wrong.")
+
+
+def test_orders_agree_where_one_battle_is_played():
+    """So the bug does not show as long as the runner is PyMARL's."""
+    assert fail("agent-major", dataclasses.replace(small(), batch_size_run=1)).holds
+
+
+def test_a_wide_runner_makes_the_wrong_slice_stop():
+    assert list(fail("slice", small(8)).numbers.values()) == [1, 8, 0]
+
+
+def test_no_message_is_written_down():
+    for module in (exhibit, loud_exhibits, silent_exhibits, museum):
+        assert "must match" not in inspect.getsource(module)
+
+
+def test_nothing_of_the_callers_is_touched_and_an_unknown_key_is_named():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    for key in EXHIBITS:
+        fail(key, config_of(key))
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ConfigError, match="exhibit='8-81': allowed are 8-80, 8-120"):
+        fail("8-81", REPORTED)
