@@ -10,4 +10,5 @@ from omg_lib.plots.results import bars_figure, cross_play_figure, learning_figur
 from omg_lib.plots.seats import cost_figure, cost_svg, seats_svg
 from omg_lib.plots.subgoals import choice_figure, subgoal_figure, subgoal_svg
 from omg_lib.plots.tables import label_seats, label_table, shape_table
+from omg_lib.plots.targets import target_svg
 from omg_lib.plots.words import fields_table

@@ -10,6 +10,8 @@ from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene, scene
 from omg_lib.widgets.seat_model import SeatModel
 from omg_lib.widgets.seat_panel import SeatPuzzle
 from omg_lib.widgets.step_panel import LatentPanel, ReplayPanel
+from omg_lib.widgets.target_model import TargetModel
+from omg_lib.widgets.target_panel import TargetPanel
 
 __all__ = [
     "FlowModel",
@@ -25,5 +27,7 @@ __all__ = [
     "Scene",
     "SeatModel",
     "SeatPuzzle",
+    "TargetModel",
+    "TargetPanel",
     "scene",
 ]

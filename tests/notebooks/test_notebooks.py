@@ -73,6 +73,14 @@ ANSWERS = {
     ("06_subgoal_inference.ipynb", "question-window"): (6, 7, 7, 7, 7),
     ("06_subgoal_inference.ipynb", "question-choice"): (4, 2),
     ("06_subgoal_inference.ipynb", "question-hits"): "present",
+    ("07_q_learning.ipynb", "hidden-guess"): (32, 8, 64),
+    ("07_q_learning.ipynb", "target-guess"): (32, 40, 8),
+    ("07_q_learning.ipynb", "mask-guess"): "smaller",
+    ("07_q_learning.ipynb", "steps-guess"): 3,
+    ("07_q_learning.ipynb", "follow-guess"): 4,
+    ("07_q_learning.ipynb", "question-rows"): (6, 30, 1920),
+    ("07_q_learning.ipynb", "question-target"): (3, 4, 1),
+    ("07_q_learning.ipynb", "question-limit"): "reward and bootstrap",
     ("12_failure_museum.ipynb", "field-obs-guess"): (8, 80, 3),
     ("12_failure_museum.ipynb", "field-seats-guess"): (120, 8, 2),
     ("12_failure_museum.ipynb", "field-one-guess"): (64, 8, 3),
@@ -95,6 +103,9 @@ if args.learner in ["q_learner_4am", "omg_learner"]:
 if args.agent_shift:
 if episode_sample.device != args.device:
 max_t = batch.max_seq_length
+def train(self, batch: EpisodeBatch, t_env: int, episode_num: int):
+# Calculate estimated Q-Values
+mac_out = []
 omg_am = self.mac.agents_model[self.mac.main_alg_idx]
 eval_net = self.mac.agents[self.mac.main_alg_idx]
 """.strip().splitlines()
@@ -414,6 +425,25 @@ def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
     assert windows[-1] == [last] * 5 and max(map(max, windows)) == last
     inferred, present, ceiling = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
     assert inferred < present < ceiling
+
+
+@pytest.mark.notebook
+def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
+    name = "07_q_learning.ipynb"
+    mine, own = (float(x) for x in re.findall(r"0\.\d+", cell(name, "target-loss")))
+    assert mine == pytest.approx(own, rel=1e-5)
+    assert float(cell(name, "mask-nan").split(":")[1]) == pytest.approx(own, rel=1e-5)
+    assert "starts from [256, 64]" in cell(name, "hidden-rows")
+    assert "the same: True" in cell(name, "values-alone")
+    online, largest = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "target-double-run")))
+    assert online < largest
+    same, other = (float(x) for x in re.findall(r"td_loss ([\d.]+)", cell(name, "goal-compare")))
+    assert same != other and same == pytest.approx(other, rel=0.05), "the text says: small"
+    reached = re.findall(r"reaches (\d+) of (\d+) of (\w+)", cell(name, "goal-gradients"))
+    assert [some == every for some, every, _ in reached] == [True, False, False, True]
+    assert {some for some, every, _ in reached if some != every} == {"0"}
+    quoted = [cell(name, c.id) for c in run(name).cells if "-quote" in c.id]
+    assert len(quoted) == 8 and all(re.search(r"^ *\d+  \S", text, flags=re.M) for text in quoted)
 
 
 @pytest.mark.notebook

@@ -1,0 +1,103 @@
+"""One row of an update as a picture: what each TD target is made of, and what the network said."""
+
+from __future__ import annotations
+
+from html import escape
+
+from omg_lib.lessons.td_target import Targets
+
+Number = int | float
+EARNED, ESTIMATED, ERROR = "#dd7011", "#3b82d6", "#e0484d"
+"""Contrast of 3 or more on white and on black."""
+LEFT, TOP, WIDTH, HEIGHT = 46, 26, 720, 190
+
+
+def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> str:
+    """The text of an `<svg>` element: a column for each transition of one slot, padding included.
+
+    Solid orange is what was earned, hatched blue what is estimated: together the target. The dot is Q of the action
+    that was taken, the line between them the error. With `mask`, padding is drawn but does not count. The scale is the
+    slot's, up to a round number, so that it seldom jumps.
+    """
+    taken, reward, bootstrap = (x[group, :, slot].tolist() for x in (targets.taken, targets.reward, targets.bootstrap))
+    real, ended = targets.real[group, :, slot].tolist(), targets.ended[group, :, slot].tolist()
+    count, lived = len(real), sum(real)
+    step, values = WIDTH / count, [*taken, *reward, *(r + b for r, b in zip(reward, bootstrap, strict=True))]
+    low, high = -_round_up(-min(values)), _round_up(max(values))
+
+    def y(value: Number) -> float:
+        return TOP + HEIGHT * (high - value) / (high - low)
+
+    parts = [
+        '<defs><pattern id="omg-estimated" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<path d="M0 6L6 0" stroke="{ESTIMATED}" stroke-width="1.6"/></pattern></defs>'
+    ]
+    if lived < count:
+        words = "padding" + (": masked" if mask else ": counted")
+        parts += [
+            _rect(LEFT + lived * step, TOP, (count - lived) * step, HEIGHT, "#888888", 0.15),
+            _text(LEFT + WIDTH, TOP - 6, words, text_anchor="end", fill="currentColor" if mask else ERROR),
+        ]
+    for t in range(count):
+        faint, counts = "" if real[t] else ' opacity=".55"', real[t] or not mask
+        x, target = LEFT + t * step + 0.15 * step, reward[t] + bootstrap[t]
+        tops = sorted((y(reward[t]), y(target)))
+        middle = x + 0.35 * step
+        error = f'<path d="M{middle:.1f} {y(taken[t]):.1f}V{y(target):.1f}" stroke="{ERROR}" stroke-width="2"/>'
+        parts.append(
+            f'<g data-real="{str(real[t]).lower()}"{faint}>'
+            + _rect(x, y(reward[t]), 0.7 * step, y(0) - y(reward[t]), EARNED, 0.85)
+            + _rect(x, tops[0], 0.7 * step, tops[1] - tops[0], "url(#omg-estimated)", 1, ESTIMATED)
+            + (error if counts else "")
+            + f'<circle cx="{middle:.1f}" cy="{y(taken[t]):.1f}" r="3.2"/></g>'
+        )
+    end = "the game ended: nothing to estimate" if any(ended) else "cut off by the limit: still estimated"
+    for value in sorted({low, 0.0, high / 2, high}):
+        parts.append(f'<path d="M{LEFT} {y(value):.1f}H{LEFT + WIDTH}" stroke="currentColor" stroke-opacity=".15"/>')
+        parts.append(_text(LEFT - 5, y(value) + 4, f"{value:g}", text_anchor="end"))
+    parts += [
+        f'<path d="M{LEFT} {y(0):.1f}H{LEFT + WIDTH}" stroke="currentColor" stroke-opacity=".5"/>',
+        _text(LEFT, TOP + HEIGHT + 16, "t = 0"),
+        _text(LEFT + (lived - 0.5) * step, TOP + HEIGHT + 16, f"t = {lived - 1}, {end}", text_anchor="end"),
+    ]
+    legend = TOP + HEIGHT + 28
+    for x, drawn, words in (
+        (LEFT, _rect(LEFT, legend, 14, 14, EARNED, 0.85), "earned: rewards"),
+        (LEFT + 140, _rect(LEFT + 140, legend, 14, 14, "url(#omg-estimated)", 1, ESTIMATED), "estimated: bootstrap"),
+        (LEFT + 300, f'<circle cx="{LEFT + 307}" cy="{legend + 7}" r="3.2"/>', "Q of the action taken"),
+        (LEFT + 460, f'<path d="M{LEFT + 467} {legend}v14" stroke="{ERROR}" stroke-width="2"/>', "error that counts"),
+    ):
+        parts += [drawn, _text(x + 20, legend + 12, words)]
+    said = (
+        f"Group {group}, slot {slot}: {lived} real transitions, {count - lived} of padding, "
+        f"{'masked' if mask else 'counted'}. At t = 0 the target is {reward[0]:.3f} earned and {bootstrap[0]:.3f} "
+        f"estimated, Q is {taken[0]:.3f}. {end[0].upper()}{end[1:]}. Loss of the whole batch {targets.loss:.4f}."
+    )
+    width = LEFT + WIDTH + 8
+    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {legend + 20}" role="img"'
+        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
+        f' style="{style}">{"".join(parts)}</svg>'
+    )
+
+
+def _round_up(value: float) -> float:
+    """The next of 0, .5, 1, 2, 5, 10, 20, ...
+
+    >>> [_round_up(value) for value in (-1.0, 0.3, 1.2, 5.0, 12.0)]
+    [0.0, 0.5, 2.0, 5.0, 20.0]
+    """
+    steps = [0.0, 0.5, *(first * 10.0**power for power in range(9) for first in (1, 2, 5))]
+    return next(step for step in steps if value <= step)
+
+
+def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number, stroke: str = "") -> str:
+    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(0, height):.1f}"'
+    edge = f' stroke="{stroke}"' if stroke else ""
+    return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"{edge}/>'
+
+
+def _text(x: Number, y: Number, text: str, **more: str) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{named}>{escape(text)}</text>'
