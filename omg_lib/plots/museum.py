@@ -7,8 +7,8 @@ from itertools import zip_longest
 
 from omg_lib.lessons.exhibit import Operands, Outcome, Places
 from omg_lib.plots.flow import KINDS, axis_kind
-from omg_lib.plots.page import Number, box, hatches, label, picture
-from omg_lib.plots.seats import LOOKS, ROW, place
+from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
+from omg_lib.plots.seats import LOOKS, ROW, Number, place
 
 LOOK_OF = {"right": "right", "wrong": "teammate", "missed": "slot"}
 """Kind of a place -> its colour and hatch; a plain place is grey."""
@@ -32,46 +32,46 @@ def operands_svg(look: Operands) -> str:
     shapes = list(look.tensors.values())
     dims = max(map(len, shapes))
     columns = list(zip_longest(*(reversed(shape) for shape in shapes)))[::-1]
-    parts = [hatches("omg-axis", {kind: (colour, hatch) for kind, (colour, hatch, _) in KINDS.items()})]
-    parts.append(label(NAME - 10, 16, "dimension", text_anchor="end", opacity="0.75"))
+    parts = [svg_hatches("omg-axis", {kind: (colour, hatch) for kind, (colour, hatch, _) in KINDS.items()})]
+    parts.append(svg_text(NAME - 10, 16, "dimension", text_anchor="end", opacity="0.75"))
     for row, name in enumerate(look.tensors):
-        parts.append(label(NAME - 10, 54 + 54 * row, name, 12, text_anchor="end", font_weight="bold"))
+        parts.append(svg_text(NAME - 10, 54 + 54 * row, name, 12, text_anchor="end", font_weight="bold"))
     met, said = [_meets([axis[1] if axis else 1 for axis in column]) for column in columns], []
     for d, (column, meets) in enumerate(zip(columns, met, strict=True)):
         x, stops = NAME + d * AXIS, meets == "different" and "different" not in met[d + 1 :]
         drawn = [_axis(x, 26 + 54 * row, *axis) for row, axis in enumerate(column) if axis]
-        drawn.append(label(x + AXIS / 2, 16, str(d), text_anchor="middle", opacity="0.75"))
+        drawn.append(svg_text(x + AXIS / 2, 16, str(d), text_anchor="middle", opacity="0.75"))
         if stops:
-            drawn.append(box(x + 1, 22, AXIS - 2, 108, "none", 1, stroke=CLASH, stroke_width="3"))
+            drawn.append(svg_box(x + 1, 22, AXIS - 2, 108, "none", 1, stroke=CLASH, stroke_width="3"))
         words = {"equal": "=", "stretched": "stretched", "different": "≠ stops here" if stops else "≠"}[meets]
         bold = {"fill": CLASH, "font_weight": "bold"} if stops else {}
-        drawn.append(label(x + AXIS / 2, 148, words, 12, text_anchor="middle", **bold))
+        drawn.append(svg_text(x + AXIS / 2, 148, words, 12, text_anchor="middle", **bold))
         parts.append(f'<g data-meets="{meets}">{"".join(drawn)}</g>')
         sizes = " and ".join(f"{axis[0]} {axis[1]}" if axis else "nothing" for axis in column)
         said.append(f"dimension {d}: {sizes}, {meets}{', where it stops' if stops else ''}")
     names = " meets ".join(look.tensors)
-    return picture(max(NAME + dims * AXIS + 6, 420), 158, f"{names}. {'; '.join(said)}.", parts)
+    return svg_frame(max(NAME + dims * AXIS + 6, 420), 158, f"{names}. {'; '.join(said)}.", parts)
 
 
 def places_svg(look: Places) -> str:
     """A table of places; each carries `data-kind`, which is right, wrong, missed or plain."""
-    parts = [hatches("omg-moved", LOOKS), label(4, 14, look.title, 12)]
+    parts = [svg_hatches("omg-moved", LOOKS), svg_text(4, 14, look.title, 12)]
     for c, name in enumerate(look.columns):
-        parts.append(label(HEAD + (c + 0.5) * CELL, 38, name, text_anchor="middle"))
+        parts.append(svg_text(HEAD + (c + 0.5) * CELL, 38, name, text_anchor="middle"))
     for r, (name, line) in enumerate(zip(look.rows, look.cells, strict=True)):
         y = 46 + r * ROW
-        parts.append(label(HEAD - 8, y + 15, name, text_anchor="end"))
+        parts.append(svg_text(HEAD - 8, y + 15, name, text_anchor="end"))
         for c, (words, kind) in enumerate(line):
-            text = label(HEAD + (c + 0.5) * CELL + 5, y + 15, words, text_anchor="middle") if words else ""
+            text = svg_text(HEAD + (c + 0.5) * CELL + 5, y + 15, words, text_anchor="middle") if words else ""
             parts.append(f'<g data-kind="{kind}">{_place(HEAD + c * CELL + 1, y + 1, CELL - 2, kind)}{text}</g>')
     bottom, x = 46 + len(look.rows) * ROW + 12, 4
     for kind, words in look.words.items():
-        parts += [_place(x, bottom, 18, kind), label(x + 25, bottom + 14, words)]
+        parts += [_place(x, bottom, 18, kind), svg_text(x + 25, bottom + 14, words)]
         x += 55 + 6 * len(words)
     counts = Counter(kind for line in look.cells for _, kind in line)
     said = ", ".join(f"{counts[kind]} places: {words}" for kind, words in look.words.items())
     width = max(HEAD + len(look.columns) * CELL + 6, x, 420)
-    return picture(width, bottom + 26, f"{look.title}. {said}.", parts)
+    return svg_frame(width, bottom + 26, f"{look.title}. {said}.", parts)
 
 
 def _meets(sizes: list[int]) -> str:
@@ -87,13 +87,13 @@ def _axis(x: Number, y: Number, name: str, size: int) -> str:
     middle = x + AXIS / 2
     return "".join(
         [
-            box(x + 4, y, AXIS - 8, 46, colour, 0.15, stroke=colour),
-            box(x + 5, y + 38, AXIS - 10, 7, f"url(#omg-axis-{kind})", 1),
-            label(middle, y + 14, name, 11, text_anchor="middle", opacity="0.8"),
-            label(middle, y + 33, str(size), 17, text_anchor="middle", font_weight="bold"),
+            svg_box(x + 4, y, AXIS - 8, 46, colour, 0.15, stroke=colour),
+            svg_box(x + 5, y + 38, AXIS - 10, 7, f"url(#omg-axis-{kind})", 1),
+            svg_text(middle, y + 14, name, 11, text_anchor="middle", opacity="0.8"),
+            svg_text(middle, y + 33, str(size), 17, text_anchor="middle", font_weight="bold"),
         ]
     )
 
 
 def _place(x: Number, y: Number, width: Number, kind: str) -> str:
-    return place(x, y, width, LOOK_OF[kind]) if kind in LOOK_OF else box(x, y, width, ROW - 2, "#888888", 0.15)
+    return place(x, y, width, LOOK_OF[kind]) if kind in LOOK_OF else svg_box(x, y, width, ROW - 2, "#888888", 0.15)

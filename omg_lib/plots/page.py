@@ -9,6 +9,8 @@ from io import StringIO
 
 from matplotlib.figure import Figure
 
+Number = int | float
+
 
 def figure_svg(figure: Figure, said: str) -> str:
     """The text of an `<svg>` element with a transparent ground, never wider than its column. `said` is its name for
@@ -24,7 +26,7 @@ def figure_svg(figure: Figure, said: str) -> str:
     return re.sub(r' (?:width|height)="[^"]*"', "", head).replace("<svg", look, 1) + ">" + rest
 
 
-def svg_frame(width: int | float, height: int | float, said: str, parts: Iterable[str]) -> str:
+def svg_frame(width: Number, height: Number, said: str, parts: Iterable[str]) -> str:
     """The text of an `<svg>` element around parts drawn by hand, in the page's own ink, never wider than its column.
     `said` is its name for those who hear the page.
     """
@@ -36,17 +38,13 @@ def svg_frame(width: int | float, height: int | float, said: str, parts: Iterabl
     )
 
 
-def svg_text(
-    x: int | float, y: int | float, text: str, size: int | float = 11, **attributes: int | float | str
-) -> str:
+def svg_text(x: Number, y: Number, text: str, size: Number = 11, **attributes: Number | str) -> str:
     """A line of text; `text_anchor="end"` becomes the attribute text-anchor."""
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}"{named}>{escape(text)}</text>'
 
 
-def svg_box(
-    x: int | float, y: int | float, width: int | float, height: int | float, fill: str, opacity: int | float, **more: str
-) -> str:
+def svg_box(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number, **more: str) -> str:
     """A box; `more` are further attributes, as in `svg_text`."""
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
     size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
