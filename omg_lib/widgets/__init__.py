@@ -1,5 +1,7 @@
 """Panels for notebooks: a plain model under test and a thin view. The only room that knows Jupyter."""
 
+from omg_lib.widgets.clocks_model import ClocksModel
+from omg_lib.widgets.clocks_panel import ClocksPanel
 from omg_lib.widgets.flow_model import FlowModel
 from omg_lib.widgets.flow_panel import FlowPanel
 from omg_lib.widgets.iteration_model import IterationModel
@@ -14,6 +16,8 @@ from omg_lib.widgets.target_model import TargetModel
 from omg_lib.widgets.target_panel import TargetPanel
 
 __all__ = [
+    "ClocksModel",
+    "ClocksPanel",
     "FlowModel",
     "FlowPanel",
     "IterationModel",

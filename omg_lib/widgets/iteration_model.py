@@ -102,7 +102,7 @@ class IterationModel:
             return ""
         x = self.iteration.values[self.stage.name][self.field]
         where = ", ".join(f"{axis} = {index}" for axis, index in self.fixed.items())
-        title = f"{self.field}{f' at {where}' if where else ''}"
+        title = f"{self.stage.name}: {self.field}{f' at {where}' if where else ''}"
         names = list(self.sizes)
         index = tuple(self.fixed.get(axis, slice(None)) for axis in names)
         x = x[index]

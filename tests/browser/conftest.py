@@ -135,3 +135,29 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
 def run_all() -> Callable:
     """Run every cell; the call returns when the last one has ended."""
     return lambda page: page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+CONTROLS = {"button", "slider", "spinbutton", "combobox", "textbox", "checkbox", "radio", "radiogroup", "progressbar"}
+OUTPUT = "function() { return this.closest?.('.jp-OutputArea-output') ? this.outerHTML.slice(0, 300) : null; }"
+PICTURES = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(svg, img)')].filter(
+  one => !(one.getAttribute('aria-label') || one.getAttribute('alt') || one.closest('[aria-hidden=true], svg svg'))
+).map(one => one.outerHTML.slice(0, 300))"""
+
+
+@pytest.fixture(scope="session")
+def nameless() -> Callable:
+    """nameless(page) -> the controls and pictures in the outputs that have no name for those who hear the page."""
+
+    def find(page: "object") -> list[str]:
+        client, found = page.context.new_cdp_session(page), page.evaluate(PICTURES)
+        for node in client.send("Accessibility.getFullAXTree")["nodes"]:
+            role, name = node.get("role", {}).get("value"), node.get("name", {}).get("value")
+            if node.get("ignored") or name or role not in CONTROLS:
+                continue
+            one = client.send("DOM.resolveNode", {"backendNodeId": node["backendDOMNodeId"]})["object"]["objectId"]
+            call = {"objectId": one, "functionDeclaration": OUTPUT, "returnByValue": True}
+            html = client.send("Runtime.callFunctionOn", call)["result"].get("value")
+            found += [html] if html else []
+        return found
+
+    return find

@@ -24,6 +24,7 @@ PRESS = """key => new Promise(done => {
 })"""
 STATES = "() => [...document.querySelectorAll('.omg-flow [data-stage]')].map(row => row.dataset.state)"
 ALL = f"state => {{ const rows = ({STATES})(); return rows.length > 5 && rows.every(one => one === state); }}"
+RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
 STATUS = "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)"
 # Texts that stick out of the picture, and texts of one row that lie over each other.
 OUTSIDE = """() => {
@@ -100,7 +101,7 @@ def wait_all(page, state: str) -> None:
     page.wait_for_function(ALL, arg=state, timeout=120_000)
 
 
-def test_start_here_shows_the_panel(folder, open_notebook, run_all):
+def test_start_here_shows_the_panel(folder, open_notebook, run_all, nameless):
     if not (folder / "00_start_here.ipynb").exists():
         pytest.skip("there is no notebooks/00_start_here.ipynb")
     page = open_notebook("00_start_here.ipynb", height=6000)
@@ -110,6 +111,9 @@ def test_start_here_shows_the_panel(folder, open_notebook, run_all):
     page.locator(".omg-n-agents [role=slider]").focus()
     assert page.evaluate(PRESS, "ArrowRight") < 2000
     assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
+    assert nameless(page) == []
+    if "OMG_SCREENSHOTS" in os.environ:
+        page.screenshot(path=Path(os.environ["OMG_SCREENSHOTS"]) / "00_start_here.ipynb.png", full_page=True)
 
 
 def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
@@ -198,12 +202,33 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
         page.locator(".omg-run").click()
         wait_status(page, "^device='cuda'")
         assert page.locator(".omg-flow svg").inner_html() == before
+    number = page.locator(".omg-n-agents input")
+    before = page.locator(".omg-flow svg").inner_html()
+    for bad in ("17", "0", "-1"):
+        number.fill(bad)
+        number.press("Enter")
+        wait_status(page, f"^n_agents={bad}: ")
+        assert number.input_value() == bad
+    number.fill("2")
+    number.press("Enter")
+    wait_status(page, "^Predicted")
+    number.fill("")
+    number.press("Tab")
+    wait_status(page, "^n_agents: a number is missing, the last one stays$")
+    assert number.input_value() == "2" and page.locator(".omg-flow svg").inner_html() == before
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
 
-def test_everything_is_named_in_the_accessibility_tree(show):
+def test_run_pressed_twice_trains_once(show):
+    page = show(2, 2, "iql")
+    page.locator(".omg-run").dblclick()
+    wait_all(page, "equal")
+    page.locator(".omg-stop").click()
+    wait_status(page, r"^Stopped at update \d+$")
+
+
+def test_everything_is_named_in_the_accessibility_tree(show, nameless):
     page = show()
-    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     inside = page.locator(".omg-panel").aria_snapshot()
     for line in (
         'spinbutton "n_agents": "8"',
@@ -227,25 +252,7 @@ def test_everything_is_named_in_the_accessibility_tree(show):
         'checkbox "list every field of every stage"',
     ):
         assert line in inside, line
-    controls = {"slider", "spinbutton", "combobox", "textbox", "checkbox", "progressbar"}
-    nameless = [
-        node
-        for node in tree
-        if not node.get("ignored")
-        and node["role"]["value"] in controls
-        and not node.get("name", {}).get("value")
-        and _is_in_panel(page, node)
-    ]
-    assert nameless == []
-
-
-def _is_in_panel(page, node: dict) -> bool:
-    client = page.context.new_cdp_session(page)
-    found = client.send("DOM.resolveNode", {"backendNodeId": node["backendDOMNodeId"]})["object"]["objectId"]
-    code = "function() { return !!this.closest && !!this.closest('.omg-panel'); }"
-    return client.send(
-        "Runtime.callFunctionOn", {"objectId": found, "functionDeclaration": code, "returnByValue": True}
-    )["result"]["value"]
+    assert nameless(page) == []
 
 
 def test_keyboard_alone_sets_and_runs_everything(show):
@@ -276,6 +283,26 @@ def test_keyboard_alone_sets_and_runs_everything(show):
     page.locator(".omg-stop").focus()
     page.keyboard.press("Space")
     wait_status(page, "Stopped at update")
+
+
+def test_a_kernel_restarted_in_mid_run_leaves_the_picture_and_the_cell_works_again(folder, open_notebook, run_all):
+    (folder / "restarted.ipynb").write_text(notebook("FlowPanel(n_agents=2, batch_size=2)"))
+    page = open_notebook("restarted.ipynb")
+    run_all(page)
+    page.locator(".omg-run").click()
+    wait_all(page, "equal")
+    picture = page.locator(".omg-flow svg").inner_html()
+    page.evaluate(RESTART)
+    page.wait_for_timeout(500)
+    assert page.locator(".jp-Dialog").count() == 0
+    left = page.locator(".omg-flow svg")
+    assert left.count() == 0 or left.inner_html() == picture or set(page.evaluate(STATES)) == {"equal"}
+    run_all(page)
+    wait_status(page, "^Predicted")
+    page.locator(".omg-run").click()
+    wait_all(page, "equal")
+    page.locator(".omg-stop").click()
+    wait_status(page, r"^Stopped at update \d+$")
 
 
 @pytest.mark.parametrize("settings", [(16, 64), (2, 1), (8, 32, "iql")])

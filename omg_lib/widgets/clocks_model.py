@@ -1,0 +1,97 @@
+"""What the two-clocks panel knows and does, without Jupyter: a team's size, and what acting costs with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.lessons.clocks import Tick, acting_clock
+from omg_lib.plots.clocks import clocks_svg
+
+WIDTHS = (1, 8, 32)
+SECONDS = 0.3
+"""Least time for one bar."""
+KEPT = 3
+"""Teams that are shown side by side, the latest ones."""
+
+
+class ClocksModel:
+    """The two clocks without their view.
+
+    `choose(n_agents)` sets the team that is measured next; `measure()` plays with runners of 1, 8 and 32 episodes in a
+    thread and returns at once, `wait(timeout)` waits for it. State: `n_agents`, `measured` (n_agents -> ticks),
+    `picture` (SVG), `status` (one sentence), `busy`. What is not allowed becomes `status` and changes nothing else.
+    """
+
+    def __init__(self, config: OMGConfig | None = None) -> None:
+        self.config = config or OMGConfig()
+        self.measured: dict[int, list[Tick]] = {}
+        self.status, self.busy, self.picture = "Measure plays for about a second.", False, clocks_svg({})
+        self.lock = threading.RLock()
+        self._listeners: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+
+    @property
+    def n_agents(self) -> int:
+        return self.config.n_agents
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """`listener()` is called after every change, also from the thread that measures."""
+        self._listeners.append(listener)
+
+    def choose(self, n_agents: int | Any) -> None:
+        with self.lock:
+            try:
+                self.config = replace(self.config, n_agents=n_agents)
+            except ConfigError as error:
+                self._say(str(error))
+            else:
+                known = " is measured already" if n_agents in self.measured else ": Measure plays for about a second"
+                self._say(f"n_agents {n_agents}{known}.")
+
+    def measure(self) -> None:
+        with self.lock:
+            if self.busy:
+                self._say("It is measuring already.")
+                return
+            self.busy = True
+            self._say(f"Measuring with n_agents {self.n_agents}")
+            self._thread = threading.Thread(target=self._measure, args=(self.config,), name="omg-clocks", daemon=True)
+            self._thread.start()
+
+    def wait(self, timeout: int | float | None = None) -> bool:
+        """Wait until nothing is measured; False if it still is."""
+        if self._thread:
+            self._thread.join(timeout)
+        return not self.busy
+
+    def _measure(self, config: OMGConfig) -> None:
+        ticks, said = None, ""
+        try:
+            ticks = acting_clock(config, WIDTHS, SECONDS)
+        except Exception as error:  # the kernel lives on, whatever it was
+            said = f"It failed: {type(error).__name__}: {error}".split("\n")[0]
+        with self.lock:
+            if ticks:
+                self.measured.pop(config.n_agents, None)
+                self.measured = dict([*self.measured.items(), (config.n_agents, ticks)][-KEPT:])
+                self.picture, said = clocks_svg(self.measured), _said(config.n_agents, ticks)
+            self.busy = False
+            self._say(said)
+
+    def _say(self, text: str) -> None:
+        self.status = text
+        for listener in self._listeners:
+            listener()
+
+
+def _said(n_agents: int, ticks: list[Tick]) -> str:
+    """By how much each clock changes from the narrowest runner to the widest, on the device that comes first."""
+    one, *_, many = [tick for tick in ticks if tick.device == ticks[0].device]
+    return (
+        f"n_agents {n_agents}, R from {one.width} to {many.width}: a lockstep takes "
+        f"{many.lockstep / one.lockstep:.1f} times as long, a step of one episode {many.step / one.step:.2f} times."
+    )

@@ -1,0 +1,164 @@
+"""The smaller panels as a student uses them: keyboard alone, and what goes wrong is a sentence."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CELLS = [
+    "import omg_lib as omg\nfrom omg_lib.lessons.iteration import record\nfrom omg_lib.widgets import IterationPanel",
+    "IterationPanel(record(omg.OMGConfig(n_agents=3, batch_size=4)))",
+    "from omg_lib.widgets import MemoryMeter, SeatPuzzle\nSeatPuzzle()",
+    "MemoryMeter()",
+    "from omg_lib.widgets import ClocksPanel\nClocksPanel(omg.OMGConfig(n_agents=2))",
+]
+
+
+@pytest.fixture(scope="module")
+def page(folder, open_notebook, run_all):
+    cells = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+        for i, source in enumerate(CELLS)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells}
+    (folder / "panels_under_test.ipynb").write_text(json.dumps(notebook))
+    page = open_notebook("panels_under_test.ipynb", height=2600)
+    run_all(page)
+    page.wait_for_selector(".omg-clocks-picture svg", timeout=60_000)
+    page.wait_for_selector(".omg-iteration [role=slider][aria-label]")
+    return page
+
+
+def says(page, panel: str, text: str) -> None:
+    check = "([part, text]) => document.querySelector(part).textContent.includes(text)"
+    page.wait_for_function(check, arg=[f".{panel}-status [role=status]", text], timeout=15_000)
+
+
+def picture(page, panel: str) -> str:
+    return page.locator(f".{panel}-picture").inner_html()
+
+
+def other_picture(page, panel: str, before: str) -> None:
+    check = "([part, before]) => document.querySelector(part).innerHTML !== before"
+    page.wait_for_function(check, arg=[f".{panel}-picture", before], timeout=60_000)
+
+
+def test_the_iteration_is_stepped_through_by_keyboard(page):
+    slider = page.locator(".omg-iteration-slider [role=slider]")
+    slider.focus()
+    for key, stage in (("ArrowRight", 2), ("ArrowRight", 3), ("End", 11), ("ArrowLeft", 10), ("Home", 1)):
+        slider.press(key)
+        says(page, "omg-iteration", f"Stage {stage} of 11")
+    for name, key, stage in (("next", "Enter", 2), ("next", "Space", 3), ("back", "Enter", 2), ("last", "Enter", 11)):
+        page.locator(f".omg-iteration-{name}").focus()
+        page.keyboard.press(key)
+        says(page, "omg-iteration", f"Stage {stage} of 11")
+    page.locator(".omg-iteration-first").focus()
+    page.keyboard.press("Enter")
+    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
+
+
+def test_arrow_keys_choose_the_slice(page):
+    page.locator(".omg-iteration-slider [role=slider]").press("Home")
+    says(page, "omg-iteration", "Stage 1 of 11")
+    for _ in range(3):
+        page.locator(".omg-iteration-slider [role=slider]").press("ArrowRight")
+    says(page, "omg-iteration", "Stage 4 of 11: truncate. Nothing is copied: every field is a view of buffer.sample.")
+    before = picture(page, "omg-iteration")
+    page.get_by_label("G*A").press("ArrowUp")
+    other_picture(page, "omg-iteration", before)
+    assert "obs at G*A = 1, A = 0" in picture(page, "omg-iteration")
+    before = picture(page, "omg-iteration")
+    across = page.locator(".omg-iteration-across select")
+    across.focus()
+    across.press("ArrowUp")
+    other_picture(page, "omg-iteration", before)
+    assert "A across" in picture(page, "omg-iteration")
+    assert "return batch[:, : batch.max_t_filled()]" in page.locator(".omg-iteration-source").inner_text()
+
+
+def test_nothing_jumps_from_stage_to_stage(page):
+    slider = page.locator(".omg-iteration-slider [role=slider]")
+    slider.press("Home")
+    places = set()
+    for stage in range(1, 12):
+        says(page, "omg-iteration", f"Stage {stage} of 11")
+        box = page.locator(".omg-iteration-picture").bounding_box()
+        places.add((round(box["y"] - page.locator(".omg-iteration").bounding_box()["y"]), round(box["height"])))
+        slider.press("ArrowRight")
+    assert len(places) == 1, places
+
+
+@pytest.mark.parametrize(
+    "panel, label, usual, bad, said",
+    [
+        ("omg-seat", "n_agents", "4", "99", "n_agents=99: the puzzle allows 2 to 6"),
+        ("omg-memory", "batch_size", "32", "4000", "batch_size=4000"),
+        ("omg-memory", "memory, GiB", "8", "-1", "limit=-1"),
+    ],
+)
+def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, panel, label, usual, bad, said):
+    box = page.locator(f".{panel}").get_by_label(label, exact=True)
+    box.fill(usual)
+    box.press("Tab")
+    page.wait_for_timeout(500)
+    before = picture(page, panel)
+    box.fill(bad)
+    box.press("Tab")
+    says(page, panel, said)
+    assert picture(page, panel) == before and box.input_value() == bad
+    box.fill(usual)
+    box.press("Tab")
+    page.wait_for_function(
+        "([part, text]) => !document.querySelector(part).textContent.includes(text)",
+        arg=[f".{panel}-status [role=status]", said],
+    )
+    box.fill("")
+    box.press("Tab")
+    says(page, panel, f"{label}: a number is missing, the last one stays")
+    assert picture(page, panel) == before and box.input_value() == usual
+
+
+def test_the_clocks_are_set_and_started_by_keyboard(page):
+    before = picture(page, "omg-clocks")
+    slider = page.locator(".omg-clocks-agents [role=slider]")
+    slider.focus()
+    slider.press("ArrowRight")
+    says(page, "omg-clocks", "n_agents 3: Measure plays for about a second.")
+    page.locator(".omg-clocks-button").focus()
+    page.keyboard.press("Enter")
+    other_picture(page, "omg-clocks", before)
+    says(page, "omg-clocks", "n_agents 3, R from 1 to 32: a lockstep takes")
+
+
+def test_every_part_is_named(page):
+    panels = ".omg-iteration", ".omg-seat", ".omg-memory", ".omg-clocks"
+    inside = "\n".join(page.locator(panel).aria_snapshot() for panel in panels)
+    for line in (
+        'button "first"', 'button "back"', 'button "next"', 'button "last"', 'slider "stage slider"',
+        'combobox "field"', 'combobox "down"', 'combobox "across"', 'region "source lines of', 'img "',
+        'radiogroup "answers"', 'spinbutton "n_agents"', 'spinbutton "buffer_size"', 'spinbutton "memory, GiB"',
+        'slider "n_agents slider"', 'button "Measure"',
+    ):  # fmt: skip
+        assert line in inside, line
+    assert inside.count("status: ") == 4
+
+
+def test_screenshots_in_light_and_dark(page):
+    into = os.environ.get("OMG_SCREENSHOTS")
+    if not into:
+        pytest.skip("OMG_SCREENSHOTS names no folder for them")
+    page.locator(".omg-iteration-slider [role=slider]").press("Home")
+    for _ in range(5):
+        page.locator(".omg-iteration-slider [role=slider]").press("ArrowRight")
+    says(page, "omg-iteration", "Stage 6 of 11")
+    for theme in ("Light", "Dark"):
+        page.evaluate(f"() => jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
+        page.wait_for_selector(f"body[data-jp-theme-light={str(theme == 'Light').lower()}]", state="attached")
+        page.wait_for_timeout(500)
+        page.screenshot(path=Path(into) / f"panels_{theme.lower()}.png")
+    page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
