@@ -102,14 +102,18 @@ def test_who_hears_the_picture_hears_the_numbers(measured):
 
 
 def test_picture_is_drawn_fast_enough_for_a_slider(measured):
-    seconds = []
-    for _ in range(20):
-        start = time.perf_counter()
-        flow_svg(*measured)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.02
+    """Less than four times what plain Python needs to add 200,000 numbers, which is a few milliseconds."""
 
+    def quickest(work):
+        seconds = []
+        for _ in range(20):
+            start = time.process_time()
+            work()
+            seconds.append(time.process_time() - start)
+        return min(seconds)
 
+    ratio = quickest(lambda: flow_svg(*measured)) / quickest(lambda: sum(x for x in range(200_000)))
+    assert ratio < 4, ratio
 def test_table_lists_every_field(measured):
     plan, trace = measured
     table = fields_table(plan, trace, [Difference("truncate", "obs", None, None)])
