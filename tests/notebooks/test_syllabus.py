@@ -77,3 +77,4 @@ def test_what_it_says_of_the_code_is_so():
     tests = (ROOT / "tests" / "notebooks" / "test_notebooks.py").read_text(encoding="utf-8")
     assert "\nRIGHT = {" in tests and "\nANSWERS = {" in tests and "\nSECONDS = 60\n" in tests
     assert "def check_regrouping" in (ROOT / "omg_lib" / "lessons" / "regroup_answers.py").read_text(encoding="utf-8")
+    assert 'FOLDER = ".answers"' in (ROOT / "omg_lib" / "lessons" / "answers.py").read_text(encoding="utf-8")
