@@ -37,11 +37,12 @@ TRAIN_OPTIONS = (
     "updates",
     "t_max",
     "device",
+    "runner",
     "seed",
 )
-POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device")
+POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
 PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
-BUDGET = ("updates", "t_max", "device")
+BUDGET = ("updates", "t_max", "device", "runner")
 """What may differ when a run is resumed."""
 INTERRUPTED = 130
 

@@ -11,8 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ENVIRONMENTS = {"skirmish": range(2, 17), "skirmish:partners": range(2, 17), "foraging": range(2, 9)}
+ENVIRONMENTS = {
+    "skirmish": range(2, 17),
+    "skirmish:partners": range(2, 17),
+    "foraging": range(2, 9),
+    "predator_prey": range(2, 17),
+}
 """Name of an environment -> the sizes of team it can play."""
+PETTINGZOO = "pettingzoo:"
+"""Names that begin so go on with a module: the sizes that it can play are known when it is loaded."""
+RUNNERS = ("local", "processes")
+"""Where games run: all in this process, or each in a process of its own."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
 """Learners that by default drive one seat among fixed teammates; the others drive every seat."""
@@ -49,7 +58,8 @@ class OMGConfig:
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights; None
-    pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions.
+    pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
+    where games run: "local" steps them in this process, "processes" gives each its own; results are the same.
 
     Three fields make the paper's ablations: `subgoal_choice` takes g- by value (Eq. 6, 7), at random or always k steps
     ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
@@ -75,6 +85,7 @@ class OMGConfig:
     teammates: str | None = None
     prior: str | None = None
     splits: str | None = None
+    runner: str = "local"
 
     # Q learning, PyMARL's defaults
     optimiser: str = "rmsprop"
@@ -112,8 +123,7 @@ class OMGConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked_type(field, getattr(self, field.name)))
-        _check_choice("env", self.env, tuple(ENVIRONMENTS))
-        sizes = ENVIRONMENTS[self.env]
+        sizes = team_sizes(self.env)
         if self.n_agents not in sizes:
             raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
         _check_choice("learner", self.learner, LEARNERS)
@@ -214,6 +224,7 @@ class OMGConfig:
 _CHOICES = dict(
     subgoal_mode=("optimistic", "conservative"), bootstrap_subgoal=("same", "next"), test_subgoal=("mean", "sample"),
     subgoal_model=("cvae", "supervised"), q_subgoal=("mixed", "inferred", "prior"), optimiser=("rmsprop", "adam"),
+    runner=RUNNERS,
 )  # fmt: skip
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
@@ -222,6 +233,15 @@ _AT_LEAST = dict(
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
+
+
+def team_sizes(env: object) -> range:
+    """The sizes of team that an environment may play, by its name alone. ConfigError for a name that is not allowed."""
+    if isinstance(env, str) and re.fullmatch(re.escape(PETTINGZOO) + r"\w+(\.\w+)*(,.+)?", env):
+        return range(2, 129)
+    if not isinstance(env, str) or env not in ENVIRONMENTS:
+        raise ConfigError("env", env, f"allowed are {', '.join(ENVIRONMENTS)}, {PETTINGZOO}MODULE")
+    return ENVIRONMENTS[env]
 
 
 def _checked_type(field: dataclasses.Field, value: object) -> object:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from omg_lib.buffer import NOT_STORED
-from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, team_sizes
 from omg_lib.predict import predict
 
 
@@ -57,7 +57,7 @@ def need(config: OMGConfig) -> Need:
 def needs(config: OMGConfig) -> list[Need]:
     """The need of every n_agents that the environment and the buffer allow, all else being equal."""
     found = []
-    for n_agents in ENVIRONMENTS[config.env]:
+    for n_agents in team_sizes(config.env):
         try:
             found.append(need(replace(config, n_agents=n_agents, batch_size_run=1)))
         except ConfigError:  # a sample that the buffer cannot hold

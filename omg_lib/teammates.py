@@ -42,7 +42,7 @@ def train_pool(
     members, policies = [], {}
     if (Path(out) / "pool.json").exists():
         begun = Pool.load(out, config.env, info)
-        if begun.config != settings:
+        if OMGConfig.from_dict(begun.config | {"runner": config.runner}) != config:
             raise ConfigError("out", str(out), "its pool was made with other settings; allowed is a new folder")
         members, policies = [m for m in begun.members if m.algorithm != SCRIPT], begun.policies
     for seed in range(seeds):

@@ -15,7 +15,8 @@ from tensordict import TensorDictBase
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs import make_env
+from omg_lib.envs import BatchedEnv, make_env
+from omg_lib.envs.processes import Processes
 from omg_lib.episodes import sizes_of, to_device, truncate
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
@@ -61,7 +62,7 @@ class Training:
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
-        self.env = make_env(config.env, config.n_agents, batch=config.batch_size_run, seed=config.seed)
+        self.env = games_of(config, config.batch_size_run)
         self.controller = Controller(config, self.env.info, self.device)
         runner = EpisodeRunner if config.batch_size_run == 1 else ParallelRunner
         self.runner: Runner = runner(config, self.env, self.controller)
@@ -181,18 +182,24 @@ class Training:
 
     def test(self) -> float:
         """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles."""
+        total = self.config.test_nepisode
         if self._test_runner is None:
-            total = self.config.test_nepisode
-            width = max(w for w in range(1, min(total, TEST_WIDTH) + 1) if total % w == 0)
-            env = make_env(self.config.env, self.config.n_agents, batch=width, seed=self.config.seed)
-            self._test_runner = Runner(self.config, env, self.controller)
+            self._test_runner = self._make_test_runner()
         runner, wins = self._test_runner, 0
         runner.test_episode = 0
-        while runner.test_episode < self.config.test_nepisode:
+        while (played := runner.test_episode) < total:
             self._poll()
             runner.run(test_mode=True)
-            wins += int(runner.wins.sum())
-        return wins / self.config.test_nepisode
+            wins += int(runner.wins[: total - played].sum())
+        return wins / total
+
+    def _make_test_runner(self) -> Runner:
+        """Many games side by side where they are cheap; else those of training, which rest between two updates."""
+        if self.config.runner != "local":
+            return self.runner
+        total = self.config.test_nepisode
+        width = max(w for w in range(1, min(total, TEST_WIDTH) + 1) if total % w == 0)
+        return Runner(self.config, games_of(self.config, width), self.controller)
 
     # --- control -----------------------------------------------------------------------------------------------------
 
@@ -217,6 +224,13 @@ class Training:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def games_of(config: OMGConfig, width: int) -> BatchedEnv:
+    """`width` games of a configuration, where its `runner` plays them: the one place that chooses."""
+    if config.runner == "processes":
+        return Processes(config.n_agents, batch=width, seed=config.seed, name=config.env)
+    return make_env(config.env, config.n_agents, batch=width, seed=config.seed)
 
 
 def run_sequential(config: OMGConfig, progress: Progress | None = None) -> list[Report]:

@@ -43,8 +43,8 @@ class FlowModel:
     | `reset()` | the first settings again, no curves |
     | `save(folder)` | trace.json, flow.svg, curves.csv and curves.png |
 
-    Settings are the fields of OMGConfig, and `runner`: "episode" (R = 1) or "parallel" (R = n_agents). What is
-    not allowed becomes `status`, one sentence, and changes nothing else.
+    Settings are the fields of OMGConfig, but `runner` is another one here: "episode" (R = 1) or "parallel"
+    (R = n_agents), in this process. What is not allowed becomes `status`, one sentence, and changes nothing else.
 
     State: `plan`, and of the run `trace`, `differences`, `reports`, `previous` (reports of the run before),
     `state` (idle, running, stopping), `status`, `progress` (text, share or None). `listen(f)` calls f(part) when

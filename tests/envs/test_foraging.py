@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-import omg_lib as omg
 from omg_lib.envs import env_info, make_env
 from omg_lib.envs.foraging import RULES
 
@@ -35,14 +34,14 @@ def random_actions(env):
 
 def arranged(env, food, players):
     """Put food {(row, column): level} and players [(row, column, level)] into the first game by hand."""
-    game = env._games[0]
+    game = env.games[0].package
     game.field[:] = 0
     for cell, level in food.items():
         game.field[cell] = level
     for player, (row, column, level) in zip(game.players, players, strict=True):
         player.position, player.level = (row, column), level
     game._gen_valid_moves()
-    env._look(0, game.test_make_gym_obs())
+    env._take({0: env.games[0]._moment(game.test_make_gym_obs(), 0.0, False)})
     return env
 
 
@@ -152,29 +151,6 @@ def test_the_limit_cuts_an_episode_unless_the_food_goes_in_that_very_step():
     assert done and not info["episode_limit"]
 
 
-def stories(batch, episodes=24):
-    """What happens in each episode, when a row that is done goes on with the next one."""
-    env = started(3, batch, seed=11)
-    told, begun = {}, [[] for _ in range(batch)]
-    while len(told) < episodes:
-        seen, actions, playing = look(env), random_actions(env), env.episode
-        reward, done, info = env.step(actions)
-        for row in range(batch):
-            begun[row] += [value[row].clone() for value in (*seen.values(), reward, info["rewards"])]
-        for row in done.nonzero()[:, 0].tolist():
-            told[int(playing[row])], begun[row] = begun[row], []
-        if done.any():
-            env.reset(done)
-    return told
-
-
-def test_an_episode_is_the_same_at_any_width_and_after_partial_resets():
-    alone, together = stories(1), stories(4)
-    common = alone.keys() & together.keys()
-    assert len(common) >= 20
-    for k in common:
-        assert len(alone[k]) == len(together[k])
-        assert all(torch.equal(a, b) for a, b in zip(alone[k], together[k], strict=True))
 
 
 def test_an_episode_does_not_depend_on_those_before_it():
@@ -185,69 +161,8 @@ def test_an_episode_does_not_depend_on_those_before_it():
         assert torch.equal(used.state(), started(4, first=k).state()), k
 
 
-def test_episodes_differ_from_each_other_and_between_seeds():
-    starts = [started(seed=seed, first=k).state() for seed in (0, 1) for k in (0, 1)]
-    assert len({tuple(state.flatten().tolist()) for state in starts}) == 4
 
 
-def test_numbers_of_episodes_and_what_a_partial_reset_leaves_alone():
-    env = make_env("foraging", 2, batch=4)
-    assert env.episode.tolist() == [-1] * 4
-    env.reset()
-    assert env.episode.tolist() == [0, 1, 2, 3]
-    env.step(random_actions(env))
-    before, kept = look(env), env.episode
-    env.reset(torch.tensor([False, True, False, True]))
-    assert env.episode.tolist() == [0, 4, 2, 5]
-    for key, value in look(env).items():
-        assert torch.equal(value[[0, 2]], before[key][[0, 2]])
-    assert [env.frame(row)["time"] for row in range(4)] == [1, 0, 1, 0]
-    env.reset(first=100)
-    env.reset(np.array([True, False, False, False]))
-    assert env.episode.tolist() == [104, 101, 102, 103]
-    assert kept.tolist() == [0, 1, 2, 3]
-
-
-def test_types_and_that_what_was_returned_is_never_written_to():
-    env, kept = started(3, batch=2), []
-    for _ in range(5):
-        reward, done, info = env.step(random_actions(env))
-        kept.append([*look(env).values(), reward, done, *info.values()])
-        kept[-1].append([value.clone() for value in kept[-1]])
-    types = {key: (value.dtype, tuple(value.shape)) for key, value in info.items()}
-    assert types == {
-        "rewards": (torch.float32, (2, 3)),
-        "battle_won": (torch.bool, (2,)),
-        "episode_limit": (torch.bool, (2,)),
-    }
-    assert {value.dtype for value in (env.obs(), env.state(), reward)} == {torch.float32}
-    assert {value.dtype for value in (env.avail_actions(), done)} == {torch.bool}
-    for *now, then in kept:
-        assert all(torch.equal(a, b) for a, b in zip(now, then, strict=True))
-
-
-def test_bad_calls():
-    env = make_env("foraging", 2, batch=2)
-    with pytest.raises(RuntimeError, match="reset"):
-        env.step(np.zeros((2, 2), int))
-    env.reset()
-    with pytest.raises(ValueError, match=r"shape \[2, 3\].*\[2, 2\]"):
-        env.step(np.zeros((2, 3), int))
-    with pytest.raises(ValueError, match="whole numbers"):
-        env.step(torch.zeros(2, 2))
-    arranged(env, {(5, 5): 1}, [(0, 0, 1), (2, 2, 1)])
-    for action in (NORTH, LOAD, 6, -1):
-        with pytest.raises(ValueError, match=f"action {action} of seat 0 in row 0"):
-            env.step(np.array([[action, 0], [0, 0]]))
-    for mask in (np.ones(3, bool), np.ones(2)):
-        with pytest.raises(ValueError, match="mask"):
-            env.reset(mask)
-    for bad in ({"batch": 0}, {"seed": -1}, {"device": "abacus"}):
-        (name,) = bad
-        with pytest.raises(omg.ConfigError, match=f"{name}="):
-            make_env("foraging", 2, **bad)
-    env.close()
-    env.close()
 
 
 def test_scores_are_of_the_papers_size():
@@ -270,15 +185,3 @@ def test_scores_are_of_the_papers_size():
     assert np.mean(company) == pytest.approx(9.4, abs=0.6)
     assert np.mean(thrift) == pytest.approx(7.7, abs=0.6)
     assert float(total.mean()) == pytest.approx(1.0, abs=0.25)
-
-
-@pytest.mark.parametrize("width", [1, 2])
-def test_it_trains(width):
-    config = omg.OMGConfig(
-        env="foraging", learner="iql", n_agents=3, batch_size=2, batch_size_run=width, updates=2, device="cpu"
-    )
-    with omg.Training(config) as run:
-        reports = list(run)
-        assert omg.compare(omg.predict(config), run.trace) == []
-    assert [report.update for report in reports] == [1, 2]
-    assert not {"train_win_rate", "win_rate"} & set(reports[-1].metrics)

@@ -7,8 +7,11 @@ from math import gcd
 import numpy as np
 import pytest
 
+from omg_lib import config
+from omg_lib.__main__ import main
 from omg_lib.config import ConfigError
-from omg_lib.envs import env_info, make_env
+from omg_lib.envs import ENVIRONMENTS, env_info, make_env, register
+from omg_lib.envs.skirmish import Skirmish
 
 
 @pytest.mark.parametrize("name", ["skirmish", "skirmish:partners"])
@@ -55,38 +58,63 @@ def test_numpy_integers_are_whole_numbers():
     assert make_env("skirmish", np.int64(3), batch=np.int32(2), seed=np.uint8(1)).batch == 2
 
 
-@pytest.mark.parametrize("n", [1, 17, 0, -3, True, 2.5, 3.0, "3", None])
-def test_bad_team_sizes(n):
+@pytest.mark.parametrize(("name", "most"), [("skirmish", 16), ("foraging", 8), ("predator_prey", 16)])
+def test_bad_team_sizes_and_what_is_allowed(name, most):
+    for n in (1, most + 1, 0, -3, True, 2.5, 3.0, "3", None):
+        for build in (env_info, make_env):
+            with pytest.raises(ConfigError, match=f"n_agents=.*from 2 to {most}"):
+                build(name, n)
+
+
+@pytest.mark.parametrize("name", ["foraging", "predator_prey"])
+def test_environments_without_options(name):
     for build in (env_info, make_env):
-        with pytest.raises(ConfigError, match="n_agents=.*from 2 to 16"):
-            build("skirmish", n)
+        with pytest.raises(ConfigError, match=f"option='limit': {name} has no options"):
+            build(name, 2, limit=20)
 
 
-@pytest.mark.parametrize("n", [1, 9, True, 2.0, "2", None])
-def test_bad_sizes_of_foraging(n):
-    for build in (env_info, make_env):
-        with pytest.raises(ConfigError, match="n_agents=.*from 2 to 8"):
-            build("foraging", n)
+@pytest.mark.parametrize(
+    ("name", "module", "sizes"),
+    [("foraging", "lbforaging", (18, 18, 6, 50)), ("predator_prey", "mpe2", (16, 20, 5, 25))],
+)
+def test_without_its_package(name, module, sizes, monkeypatch):
+    """Sizes need no package; a game says in one sentence how to get it, on the command line too."""
+    for loaded in [key for key in sys.modules if key.split(".")[0] == module] + [module]:
+        monkeypatch.setitem(sys.modules, loaded, None)
+    info = env_info(name, 3)
+    assert (info.obs_dim, info.state_dim, info.n_actions, info.episode_limit) == sizes
+    with pytest.raises(ConfigError, match=rf"env='{name}'.*{module}.*pip install -e \"\.\[envs\]\"$"):
+        make_env(name, 3)
 
 
-def test_foraging_has_no_options():
-    for build in (env_info, make_env):
-        with pytest.raises(ConfigError, match="option='limit': foraging has no options"):
-            build("foraging", 2, limit=20)
-
-
-def test_foraging_without_its_package(monkeypatch):
-    """Sizes need no package; a game says in one sentence how to get it."""
+def test_a_missing_package_on_the_command_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "lbforaging.foraging", None)
-    info = env_info("foraging", 3)
-    assert (info.obs_dim, info.state_dim, info.n_actions, info.episode_limit) == (18, 18, 6, 50)
-    with pytest.raises(ConfigError, match=r"env='foraging'.*lbforaging.*pip install -e \"\.\[envs\]\"$"):
-        make_env("foraging", 3)
+    options = ["--env", "foraging", "--n-agents", "2", "--updates", "1"]
+    assert main(["shapes", *options[:4]]) == 0
+    assert main(["train", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and 'pip install -e ".[envs]"' in said
+
+
+def test_a_name_can_be_registered_and_again(monkeypatch):
+    for registry in (ENVIRONMENTS, config.ENVIRONMENTS):
+        monkeypatch.setitem(registry, "battle", None)
+        monkeypatch.delitem(registry, "battle")
+    for most in (3, 4):  # as when a notebook's cell is run again
+        battle = type("Battle", (Skirmish,), {"name": "battle"})
+        register("battle", battle, range(3, most + 1))
+        assert config.OMGConfig(env="battle", n_agents=most).env == "battle"
+        assert type(make_env("battle", 3)) is battle
+    with pytest.raises(ConfigError, match="n_agents=2: battle allows 3 to 4"):
+        config.OMGConfig(env="battle", n_agents=2)
+    for taken in ("skirmish", "pettingzoo:battle"):
+        with pytest.raises(ConfigError, match=f"env='{taken}': the library has that name"):
+            register(taken, Skirmish, range(2, 3))
 
 
 @pytest.mark.parametrize("name", ["foo", "", "Skirmish", None, ["skirmish"]])
 def test_bad_names(name):
-    with pytest.raises(ConfigError, match="env=.*skirmish, skirmish:partners, foraging"):
+    with pytest.raises(ConfigError, match="env=.*skirmish, skirmish:partners, foraging.*pettingzoo:MODULE"):
         env_info(name, 3)
 
 
@@ -134,6 +162,6 @@ import sys, numpy, torch
 numpy_state, torch_state = numpy.random.get_state()[1].copy(), torch.get_rng_state()
 import omg_lib.envs
 assert (numpy_state == numpy.random.get_state()[1]).all() and (torch_state == torch.get_rng_state()).all()
-assert not {"matplotlib", "lbforaging", "gymnasium"} & set(sys.modules)
+assert not {"matplotlib", "lbforaging", "gymnasium", "mpe2", "pettingzoo", "pygame"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -7,8 +7,6 @@ from battles import look, mixed_squads, play, random_actions, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omg_lib.envs import make_env
-
 NAMES = st.sampled_from(["skirmish", "skirmish:partners"])
 SIZES = st.integers(2, 16)
 SEEDS = st.integers(0, 1000)
@@ -40,17 +38,6 @@ def test_invariants_of_a_battle(name, n, seed, scripted):
     assert (total[~info["battle_won"]] <= 20 * (1 - 200 / (200 + 55 * n)) + 1e-4).all()
     assert not (info["battle_won"] & info["episode_limit"]).any()
 
-
-def test_types_are_those_of_the_contract():
-    env = started(n=3, batch=2)
-    reward, done, info = env.step(env.scripted_actions(squads(env, "nearest")))
-    assert (env.obs().dtype, env.state().dtype, reward.dtype) == (torch.float32,) * 3
-    assert (env.avail_actions().dtype, done.dtype) == (torch.bool,) * 2
-    assert {key: (value.dtype, tuple(value.shape)) for key, value in info.items()} == {
-        "battle_won": (torch.bool, (2,)),
-        "episode_limit": (torch.bool, (2,)),
-    }
-    assert env.scripted_actions(squads(env, "kite")).dtype == torch.int64
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
@@ -103,123 +90,11 @@ def test_a_battle_decided_in_the_last_step_is_not_cut():
     assert play(env, squads(env, "weakest"))[-1]["episode_limit"].all()
 
 
-def stories(env, styles, episodes):
-    """What happens in each episode, when a row that is done goes on with the next one."""
-    told, begun = {}, [[] for _ in range(env.batch)]
-    while len(told) < episodes:
-        seen, actions = look(env), env.scripted_actions(styles)
-        playing = env.episode
-        reward, done, _ = env.step(actions)
-        for row in range(env.batch):
-            begun[row].append([value[row].clone() for value in (*seen.values(), actions, reward)])
-            if done[row]:
-                told[int(playing[row])] = begun[row]
-                begun[row] = []
-        if done.any():
-            env.reset(done)
-    return told
 
 
-@pytest.mark.parametrize("name", ["skirmish", "skirmish:partners"])
-def test_an_episode_is_the_same_at_any_width_and_after_partial_resets(name):
-    told = []
-    for batch in (1, 3, 8):
-        env = started(name, 3, batch=batch, seed=11)
-        told.append(stories(env, squads(env, "index", "weakest", "kite"), episodes=8))
-    for k in range(8):
-        for other in told[1:]:
-            if k in other:
-                assert len(told[0][k]) == len(other[k])
-                assert all(
-                    torch.equal(a, b)
-                    for left, right in zip(told[0][k], other[k], strict=True)
-                    for a, b in zip(left, right, strict=True)
-                )
-    assert sum(k in told[2] for k in range(8)) >= 4
 
 
-def test_episodes_differ_from_each_other_and_between_seeds():
-    starts = [started(seed=seed, first=k).state() for seed in (0, 1) for k in (0, 1)]
-    assert len({tuple(state.flatten().tolist()) for state in starts}) == 4
 
-
-def test_numbers_of_episodes():
-    env = make_env("skirmish", 3, batch=4)
-    assert env.episode.tolist() == [-1] * 4
-    env.reset()
-    assert env.episode.tolist() == [0, 1, 2, 3]
-    kept = env.episode
-    env.reset(torch.tensor([False, True, False, True]))
-    assert env.episode.tolist() == [0, 4, 2, 5]
-    env.reset(torch.tensor([True, False, False, False]))
-    assert env.episode.tolist() == [6, 4, 2, 5]
-    env.reset(first=100)
-    assert env.episode.tolist() == [100, 101, 102, 103]
-    env.reset(np.array([True, False, False, False]))
-    assert env.episode.tolist() == [104, 101, 102, 103]
-    assert kept.tolist() == [0, 1, 2, 3]
-
-
-def test_a_partial_reset_leaves_other_rows_alone():
-    env = started(n=4, batch=3)
-    for _ in range(6):
-        env.step(env.scripted_actions(squads(env, "nearest")))
-    before = look(env)
-    env.reset(torch.tensor([False, True, False]))
-    after = look(env)
-    for key, value in before.items():
-        assert torch.equal(value[[0, 2]], after[key][[0, 2]])
-    assert torch.equal(after["state"][1], started(n=4, first=3).state()[0])
-
-
-def test_what_was_returned_is_never_written_to_nor_does_writing_to_it_matter():
-    def outcome(spoil):
-        env = started(n=3, batch=2)
-        styles, kept = squads(env, "nearest"), []
-        for _ in range(8):
-            actions = env.scripted_actions(styles)
-            reward, done, info = env.step(actions)
-            given_out = [*look(env).values(), reward, done, *info.values(), actions]
-            kept.append((given_out, [value.clone() for value in given_out]))
-            if spoil:
-                for value in given_out:
-                    value.fill_(1)
-                env.avail_actions().fill_(True)
-                assert not env.avail_actions().all()
-        return kept
-
-    honest = outcome(spoil=False)
-    assert all(torch.equal(a, b) for now, then in honest for a, b in zip(now, then, strict=True))
-    for (_, then), (_, spoilt) in zip(honest, outcome(spoil=True), strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(then, spoilt, strict=True))
-
-
-def test_bad_calls():
-    env = make_env("skirmish", 3, batch=2)
-    with pytest.raises(RuntimeError, match="reset"):
-        env.step(np.ones((2, 3), int))
-    env.reset()
-    with pytest.raises(ValueError, match=r"shape \[3, 2\].*\[2, 3\]"):
-        env.step(np.ones((3, 2), int))
-    with pytest.raises(ValueError, match="whole numbers"):
-        env.step(torch.ones(2, 3))
-    for action in (0, 6, 9, 99, -1):
-        actions = np.ones((2, 3), int)
-        actions[1, 2] = action
-        with pytest.raises(ValueError, match=f"action {action} of seat 2 in row 1"):
-            env.step(actions)
-    for styles, named in (
-        (np.zeros((1, 3), int), "shape"),
-        (np.full((2, 3), 999), "999"),
-        (-np.ones((2, 3), int), "-1"),
-    ):
-        with pytest.raises(ValueError, match=named):
-            env.scripted_actions(styles)
-    for mask in (np.ones(3, bool), np.ones(2)):
-        with pytest.raises(ValueError, match="mask"):
-            env.reset(mask)
-    env.close()
-    env.close()
 
 
 def test_the_observation_by_hand():

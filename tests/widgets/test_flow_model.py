@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -191,6 +192,25 @@ def test_previous_curves_stay_until_the_next_run_has_some(model):
     model.wait(20)
     model.start()
     assert len(model.previous) == 1
+
+
+@pytest.mark.parametrize(
+    ("env", "n_agents", "module", "named"),
+    [
+        ("foraging", 2, "lbforaging.foraging", "env='foraging'.*lbforaging is not installed.*pip install"),
+        ("predator_prey", 2, "mpe2.simple_tag_v3", "env='predator_prey'.*mpe2 is not installed.*pip install"),
+        ("pettingzoo:mpe2.simple_spread_v3,N=2", 2, "pettingzoo", "env='pettingzoo:.*not installed.*pip install"),
+    ],
+)
+def test_an_environment_whose_package_is_missing_is_one_sentence(model, monkeypatch, env, n_agents, module, named):
+    monkeypatch.setitem(sys.modules, module, None)
+    model.set(env=env, n_agents=n_agents)
+    model.start(1)
+    assert model.wait(20) and model.state == "idle"
+    assert re.search(named, model.status) and "\n" not in model.status
+    model.set(**SMALL, env="skirmish")
+    model.run(1)
+    assert model.status == "Finished at update 1"
 
 
 @pytest.mark.parametrize(

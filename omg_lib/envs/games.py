@@ -1,0 +1,221 @@
+"""What environments share whose games are played one by one: bookkeeping of rows, and a loop over games in Python.
+
+A new environment of this kind is a `Game`, which knows nothing of rows, and a subclass of `Games` that makes one.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from omg_lib.config import ConfigError
+from omg_lib.envs.arrays import Arrays
+from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
+
+
+class Moment(NamedTuple):
+    """What one game shows now, and what came of its latest step. Numbers of any type: rows are float32 and bool."""
+
+    obs: Any  # [A, O]
+    state: Any  # [S]
+    available: Any  # [A, C]
+    rewards: Any = 0.0  # [A], the seats' own, in a general-sum game; else the team's one number
+    over: bool = False  # the game itself has ended
+    won: bool = False
+    cut: bool = False  # it was cut while it was not over; at L steps that need not be said
+
+
+class Game(ABC):
+    """One copy of a game: it begins, and moves on step by step until it is over or cut."""
+
+    @abstractmethod
+    def begin(self, chance: np.random.Generator) -> Moment:
+        """Start anew. All that happens until the next call is a function of `chance` and of the actions."""
+
+    @abstractmethod
+    def step(self, actions: list[int]) -> Moment:
+        """Play one step: an available action for each seat."""
+
+    def scripted_actions(self, styles: list[int]) -> list[int]:
+        """What each seat would do now; asked only where the environment has styles."""
+        raise NotImplementedError
+
+    def frame(self) -> dict[str, Any]:
+        """What a drawing needs beside episode, time, rewards and done."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - most games hold nothing
+        """Release what the game holds; closing twice is fine."""
+
+
+class Rows(BatchedEnv):
+    """R games that are played one by one, whoever plays them: `_begin` and `_play` say how.
+
+    Keeps what each row showed last and all that the contract says of rows: numbers of episodes, frozen rows, the cut
+    at L steps, refusals, and results that no later step writes to.
+    """
+
+    def __init__(
+        self, info: EnvInfo, batch: int | Any = 1, seed: int | Any = 0, device: str | torch.device = "cpu"
+    ) -> None:
+        self.info = info
+        R = self.batch = whole_number("batch", batch, 1)
+        self.seed = whole_number("seed", seed, 0)
+        self.device, self._host = Arrays(device).device, Arrays("cpu")
+        self._obs = np.zeros((R, info.n_agents, info.obs_dim), np.float32)
+        self._state = np.zeros((R, info.state_dim), np.float32)
+        self._available = np.zeros((R, info.n_agents, info.n_actions), bool)
+        self._rewards = np.zeros((R, info.n_agents), np.float32)
+        self._done, self._won, self._cut = np.ones(R, bool), np.zeros(R, bool), np.zeros(R, bool)
+        self._time, self.episode, self._next_episode = np.zeros(R, int), np.full(R, -1), 0
+
+    @abstractmethod
+    def _begin(self, episodes: dict[int, int]) -> dict[int, Moment]:
+        """Start episode k in each of some rows, {row: k}."""
+
+    @abstractmethod
+    def _play(self, actions: np.ndarray, rows: list[int]) -> dict[int, Moment]:
+        """Play one step in the rows that are not done, by `actions [R, A]`."""
+
+    def reset(self, mask: Tensor | np.ndarray | None = None, first: int | Any = None) -> None:
+        """Start the next episodes in all rows, or where `mask [R]` (bool) is true.
+
+        `first` numbers the first of them; without it they go on from the latest. ValueError for another mask.
+        """
+        if first is not None:
+            self._next_episode = whole_number("first", first, 0)
+        chosen = torch.ones(self.batch, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
+        if chosen.shape != (self.batch,) or chosen.dtype != torch.bool:
+            raise ValueError(f"mask is {chosen.dtype} {list(chosen.shape)}, allowed is bool [{self.batch}]")
+        rows = chosen.nonzero()[:, 0].tolist()
+        numbers = {row: self._next_episode + i for i, row in enumerate(rows)}
+        self.episode = self.episode.copy()
+        self.episode[rows] = list(numbers.values())
+        self._next_episode += len(rows)
+        self._time[rows], self._done[rows] = 0, False
+        self._take(self._begin(numbers))
+
+    def step(self, actions: Tensor | np.ndarray) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Tensor]]:
+        """Play one step. Rows that are done stay as they are, with reward 0.
+
+        `actions [R, A]` whole. ValueError for another shape or type, and for an action that is not available
+        in a row that is not done; RuntimeError before the first reset.
+        """
+        if not self._next_episode:
+            raise RuntimeError("no episode has begun: call reset() before step()")
+        played = self._host.whole("actions", actions, self._rewards.shape)
+        chosen = played[..., None] == np.arange(self.info.n_actions)
+        allowed = (self._available & chosen).any(-1) | self._done[:, None]
+        if not allowed.all():
+            row, seat = np.argwhere(~allowed)[0]
+            raise ValueError(f"action {int(played[row, seat])} of seat {seat} in row {row} is not available")
+        self._rewards[:] = 0
+        rows = np.flatnonzero(~self._done).tolist()
+        self._time[rows] += 1
+        self._take(self._play(played, rows))
+        info = {"battle_won": self._give_out(self._won), "episode_limit": self._give_out(self._cut)}
+        if self.info.general_sum:
+            info["rewards"] = self._give_out(self._rewards)
+        reward = self._rewards.sum(1) if self.info.general_sum else self._rewards[:, 0]
+        return self._give_out(reward), self._give_out(self._done), info
+
+    def _take(self, moments: dict[int, Moment]) -> None:
+        """Write down what some games show."""
+        for row, now in moments.items():
+            self._obs[row], self._state[row], self._available[row] = now.obs, now.state, now.available
+            self._rewards[row] = now.rewards
+            over = bool(now.over)
+            self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
+            self._done[row], self._won[row] = over or self._cut[row], now.won
+
+    def _give_out(self, array: np.ndarray) -> Tensor:
+        """A copy on the device: no later step may write to what was returned."""
+        return torch.tensor(array, device=self.device)
+
+    def obs(self) -> Float[Tensor, "R A O"]:
+        return self._give_out(self._obs)
+
+    def state(self) -> Float[Tensor, "R S"]:
+        return self._give_out(self._state)
+
+    def avail_actions(self) -> Bool[Tensor, "R A C"]:
+        return self._give_out(self._available)
+
+    def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
+        if not self.info.styles:
+            return super().scripted_actions(styles)
+        wanted = self._host.whole("styles", styles, self._rewards.shape)
+        known = len(self.info.styles)
+        if not ((0 <= wanted) & (wanted < known)).all():
+            raise ValueError(f"styles go from {wanted.min()} to {wanted.max()}, allowed is 0 to {known - 1}")
+        return self._give_out(np.array(self._scripts(wanted.tolist())))
+
+    @abstractmethod
+    def _scripts(self, styles: list[list[int]]) -> list[list[int]]:
+        """What the seats of every row would do now."""
+
+
+class Games(Rows):
+    """R copies of a game in this process, one stepped after the other."""
+
+    def __init__(
+        self,
+        n_agents: int | Any,
+        batch: int | Any = 1,
+        seed: int | Any = 0,
+        device: str | torch.device = "cpu",
+        **options: Any,
+    ) -> None:
+        super().__init__(self.describe(n_agents, **options), batch, seed, device)
+        self.games = [self.make_game(**options) for _ in range(self.batch)]
+
+    @abstractmethod
+    def make_game(self, **options: Any) -> Game:
+        """One copy for `self.info.n_agents` seats. ConfigError where this machine lacks what it takes."""
+
+    def _begin(self, episodes: dict[int, int]) -> dict[int, Moment]:
+        return {row: self.games[row].begin(np.random.default_rng((self.seed, k))) for row, k in episodes.items()}
+
+    def _play(self, actions: np.ndarray, rows: list[int]) -> dict[int, Moment]:
+        return {row: self.games[row].step(actions[row].tolist()) for row in rows}
+
+    def _scripts(self, styles: list[list[int]]) -> list[list[int]]:
+        return [game.scripted_actions(wanted) for game, wanted in zip(self.games, styles, strict=True)]
+
+    def frame(self, row: int = 0) -> dict[str, Any]:
+        """A snapshot of one row: episode, time, rewards [A] of the latest step, done, and what the game adds."""
+        return {
+            "episode": int(self.episode[row]),
+            "time": int(self._time[row]),
+            "rewards": self._rewards[row].copy(),
+            "done": bool(self._done[row]),
+        } | self.games[row].frame()
+
+    def close(self) -> None:
+        for game in self.games:
+            game.close()
+
+
+def no_options(name: str, options: dict[str, Any]) -> None:
+    """ConfigError if there is any."""
+    if options:
+        raise ConfigError("option", next(iter(options)), f"{name} has no options")
+
+
+@contextmanager
+def extra(env: str, package: str) -> Iterator[None]:
+    """What is imported inside comes with the extra `envs`: without it, ConfigError says how to get it."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on stdout, which belongs to the command
+    try:
+        yield
+    except ImportError as error:
+        missing = f'the package {package} is not installed; to get it: pip install -e ".[envs]"'
+        raise ConfigError("env", env, missing) from error

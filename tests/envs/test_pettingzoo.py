@@ -1,0 +1,153 @@
+"""Any PettingZoo environment: padding, masks, agents that come and go, ends; and what is refused."""
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.envs import env_info, make_env
+from omg_lib.envs.pettingzoo import LIMIT
+
+pytest.importorskip("pettingzoo")
+spaces = pytest.importorskip("gymnasium.spaces")
+from zoo_toy import Zoo  # noqa: E402 -- needs the packages above
+
+TOY = "pettingzoo:zoo_toy"
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "sizes"),
+    [
+        (TOY, 3, (4, 2, 4, 12)),
+        (TOY + ",tame=True,max_cycles=7", 3, (4, 12, 4, 7)),
+        ("pettingzoo:mpe2.simple_spread_v3", 3, (18, 54, 5, 25)),
+        ("pettingzoo:mpe2.simple_spread_v3,N=5,max_cycles=9", 5, (30, 150, 5, 9)),
+        ("pettingzoo:mpe2.simple_speaker_listener_v4", 2, (11, 14, 5, 25)),
+        ("pettingzoo:pettingzoo.classic.rps_v2", 2, (4, 8, 3, 15)),
+    ],
+)
+def test_sizes_come_from_the_game_and_its_name(name, n, sizes):
+    info = env_info(name, n)
+    assert (info.obs_dim, info.state_dim, info.n_actions, info.episode_limit) == sizes
+    assert (info.name, info.general_sum, info.has_winner, info.styles) == (name, True, False, ())
+
+
+def test_a_game_without_a_limit_gets_one(monkeypatch):
+    class Endless(Zoo):
+        def __init__(self):
+            super().__init__(tame=True, max_cycles=10**9)
+            del self.possible_agents[1:]
+            self.possible_agents.append("bee")
+
+        max_cycles = property(lambda self: None, lambda self, value: None)
+
+        def step(self, actions):
+            self.__dict__["time"] = -1
+            agents = list(self.agents)
+            obs, infos = self._look()
+            return obs, dict.fromkeys(agents, 1.0), dict.fromkeys(agents, False), dict.fromkeys(agents, False), infos
+
+    module = ModuleType("endless")
+    module.parallel_env = Endless
+    monkeypatch.setitem(sys.modules, "endless", module)
+    env = make_env("pettingzoo:endless", 2)
+    env.reset()
+    for step in range(1, LIMIT + 1):
+        available = env.avail_actions().int()
+        _, done, info = env.step(available.argmax(-1))
+        assert bool(done) == bool(info["episode_limit"]) == (step == LIMIT)
+
+
+def test_every_step_is_the_games():
+    """Side by side with the bare toy under the same chance: what seats see, may do, are paid, and how it ends."""
+    env, ends, deaths, late = make_env(TOY, 3, seed=2), set(), 0, 0
+    order = ("ape", "bee", "cat")
+    for k in range(40):
+        env.reset(first=k)
+        bare = Zoo()
+        obs, _ = bare.reset(seed=int(np.random.default_rng((2, k)).integers(2**31)))
+        done = False
+        while not done:
+            seen, available = env.obs()[0], env.avail_actions()[0]
+            wanted, allowed = torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.bool)
+            for seat, agent in enumerate(order):
+                if agent not in bare.agents:
+                    allowed[seat, 0] = True
+                    late += bare.time == 0
+                    continue
+                flat = {"ape": lambda x: x.ravel(), "bee": lambda x: np.eye(3)[x], "cat": lambda x: x["observation"]}
+                row = flat[agent](obs[agent])
+                wanted[seat, : len(row)] = torch.as_tensor(row, dtype=torch.float32)
+                mask = torch.ones(2, dtype=torch.bool) if agent == "bee" else torch.as_tensor(bare.masks[agent])
+                allowed[seat, : len(mask)] = mask
+                allowed[seat, 0] |= not mask.any()
+            assert torch.equal(seen, wanted) and torch.equal(available, allowed)
+            assert env.state()[0].tolist() == [bare.time, len(bare.agents)]
+            actions = available.int().argmax(-1)
+            alive = [agent for agent in order if agent in bare.agents]
+            reward, done, info = env.step(actions[None])
+            chosen = {agent: int(actions[order.index(agent)]) + (agent == "bee") for agent in alive}
+            obs, rewards, died, cut, _ = bare.step(chosen)
+            assert env.games[0].package.given == chosen
+            assert info["rewards"][0].tolist() == [rewards.get(agent, 0.0) for agent in order]
+            assert bool(done) == (not bare.agents)
+            deaths += any(died.values()) and not done
+            if done:
+                assert bool(info["episode_limit"]) == any(cut.values())
+                ends.add((bool(info["episode_limit"]), bare.time < 12))
+    assert {(True, True), (False, True)} <= ends, "cut before the limit, and over"
+    assert deaths and late
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("pettingzoo:no_such_module", "no_such_module.*cannot be imported.*pip install"),
+        ("pettingzoo:json", "parallel_env, and this has none"),
+        (TOY + ",colour=3", "cannot be made.*colour"),
+        (TOY + ",max_cycles", "name=value"),
+        (TOY + ",max_cycles=open('x')", "name=value"),
+        (TOY + ",**{}", "name=value"),
+        ("pettingzoo:mpe2.simple_spread_v3,continuous_actions=True", "agent_0.*Box.*Discrete"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_in_one_sentence(name, named):
+    for refuse in (lambda: env_info(name, 3), lambda: make_env(name, 3)):
+        with pytest.raises(ConfigError, match=named) as error:
+            refuse()
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["pettingzoo:", "pettingzoo:a b", "pettingzoo:a..b", "pettingzoo", "PettingZoo:json"])
+def test_names_that_are_none_are_refused_without_loading_anything(name):
+    for refuse in (lambda: OMGConfig(env=name), lambda: env_info(name, 3)):
+        with pytest.raises(ConfigError, match="env=.*pettingzoo:MODULE"):
+            refuse()
+
+
+def test_another_number_of_agents_is_refused_and_says_how_to_ask():
+    for refuse in (lambda: env_info(TOY, 4), lambda: make_env(TOY, 4)):
+        with pytest.raises(ConfigError, match=r"n_agents=4.*3 agents, allowed is 3.*,N=4"):
+            refuse()
+
+
+def test_options_belong_into_the_name():
+    with pytest.raises(ConfigError, match="option='max_cycles'.*zoo_toy,max_cycles="):
+        make_env(TOY, 3, max_cycles=3)
+
+
+def test_a_game_whose_first_episode_fails(monkeypatch):
+    module = ModuleType("broken")
+    module.parallel_env = type("Broken", (Zoo,), {"reset": lambda self, seed=None: 1 / 0})
+    monkeypatch.setitem(sys.modules, "broken", module)
+    with pytest.raises(ConfigError, match="first episode cannot be begun.*ZeroDivisionError"):
+        env_info("pettingzoo:broken", 3)
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pettingzoo", None)
+    with pytest.raises(ConfigError, match=r"env='pettingzoo:x'.*pettingzoo is not installed.*pip install"):
+        env_info("pettingzoo:x", 3)

@@ -1,0 +1,83 @@
+"""A small game for the tests of the environments; in a module's file, so that worker processes can import it."""
+
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from omg_lib import config, envs
+from omg_lib.envs import EnvInfo
+from omg_lib.envs.base import whole_number
+from omg_lib.envs.games import Game, Games, Moment
+
+LIMIT = 9
+
+
+class Toy(Games):
+    """A general-sum game of pure chance: it shows noise, pays noise, allows what noise allows, and may end early.
+
+    `nap` seconds pass in each step, and the game then always lasts. If the file `trap` is there in step 2, it is
+    removed, and the `deed` done: die, hang or fail.
+    """
+
+    @classmethod
+    def describe(cls, n_agents, nap=0.0, trap=None, deed="die"):
+        n = whole_number("n_agents", n_agents, 2, 5)
+        return EnvInfo(
+            "toy", n, obs_dim=4, state_dim=3, n_actions=3, episode_limit=LIMIT, general_sum=True,
+            styles=("low", "high"), teams=((0,) * n, (1,) * n),
+        )  # fmt: skip
+
+    def make_game(self, nap=0.0, trap=None, deed="die"):
+        return Noise(self.info.n_agents, nap, trap and Path(trap), deed)
+
+
+@contextmanager
+def toy_registered():
+    """`env="toy"` is allowed inside."""
+    envs.register("toy", Toy, range(2, 6))
+    yield
+    del envs.ENVIRONMENTS["toy"], config.ENVIRONMENTS["toy"]
+
+
+class Noise(Game):
+    def __init__(self, n, nap, trap, deed):
+        self.n, self.nap, self.trap, self.deed = n, nap, trap, deed
+        self.available = np.ones((n, 3), bool)
+
+    def begin(self, chance):
+        self.chance, self.time = chance, 0
+        return self.moment(np.zeros(self.n))
+
+    def step(self, actions):
+        self.time += 1
+        time.sleep(self.nap)
+        if self.time == 2 and self.trap:
+            with suppress(FileNotFoundError):
+                self.trap.unlink()  # one of all the games gets it
+                self.do()
+        return self.moment(self.chance.random(self.n) + actions)
+
+    def do(self):
+        if self.deed == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.deed == "hang":
+            time.sleep(1000)
+        raise ZeroDivisionError("a fault of the game")
+
+    def moment(self, rewards):
+        self.available = self.chance.random((self.n, 3)) < 0.5
+        self.available[:, 1] = True
+        over = self.time > 2 and not self.nap and self.chance.random() < 0.2
+        noise = self.chance.random((self.n, 4)), self.chance.random(3)
+        return Moment(*noise, self.available, rewards, over, over and bool(self.chance.random() < 0.5))
+
+    def scripted_actions(self, styles):
+        ends = [np.flatnonzero(row) for row in self.available]
+        return [int(row[(0, -1)[style]]) for row, style in zip(ends, styles, strict=True)]
+
+    def frame(self):
+        return {"available": self.available.copy()}
