@@ -114,6 +114,8 @@ def test_picture_is_drawn_fast_enough_for_a_slider(measured):
 
     ratio = quickest(lambda: flow_svg(*measured)) / quickest(lambda: sum(x for x in range(200_000)))
     assert ratio < 4, ratio
+
+
 def test_table_lists_every_field(measured):
     plan, trace = measured
     table = fields_table(plan, trace, [Difference("truncate", "obs", None, None)])
