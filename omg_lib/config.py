@@ -16,10 +16,16 @@ ENVIRONMENTS = {
     "skirmish:partners": range(2, 17),
     "foraging": range(2, 9),
     "predator_prey": range(2, 17),
+    "smacv2": range(2, 21),
+    "smacv2:10gen_terran": range(2, 21),
+    "smacv2:10gen_protoss": range(2, 21),
+    "smacv2:10gen_zerg": range(2, 21),
 }
 """Name of an environment -> the sizes of team it can play."""
 PETTINGZOO = "pettingzoo:"
 """Names that begin so go on with a module: the sizes that it can play are known when it is loaded."""
+SMACV2 = "smacv2:"
+"""Names that begin so go on with one of SMACv2's own maps."""
 RUNNERS = ("local", "processes")
 """Where games run: all in this process, or each in a process of its own."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
@@ -239,9 +245,14 @@ def team_sizes(env: object) -> range:
     """The sizes of team that an environment may play, by its name alone. ConfigError for a name that is not allowed."""
     if isinstance(env, str) and re.fullmatch(re.escape(PETTINGZOO) + r"\w+(\.\w+)*(,.+)?", env):
         return range(2, 129)
-    if not isinstance(env, str) or env not in ENVIRONMENTS:
-        raise ConfigError("env", env, f"allowed are {', '.join(ENVIRONMENTS)}, {PETTINGZOO}MODULE")
-    return ENVIRONMENTS[env]
+    if isinstance(env, str) and env in ENVIRONMENTS:
+        return ENVIRONMENTS[env]
+    own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
+    if isinstance(env, str) and env.startswith(SMACV2):
+        never = "on another map the second episode never begins; for 8m's battle take env=smacv2 with n_agents=8"
+        raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
+    names = [name for name in ENVIRONMENTS if name not in own_maps]
+    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
 
 
 def _checked_type(field: dataclasses.Field, value: object) -> object:

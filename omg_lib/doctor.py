@@ -15,28 +15,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from omg_lib.starcraft import Check, starcraft_checks, version_of
+
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report."""
-
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
-    optional: bool = False  # the course works without it
-
-    @property
-    def state(self) -> str:
-        if self.ok:
-            return "ok"
-        return "optional" if self.optional else "fix"
 
 
 class SetupReport(list):
@@ -63,7 +47,7 @@ def check_setup() -> SetupReport:
         "packages": _packages,
         "torch": _torch,
         "current folder": _current_folder,
-        "StarCraft II": _starcraft,
+        "StarCraft II": starcraft_checks,
     }
     checks = SetupReport()
     for name, part in parts.items():
@@ -175,7 +159,7 @@ def _control_group_limits(root: Path, controller: str, filename: str) -> Iterato
 
 
 def _packages() -> list[Check]:
-    own = _version("omg-lab")
+    own = version_of("omg-lab")
     checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
     for requirement in _requirements():
         name, bounds, extra = re.match(
@@ -201,19 +185,12 @@ def _requirements() -> list[str]:
 
 
 def _package(name: str, bounds: str, extra: str | None) -> Check:
-    version = _version(name)
+    version = version_of(name)
     if version is not None and _within(version, bounds):
         return Check(name, True, version)
     found = f"{version or 'not installed'} ({bounds} is asked for)"
     remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
     return Check(name, False, found, remedy, optional=extra is not None)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _within(version: str, bounds: str) -> bool:
@@ -270,74 +247,3 @@ def _current_folder() -> list[Check]:
     except OSError as error:
         found = f"cannot be written to: {error}"
         return [Check("current folder", False, found, "start from a folder of your own")]
-
-
-# --- StarCraft II ---
-
-# Where the game lies if SC2PATH does not say, and its program below Versions/Base*/.
-STARCRAFT = {
-    "Linux": ("~/StarCraftII", "SC2_x64"),
-    "Darwin": ("/Applications/StarCraft II", "SC2.app/Contents/MacOS/SC2"),
-    "Windows": ("C:/Program Files (x86)/StarCraft II", "SC2_x64.exe"),
-}
-COMPARABLE_BUILD = 75689  # version 4.10: published win rates were measured on it
-
-
-def _starcraft() -> list[Check]:
-    """What SMACv2 itself reports only at the first reset, in part after 90 seconds of silence."""
-    default, program = STARCRAFT.get(platform.system(), STARCRAFT["Linux"])
-    folder = Path(os.environ.get("SC2PATH") or default).expanduser()
-    return [_game(folder, program), _maps(folder), *_smacv2()]
-
-
-def _game(folder: Path, program: str) -> Check:
-    def missing(found: str, remedy: str) -> Check:
-        return Check("StarCraft II", False, found, remedy, optional=True)
-
-    if not folder.is_dir():
-        return missing(
-            f"no folder {folder}",
-            "only the real game needs it: on Linux take version 4.10 from Blizzard's s2client-proto page, "
-            "elsewhere install the game; then let SC2PATH name its folder",
-        )
-    builds = {
-        int(path.name.removeprefix("Base")): path
-        for path in folder.glob("Versions/Base*")
-        if path.name.removeprefix("Base").isdigit()
-    }
-    if not builds:
-        return missing(f"no Versions/Base* in {folder}", "let SC2PATH name the folder that holds Versions/")
-    build = max(builds)  # the one that pysc2 starts
-    binary = builds[build] / program
-    if not binary.is_file():
-        return missing(f"no program {binary}", "unpack the whole game again")
-    if not os.access(binary, os.X_OK):
-        return missing(f"{binary} may not be executed", f"chmod +x '{binary}'")
-    other = f"win rates compare with published ones only on Base{COMPARABLE_BUILD} (version 4.10)"
-    return Check("StarCraft II", True, f"Base{build} in {folder}", "" if build == COMPARABLE_BUILD else other)
-
-
-def _maps(folder: Path) -> Check:
-    wanted = folder / "Maps/SMAC_Maps/32x32_flat.SC2Map"
-    if wanted.is_file():
-        return Check("SMACv2 maps", True, str(wanted.parent))
-    remedy = f"unpack SMAC_Maps.zip of SMACv2's release page into {folder / 'Maps'}"
-    return Check("SMACv2 maps", False, f"no {wanted}", remedy, optional=True)
-
-
-def _smacv2() -> list[Check]:
-    version, protobuf = _version("smacv2"), _version("protobuf")
-    checks = [
-        Check("smacv2", True, version)
-        if version
-        else Check("smacv2", False, "not installed", "make smacv2 (no registry has it)", optional=True)
-    ]
-    pure_python = os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python"
-    if version and protobuf and not _within(protobuf, "<3.21") and not pure_python:
-        found = f"{protobuf}: StarCraft II needs less than 3.21"
-        remedy = 'pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python'
-        checks.append(Check("protobuf", False, found, remedy, optional=True))
-    if smac := _version("smac"):
-        found = f"{smac}: an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded beside"
-        checks.append(Check("smac", False, found, "pip uninstall smac", optional=True))
-    return checks

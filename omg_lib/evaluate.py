@@ -21,7 +21,7 @@ from omg_lib.checkpoint import copy_learner
 from omg_lib.config import ConfigError
 from omg_lib.controller import Controller
 from omg_lib.coplayers import CoPlayers
-from omg_lib.envs import env_info, make_env
+from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.pools import Pool
 from omg_lib.runner import Runner
 from omg_lib.seeds import TEST_EPISODES
@@ -64,7 +64,7 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
 def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Score:
     """`episodes` greedy episodes with set `number`; the learner's seat goes round."""
     controller = seated(run.controller, coplayers, (number,))
-    width = min(WIDTH, episodes)
+    width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
     runner = Runner(run.config, env, controller)
     wins, returns, lengths = [], [], []

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.coplayers import CoPlayers
-from omg_lib.envs import env_info, make_env
+from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
 from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator, torch_generator
@@ -84,7 +84,7 @@ def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"
     info = env_info(config.env, config.n_agents)
     coplayers = CoPlayers(pool_of(config, info), info, torch.device("cpu"))
     sets = coplayers.pool.training_ids(config)
-    env = make_env(config.env, config.n_agents, batch=min(WIDTH, episodes), seed=config.seed)
+    env = make_env(config.env, config.n_agents, batch=min(side_by_side(config.env, WIDTH), episodes), seed=config.seed)
     seen: list[Tensor] = []
     while len(seen) < episodes:
         env.reset()

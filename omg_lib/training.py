@@ -195,7 +195,7 @@ class Training:
 
     def _make_test_runner(self) -> Runner:
         """Many games side by side where they are cheap; else those of training, which rest between two updates."""
-        if self.config.runner != "local":
+        if self.config.runner != "local" or self.env.a_program_each:
             return self.runner
         total = self.config.test_nepisode
         width = max(w for w in range(1, min(total, TEST_WIDTH) + 1) if total % w == 0)

@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,19 @@ def double():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Versions that omg_lib is told; None for a package that is not installed."""
+    versions = {}
+    real = metadata.version
+
+    def version(name: str) -> str:
+        told = versions[name] if name in versions else real(name)
+        if told is None:
+            raise metadata.PackageNotFoundError(name)
+        return told
+
+    monkeypatch.setattr(metadata, "version", version)
+    return versions

@@ -11,45 +11,6 @@ from omg_lib import doctor
 from omg_lib.doctor import Check, check_setup, report
 
 
-@pytest.fixture
-def no_game(monkeypatch, tmp_path):
-    """StarCraft II is looked for in an empty folder, as on Linux."""
-    folder = tmp_path / "StarCraftII"
-    folder.mkdir()
-    monkeypatch.setenv("SC2PATH", str(folder))
-    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
-    return folder
-
-
-@pytest.fixture
-def game(no_game):
-    """Everything is where SMACv2 looks for it."""
-    binary = no_game / "Versions/Base75689/SC2_x64"
-    binary.parent.mkdir(parents=True)
-    binary.write_text("")
-    binary.chmod(0o755)
-    flat = no_game / "Maps/SMAC_Maps/32x32_flat.SC2Map"
-    flat.parent.mkdir(parents=True)
-    flat.write_text("")
-    return no_game
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """Versions that the doctor is told; None for a package that is not installed."""
-    versions = {}
-    real = metadata.version
-
-    def version(name: str) -> str:
-        told = versions[name] if name in versions else real(name)
-        if told is None:
-            raise metadata.PackageNotFoundError(name)
-        return told
-
-    monkeypatch.setattr(doctor.metadata, "version", version)
-    return versions
-
-
 def line(name: str) -> Check:
     (check,) = [check for check in check_setup() if check.name == name]
     return check
@@ -110,7 +71,7 @@ def test_a_part_that_fails_becomes_a_line(monkeypatch):
     def broken():
         raise OSError("no such device")
 
-    monkeypatch.setattr(doctor, "_starcraft", broken)
+    monkeypatch.setattr(doctor, "starcraft_checks", broken)
     check = line("StarCraft II")
     assert not check.ok
     assert "no such device" in check.found
@@ -240,79 +201,3 @@ def test_the_limits_of_an_older_container(tmp_path):
 def test_no_limits(tmp_path):
     assert doctor.usable_cores(tmp_path) >= 1
     assert doctor.usable_memory(tmp_path) > 2**28
-
-
-# --- StarCraft II ---
-
-
-def test_no_game_at_all(monkeypatch, tmp_path):
-    monkeypatch.setenv("SC2PATH", str(tmp_path / "nowhere"))
-    check = line("StarCraft II")
-    assert check.state == "optional"
-    assert "nowhere" in check.found and "SC2PATH" in check.remedy
-
-
-def test_the_game_in_its_usual_folder(monkeypatch, game):
-    monkeypatch.delenv("SC2PATH")
-    monkeypatch.setenv("HOME", str(game.parent))
-    assert line("StarCraft II").ok
-
-
-def test_no_version_folder(no_game):
-    assert "no Versions/Base*" in line("StarCraft II").found
-
-
-def test_no_binary(game):
-    (game / "Versions/Base75689/SC2_x64").unlink()
-    assert "no program" in line("StarCraft II").found
-
-
-def test_binary_not_executable(game):
-    (game / "Versions/Base75689/SC2_x64").chmod(0o644)
-    check = line("StarCraft II")
-    assert not check.ok
-    assert check.remedy.startswith("chmod +x")
-
-
-def test_maps_not_copied(game):
-    assert line("SMACv2 maps").ok
-    (game / "Maps/SMAC_Maps/32x32_flat.SC2Map").unlink()
-    check = line("SMACv2 maps")
-    assert check.state == "optional"
-    assert "SMAC_Maps.zip" in check.remedy
-
-
-def test_a_complete_game(game):
-    check = line("StarCraft II")
-    assert check.ok
-    assert "Base75689" in check.found
-    assert check.remedy == ""
-
-
-def test_another_version_of_the_game_is_started_and_named(game):
-    newer = game / "Versions/Base90000"
-    (game / "Versions/Base75689").rename(newer)
-    check = line("StarCraft II")
-    assert check.ok
-    assert "Base90000" in check.found and "Base75689" in check.remedy
-
-
-def test_smacv2_and_the_protobuf_trap(installed, monkeypatch):
-    installed |= {"smacv2": None, "protobuf": "7.36.2"}
-    assert line("smacv2").remedy.startswith("make smacv2")
-    assert "protobuf" not in repr(check_setup())  # nothing else minds its version
-
-    installed["smacv2"] = "1.0.0"
-    assert line("smacv2").ok
-    assert "protobuf<3.21" in line("protobuf").remedy
-    monkeypatch.setenv("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
-    assert "protobuf" not in repr(check_setup())
-
-    monkeypatch.delenv("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION")
-    installed["protobuf"] = "3.20.3"
-    assert "protobuf" not in repr(check_setup())
-
-
-def test_the_package_that_is_only_called_smac(installed):
-    installed["smac"] = "2.3.1"
-    assert line("smac").remedy == "pip uninstall smac"

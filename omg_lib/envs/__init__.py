@@ -18,14 +18,21 @@ from omg_lib.envs.foraging import Foraging
 from omg_lib.envs.pettingzoo import PettingZoo
 from omg_lib.envs.predator_prey import PredatorPrey
 from omg_lib.envs.skirmish import Partners, Skirmish
+from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
 
-__all__ = ["ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register"]
+__all__ = [
+    "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register", "side_by_side",
+]  # fmt: skip
 
 ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
     "skirmish": Skirmish,
     "skirmish:partners": Partners,
     "foraging": Foraging,
     "predator_prey": PredatorPrey,
+    "smacv2": Smacv2,
+    "smacv2:10gen_terran": Terran,
+    "smacv2:10gen_protoss": Protoss,
+    "smacv2:10gen_zerg": Zerg,
 }
 OWN = tuple(ENVIRONMENTS)
 
@@ -46,6 +53,11 @@ def find_env(name: str | Any) -> tuple[type[BatchedEnv], dict[str, Any]]:
     if name.startswith(PETTINGZOO):
         return PettingZoo, {"spec": name.removeprefix(PETTINGZOO)}
     return ENVIRONMENTS[name], {}
+
+
+def side_by_side(name: str | Any, most: int) -> int:
+    """How many games to play at once where up to `most` would do: one where each is a program of its own."""
+    return 1 if find_env(name)[0].a_program_each else most
 
 
 def env_info(name: str | Any, n_agents: int | Any, **options: Any) -> EnvInfo:

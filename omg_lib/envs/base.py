@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,6 +79,8 @@ class BatchedEnv(ABC):
     batch: int
     device: torch.device
     episode: np.ndarray
+    a_program_each: ClassVar[bool] = False
+    """Whether every row starts a program of its own: then nobody asks for more rows than must be."""
 
     @classmethod
     @abstractmethod

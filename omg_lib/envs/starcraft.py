@@ -1,0 +1,211 @@
+"""One running StarCraft II: started when its first episode begins, replaced when it has died.
+
+What the package `smacv2` leaves open is settled here: its chance is lent from outside, a game that dies is reported
+instead of quietly replaced, and nothing is waited for longer than a given time.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from omg_lib.config import ConfigError
+from omg_lib.envs.base import GameLost
+from omg_lib.envs.games import Game, Moment
+
+PATIENCE = 5
+"""Seconds of waiting for a game to start after which that is said."""
+DRAWS = 3
+"""How often teams and places are drawn if units do not appear; the package waits for 1000 game loops each time."""
+
+
+class StarCraft(Game):
+    """One game of SMACv2; `options()` gives the package's settings, a fresh copy each time."""
+
+    def __init__(self, name: str, options: Callable[[], dict[str, Any]], seed: int, timeout: int) -> None:
+        try:
+            self.package = load_package()
+        except Exception as error:  # whatever a foreign package raises while it is imported
+            reason = f"smacv2 cannot be loaded ({type(error).__name__}: {str(error)[:80]})"
+            raise ConfigError("env", name, f"{reason}; run python -m omg_lib doctor") from error
+        self.name, self.options, self.seed, self.timeout = name, options, seed, timeout
+        self.env: Any = None
+        self.started = False
+        self.won, self.actions, self.dice = False, None, random.Random()
+
+    def begin(self, chance: np.random.Generator) -> Moment:
+        """Start the next battle, and the game itself if there is none."""
+        self.won, self.actions = False, None
+        self.dice = random.Random(int(chance.integers(2**32)))
+        with self._lent_dice(), self._watched():
+            if self.env is None:
+                self._make_env()
+            for distribution in self.distributions:
+                self._lend(distribution, chance)
+            obs, _ = self._place_units()
+            self.started = True
+            self.env.max_reward = self._top_reward()
+            return self._moment(obs)
+
+    def step(self, actions: list[int]) -> Moment:
+        self.actions = actions
+        with self._lent_dice(), self._watched():
+            reward, over, info = self.env.step(actions)
+            if "battle_won" not in info:  # what the package says of a game that it has replaced
+                raise GameLost("StarCraft II was replaced in mid-episode")
+            self.won, cut = bool(info["battle_won"]), bool(info.get("episode_limit", False))
+            return self._moment(self.env.get_obs(), reward, over and not cut, cut)
+
+    def _moment(self, obs: list[np.ndarray], reward: float = 0.0, over: bool = False, cut: bool = False) -> Moment:
+        """`obs` is asked for only once a step: the package remembers who has seen whom."""
+        env = self.env
+        return Moment(np.stack(obs), env.get_state(), np.array(env.get_avail_actions()), reward, over, self.won, cut)
+
+    def _place_units(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """Draw teams and places until the game has really put all units there, as the package's wrapper does."""
+        for _ in range(DRAWS):
+            drawn = [distribution.generate() for distribution in self.distributions]
+            try:
+                return self.env.reset({key: value for part in drawn for key, value in part.items()})
+            except self.package.not_placed:
+                continue
+            finally:
+                # At 0 the package would start another game at the next reset, and add the enemies' health to the
+                # scale of rewards once more.
+                self.env._episode_count = max(1, self.env._episode_count)
+        raise GameLost(f"StarCraft II did not place all units, {DRAWS} times")
+
+    def _make_env(self) -> None:
+        self.package.flags.sc2_timeout = self.timeout
+        wrapper = self.package.wrapper(**self.options(), seed=self.seed)
+        self.env, self.distributions = wrapper.env, list(wrapper.env_key_to_distribution_map.values())
+        # The package calls this wherever the connection is lost, and would go on as if the episode were over.
+        self.env.full_restart = self._lost
+
+    def _lost(self) -> None:
+        raise GameLost(f"StarCraft II: {sys.exception()}")
+
+    def _top_reward(self) -> float:
+        """Most reward before scaling: all health of the enemies, their deaths and the win."""
+        env = self.env
+        health = sum(unit.health_max + unit.shield_max for unit in env.enemies.values())
+        return health + env.n_enemies * env.reward_death_value + env.reward_win
+
+    def _lend(self, distribution: Any, chance: np.random.Generator) -> None:
+        """Let this distribution, and those that it is made of, draw from `chance`: they have unseeded ones."""
+        for key, value in vars(distribution).items():
+            if isinstance(value, np.random.Generator):
+                setattr(distribution, key, chance)
+            elif isinstance(value, self.package.distribution):
+                self._lend(value, chance)
+
+    @contextmanager
+    def _lent_dice(self) -> Iterator[None]:
+        """The package also draws from the module `random`: lend it ours, and leave the module as it was.
+
+        It asks numpy's global generator too, whether a mate hears of an enemy: yes, whatever the draw.
+        """
+        before = random.getstate()
+        random.setstate(self.dice.getstate())
+        try:
+            yield
+        finally:
+            self.dice.setstate(random.getstate())
+            random.setstate(before)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A game that fails is closed. GameLost says so, or ConfigError if it has never started here."""
+        try:
+            yield
+        except (GameLost, *self.package.failures) as error:
+            self.close()
+            if self.started:
+                raise error if isinstance(error, GameLost) else GameLost(f"StarCraft II: {error}") from error
+            reason = f"StarCraft II did not start ({' '.join(str(error).split())[:160]})"
+            advice = "run its program by hand to see why, or allow more than timeout="
+            raise ConfigError("env", self.name, f"{reason}; {advice}{self.timeout} seconds") from error
+
+    def replay(self) -> bytes:
+        """The game's own record of all that it has played. GameLost if it gives none, RuntimeError before a game."""
+        if self.env is None:
+            raise RuntimeError("no game is running: call reset() first")
+        with self._watched():
+            return self.env._controller.save_replay()
+
+    def frame(self) -> dict[str, Any]:
+        """As skirmish draws it; see `Smacv2`."""
+        env = self.env
+        teams = [[side[i] for i in range(len(side))] for side in (env.agents, env.enemies)]
+        place = np.array([[(unit.pos.x, unit.pos.y) for unit in team] for team in teams])
+        health = np.array([[_share(unit) for unit in team] for team in teams])
+        shots = np.zeros((2, env.n_agents, env.n_enemies), bool)
+        for seat, action in enumerate(self.actions or []):
+            if action >= env.n_actions_no_attack and env.agents[seat].unit_type != env.medivac_id:
+                shots[0, seat, action - env.n_actions_no_attack] = True
+        return {
+            "position": place - np.array([env.map_x, env.map_y]) / 2,
+            "health": health,
+            "shots": shots,
+            "joined": np.zeros(env.n_enemies),
+            "map_half": env.map_x / 2,
+            "won": self.won,
+        }
+
+    def close(self) -> None:
+        env, self.env = self.env, None
+        if env is not None:
+            env.close()
+
+
+def _share(unit: Any) -> float:
+    """What is left of a unit's health and shields; the package leaves a dead unit its shields."""
+    return (unit.health + unit.shield) / (unit.health_max + unit.shield_max) if unit.health > 0 else 0.0
+
+
+@cache
+def load_package() -> SimpleNamespace:
+    """What is used of smacv2 and pysc2. Imported here, because both belong to the few who have the game."""
+    from absl import flags
+    from pysc2.lib import protocol, remote_controller, sc_process
+    from smacv2.env import StarCraftCapabilityEnvWrapper
+    from smacv2.env.starcraft2.distributions import Distribution
+    from smacv2.env.starcraft2.starcraft2 import CannotResetException
+
+    class WatchedProcess(sc_process.StarcraftProcess):
+        """Says that the game takes its time, and at once if it has ended: pysc2 asks each second while it waits."""
+
+        waited = 0
+
+        @property
+        def running(self) -> bool:
+            if self._controller is None and self._proc is not None and self._proc.poll() is not None:
+                raise sc_process.SC2LaunchError(f"it ended at once, with exit code {self._proc.poll()}")
+            if self._controller is None:
+                self.waited += 1
+                if self.waited % PATIENCE == 0:
+                    print(f"StarCraft II is still starting, after {self.waited} seconds", file=sys.stderr, flush=True)
+            return super().running
+
+    sc_process.StarcraftProcess = WatchedProcess  # pysc2 looks it up there when it starts a game
+    return SimpleNamespace(
+        wrapper=StarCraftCapabilityEnvWrapper,
+        distribution=Distribution,
+        not_placed=CannotResetException,
+        flags=flags.FLAGS,
+        failures=(
+            protocol.ConnectionError,
+            protocol.ProtocolError,
+            remote_controller.ConnectError,
+            remote_controller.RequestError,
+            sc_process.SC2LaunchError,
+            OSError,
+        ),
+    )

@@ -1,0 +1,149 @@
+"""What StarCraft II needs on this machine, and what is wrong with it: found at once, by looking, without starting it.
+
+SMACv2 reports most of this only at the first reset, and one fault after 90 seconds of silence. Only the standard
+library is used: the doctor prints these checks, and `omg_lib.envs.smacv2` refuses to begin where one has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's report."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    optional: bool = False  # the course works without it
+
+    @property
+    def state(self) -> str:
+        if self.ok:
+            return "ok"
+        return "optional" if self.optional else "fix"
+
+
+GAME = {
+    "Linux": ("~/StarCraftII", "SC2_x64"),
+    "Darwin": ("/Applications/StarCraft II", "SC2.app/Contents/MacOS/SC2"),
+    "Windows": ("C:/Program Files (x86)/StarCraft II", "SC2_x64.exe"),
+}
+"""Where the game lies if SC2PATH does not say, and its program below Versions/Base*/."""
+COMPARABLE_BUILD = 75689
+"""Version 4.10: published win rates were measured on it."""
+MAP = "Maps/SMAC_Maps/32x32_flat.SC2Map"
+"""The one map file that all of SMACv2's own maps (10gen_*) play on."""
+ELF_X86_64 = 62
+
+
+def starcraft_checks() -> list[Check]:
+    """SMACv2's package, the game and its maps; in a fraction of a second."""
+    folder, program = game_folder()
+    return [*_smacv2(), _game(folder, program), _maps(folder)]
+
+
+def game_folder() -> tuple[Path, str]:
+    """Where the game is looked for, and the name of its program below Versions/Base*/."""
+    default, program = GAME.get(platform.system(), GAME["Linux"])
+    return Path(os.environ.get("SC2PATH") or default).expanduser(), program
+
+
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None without it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _smacv2() -> list[Check]:
+    version, protobuf = version_of("smacv2"), version_of("protobuf")
+    checks = [
+        Check("smacv2", True, version)
+        if version
+        else Check("smacv2", False, "not installed", "make smacv2 (no registry has it)", optional=True)
+    ]
+    pure_python = os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python"
+    if version and protobuf and not pure_python and _release(protobuf) >= (3, 21):
+        found = f"{protobuf}: StarCraft II needs less than 3.21"
+        remedy = 'pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python'
+        checks.append(Check("protobuf", False, found, remedy, optional=True))
+    if smac := version_of("smac"):
+        found = f"{smac}: an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded beside"
+        checks.append(Check("smac", False, found, "pip uninstall smac", optional=True))
+    return checks
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split(".")[:2] if number.isdigit())
+
+
+def _game(folder: Path, program: str) -> Check:
+    def missing(found: str, remedy: str) -> Check:
+        return Check("StarCraft II", False, found, remedy, optional=True)
+
+    if not folder.is_dir():
+        return missing(
+            f"no folder {folder}",
+            "only the real game needs it: on Linux take version 4.10 from Blizzard's s2client-proto page, "
+            "elsewhere install the game; then let SC2PATH name its folder",
+        )
+    builds = {
+        int(path.name.removeprefix("Base")): path
+        for path in folder.glob("Versions/Base*")
+        if path.name.removeprefix("Base").isdigit()
+    }
+    if not builds:
+        return missing(f"no Versions/Base* in {folder}", "let SC2PATH name the folder that holds Versions/")
+    build = max(builds)  # the one that pysc2 starts
+    binary = builds[build] / program
+    if not binary.is_file():
+        return missing(f"no program {binary}", "unpack the whole game again")
+    if not os.access(binary, os.X_OK):
+        return missing(f"{binary} may not be executed", f"chmod +x '{binary}'")
+    if _is_for_another_machine(binary):
+        return missing(f"{binary} is not for {platform.machine()}", "use a machine with an x86-64 processor")
+    if libraries := _missing_libraries(binary, folder):
+        remedy = "install the system packages that hold them, or set LD_LIBRARY_PATH to where they are"
+        return missing(f"{binary} lacks {', '.join(libraries)}", remedy)
+    other = f"win rates compare with published ones only on Base{COMPARABLE_BUILD} (version 4.10)"
+    return Check("StarCraft II", True, f"Base{build} in {folder}", "" if build == COMPARABLE_BUILD else other)
+
+
+def _is_for_another_machine(binary: Path) -> bool:
+    """Whether Linux could not run this program: the game exists for x86-64 only. Scripts are left alone."""
+    with binary.open("rb") as file:
+        head = file.read(20)
+    if platform.system() != "Linux" or not head.startswith(b"\x7fELF"):
+        return False
+    return head[18] != ELF_X86_64 or platform.machine().lower() not in ("x86_64", "amd64")
+
+
+def _missing_libraries(binary: Path, folder: Path) -> list[str]:
+    """System libraries that the program would not find; nothing where the system has no `ldd`."""
+    if shutil.which("ldd") is None:
+        return []
+    paths = filter(None, [os.environ.get("LD_LIBRARY_PATH"), f"{folder}/Libs/"])  # as pysc2 sets it
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(paths)}
+    try:
+        asked = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, env=environment, timeout=1)
+    except subprocess.TimeoutExpired:
+        return []
+    return [line.split()[0] for line in asked.stdout.splitlines() if line.endswith("not found")]
+
+
+def _maps(folder: Path) -> Check:
+    wanted = folder / MAP
+    if wanted.is_file():
+        return Check("SMACv2 maps", True, str(wanted.parent))
+    remedy = f"unpack SMAC_Maps.zip of SMACv2's release page into {folder / 'Maps'}"
+    return Check("SMACv2 maps", False, f"no {wanted}", remedy, optional=True)
