@@ -113,23 +113,26 @@ class ShapeTrace:
             reason = error.strerror or error
             raise ConfigError("trace", str(path), f"cannot be written ({reason}); allowed is a file that can") from None
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ShapeTrace:
+        """The trace of what `to_dict` gave, perhaps read from a file."""
+        stages = []
+        for row in values["stages"]:
+            fields = {k: Field(tuple(f["shape"]), tuple(f["axes"]), f["dtype"]) for k, f in row["fields"].items()}
+            stages.append(Stage(row["name"], row["calls"], row["leading"], fields, row.get("seconds")))
+        return cls(values["config"], values["device"], values["update"], values["sizes"], tuple(stages))
+
 
 def load_trace(path: str | Path) -> ShapeTrace:
     """A trace that `save` wrote, or `python -m omg_lib train --trace`. ConfigError if it is none."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        stages = [_stage(row) for row in data["stages"]]
-        return ShapeTrace(data["config"], data["device"], data["update"], data["sizes"], tuple(stages))
+        return ShapeTrace.from_dict(data)
     except OSError as error:
         reason = error.strerror or error
     except (ValueError, KeyError, TypeError, AttributeError):
         reason = "it holds no trace of schema 1"
     raise ConfigError("trace", str(path), f"cannot be read ({reason}); allowed is a file that --trace wrote")
-
-
-def _stage(row: dict[str, Any]) -> Stage:
-    fields = {key: Field(tuple(f["shape"]), tuple(f["axes"]), f["dtype"]) for key, f in row["fields"].items()}
-    return Stage(row["name"], row["calls"], row["leading"], fields, row.get("seconds"))
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ PANELS = {
     "07_q_learning.ipynb": 2,
     "09_unseen_teammates.ipynb": 0,
     "12_failure_museum.ipynb": 0,
+    "11_starcraft.ipynb": 0,
 }
 """Notebook -> how many sliders it shows at least. Notebook 00 has a test of its own, beside the flow panel's."""
 SLIDERS = ".jp-OutputArea-output [role=slider]"

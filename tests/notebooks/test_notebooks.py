@@ -467,6 +467,26 @@ def test_notebook_12_raises_every_message_and_repairs_it(run, replaced):
     assert len(tries) == 8 and all(said.startswith("Not answered yet") for said in tries)
 
 
+@pytest.mark.notebook
+def test_notebook_11_labels_its_recording_and_every_prediction_holds(cell, run):
+    name = "11_starcraft.ipynb"
+    found = cell(name, "get-doctor")
+    assert all(part in found for part in ("smacv2", "StarCraft II", "SMACv2 maps"))
+    assert "8 {'L': 200, 'O': 130, 'S': 216, 'C': 14}" in cell(name, "sizes-table")
+    if "optional" in found:
+        batches = "{'runner.run': 1, 'buffer.sample': 256, 'learner.regroup': 32}"
+        assert cell(name, "update-run").startswith("A RECORDING, AND NOT OF STARCRAFT II")
+        assert batches in cell(name, "update-run")
+    shown = ("update-picture", "update-frames")
+    pictures = {c.id: c.outputs[-1].data["text/html"] for c in run(name).cells if c.id in shown}
+    assert pictures["update-picture"].count('data-state="equal"') >= 10
+    assert 'data-state="different"' not in pictures["update-picture"]
+    assert "NOT OF STARCRAFT II" in pictures["update-frames"] or "optional" not in found
+    assert pictures["update-frames"].count("<svg") == 3
+    battle, starcraft = (float(x) for x in re.findall(r"buffer ([\d.]+) GB", cell(name, "program-memory")))
+    assert starcraft > 2 * battle
+
+
 # --- the three questions, answered ---
 
 RIGHT = {
@@ -485,6 +505,9 @@ RIGHT = {
     ("04_regroup.ipynb", "question-1"): (6, 121, 5, 90),
     ("04_regroup.ipynb", "question-2"): (6, 6),
     ("04_regroup.ipynb", "question-3"): "shuffled labels",
+    ("11_starcraft.ipynb", "question-1"): (80, 201, 5, 82),
+    ("11_starcraft.ipynb", "question-2"): (92, 130),
+    ("11_starcraft.ipynb", "question-3"): "shapes",
 }
 """What a student should answer."""
 NEEDED = ("setup", "setup-check", "setup-answers", "clock-measure")
