@@ -11,6 +11,7 @@ from omg_lib.widgets.memory_panel import MemoryMeter
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene, scene
 from omg_lib.widgets.seat_model import SeatModel
 from omg_lib.widgets.seat_panel import SeatPuzzle
+from omg_lib.widgets.stage_panel import StagePanel
 from omg_lib.widgets.step_panel import LatentPanel, ReplayPanel
 from omg_lib.widgets.target_model import TargetModel
 from omg_lib.widgets.target_panel import TargetPanel
@@ -31,6 +32,7 @@ __all__ = [
     "Scene",
     "SeatModel",
     "SeatPuzzle",
+    "StagePanel",
     "TargetModel",
     "TargetPanel",
     "scene",

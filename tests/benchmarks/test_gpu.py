@@ -13,6 +13,7 @@ from benchmarks import device as on
 from benchmarks.our_side import Ours
 from benchmarks.timing import spread
 from omg_lib.networks import unroll_gru
+from omg_lib.plots import recorded_gpu
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 2
@@ -111,3 +112,13 @@ def test_beside_a_checkout(tmp_path):
     result = json.loads(target.read_text())
     assert ordered(result["ratios"]["iql_over_pymarl"])
     assert result["pymarl_commit"]
+
+
+def test_a_notebook_can_show_the_record(result, tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps(result))
+    (table,) = recorded_gpu(tmp_path).tables
+    assert table.heads == ("stage", "iql, ms", "omg, ms")
+    stages = {row[0]: row[1:] for row in table.rows}
+    assert stages["learner.omg_loss"][0] == "" and float(stages["learner.omg_loss"][1]) > 0
+    assert float(stages["update"][0]) == pytest.approx(result["stages"]["iql"]["update"]["median"], abs=0.01)
+    assert "card.json: no GPU, but " in table.caption and "16 episodes of T = 121" in table.caption

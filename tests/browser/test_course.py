@@ -18,6 +18,7 @@ PANELS = {
     "05_subgoal_prior.ipynb": 1,
     "06_subgoal_inference.ipynb": 1,
     "07_q_learning.ipynb": 2,
+    "08_train_live.ipynb": 2,
     "09_unseen_teammates.ipynb": 0,
     "12_failure_museum.ipynb": 0,
     "11_starcraft.ipynb": 0,

@@ -81,6 +81,12 @@ ANSWERS = {
     ("07_q_learning.ipynb", "question-rows"): (6, 30, 1920),
     ("07_q_learning.ipynb", "question-target"): (3, 4, 1),
     ("07_q_learning.ipynb", "question-limit"): "reward and bootstrap",
+    ("08_train_live.ipynb", "loop-guess"): (3, 1),
+    ("08_train_live.ipynb", "cost-guess-bytes"): "learner.omg_loss",
+    ("08_train_live.ipynb", "grow-guess"): (4, 64),
+    ("08_train_live.ipynb", "question-runs"): (3, 6),
+    ("08_train_live.ipynb", "question-bytes"): (16, 8),
+    ("08_train_live.ipynb", "question-largest"): "6",
     ("12_failure_museum.ipynb", "field-obs-guess"): (8, 80, 3),
     ("12_failure_museum.ipynb", "field-seats-guess"): (120, 8, 2),
     ("12_failure_museum.ipynb", "field-one-guess"): (64, 8, 3),
@@ -444,6 +450,20 @@ def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
     assert {some for some, every, _ in reached if some != every} == {"0"}
     quoted = [cell(name, c.id) for c in run(name).cells if "-quote" in c.id]
     assert len(quoted) == 8 and all(re.search(r"^ *\d+  \S", text, flags=re.M) for text in quoted)
+
+
+@pytest.mark.notebook
+def test_notebook_8_measures_what_it_predicts_and_refuses_what_does_not_fit(cell, run):
+    name = "08_train_live.ipynb"
+    assert "every prediction held: True" in cell(name, "live-run")
+    assert re.fullmatch(r"\d+ MB, and 60 MB are allowed\n", cell(name, "grow-measure"))
+    table = [re.findall(r"× ([\d.]+)", line) for line in cell(name, "grow-table").splitlines()[1:]]
+    assert len(table) == 6 and all(planned == measured for _, _, planned, measured in table), "bytes, to the digit"
+    shown_as = {c.id: c.outputs[-1].get("data", {}) for c in code_cells(run(name)) if c.outputs}
+    pages = {id: data.get("text/html", "") for id, data in shown_as.items()}
+    assert pages["cost-picture"].count("data-stage=") == 11 and "learner.omg_loss: " in pages["cost-picture"]
+    assert "refused: n_agents 8, batch_size 64" in pages["grow-figure"]
+    assert "GPU run is recorded yet" in cell(name, "gpu-show") or "Recorded on other machines" in cell(name, "gpu-show")
 
 
 @pytest.mark.notebook

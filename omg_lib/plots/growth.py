@@ -1,0 +1,99 @@
+"""How an update grows with its sizes: measured beside predicted, and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+from omg_lib.plots.curves import INK
+from omg_lib.plots.tables import Table
+
+ANCHOR = (8, 32)
+LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"), ("#d6418a", "v"))
+"""Colour and mark of each n_agents; contrast of 3 on white and on black."""
+Panels = Mapping[str, tuple[str, str, float]]
+"""Column -> (title, column that predicts its growth, divisor)."""
+LIVE: Panels = {
+    "seconds": ("milliseconds of one update", "multiply_adds", 1e-3),
+    "bytes": ("MB of tensors in one update", "planned_bytes", 1e6),
+}
+
+
+def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Figure:
+    """Each learner (rows) and column (columns) against batch_size, one line for each n_agents; both axes logarithmic.
+
+    Dashed lines are the prediction, put through the measurement at n_agents 8, batch_size 32 or the nearest: only the
+    growth is predicted. Crosses are what was refused.
+    """
+    learners = sorted({row["learner"] for row in rows})
+    figure = Figure(figsize=(9.5, 3.6 * len(learners)), dpi=100, facecolor="none", layout="constrained")
+    axes = figure.subplots(len(learners), len(panels), squeeze=False)
+    for (r, learner), (c, column) in product(enumerate(learners), enumerate(panels)):
+        _panel(axes[r][c], [row for row in rows if row["learner"] == learner], column, panels[column])
+        axes[r][c].set_title(f"{learner}: {panels[column][0]}", color=INK, fontsize=10)
+    axes[0][0].legend(fontsize=8, frameon=False, labelcolor=INK)
+    figure.supxlabel("batch_size   (dashed: predicted growth; crosses: refused)", color=INK, fontsize=9)
+    return figure
+
+
+def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Table:
+    """By which factor each column grows from the smallest to the largest size that was measured, beside its prediction:
+    first along batch_size for every n_agents, then along n_agents for every batch_size.
+    """
+    lines = []
+    for fixed, moved in (("n_agents", "batch_size"), ("batch_size", "n_agents")):
+        for value in sorted({int(row[fixed]) for row in rows}):
+            line = [row for row in rows if int(row[fixed]) == value and not row["refused"]]
+            if len(line) < 2:
+                continue
+            first, *_, last = sorted(line, key=lambda row: int(row[moved]))
+            cells = [f"{fixed} {value}", f"{moved} {first[moved]} to {last[moved]}"]
+            for column, (_, predictor, _) in panels.items():
+                cells += [f"× {float(last[name]) / float(first[name]):.1f}" for name in (predictor, column)]
+            lines.append(tuple(cells))
+    heads = [f"{column}, {how}" for column in panels for how in ("predicted", "measured")]
+    return Table(("at", "from the smallest to the largest", *heads), tuple(lines))
+
+
+def growth_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The figure in words: what was measured last, and what was refused."""
+    refused = [f"n_agents {row['n_agents']}, batch_size {row['batch_size']}" for row in rows if row["refused"]]
+    said = f"{len(rows) - len(refused)} sizes measured beside their predicted growth"
+    return f"{said}; refused: {'; '.join(refused) or 'none'}"
+
+
+def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, panel: tuple[str, str, float]) -> None:
+    _, predictor, divisor = panel
+    anchor = min((row for row in rows if not row["refused"]), key=_from_anchor)
+    scale = float(anchor[column]) / float(anchor[predictor]) / divisor
+    for k, agents in enumerate(sorted({int(row["n_agents"]) for row in rows})):
+        line = [row for row in rows if int(row["n_agents"]) == agents]
+        colour, mark = LOOKS[k % len(LOOKS)]
+        sizes = [int(row["batch_size"]) for row in line]
+        expected = [float(row[predictor]) * scale for row in line]
+        done = [(int(row["batch_size"]), float(row[column]) / divisor) for row in line if not row["refused"]]
+        axes.plot(sizes, expected, "--", color=colour, linewidth=1)
+        if done:
+            axes.plot(*zip(*done, strict=True), mark + "-", color=colour, label=f"n_agents {agents}")
+        refused = [(size, y) for size, y, row in zip(sizes, expected, line, strict=True) if row["refused"]]
+        if refused:
+            axes.plot(*zip(*refused, strict=True), "X", color=colour, markersize=11)
+    axes.set(xscale="log", yscale="log", facecolor="none")
+    ticks = sorted({int(row["batch_size"]) for row in rows})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.grid(alpha=0.25)
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.spines[:].set_color(INK)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _from_anchor(row: Mapping[str, Any]) -> int:
+    return abs(int(row["n_agents"]) - ANCHOR[0]) + abs(int(row["batch_size"]) - ANCHOR[1])

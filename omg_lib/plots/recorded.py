@@ -1,0 +1,62 @@
+"""Runs that were recorded on a GPU, for those who have none: what `python -m benchmarks.gpu` wrote, as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from omg_lib.config import ConfigError
+from omg_lib.plots.tables import Table
+
+COMMAND = "python -m benchmarks.gpu --json data/gpu/NAME.json"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Tables of recorded runs, or one sentence that says that there are none and how to make one."""
+
+    tables: tuple[Table, ...]
+
+    @property
+    def said(self) -> str:
+        if self.tables:
+            return "Recorded on other machines, not measured here:"
+        return f"No GPU run is recorded yet: on a machine with a GPU, `{COMMAND}` makes one."
+
+    def __repr__(self) -> str:
+        return "\n\n".join([self.said, *map(repr, self.tables)])
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.said)}</p>" + "".join(table._repr_html_() for table in self.tables)
+
+
+def recorded_gpu(folder: str | Path) -> Recorded:
+    """Time of each stage of one update (median of the rounds), for every JSON file of `benchmarks.gpu` in a folder.
+
+    A folder that is not there holds none. ConfigError for a file that is no such record.
+    """
+    return Recorded(tuple(_table(file) for file in sorted(Path(folder).glob("*.json"))))
+
+
+def _table(file: Path) -> Table:
+    try:
+        record: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        stages, sizes = record["stages"], record["sizes"]
+        names = list(dict.fromkeys(name for column in stages.values() for name in column))
+        rows = [
+            (name, *(f"{column[name]['median']:.2f}" if name in column else "" for column in stages.values()))
+            for name in names
+        ]
+        place = record["card"] or f"no GPU, but {record['machine']['cpu']}"
+        caption = (
+            f"{file.name}: {place}, torch {record['torch']}, commit {record['commit']}, "
+            f"n_agents {sizes['n_agents']}, {sizes['episodes']} episodes of T = {sizes['T']}"
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"it is no record of benchmarks.gpu ({type(error).__name__}: {error})"
+        raise ConfigError("file", str(file), f"{reason}; allowed is what `{COMMAND}` writes") from None
+    return Table(("stage", *(f"{name}, ms" for name in stages)), tuple(rows), caption=caption)

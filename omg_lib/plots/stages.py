@@ -1,0 +1,84 @@
+"""Where the bytes and the milliseconds of one update are: two bars for each stage, to scale."""
+
+from __future__ import annotations
+
+from html import escape
+
+from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
+from omg_lib.trace import ShapeTrace, Stage
+
+Number = int | float
+BYTES, TIME = "#3b82d6", "#dd7011"
+"""Contrast of 3 or more on white and on black."""
+NAME_X, BYTES_X, TIME_X, BAR, ROW, TOP = 196, 204, 560, 236, 26, 48
+
+
+def all_bytes(stage: Stage) -> int:
+    """Bytes of all fields and calls of a stage."""
+    return stage.calls * sum(field.bytes for field in stage.fields.values())
+
+
+def is_view(stage: str, trace: ShapeTrace) -> bool:
+    """Whether a stage hands on what is there already: truncating always does, moving does where nothing has to move."""
+    return stage == "truncate" or (stage == "to_device" and stage_device(stage, trace) == "cpu")
+
+
+def stage_svg(trace: ShapeTrace) -> str:
+    """The text of an `<svg>` element; a plan (`predict`) has bytes and no milliseconds yet.
+
+    Each stage is a `<g>` with `data-stage`. A hollow bar is a view: nothing is copied for it.
+    """
+    most = max(all_bytes(stage) for stage in trace.stages) or 1
+    times = [stage.seconds for stage in trace.stages if stage.seconds is not None]
+    longest = max(times, default=1) or 1
+    parts, said, y = [_heads(trace)], [], TOP
+    for stage in trace.stages:
+        size, view = all_bytes(stage), is_view(stage.name, trace)
+        words = stage_bytes(stage) if stage.fields else "no tensor"
+        words += ", a view" if view else ""
+        bars = _bar(BYTES_X, BAR * size / most, words, BYTES, view)
+        time = ""
+        if stage.seconds is not None:
+            time = seconds_text(stage.seconds)
+            bars += _bar(TIME_X, BAR * stage.seconds / longest, time, "url(#omg-time)", False)
+        name = _text(NAME_X, 17, stage.name, text_anchor="end")
+        parts.append(f'<g data-stage="{escape(stage.name)}" transform="translate(0 {y})">{name}{bars}</g>')
+        said.append(", ".join(filter(None, (f"{stage.name}: {words}", time))))
+        y += ROW
+    total = f"all tensors {bytes_text(sum(all_bytes(s) for s in trace.stages if not is_view(s.name, trace)))}"
+    total += f", all stages {seconds_text(sum(times))}" if times else ""
+    parts.append(_text(BYTES_X, y + 16, total, font_weight="bold"))
+    width, height = TIME_X + BAR + 90, y + 26
+    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+        f' aria-label="{escape(". ".join([*said, total]))}." fill="currentColor" font-size="12"'
+        f' font-family="system-ui, sans-serif" style="{style}">{"".join(parts)}</svg>'
+    )
+
+
+def _heads(trace: ShapeTrace) -> str:
+    sizes = f"n_agents {trace.sizes['A']}, batch_size {trace.sizes['G']}"
+    when = "predicted: not run yet" if trace.update is None else f"update {trace.update} on {trace.device}"
+    hatch = (
+        '<defs><pattern id="omg-time" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<rect width="6" height="6" fill="{TIME}" fill-opacity=".35"/>'
+        f'<path d="M0 6L6 0" stroke="{TIME}" stroke-width="1.8"/></pattern></defs>'
+    )
+    return (
+        hatch
+        + _text(8, 14, f"{sizes}, {when}")
+        + _text(BYTES_X, 38, "bytes of its tensors", opacity="0.75")
+        + _text(TIME_X, 38, "time" if trace.update is not None else "time: known after a run", opacity="0.75")
+    )
+
+
+def _bar(x: Number, width: Number, words: str, fill: str, hollow: bool) -> str:
+    look = f'fill="none" stroke="{fill}" stroke-dasharray="4 3"' if hollow else f'fill="{fill}"'
+    bar = f'<rect x="{x}" y="4" width="{max(width, 1):.1f}" height="17" {look}/>' if width else ""
+    return bar + _text(x + width + 6, 17, words)
+
+
+def _text(x: Number, y: Number, text: str, **more: str) -> str:
+    named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{named}>{escape(text)}</text>'
