@@ -10,6 +10,7 @@ from omg_lib.lessons.iteration import Iteration
 from omg_lib.widgets.iteration_model import MOVES, IterationModel
 from omg_lib.widgets.naming import naming
 
+CLOSE = "<style>.omg-iteration-table :is(td, th) { padding: 1px 10px 1px 0; line-height: 1.35; }</style>"
 FIXED = 3
 """Most axes that are not in the picture: candidates have five."""
 
@@ -41,15 +42,17 @@ class IterationPanel(W.VBox):
         parts = self.__dict__ | self.moves
         for name in (*MOVES, "slider", "field", "down", "across", "status", "table", "picture", "source"):
             parts[name].add_class(f"omg-iteration-{name}")
-        self.table.layout.min_height = self.picture.layout.min_height = "330px"  # nothing jumps from stage to stage
+        for part, height in ((self.picture, "345px"), (self.table, "225px"), (self.source, "290px")):
+            part.layout.height = height  # nothing jumps from stage to stage
         names = naming("omg-iteration", "omg-iteration-status", {".omg-iteration-slider [role=slider]": "stage slider"})
         super().__init__(
             [
                 _row([*self.moves.values(), self.slider]),
                 self.status,
-                _row([self.table, self.source]),
                 _row([self.field, self.down, self.across, *self.fixed]),
                 self.picture,
+                self.table,
+                self.source,
                 names,
             ],
             layout={"max_width": "1000px"},
@@ -86,7 +89,7 @@ class IterationPanel(W.VBox):
             control.layout.visibility = "visible" if axis else "hidden"
         self._following = False
         self.status.value = f'<div role="status" aria-live="polite">{escape(model.status)}</div>'
-        self.table.value, self.picture.value = model.table._repr_html_(), model.picture
+        self.table.value, self.picture.value = CLOSE + model.table._repr_html_(), model.picture
         self.source.value = _code(model)
 
 

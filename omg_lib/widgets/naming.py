@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import ipywidgets as W
 
 # A slider has no accessible name, a group of radio buttons neither; an HTML widget replaces a live region together with
-# its text; a number box that is left empty goes back to its last value without a word. The script runs where the panel
-# is shown, when its parts arrive, and mends all of them.
+# its text; a number box that is left empty goes back to its last value without a word; JupyterLab
+# takes the arrow keys from a list of choices, to walk to the next cell. The script runs where the panel is shown, when
+# its parts arrive, and mends all of them.
 SCRIPT = """
 (function mend(tries) {
   const panel = element.closest('.' + PANEL);
@@ -17,8 +18,11 @@ SCRIPT = """
   const name = () => {
     for (const [part, words] of Object.entries(NAMES)) {
       const handle = panel.querySelector(part);
-      if (handle) handle.setAttribute('aria-label', words);
+      if (!handle) continue;
+      handle.setAttribute('aria-label', words);
+      if (!handle.hasAttribute('role')) handle.setAttribute('role', 'group');
     }
+    for (const one of panel.querySelectorAll('select')) one.dataset.lmSuppressShortcuts = 'true';
     const status = panel.querySelector(STATUS + ' .widget-html-content');
     if (status) status.setAttribute('aria-live', 'polite');
   };

@@ -69,7 +69,7 @@ def test_arrow_keys_choose_the_slice(page):
         page.locator(".omg-iteration-slider [role=slider]").press("ArrowRight")
     says(page, "omg-iteration", "Stage 4 of 11: truncate. Nothing is copied: every field is a view of buffer.sample.")
     before = picture(page, "omg-iteration")
-    page.get_by_label("G*A").press("ArrowUp")
+    page.get_by_role("spinbutton", name="G*A", exact=True).press("ArrowUp")
     other_picture(page, "omg-iteration", before)
     assert "obs at G*A = 1, A = 0" in picture(page, "omg-iteration")
     before = picture(page, "omg-iteration")
@@ -141,7 +141,7 @@ def test_every_part_is_named(page):
     for line in (
         'button "first"', 'button "back"', 'button "next"', 'button "last"', 'slider "stage slider"',
         'combobox "field"', 'combobox "down"', 'combobox "across"', 'region "source lines of', 'img "',
-        'radiogroup "answers"', 'spinbutton "n_agents"', 'spinbutton "buffer_size"', 'spinbutton "memory, GiB"',
+        'group "answers"', 'spinbutton "n_agents"', 'spinbutton "buffer_size"', 'spinbutton "memory, GiB"',
         'slider "n_agents slider"', 'button "Measure"',
     ):  # fmt: skip
         assert line in inside, line

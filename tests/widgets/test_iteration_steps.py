@@ -59,8 +59,8 @@ def test_the_picture_is_the_slice_that_its_axes_name(model, iteration):
     assert (model.down, model.across) == ("T", "O"), "an axis that is taken changes places"
     model.look(across="A")
     assert (model.down, model.across, model.fixed) == ("T", "A", {"G*A": 4, "O": 0})
-    said = r'aria-label="truncate: obs at G\*A = 4, O = 0: T down, A across, \d+ × 2 numbers from'
-    assert re.search(said, model.picture)
+    named = r'aria-label="truncate: obs at G\*A = 4, O = 0: T down, A across, \d+ × 2 numbers from'
+    assert re.search(named, model.picture)
 
 
 def test_field_and_position_stay_where_the_next_stage_has_them(model):
