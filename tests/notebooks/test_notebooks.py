@@ -503,7 +503,7 @@ def test_notebook_11_labels_its_recording_and_every_prediction_holds(cell, run):
     assert 'data-state="different"' not in pictures["update-picture"]
     assert "NOT OF STARCRAFT II" in pictures["update-frames"] or "optional" not in found
     assert pictures["update-frames"].count("<svg") == 3
-    battle, starcraft = (float(x) for x in re.findall(r"buffer ([\d.]+) GB", cell(name, "program-memory")))
+    battle, starcraft = (float(x) for x in re.findall(r"([\d.]+) GB, one", cell(name, "program-memory")))
     assert starcraft > 2 * battle
 
 
