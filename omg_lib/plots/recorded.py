@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -31,7 +32,8 @@ class Recorded:
         return "\n\n".join([self.said, *map(repr, self.tables)])
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.said)}</p>" + "".join(table._repr_html_() for table in self.tables)
+        said = re.sub("`(.+)`", r"<code>\1</code>", escape(self.said))
+        return f"<p>{said}</p>" + "".join(table._repr_html_() for table in self.tables)
 
 
 def recorded_gpu(folder: str | Path) -> Recorded:

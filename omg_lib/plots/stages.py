@@ -6,6 +6,7 @@ from html import escape
 
 from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.trace import ShapeTrace, Stage
+from omg_lib.training import resolve_device
 
 Number = int | float
 BYTES, TIME = "#3b82d6", "#dd7011"
@@ -20,7 +21,9 @@ def all_bytes(stage: Stage) -> int:
 
 def is_view(stage: str, trace: ShapeTrace) -> bool:
     """Whether a stage hands on what is there already: truncating always does, moving does where nothing has to move."""
-    return stage == "truncate" or (stage == "to_device" and stage_device(stage, trace) == "cpu")
+    device = stage_device(stage, trace)
+    device = resolve_device(device).type if device == "auto" else device
+    return stage == "truncate" or (stage == "to_device" and device == "cpu")
 
 
 def stage_svg(trace: ShapeTrace) -> str:
@@ -40,7 +43,7 @@ def stage_svg(trace: ShapeTrace) -> str:
         time = ""
         if stage.seconds is not None:
             time = seconds_text(stage.seconds)
-            bars += _bar(TIME_X, BAR * stage.seconds / longest, time, "url(#omg-time)", False)
+            bars += _bar(TIME_X, BAR * stage.seconds / longest, time, "url(#omg-milliseconds)", False)
         name = _text(NAME_X, 17, stage.name, text_anchor="end")
         parts.append(f'<g data-stage="{escape(stage.name)}" transform="translate(0 {y})">{name}{bars}</g>')
         said.append(", ".join(filter(None, (f"{stage.name}: {words}", time))))
@@ -61,7 +64,7 @@ def _heads(trace: ShapeTrace) -> str:
     sizes = f"n_agents {trace.sizes['A']}, batch_size {trace.sizes['G']}"
     when = "predicted: not run yet" if trace.update is None else f"update {trace.update} on {trace.device}"
     hatch = (
-        '<defs><pattern id="omg-time" width="6" height="6" patternUnits="userSpaceOnUse">'
+        '<defs><pattern id="omg-milliseconds" width="6" height="6" patternUnits="userSpaceOnUse">'
         f'<rect width="6" height="6" fill="{TIME}" fill-opacity=".35"/>'
         f'<path d="M0 6L6 0" stroke="{TIME}" stroke-width="1.8"/></pattern></defs>'
     )

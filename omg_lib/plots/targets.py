@@ -23,7 +23,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     real, ended = targets.real[group, :, slot].tolist(), targets.ended[group, :, slot].tolist()
     count, lived = len(real), sum(real)
     step, values = WIDTH / count, [*taken, *reward, *(r + b for r, b in zip(reward, bootstrap, strict=True))]
-    low, high = -_round_up(-min(values)), _round_up(max(values))
+    low, high = 0.0 - _round_up(-min(values)), _round_up(max(values))
 
     def y(value: Number) -> float:
         return TOP + HEIGHT * (high - value) / (high - low)
@@ -51,6 +51,8 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
             + (error if counts else "")
             + f'<circle cx="{middle:.1f}" cy="{y(taken[t]):.1f}" r="3.2"/></g>'
         )
+    late = lived * step > 280
+    last = max(LEFT + (lived - 0.5) * step, LEFT + 46)
     end = "the game ended: nothing to estimate" if any(ended) else "cut off by the limit: still estimated"
     for value in sorted({low, 0.0, high / 2, high}):
         parts.append(f'<path d="M{LEFT} {y(value):.1f}H{LEFT + WIDTH}" stroke="currentColor" stroke-opacity=".15"/>')
@@ -58,7 +60,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     parts += [
         f'<path d="M{LEFT} {y(0):.1f}H{LEFT + WIDTH}" stroke="currentColor" stroke-opacity=".5"/>',
         _text(LEFT, TOP + HEIGHT + 16, "t = 0"),
-        _text(LEFT + (lived - 0.5) * step, TOP + HEIGHT + 16, f"t = {lived - 1}, {end}", text_anchor="end"),
+        _text(last, TOP + HEIGHT + 16, f"t = {lived - 1}, {end}", text_anchor="end" if late else "start"),
     ]
     legend = TOP + HEIGHT + 28
     for x, drawn, words in (
