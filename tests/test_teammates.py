@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,12 @@ def test_an_interrupted_pool_is_gone_on_with(tmp_path):
     names = []
     whole = train_pool(pool_config(), ("iql", "qmix"), 1, tmp_path, lambda name, *rest: names.append(name))
     assert set(names) == {"qmix-0"} and torch.equal(whole.policies["iql-0"].fc1.weight, weights)
+    file = tmp_path / "pool.json"  # made before there were runners, and gone on with by another one
+    old = json.loads(file.read_text())
+    del old["config"]["runner"]
+    file.write_text(json.dumps(old))
+    elsewhere = replace(pool_config(), runner="processes")
+    assert train_pool(elsewhere, ("iql", "qmix"), 1, tmp_path).policies.keys() == whole.policies.keys()
     with pytest.raises(ConfigError, match="other settings"):
         train_pool(pool_config(lr=0.002), ("iql",), 1, tmp_path)
 

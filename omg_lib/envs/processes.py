@@ -11,9 +11,10 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,6 +31,7 @@ PATIENCE = 300.0
 """Seconds in which a worker must answer, unless it is said otherwise: StarCraft II may take 90 to start."""
 GRACE = 5.0
 """Seconds for workers to end by themselves, before they are killed."""
+STARTING = threading.Lock()
 
 
 class Processes(Rows):
@@ -66,8 +68,8 @@ class Processes(Rows):
         except GameLost as error:
             self.close()
             allowed = (
-                f"{error} before it was ready; allowed are environments that stand in a module's file, "
-                'and a script that starts a run does so under `if __name__ == "__main__":`'
+                f"{error} before it was ready; allowed are environments of a module's file, and those of a script "
+                'that starts its run under `if __name__ == "__main__":`'
             )
             raise ConfigError("runner", "processes", allowed) from error
         except BaseException:
@@ -131,7 +133,8 @@ class Worker:
         given = (theirs, env, n_agents, seed, options, environ)
         self.process = context.Process(target=work, args=given, daemon=True)
         try:
-            self.process.start()
+            with nullcontext() if env.__module__ == "__main__" else without_main():
+                self.process.start()
         except (pickle.PickleError, AttributeError, TypeError) as error:
             allowed = f"{env.__qualname__} cannot be sent to a process; allowed are environments of a module's file"
             raise ConfigError("runner", "processes", allowed) from error
@@ -152,6 +155,21 @@ class Worker:
         if self.process.pid is not None:
             self.process.kill()
             self.process.join()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Let processes that are started inside not load the main module: they need nothing of it, and without this Python
+    would run a script again in each of them, from its first line.
+    """
+    main = sys.modules["__main__"]
+    with STARTING:
+        kept = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+        main.__spec__ = None
+        try:
+            yield
+        finally:
+            vars(main).update({"__spec__": None} | kept)
 
 
 def end_workers(workers: Iterable[Worker]) -> None:

@@ -6,7 +6,7 @@ from html import escape
 
 import ipywidgets as W
 
-from omg_lib.config import ENVIRONMENTS, OMGConfig
+from omg_lib.config import OMGConfig, team_sizes
 from omg_lib.widgets.clocks_model import ClocksModel
 from omg_lib.widgets.naming import naming
 
@@ -19,7 +19,7 @@ class ClocksPanel(W.VBox):
 
     def __init__(self, config: OMGConfig | None = None) -> None:
         self.model = ClocksModel(config)
-        allowed = ENVIRONMENTS[self.model.config.env]
+        allowed = team_sizes(self.model.config.env)
         self.agents = W.IntSlider(self.model.n_agents, min(allowed), max(allowed), description="n_agents")
         self.agents.layout.width, self.agents.style.description_width = "330px", "initial"
         self.button = W.Button(description="Measure", button_style="primary", layout={"width": "100px"})

@@ -16,7 +16,7 @@ from test_contract import look, random_actions, same, stories
 from toys import LIMIT, Toy, toy_registered
 
 import omg_lib as omg
-from omg_lib.envs import GameLost, make_env
+from omg_lib.envs import GameLost, make_env, processes
 from omg_lib.envs.processes import Processes
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -134,6 +134,21 @@ def test_tests_play_in_the_processes_of_training_and_count_each_battle_once():
     assert found["local"] == found["processes"]
 
 
+def test_an_answer_on_which_nobody_waited_is_passed_by(monkeypatch):
+    """As when a cell is interrupted in the middle of a step, and the next one goes on."""
+    with closing(Processes(2, batch=2, name="toy")) as env:
+        env.reset()
+        told = stories(env, 4)
+        env.reset(first=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(processes.Worker, "answer", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                env.step(random_actions(env, [0, 0]))
+        env.reset(first=0)
+        again = stories(env, 4)
+        assert told.keys() == again.keys() and all(same(told[k], again[k]) for k in told)
+
+
 def test_an_error_of_a_game_comes_over_as_it_is(tmp_path):
     trap = tmp_path / "trap"
     with closing(Processes(2, batch=2, name="toy", trap=str(trap), deed="fail")) as env:
@@ -190,15 +205,29 @@ def family(pid):
     return found
 
 
+COMMAND = (
+    "-m omg_lib train --env skirmish --n-agents 2 --learner iql --batch-size 2 --batch-size-run 2 --runner processes"
+)
+SCRIPT = """
+import sys
+import omg_lib as omg
+config = omg.OMGConfig(n_agents=2, learner="iql", batch_size=2, batch_size_run=2, runner="processes")
+for report in omg.Training(config):
+    print(f"update {report.update},", file=sys.stderr, flush=True)
+"""
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads the family of a process from /proc")
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_a_run_that_is_stopped(sign, tmp_path):
-    """Ctrl-C goes to every process of the terminal; kill goes to the run alone."""
-    options = "--env skirmish --n-agents 2 --learner iql --batch-size 2 --batch-size-run 2 --runner processes"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "omg_lib", "train", *options.split()],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill -9"])
+def test_nothing_is_left_of_a_run_that_is_stopped(how):
+    """Ctrl-C goes to every process of the terminal, kill to the run alone: here a script from stdin, which no process
+    could load again.
+    """
+    command = COMMAND.split() if how == "Ctrl-C" else ["-"]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen([sys.executable, *command], text=True, start_new_session=True, **pipes)
+    run.stdin.write(SCRIPT)
+    run.stdin.close()
     said = ""
     while "update 1," not in said:
         line = run.stderr.readline()
@@ -206,14 +235,16 @@ def test_nothing_is_left_of_a_run_that_is_stopped(sign, tmp_path):
         said += line
     below = family(run.pid)
     assert len(below) >= 3, "two workers, and what starts them"
-    if sign == signal.SIGINT:
-        os.killpg(run.pid, sign)
+    if how == "Ctrl-C":
+        os.killpg(run.pid, signal.SIGINT)
     else:
-        run.send_signal(sign)
-    _, errors = run.communicate(timeout=60)
-    assert run.returncode == (130 if sign == signal.SIGINT else -sign)
+        run.kill()
+    errors = run.stderr.read()
+    assert run.wait(60) == (130 if how == "Ctrl-C" else -signal.SIGKILL)
     assert "Traceback" not in errors
     until = time.monotonic() + 30
     while any(alive(pid) for pid in below) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [pid for pid in below if alive(pid)]
+    for pipe in (run.stdout, run.stderr):
+        pipe.close()
