@@ -5,6 +5,7 @@ Reading order: config, trace, envs, episodes, networks, opponents, subgoals, poo
 buffer, regroup, learners, training, predict; then, around fixed teammates, priors, teammates, evaluate, measures.
 """
 
+from omg_lib import early
 from omg_lib.checkpoint import load
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.doctor import check_setup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -21,9 +21,12 @@ from omg_lib.commands import (
     teammates,
     teller,
 )
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.doctor import check_setup
+from omg_lib.files import read_json, reason
+from omg_lib.follow import follow
 from omg_lib.predict import predict
+from omg_lib.saved import check_config
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 
@@ -42,8 +45,6 @@ TRAIN_OPTIONS = (
 )
 POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
 PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
-BUDGET = ("updates", "t_max", "device", "runner")
-"""What may differ when a run is resumed."""
 INTERRUPTED = 130
 
 
@@ -82,12 +83,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 a run failed, 2 bad input, 130 interrupted."""
+    _open_streams()
     try:
         args = build_parser().parse_args(argv)
         return COMMANDS[args.command](args)
     except ConfigError as error:
         print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"the run failed: {error}"[:299], file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -97,6 +102,15 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         print(f"the run failed: {type(error).__name__}: {' '.join(str(error).split())}"[:299], file=sys.stderr)
         return 1
+
+
+def _open_streams() -> None:
+    """Let what was closed before the start lead nowhere: else print would take stdout for a stderr that is not there,
+    and the next file that is opened would take its number.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, object]:
@@ -152,44 +166,23 @@ def doctor(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     config = train_config(args)
     check_writable("trace", args.trace)
-    bar = progress_bar()
+    bar, folder, report, code = progress_bar(), None, None, 0
     with Training(config, teller(bar)) as run, bar:
-        folder = None
         if args.resume:
             folder = RunFolder.resume(args.resume, run)
+            if folder.notice:
+                print(folder.notice, file=sys.stderr)
         elif args.out:
             folder = RunFolder.create(args.out, config)
-        interrupted = Interrupt(run)
-        report = None
-        for report in run:
-            if folder:
-                folder.record(report)
-                folder.save_if_due(run)
-            log(report)
-            if interrupted:
-                break
-        if folder and report:
-            print(f"saved {folder.save(run)}", file=sys.stderr)
+        try:
+            for report in follow(run, folder):
+                log(report)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
     if args.trace and run.trace:
         run.trace.save(args.trace)
     print(summary(run, report))
-    return INTERRUPTED if interrupted else 0
-
-
-class Interrupt:
-    """Ctrl-C finishes the update that is running; a second one, or one before the first update, stops at once."""
-
-    def __init__(self, run: Training) -> None:
-        self.run, self.count = run, 0
-        signal.signal(signal.SIGINT, self)
-
-    def __call__(self, number: int, frame: object) -> None:
-        self.count += 1
-        if self.count > 1 or self.run.update == 0:
-            self.run.stop()
-
-    def __bool__(self) -> bool:
-        return self.count > 0
+    return code
 
 
 def train_config(args: argparse.Namespace) -> OMGConfig:
@@ -200,10 +193,7 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
             raise ConfigError("resume", args.resume, "goes without --out and --config: the folder has both")
         saved = saved_config(args.resume)
         asked = dataclasses.replace(saved, **given)
-        for name in given:
-            if name not in BUDGET and getattr(saved, name) != getattr(asked, name):
-                allowed = f"the run in {args.resume} has {getattr(saved, name)}; only {', '.join(BUDGET)} may change"
-                raise ConfigError(name, getattr(asked, name), allowed)
+        check_config("resume", args.resume, saved.to_dict(), asked)
         return asked
     return OMGConfig.from_dict(read_settings(args.config) | given)
 
@@ -213,16 +203,10 @@ def read_settings(path: str | None) -> dict[str, object]:
     if path is None:
         return {}
     try:
-        values = json.loads(Path(path).read_text())
+        return read_json(Path(path))
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            "config",
-            path,
-            f"is no readable JSON file ({getattr(error, 'strerror', None) or error}); allowed is a JSON object",
-        ) from None
-    if not isinstance(values, dict):
-        raise ConfigError("config", path, "allowed is a JSON object of settings")
-    return values
+        allowed = f"is no readable JSON file ({reason(error)}); allowed is a JSON object of settings"
+        raise ConfigError("config", path, allowed) from None
 
 
 def check_writable(name: str, path: str | None) -> None:
@@ -262,4 +246,5 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # until here omg_lib.early had it
     sys.exit(main())

@@ -101,6 +101,10 @@ class ReplayBuffer:
         lengths = [len(episode["reward"]) for episode in episodes]
         return arrays | {"lengths": np.array(lengths), "seats": np.array(seats), "numbers": np.array(numbers)}
 
+    def clear(self) -> None:
+        """Forget every episode."""
+        self.rings = [Ring(ring.capacity) for ring in self.rings]
+
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Put the episodes of a segment back where they were."""
         lengths, seats, numbers = (arrays.pop(key) for key in ("lengths", "seats", "numbers"))

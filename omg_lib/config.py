@@ -50,6 +50,10 @@ class ConfigError(ValueError):
         return type(self), self._parts
 
 
+class RunError(RuntimeError):
+    """A run that cannot go on, said in one sentence: what happened, and what is saved."""
+
+
 @dataclass(frozen=True)
 class OMGConfig:
     """Settings of one run; the defaults are the released code's on SMAC's 8m (see `omg_lib.config` for the table).

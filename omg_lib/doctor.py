@@ -14,13 +14,11 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from omg_lib.machine import GIB, usable_cores, usable_memory
 from omg_lib.starcraft import Check, starcraft_checks, version_of
-
-GIB = 2**30
 
 
 class SetupReport(list):
@@ -106,53 +104,6 @@ def _cores_and_memory() -> list[Check]:
         remedy = "" if enough else "keep fewer episodes: OMGConfig(buffer_size=1000), or fewer agents"
         checks.append(Check("memory", enough, f"{memory / GIB:.1f} GiB usable", remedy))
     return checks
-
-
-def usable_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use: a container's share is less than the machine's."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shares = [limit.split() for limit in _control_group_limits(root, "cpu", "cpu.max")]
-    shares += zip(
-        _control_group_limits(root, "cpu", "cpu.cfs_quota_us"),
-        _control_group_limits(root, "cpu", "cpu.cfs_period_us"),
-        strict=True,
-    )
-    quotas = [int(quota) // int(period) for quota, period in shares if quota not in ("max", "-1")]
-    return max(1, min([cores, *quotas]))
-
-
-def usable_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may use: the machine's memory, or a container's limit if that is less."""
-    try:
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):  # Windows
-        return None
-    limits = [
-        int(limit)
-        for filename in ("memory.max", "memory.limit_in_bytes")
-        for limit in _control_group_limits(root, "memory", filename)
-        if limit != "max"
-    ]
-    return min([physical, *limits])
-
-
-def _control_group_limits(root: Path, controller: str, filename: str) -> Iterator[str]:
-    """What `filename` says in this process's Linux control group and in those above it; all of them bind."""
-    membership = root / "proc/self/cgroup"
-    if not membership.is_file():
-        return
-    for line in membership.read_text().splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
-            continue
-        # Version 1 keeps a tree for each controller, version 2 one tree for all.
-        top = root / "sys/fs/cgroup" / (controller if controllers else "")
-        own = top / group.lstrip("/")
-        for folder in (own, *own.parents):
-            if (folder / filename).is_file():
-                yield (folder / filename).read_text().strip()
-            if folder == top:
-                break
 
 
 # --- packages ---

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
+import torch
 
 from omg_lib.buffer import NOT_STORED
 from omg_lib.config import ConfigError, OMGConfig, team_sizes
@@ -70,10 +70,11 @@ def gives_up_at(found: Sequence[Need], limit: int | float) -> int | None:
     return next((one.n_agents for one in found if one.total > limit), None)
 
 
-def resident_bytes() -> int | None:
-    """What the operating system says that this process holds in memory; None where it does not say (not Linux)."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return None
-    lines = status.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is what Python, or torch on any device, says when there is no memory left."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+
+
+def ways_out(config: OMGConfig) -> str:
+    """What to change in a run that does not fit."""
+    return f"allowed is less than n_agents={config.n_agents}, batch_size={config.batch_size}"

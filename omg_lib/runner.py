@@ -12,6 +12,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, GameLost
 from omg_lib.episodes import EpisodeBatch
+from omg_lib.faults import NotFiniteError
 from omg_lib.seeds import TEST_EPISODES
 from omg_lib.trace import stage
 
@@ -44,11 +45,15 @@ class Runner:
         """Play R episodes to their end; with teammates the learner sits in seat k mod A of episode k.
 
         `test_mode` acts greedily, counts no step and plays the test battles, which no training ever plays.
+        NotFiniteError, before anything is counted, if the game gives a number that is none.
         """
         first = TEST_EPISODES + self.test_episode if test_mode else self.episode
         if not test_mode and self.episode % self.config.n_agents < self.batch_size:
             self.epsilon = self.epsilon_at(self.t_env)
         data, steps = self._play_whole(first, test_mode)
+        for key in ("obs", "state", "reward"):
+            if not data[key].isfinite().all():
+                raise NotFiniteError("runner.run", key)
         if self.config.has_teammates:
             seat = self.controller.seat.reshape(self.batch_size, 1, 1)
             data["seat"] = seat.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()

@@ -24,6 +24,7 @@ import torch
 from tensordict import TensorDictBase
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.files import count, finite, listed, read_json, reason, short_text, shown, write_text
 
 LETTERS = "AGRLTOSCZH"
 """The sizes of a trace, in the order of its schema."""
@@ -108,35 +109,56 @@ class ShapeTrace:
     def save(self, path: str | Path) -> None:
         """Write the trace as JSON. ConfigError if the file cannot be written."""
         try:
-            Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+            write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
-            reason = error.strerror or error
-            raise ConfigError("trace", str(path), f"cannot be written ({reason}); allowed is a file that can") from None
+            allowed = f"cannot be written ({reason(error)}); allowed is a file that can"
+            raise ConfigError("trace", str(path), allowed) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> ShapeTrace:
+        """The trace in a JSON file that `save` wrote. ConfigError for anything else."""
+        try:
+            return cls.from_dict(read_json(Path(path)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError("trace", str(path), f"is no readable trace ({reason(error)})") from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShapeTrace:
-        """The trace of what `to_dict` gave, perhaps read from a file."""
+        """The trace of `to_dict`. ValueError, KeyError or TypeError for anything else."""
+        if values["schema"] != 1:
+            raise ValueError(f"schema {shown(values['schema'])}, known is 1")
         stages = []
-        for row in values["stages"]:
-            fields = {k: Field(tuple(f["shape"]), tuple(f["axes"]), f["dtype"]) for k, f in row["fields"].items()}
-            stages.append(Stage(row["name"], row["calls"], row["leading"], fields, row.get("seconds")))
-        return cls(values["config"], values["device"], values["update"], values["sizes"], tuple(stages))
+        for row in listed(values["stages"], 100):
+            fields = {key: _field(f) for key, f in row["fields"].items()}
+            if any(len(f.shape) != len(f.axes) for f in fields.values()):
+                raise ValueError(f"{short_text(row['name'])} names more axes, or fewer, than it has")
+            seconds = None if row.get("seconds") is None else finite(row["seconds"])
+            leading = None if row["leading"] is None else count(row["leading"])
+            stages.append(Stage(short_text(row["name"]), count(row["calls"]), leading, fields, seconds))
+        update = None if values["update"] is None else count(values["update"])
+        sizes = {short_text(key): count(size) for key, size in values["sizes"].items() if key in LETTERS}
+        return cls(dict(values["config"]), short_text(values["device"]), update, sizes, tuple(stages))
 
 
-def load_trace(path: str | Path) -> ShapeTrace:
-    """A trace that `save` wrote, or `python -m omg_lib train --trace`. ConfigError if it is none."""
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return ShapeTrace.from_dict(data)
-    except OSError as error:
-        reason = error.strerror or error
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason = "it holds no trace of schema 1"
-    raise ConfigError("trace", str(path), f"cannot be read ({reason}); allowed is a file that --trace wrote")
+def _field(values: Mapping[str, Any]) -> Field:
+    axes = tuple(short_text(axis) for axis in listed(values["axes"], 8))
+    return Field(_shape(values["shape"]), axes, _dtype(values["dtype"]))
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    return tuple(count(size) for size in listed(value, 8))
+
+
+def _dtype(value: object) -> str:
+    if value not in ("float32", "float64", "int64", "bool"):
+        raise ValueError(f"{shown(value)} is no dtype of a trace")
+    return str(value)
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
 
+ROUND = ("runner.run", "buffer.insert_episode_batch")
+"""The stages of a round of play, which comes before each sample."""
 PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
 PER_EPISODE = {
     "state": ("S", "float32"),
@@ -260,6 +282,21 @@ class Recorder:
     def copy(self) -> Recorder:
         """A recorder that goes on from here and leaves this one as it is."""
         return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.hear)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was recorded so far, as plain data."""
+        return {name: {key: row[key] for key in ("calls", "seconds", "fields")} for name, row in self._rows.items()}
+
+    @classmethod
+    def from_dict(cls, device: torch.device, rows: Mapping[str, Any], most: int) -> Recorder:
+        """A recorder that goes on from `to_dict`, of a round of at most `most` calls. ValueError for other data."""
+        made = {}
+        for name, row in rows.items():
+            if name not in ROUND or not 0 < count(row["calls"]) <= most:
+                raise ValueError(f"{shown(name)} is no stage of a round, or was called too often")
+            fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
+            made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
+        return cls(device, made)
 
     def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         token = _recorder.set(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import torch
 from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, make_env
 from omg_lib.envs.processes import Processes
-from omg_lib.episodes import sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
+from omg_lib.memory import out_of_memory, ways_out
 from omg_lib.priors import load_prior
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
@@ -54,7 +57,8 @@ class Training:
     Each turn of `for report in run` plays the episodes of one update, trains once and reports. After a break, or after
     `stop()` from any thread, a second loop goes on where the first one ended. `progress(phase, done, total)` hears of
     the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
-    environment steps where `updates` is None). ConfigError if this machine lacks the device.
+    environment steps where `updates` is None). ConfigError if this machine lacks the device or the memory; RunError in
+    the middle of a run, which then stands before the update that failed.
     """
 
     def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
@@ -79,7 +83,7 @@ class Training:
         self._progress: Progress = progress or (lambda phase, done, total: None)
         self._stop = threading.Event()
         self.hear: Callable[[str, TensorDictBase], None] | None = None  # is handed what every stage of an update made
-        self._round: Recorder | None = None
+        self.round: Recorder | None = None  # what was played for the update to come
         self._test_runner: Runner | None = None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ class Training:
     def __iter__(self) -> Iterator[Report]:
         try:
             while not self.finished:
-                yield self._one_update()
+                yield self._next_update()
         except Stopped:
             return
         finally:
@@ -100,6 +104,23 @@ class Training:
             return self.update >= self.config.updates
         return self.runner.t_env >= self.config.t_max_total
 
+    def _next_update(self) -> Report:
+        """One update. What ends the run becomes a RunError that keeps no tensor of it alive."""
+        try:
+            return self._one_update()
+        except NotFiniteError as error:
+            fault = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+            fault = RunError(f"update {self.update + 1}: {self.device} has no memory left; {ways_out(self.config)}")
+        for optimiser in self.learner.optimisers().values():
+            optimiser.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise fault
+
     def _one_update(self) -> Report:
         played = self._collect()
         self._fit_prior()
@@ -108,8 +129,8 @@ class Training:
             self.buffer.samples = self.update
             sample = truncate(self.buffer.sample(self.config.sample_size, reuse=True))
             sample = to_device(sample, self.device)
-            metrics = self.learner.train(sample, self.runner.t_env, self._episodes_per_seat())
-        self._round = None
+            metrics = self._train(sample)
+        self.round = None
         self.update += 1
         self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
         metrics |= self._play_metrics()
@@ -122,25 +143,36 @@ class Training:
             self._progress("update", self.runner.t_env, self.config.t_max_total)
         return Report(self.update, self.runner.t_env, metrics)
 
+    def _train(self, sample: EpisodeBatch) -> dict[str, float]:
+        """Train once. NotFiniteError, with the stage and the field that were first, before a weight has changed."""
+
+        def train() -> dict[str, float]:
+            return self.learner.train(sample, self.runner.t_env, self._episodes_per_seat())
+
+        try:
+            return train()
+        except NotFiniteError as error:
+            raise NotFiniteError(*first_fault(train, error, self.device)) from None
+
     def _collect(self) -> Recorder:
         """Play rounds of `runs_per_update` runs until a sample can be drawn: many before the first update, then one.
 
         Returns the record of the last round; a round that `stop()` broke goes on where it was.
         """
         while True:
-            if self._round is None:
-                self._round = Recorder(self.device, hear=self.hear)
-            while self._round.calls("runner.run") < self.config.runs_per_update:
+            if self.round is None:
+                self.round = Recorder(self.device, hear=self.hear)
+            while self.round.calls("runner.run") < self.config.runs_per_update:
                 self._poll()
-                with self._round.recording():
+                with self.round.recording():
                     self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
                 self.recent.extend(zip(self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True))
                 if self.update == 0:
                     held = min(self.buffer.episodes_in_buffer, self.config.sample_size)
                     self._progress("collect", held, self.config.sample_size)
             if self.buffer.can_sample(self.config.sample_size):
-                return self._round
-            self._round = None
+                return self.round
+            self.round = None
 
     def _fit_prior(self) -> None:
         """Pre-train the subgoal prior on what living units saw in the first episodes, once."""

@@ -6,12 +6,14 @@ import json
 import pytest
 import torch
 from batches import echo_pool, echo_registered, short_pretraining
+from safetensors.torch import load_file
 
 import omg_lib as omg
-from omg_lib import checkpoint
-from omg_lib.checkpoint import RunFolder, _tensors
+from omg_lib.checkpoint import RunFolder
 from omg_lib.config import LEARNERS
+from omg_lib.follow import follow
 from omg_lib.pools import Member, Pool, TeammateSet
+from omg_lib.saved import read_state, tensors_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +42,7 @@ def train(settings, folder, updates=None):
 
 def same_weights(one, other):
     """Whether two runs agree in every network and in every optimiser's memory."""
-    mine, theirs = _tensors(one), _tensors(other)
+    mine, theirs = tensors_of(one), tensors_of(other)
     return mine.keys() == theirs.keys() and all(torch.equal(x, theirs[key]) for key, x in mine.items())
 
 
@@ -95,20 +97,11 @@ DEVICES = [
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_a_checkpoint_holds_no_device_and_loads_onto_the_runs_own(tmp_path, learner, device, monkeypatch):
+def test_a_checkpoint_holds_no_device_and_loads_onto_the_runs_own(tmp_path, learner, device):
     settings = config(env="echo", learner=learner, updates=1, device="cpu")
     train(settings, RunFolder.create(tmp_path, settings))
     (tmp_path / "config.json").write_text(json.dumps(settings.to_dict() | {"device": device, "updates": 2}))
-    found, read = {}, checkpoint.load_file
-
-    def listen(path, *more):
-        assert not more, "a file is read to the CPU; each tensor goes to its device from there"
-        found.update(read(path))
-        return found
-
-    monkeypatch.setattr(checkpoint, "load_file", listen)
-    loaded = omg.load(tmp_path)
-    assert found and {x.device.type for x in found.values()} == {"cpu"}
+    loaded, found = omg.load(tmp_path), load_file(tmp_path / "checkpoints" / "update-000000001" / "weights.safetensors")
     for name, module in loaded.learner.modules().items():
         for key, x in module.state_dict().items():
             assert x.device.type == device and torch.equal(x.cpu(), found[f"{name}.{key}"]), (name, key)
@@ -157,14 +150,31 @@ def test_segments_that_the_buffer_forgot_are_removed(tmp_path):
     with omg.Training(settings) as run:
         for _ in run:
             folder.save(run)
-    first = min(int(path.stem) for path in (tmp_path / "checkpoints" / "episodes").glob("*.safetensors"))
-    assert first >= run.buffer.inserted[0] - settings.buffer_size > 0
+    there = sorted(path.name for path in (tmp_path / "checkpoints" / "episodes").iterdir())
+    named = [read_state(path)["segments"] for path in sorted((tmp_path / "checkpoints").glob("update-*"))]
+    assert there == sorted({**named[0], **named[1]}), "the checkpoint before may need one that the latest does not"
+    assert min(int(name.split(".")[0]) for name in named[1]) >= run.buffer.inserted[0] - settings.buffer_size > 0
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
-    RunFolder.create(tmp_path, config())
+    settings = config(learner="iql", updates=1)
+    train(settings, RunFolder.create(tmp_path, settings))
     with pytest.raises(omg.ConfigError, match="holds a run already"):
-        RunFolder.create(tmp_path, config())
+        RunFolder.create(tmp_path, settings)
+
+
+def test_a_run_that_was_broken_before_its_first_checkpoint_needs_no_cleaning(tmp_path):
+    """Neither to begin it again, with whatever configuration, nor to go on with it."""
+    settings = config(learner="iql", updates=2)
+    RunFolder.create(tmp_path, config(learner="omg"))
+    RunFolder.create(tmp_path, settings)
+    assert omg.OMGConfig.from_dict(json.loads((tmp_path / "config.json").read_text())) == settings
+    (tmp_path / "checkpoints" / "episodes" / "000000000.safetensors").write_text("half of it")
+    with omg.Training(settings) as run:
+        folder = RunFolder.resume(tmp_path, run)
+        assert "begins anew" in folder.notice and len(list(follow(run, folder))) == 2
+    with omg.load(tmp_path) as loaded:
+        assert loaded.update == 2
 
 
 @pytest.mark.parametrize("damage", ["no folder", "no checkpoint", "cut weights", "bad state", "other sizes"])

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
-from omg_lib.checkpoint import _tensors
 from omg_lib.config import ConfigError
 from omg_lib.coplayers import CoPlayers
 from omg_lib.evaluate import (
@@ -21,6 +20,7 @@ from omg_lib.evaluate import (
     seated,
 )
 from omg_lib.pools import Member, Pool, TeammateSet
+from omg_lib.saved import tensors_of
 from omg_lib.seeds import TEST_EPISODES
 
 TINY = dict(n_agents=2, batch_size=2, env="skirmish:partners", device="cpu", updates=1, test_nepisode=2, **SMALL)
@@ -48,13 +48,13 @@ def trained(**changes):
 @pytest.mark.parametrize("learner", ["iql", "omg", "naive_om", "liam", "iql_actions", "oracle"])
 def test_every_learner_meets_the_sets_that_are_asked_for(learner, pool_path):
     with trained(learner=learner, teammates=pool_path) as run:
-        before = {key: x.clone() for key, x in _tensors(run).items()}
+        before = {key: x.clone() for key, x in tensors_of(run).items()}
         scores = evaluate(run, ("train", "test"), episodes=6)
         assert [(s.teammates, s.split, s.episodes) for s in scores] == [
             ("order 1,0", "train", 6), ("order 1,1", "train", 6), ("nearest", "test", 6),
         ]  # fmt: skip
         assert evaluate(run, ("test",), episodes=6) == scores[2:], "the same battles every time"
-        assert all(torch.equal(x, before[key]) for key, x in _tensors(run).items())
+        assert all(torch.equal(x, before[key]) for key, x in tensors_of(run).items())
         assert run.controller.sets == run.controller.coplayers.pool.training_ids(run.config)
         with pytest.raises(ConfigError, match=r"splits='validation'.*test, train"):
             evaluate(run, ("validation",))
@@ -119,9 +119,9 @@ def test_seated_shares_the_networks_and_leaves_the_controller_as_it_was(pool_pat
 @pytest.mark.parametrize("learner", ["iql", "omg", "liam"])
 def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_path):
     with trained(learner=learner, teammates=pool_path) as run:
-        before = {key: x.clone() for key, x in _tensors(run).items()}
+        before = {key: x.clone() for key, x in tensors_of(run).items()}
         on_the_way, after = fine_tune(run, 2, episodes=10)
-        assert all(torch.equal(x, before[key]) for key, x in _tensors(run).items())
+        assert all(torch.equal(x, before[key]) for key, x in tensors_of(run).items())
         assert (after.teammates, after.split) == ("nearest", "test") and 0 <= on_the_way <= 1
         assert fine_tune(run, 2, episodes=10) == (on_the_way, after)
 
@@ -134,7 +134,7 @@ def test_fine_tuning_begins_where_the_run_stands_and_meets_only_its_set(pool_pat
     class Watched(training):
         def _one_update(self):
             if not starts:
-                starts.append({key: x.clone() for key, x in _tensors(self).items()})
+                starts.append({key: x.clone() for key, x in tensors_of(self).items()})
             report = super()._one_update()
             met.update(self.controller.set_ids.tolist())
             return report
@@ -143,7 +143,7 @@ def test_fine_tuning_begins_where_the_run_stands_and_meets_only_its_set(pool_pat
         monkeypatch.setattr(module, "Training", Watched)
         fine_tune(run, 1, episodes=10)
         assert met == {1}
-        assert all(torch.equal(x, starts[0][key]) for key, x in _tensors(run).items())
+        assert all(torch.equal(x, starts[0][key]) for key, x in tensors_of(run).items())
 
 
 @settings(max_examples=20)

@@ -8,7 +8,7 @@ from tensordict import TensorDict
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.predict import predict
-from omg_lib.trace import Recorder, axis_size, contract, load_trace, stage, trace_of
+from omg_lib.trace import Recorder, ShapeTrace, axis_size, contract, stage, trace_of
 
 SIZES = dict(A=8, G=32, R=1, L=120, T=100, O=80, S=168, C=14, Z=64, H=5)
 COMMON_AFTER = ["controller.init_hidden", "learner.q_values", "learner.td_loss", "learner.step"]
@@ -159,7 +159,7 @@ def test_recorder_survives_a_stage_that_fails_and_copies_do_not_write_back():
 def test_a_saved_trace_is_read_back(tmp_path):
     plan = predict(OMGConfig(n_agents=2, batch_size=2))
     plan.save(tmp_path / "trace.json")
-    assert load_trace(tmp_path / "trace.json") == plan
+    assert ShapeTrace.load(tmp_path / "trace.json") == plan
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": [{}]}', "null", "\x00"])
@@ -167,9 +167,9 @@ def test_what_is_no_trace_is_one_sentence(tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match="^trace='.*other.json': cannot be read .it holds no trace of schema 1."):
-        load_trace(file)
+        ShapeTrace.load(file)
     with pytest.raises(ConfigError, match="No such file"):
-        load_trace(tmp_path / "none.json")
+        ShapeTrace.load(tmp_path / "none.json")
 
 
 def test_a_listener_is_handed_what_each_stage_returned():

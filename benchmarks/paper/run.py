@@ -21,6 +21,7 @@ from omg_lib.commands import write_rows
 from omg_lib.config import SPLITS
 from omg_lib.envs import env_info
 from omg_lib.evaluate import cross_play, evaluate, fine_tune
+from omg_lib.follow import follow
 from omg_lib.measures import subgoal_report
 from omg_lib.pools import Pool
 from omg_lib.priors import pretrain, save_prior
@@ -92,10 +93,8 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
         if not resumed:
             shutil.rmtree(folder, ignore_errors=True)
         saved = RunFolder.resume(folder, run) if resumed else RunFolder.create(folder, config)
-        for report in run:
-            saved.record(report)
-            saved.save_if_due(run)
-        saved.save(run)
+        for _ in follow(run, saved):
+            pass
         seconds = time.process_time() - began
         splits = SPLITS if plan.pool_seeds else ("train",)
         splits = ("train", "validation") if arm.group == "selection" else splits

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import Rows, filled_per_seat, masked_mean, per_seat
+from omg_lib.faults import require_finite
 from omg_lib.networks import RecurrentAgent, greedy, one_hot
 from omg_lib.opponents import Seen
 from omg_lib.regroup import last_actions, regroup
@@ -209,7 +210,10 @@ class QLearner:
 
     @stage("learner.step")
     def step(self, loss: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], TensorDict]:
-        """Gradients, each optimiser's clipped to `grad_norm_clip`, and one step; returns the agent's gradient norm."""
+        """Gradients, each optimiser's clipped to `grad_norm_clip`, and one step; returns the agent's gradient norm.
+
+        NotFiniteError, before any step, if the loss or a gradient is.
+        """
         self.poll()
         for optimiser in self.optimisers().values():
             optimiser.zero_grad()
@@ -218,6 +222,8 @@ class QLearner:
         for name, optimiser in self.optimisers().items():
             weights = [w for group in optimiser.param_groups for w in group["params"]]
             norms[name] = nn.utils.clip_grad_norm_(weights, self.config.grad_norm_clip)
+        require_finite("learner.step", "grad_norm", [loss.detach(), *norms.values()])
+        for optimiser in self.optimisers().values():
             optimiser.step()
         return norms["agent"], TensorDict({}, batch_size=[])
 

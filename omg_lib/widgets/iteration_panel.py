@@ -16,7 +16,7 @@ FIXED = 3
 
 
 class IterationPanel(W.VBox):
-    """Step through a recorded update: `IterationPanel(record(cfg))`, or `IterationPanel(Iteration(load_trace(file)))`.
+    """Step through a recorded update: `IterationPanel(record(cfg))`, or `IterationPanel(Iteration(ShapeTrace.load(file)))`.
 
     Buttons and a slider go from stage to stage (arrow keys, Home, End). `panel.model.go("next")` and
     `panel.model.look(across="A")` do the same from Python, and the controls follow.

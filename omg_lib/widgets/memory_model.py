@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.doctor import GIB, usable_memory
+from omg_lib.machine import GIB, usable_memory
 from omg_lib.memory import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
 from omg_lib.plots.words import bytes_text

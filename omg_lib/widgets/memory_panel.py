@@ -7,7 +7,7 @@ from html import escape
 import ipywidgets as W
 
 from omg_lib.config import OMGConfig
-from omg_lib.doctor import GIB
+from omg_lib.machine import GIB
 from omg_lib.widgets.memory_model import MemoryModel
 from omg_lib.widgets.naming import naming
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from omg_lib import OMGConfig
 from omg_lib.config import ConfigError
 from omg_lib.lessons.iteration import Iteration, record
-from omg_lib.trace import load_trace
+from omg_lib.trace import ShapeTrace
 from omg_lib.widgets import IterationModel, IterationPanel
 
 
@@ -108,7 +108,7 @@ def test_what_is_not_allowed_is_one_sentence_and_changes_nothing(model, act, nam
 
 def test_a_saved_trace_has_stages_and_lines_but_no_values(iteration, tmp_path):
     iteration.trace.save(tmp_path / "trace.json")
-    model = IterationModel(Iteration(load_trace(tmp_path / "trace.json")))
+    model = IterationModel(Iteration(ShapeTrace.load(tmp_path / "trace.json")))
     assert model.stages == iteration.trace.stages and model.picture == ""
     assert "[R, L+1, A, O]" in repr(model.table) and model.source.file == "omg_lib/runner.py"
     assert "shapes, no values" in model.status

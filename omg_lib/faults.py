@@ -1,0 +1,57 @@
+"""Numbers that are not numbers: where NaN or infinity first appeared in an update that it would have spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from omg_lib.config import RunError
+from omg_lib.trace import Recorder
+
+
+class NotFiniteError(RunError):
+    """NaN or infinity in a field of a stage. Raised before anything is learnt from it: every weight is as it was."""
+
+    def __init__(self, stage: str, field: str, when: str = "") -> None:
+        super().__init__(f"{when}NaN or infinity, first in {field} of {stage}; nothing was learnt from it")
+        self.stage, self.field = stage, field
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.stage, self.field)
+
+
+def require_finite(stage: str, field: str, numbers: Iterable[Tensor]) -> None:
+    """NotFiniteError if one of these scalars is not; one look for all of them, as a GPU makes each look wait."""
+    if not torch.isfinite(torch.stack(list(numbers))).all():
+        raise NotFiniteError(stage, field)
+
+
+class Finder(Recorder):
+    """Watches the stages of an update for the first field that is not finite, instead of recording them."""
+
+    found: tuple[str, str] | None = None
+
+    def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        result = function(*args, **kwargs)
+        last = result[-1] if isinstance(result, tuple) else result
+        if self.found is None and isinstance(last, TensorDictBase):
+            for key, x in last.items():
+                if not torch.isfinite(x).all():
+                    self.found = (name, key)
+                    break
+        return result
+
+
+def first_fault(update: Callable[[], object], error: NotFiniteError, device: torch.device) -> tuple[str, str]:
+    """(stage, field) where an update that raised this error goes wrong first; it is run once more to see."""
+    finder = Finder(device)
+    with finder.recording():
+        try:
+            update()
+        except NotFiniteError as again:
+            error = again
+    return finder.found or (error.stage, error.field)
