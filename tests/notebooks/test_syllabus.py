@@ -46,8 +46,13 @@ def test_who_reads_recorded_data_is_said():
     reads = {name: "../data" in json.dumps(cells(name)) for name in NAMES}
     said = {name: row[4] for name, row in zip(minutes_of(NEEDS), NEEDS, strict=True)}
     assert said == {name: "yes" if read else "no" for name, read in reads.items()}
-    games = {name: row[2:4] for name, row in zip(minutes_of(NEEDS), NEEDS, strict=True)}
-    assert games == {name: ["no", "optional" if "starcraft" in name else "no"] for name in NAMES}
+
+
+def test_no_notebook_needs_a_gpu_or_the_game_and_who_uses_one_is_said():
+    gpu = {name: "if torch finds one" in json.dumps(cells(name)) for name in NAMES}
+    right = {name: [gpu[name], "starcraft" in name] for name in NAMES}
+    said = {name: row[2:4] for name, row in zip(minutes_of(NEEDS), NEEDS, strict=True)}
+    assert said == {name: ["optional" if used else "no" for used in uses] for name, uses in right.items()}
 
 
 def test_each_notebook_has_its_week_and_the_minutes_add_up():
