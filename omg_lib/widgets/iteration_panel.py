@@ -16,7 +16,8 @@ FIXED = 3
 
 
 class IterationPanel(W.VBox):
-    """Step through a recorded update: `IterationPanel(record(cfg))`, or `IterationPanel(Iteration(ShapeTrace.load(file)))`.
+    """Step through a recorded update: `IterationPanel(record(cfg))`, or of a file, without its values,
+    `IterationPanel(Iteration(ShapeTrace.load(file)))`.
 
     Buttons and a slider go from stage to stage (arrow keys, Home, End). `panel.model.go("next")` and
     `panel.model.look(across="A")` do the same from Python, and the controls follow.
