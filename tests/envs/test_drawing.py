@@ -44,7 +44,7 @@ def test_svg(backend):
     for frame in frames_of(env, "order 1,0", 6):
         picture = ElementTree.fromstring(frame_svg(frame))
         assert picture.tag.endswith("svg") and picture.get("role") == "img"
-    assert picture.get("aria-label").startswith("Battle, episode 0, step 5: alive are ")
+    assert picture.get("aria-label").startswith("Battle, episode 0, step 6: alive are ")
 
 
 def test_beams_that_meet_glow_only_where_joined_fire_counts():
