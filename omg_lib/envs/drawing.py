@@ -8,6 +8,7 @@ one enemy glow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,21 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
     """One frame as the text of an `<svg>` element with a transparent ground."""
     figure, ax = _canvas(inches)
     draw_frame(frame, ax, view_half([frame]))
+    return named_svg(figure, spoken(frame))
+
+
+def spoken(frame: dict[str, Any]) -> str:
+    """What a frame shows, for those who hear the page."""
+    ours, theirs = (f"{int((health > 0).sum())} of {len(health)}" for health in frame["health"])
+    return f"Battle, episode {frame['episode']}, step {frame['time']}: alive are {ours} own units, {theirs} enemies."
+
+
+def named_svg(figure: Figure, said: str) -> str:
+    """A figure as the text of an `<svg>` element with a transparent ground; `said` is its name."""
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True)
     svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return f'<svg role="img" aria-label="{escape(said)}"' + svg[svg.index("<svg") + len("<svg") :]
 
 
 def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0) -> None:

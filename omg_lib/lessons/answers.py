@@ -76,6 +76,7 @@ class Answers:
         done = len(rows) - len(strong)
         caption = f"{done} right, {len(strong)} not yet, of the questions that you have tried. {self.trouble}".strip()
         self.trouble = ""
+        rows = rows or [("none yet", "", "")]
         return Table(("question", "", "your answer"), tuple(rows), frozenset(strong), caption)
 
     def _latest(self, question: str, state: str | None = None) -> str:

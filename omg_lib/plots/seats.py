@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from io import StringIO
 
 from jaxtyping import Int
 from matplotlib.figure import Figure
@@ -14,7 +12,7 @@ from torch import Tensor
 from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
-from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
+from omg_lib.plots.page import figure_svg, svg_box, svg_frame, svg_hatches, svg_text
 
 Number = int | float
 LOOKS = {
@@ -59,15 +57,11 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
 
 def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
     """`cost_figure` as the text of an `<svg>` element with a transparent ground."""
-    text = StringIO()
-    cost_figure(panels, words).savefig(text, format="svg", transparent=True)
     ends = [
         f"{title}: " + ", ".join(f"answer {run.key} ends at {run.losses[-1]:.3f}" for run in runs)
         for title, runs in panels.items()
     ]
-    svg = text.getvalue()
-    named = f'<svg role="img" aria-label="{escape(". ".join(ends))}." style="max-width:100%;height:auto" '
-    return named + svg[svg.index("<svg") + 5 :]
+    return figure_svg(cost_figure(panels, words), ". ".join(ends) + ".")
 
 
 def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> Figure:

@@ -5,7 +5,6 @@ chosen. On `matplotlib.figure.Figure`: never pyplot, so any thread may draw them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from omg_lib.config import ConfigError
-from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, view_half
+from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, named_svg, spoken, view_half
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import RANGE
 from omg_lib.measures import units_of
@@ -67,10 +66,10 @@ def subgoal_svg(
     frame: dict[str, Any], seat: int, decoded: Float[Tensor, " O"], sight: float = Rules.sight, inches: float = 4.0
 ) -> str:
     """`subgoal_figure` as the text of an `<svg>` element with a transparent ground."""
-    text = StringIO()
-    subgoal_figure(frame, seat, decoded, sight, inches).savefig(text, format="svg", transparent=True)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    enemies = sum(team for team, _, _ in _ghosts(frame, seat, decoded, sight))
+    mates = len(_ghosts(frame, seat, decoded, sight)) - enemies
+    said = f"{spoken(frame)} The subgoal of seat {seat} shows {mates} others of its team and {enemies} enemies."
+    return named_svg(subgoal_figure(frame, seat, decoded, sight, inches), said)
 
 
 def _ghosts(

@@ -44,7 +44,8 @@ class Table:
         heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
         cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]
         rows = "".join(f"<tr>{row}</tr>" for row in cells)
-        caption = f'<caption style="caption-side: bottom; text-align: left">{escape(self.caption)}</caption>'
+        look = "caption-side: bottom; text-align: left; white-space: nowrap"
+        caption = f'<caption style="{look}">{escape(self.caption)}</caption>'
         return f"<table>{caption if self.caption else ''}<tr>{heads}</tr>{rows}</table>"
 
 

@@ -73,6 +73,7 @@ def show(opened):
     def show_one(n_agents: int = 8, batch_size: int = 32, learner: str = "omg"):
         opened.locator(".omg-reset").click()
         wait_status(opened, "^Predicted: .* the sample holds 256")
+        opened.wait_for_function("() => document.querySelector('.omg-curves img').alt.includes('no update yet')")
         for part, value in (("n-agents", n_agents), ("batch-size", batch_size)):
             opened.locator(f".omg-{part} input").fill(str(value))
             opened.locator(f".omg-{part} input").press("Enter")
@@ -202,6 +203,8 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
         page.locator(".omg-run").click()
         wait_status(page, "^device='cuda'")
         assert page.locator(".omg-flow svg").inner_html() == before
+        page.locator(".omg-device select").select_option("auto")
+        wait_status(page, "^Predicted")
     number = page.locator(".omg-n-agents input")
     before = page.locator(".omg-flow svg").inner_html()
     for bad in ("17", "0", "-1"):
@@ -291,12 +294,10 @@ def test_a_kernel_restarted_in_mid_run_leaves_the_picture_and_the_cell_works_aga
     run_all(page)
     page.locator(".omg-run").click()
     wait_all(page, "equal")
-    picture = page.locator(".omg-flow svg").inner_html()
     page.evaluate(RESTART)
     page.wait_for_timeout(500)
     assert page.locator(".jp-Dialog").count() == 0
-    left = page.locator(".omg-flow svg")
-    assert left.count() == 0 or left.inner_html() == picture or set(page.evaluate(STATES)) == {"equal"}
+    assert set(page.evaluate(STATES)) == {"equal"}, "the last good picture stays"
     run_all(page)
     wait_status(page, "^Predicted")
     page.locator(".omg-run").click()

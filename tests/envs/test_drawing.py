@@ -42,7 +42,9 @@ def test_a_frame_is_a_snapshot_in_the_maps_frame():
 def test_svg(backend):
     env = started("skirmish:partners", 3, backend=backend)
     for frame in frames_of(env, "order 1,0", 6):
-        assert ElementTree.fromstring(frame_svg(frame)).tag.endswith("svg")
+        picture = ElementTree.fromstring(frame_svg(frame))
+        assert picture.tag.endswith("svg") and picture.get("role") == "img"
+    assert picture.get("aria-label").startswith("Battle, episode 0, step 6: alive are ")
 
 
 def test_beams_that_meet_glow_only_where_joined_fire_counts():
