@@ -55,13 +55,15 @@ def _draw_shots(frame: dict[str, Any], team: int, colour: str, ax: Axes) -> None
 
 
 def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
-    """One frame as the text of an `<svg>` element with a transparent ground."""
+    """One frame as the text of an `<svg>` element with a transparent ground, and with a name that tells who lives."""
     figure, ax = _canvas(inches)
     draw_frame(frame, ax, view_half([frame]))
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True)
     svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    own, enemies = (int((health > 0).sum()) for health in frame["health"])
+    said = f"Step {frame['time']}: {own} own units and {enemies} enemies are alive."
+    return svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
 
 
 def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0) -> None:

@@ -42,7 +42,10 @@ def test_a_frame_is_a_snapshot_in_the_maps_frame():
 def test_svg(backend):
     env = started("skirmish:partners", 3, backend=backend)
     for frame in frames_of(env, "order 1,0", 6):
-        assert ElementTree.fromstring(frame_svg(frame)).tag.endswith("svg")
+        picture = ElementTree.fromstring(frame_svg(frame))
+        own, enemies = (frame["health"] > 0).sum(1)
+        assert picture.tag.endswith("svg") and picture.get("role") == "img"
+        assert picture.get("aria-label") == f"Step {frame['time']}: {own} own units and {enemies} enemies are alive."
 
 
 def test_beams_that_meet_glow_only_where_joined_fire_counts():
