@@ -77,16 +77,8 @@ def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
 
 def frames_html(update: OneUpdate, count: int = 3) -> str:
     """Some moments of the battle side by side, under a line that says where they come from."""
-    pictures = "".join(
-        f'<div role="img" aria-label="{_spoken(frame)}">{frame_svg(frame, inches=3.2)}</div>'
-        for frame in spread(update.frames, count)
-    )
+    pictures = "".join(frame_svg(frame, inches=3.2) for frame in spread(update.frames, count))
     return f'<p><b>{update.source}</b></p><div style="display: flex; flex-wrap: wrap; gap: 8px">{pictures}</div>'
-
-
-def _spoken(frame: Frame) -> str:
-    own, enemies = (int((health > 0).sum()) for health in frame["health"])
-    return f"Step {frame['time']}: {own} own units and {enemies} enemies are alive."
 
 
 def _plain(value: Any) -> Any:
