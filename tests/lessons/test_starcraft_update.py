@@ -58,7 +58,7 @@ def test_the_picture_says_where_it_comes_from(no_game):
     update = OneUpdate.load(RECORDING)
     html = frames_html(update)
     assert html.startswith(f"<p><b>{RECORDED}</b></p>")
-    assert html.count("<svg") == html.count('role="img" aria-label="Step ') == len(update.frames) == 3
+    assert html.count("<svg") == html.count('role="img" aria-label="Battle, ') == len(update.frames) == 3
 
 
 def test_the_recording_is_small():
