@@ -10,9 +10,14 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 from omg_lib.learners.q_learner import QLearner
+from omg_lib.widgets.naming import naming
 from omg_lib.widgets.target_model import TargetModel
 
 MOST_STEPS = 10
+NAMES = {
+    ".omg-target-row [role=slider]": "row slider",
+    ".omg-target-td-steps [role=slider]": "td_steps slider",
+}
 GOALS = [("g_t, as in Eq. 4", "same"), ("of t+1, as in the released code", "next")]
 
 
@@ -44,7 +49,10 @@ class TargetPanel(W.VBox):
         look = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 18px"}
         switches = [control for name, control in self.controls.items() if name != "td_steps"]
         rows = [W.Box([self.row, self.controls["td_steps"]], layout=look), W.Box(switches, layout=look)]
-        super().__init__([*rows, self.status, self.picture], layout={"max_width": "900px"})
+        self.status.add_class("omg-target-status")
+        names = naming("omg-target", "omg-target-status", NAMES)
+        super().__init__([*rows, self.status, self.picture, names], layout={"max_width": "900px"})
+        self.add_class("omg-target")
         self.model.listen(self._show)
         self._show()
 
