@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import math
 import numbers
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 ENVIRONMENTS = {
     "skirmish": range(2, 17),
@@ -140,7 +140,7 @@ class OMGConfig:
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
         self._check_teammates()
-        if self.prior is not None and not Path(self.prior).is_file():
+        if self.prior is not None and not _is_file(self.prior):
             raise ConfigError("prior", self.prior, "allowed is None, which pre-trains one at once, or a prior's file")
         if self.subgoal_choice not in ("value", "random", *(f"t+{k}" for k in range(1, self.horizon + 1))):
             allowed = f"allowed are value, random and t+1 to t+{self.horizon} (horizon={self.horizon})"
@@ -175,7 +175,7 @@ class OMGConfig:
 
     def _check_teammates(self) -> None:
         """Who plays beside the learner: nobody fixed, the environment's own, or a pool; and which of its sets."""
-        if self.teammates not in (None, "none", "scripted") and not (Path(self.teammates) / "pool.json").is_file():
+        if self.teammates not in (None, "none", "scripted") and not _is_file(self.teammates, "pool.json"):
             allowed = "allowed are none (all seats learn), scripted, or a pool's folder, which holds pool.json"
             raise ConfigError("teammates", self.teammates, allowed)
         if self.learner in JOINT_LEARNERS and self.has_teammates:
@@ -284,6 +284,11 @@ def _checked_type(field: dataclasses.Field, value: object) -> object:
     if isinstance(value, str):
         return value
     raise ConfigError(field.name, value, "allowed is text")
+
+
+def _is_file(*parts: str) -> bool:
+    """Whether a path leads to a file; also no for what no system takes for a path."""
+    return os.path.isfile(os.path.join(*parts))
 
 
 def _check_choice(name: str, value: object, choices: tuple) -> None:

@@ -104,7 +104,7 @@ def read_tensors(path: Path, wanted: Layout) -> dict[str, np.ndarray]:
         arrays = {key: file.get_tensor(key) for key in wanted}
     for key, x in arrays.items():
         if x.dtype.kind == "f" and not np.isfinite(x).all():
-            raise ValueError(f"{key} holds NaN or infinity")
+            raise ValueError(f"{key} hold NaN or infinity")
         if x.dtype.kind == "b" and x.size and x.view(np.uint8).max() > 1:
             raise ValueError(f"{key} holds bytes that are neither true nor false")
     return arrays

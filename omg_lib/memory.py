@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from omg_lib.buffer import NOT_STORED
 from omg_lib.config import ConfigError, OMGConfig, team_sizes
@@ -68,13 +67,3 @@ def needs(config: OMGConfig) -> list[Need]:
 def gives_up_at(found: Sequence[Need], limit: int | float) -> int | None:
     """The first n_agents that needs more than `limit` bytes; None if all fit."""
     return next((one.n_agents for one in found if one.total > limit), None)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is what Python, or torch on any device, says when there is no memory left."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
-
-
-def ways_out(config: OMGConfig) -> str:
-    """What to change in a run that does not fit."""
-    return f"allowed is less than n_agents={config.n_agents}, batch_size={config.batch_size}"

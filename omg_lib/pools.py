@@ -7,26 +7,41 @@ curve and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of e
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import EnvInfo
+from omg_lib.files import (
+    count,
+    finite,
+    listed,
+    open_plain,
+    read_header,
+    read_json,
+    read_tensors,
+    reason,
+    sha256,
+    short_text,
+    shown,
+    write_tensors,
+    write_text,
+)
 from omg_lib.networks import RecurrentAgent, input_widths
 from omg_lib.seeds import Stream, torch_generator
 
 KINDS = ("homologue", "non_homologue")
 SCRIPT = "script"
 RANDOM_TEAMMATES = 4
+MOST = 4096
+"""Members, sets, points of a curve, hidden units: no pool has more."""
+MOST_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class Pool:
         """Write the pool to a folder. ConfigError if it cannot be written."""
         folder = Path(path)
         weights = {
-            f"{name}/{key}": x.detach().cpu().contiguous()
+            f"{name}/{key}": x.numpy(force=True)
             for name, agent in sorted(self.policies.items())
             for key, x in agent.state_dict().items()
         }
@@ -101,12 +116,11 @@ class Pool:
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            save_file(weights, folder / "weights.safetensors")
-            values["weights_sha256"] = _digest(folder / "weights.safetensors")
-            (folder / "pool.json").write_text(json.dumps(values, indent=1) + "\n")
+            values["weights_sha256"] = write_tensors(folder / "weights.safetensors", weights)
+            write_text(folder / "pool.json", json.dumps(values, indent=1) + "\n")
         except OSError as error:
-            reason = error.strerror or error
-            raise ConfigError("out", str(path), f"cannot be written ({reason}); allowed is a folder that can") from None
+            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+            raise ConfigError("out", str(path), allowed) from None
 
     @classmethod
     def load(cls, path: str | Path, env: str, info: EnvInfo) -> Pool:
@@ -115,25 +129,25 @@ class Pool:
         """
         folder, refuse = Path(path), _refuser(path)
         try:
-            values = json.loads((folder / "pool.json").read_text())
-            members = tuple(_member(row) for row in values["members"])
-            sets = tuple(TeammateSet(**row | {"members": tuple(map(str, row["members"]))}) for row in values["sets"])
+            values = read_json(folder / "pool.json")
+            members = tuple(_member(row) for row in listed(values["members"], MOST))
+            sets = tuple(_set(row) for row in listed(values["sets"], MOST))
             found_env, found_agents, digest = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {str(error)[:80]})") from None
         if found_env != env:
-            raise refuse(f"the pool is for env={found_env}, this run has env={env}")
+            raise refuse(f"the pool is for env={shown(found_env)}, this run has env={env}")
         if found_agents != info.n_agents:
-            raise refuse(f"the pool is for n_agents={found_agents}, this run has n_agents={info.n_agents}")
+            raise refuse(f"the pool is for n_agents={shown(found_agents)}, this run has n_agents={info.n_agents}")
         _check_sets(members, sets, info, refuse)
+        names = [member.name for member in members if member.algorithm != SCRIPT]
         try:
-            if _digest(folder / "weights.safetensors") != digest:
-                raise refuse("weights.safetensors is not the file that pool.json was written with: it is damaged")
-            weights = load_file(folder / "weights.safetensors")
-        except (OSError, SafetensorError) as error:
-            raise refuse(f"weights.safetensors cannot be read ({str(error)[:80]})") from None
-        policies = {m.name: _policy(m.name, weights, info, refuse) for m in members if m.algorithm != SCRIPT}
+            policies = _policies(folder / "weights.safetensors", names, digest, info, refuse)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise refuse(f"weights.safetensors cannot be read ({reason(error)[:80]})") from None
         return cls(env, info.n_agents, members, sets, policies, config, on_disk=True)
 
 
@@ -164,8 +178,20 @@ def _kind(team: tuple[str, ...]) -> str:
 
 
 def _member(row: dict[str, Any]) -> Member:
-    curve = tuple((int(t), float(rate)) for t, rate in row["curve"])
-    return Member(str(row["name"]), str(row["algorithm"]), row["seed"], row["win_rate"], curve)
+    curve = tuple((count(t), finite(rate)) for t, rate in listed(row["curve"], MOST))
+    seed, win_rate = row["seed"], row["win_rate"]
+    return Member(
+        short_text(row["name"]),
+        short_text(row["algorithm"]),
+        None if seed is None else count(seed),
+        None if win_rate is None else finite(win_rate),
+        curve,
+    )
+
+
+def _set(row: dict[str, Any]) -> TeammateSet:
+    members = tuple(map(str, listed(row["members"], MOST)))
+    return TeammateSet(**row | {"name": short_text(row["name"]), "members": members})
 
 
 def _refuser(path: str | Path) -> Callable[[str], ConfigError]:
@@ -184,26 +210,39 @@ def _check_sets(
     for s in sets:
         if s.split not in SPLITS or s.kind not in KINDS:
             allowed = f"allowed are {', '.join(SPLITS)} and {', '.join(KINDS)}"
-            raise refuse(f"set {s.name!r} has split {s.split!r} and kind {s.kind!r}; {allowed}")
+            raise refuse(f"set {s.name!r} has split {shown(s.split)!r} and kind {shown(s.kind)!r}; {allowed}")
         if len(s.members) != info.n_agents - 1 or not names.issuperset(s.members):
-            raise refuse(f"set {s.name!r} must name {info.n_agents - 1} members of the pool, it names {s.members}")
+            wanted = f"must name {info.n_agents - 1} members of the pool"
+            raise refuse(f"set {s.name!r} {wanted}, it names {shown(s.members)}")
 
 
-def _policy(
-    name: str, weights: dict[str, Tensor], info: EnvInfo, refuse: Callable[[str], ConfigError]
-) -> RecurrentAgent:
-    mine = {key.removeprefix(f"{name}/"): x for key, x in weights.items() if key.startswith(f"{name}/")}
-    hidden = next(iter(mine.get("fc1.weight", torch.empty(0)).shape), 0)
-    agent = RecurrentAgent(sum(input_widths(info)), info.n_actions, max(hidden, 1)).requires_grad_(False)
-    for key, x in agent.state_dict().items():
-        found = list(mine[key].shape) if key in mine else "nothing"
-        if found != list(x.shape):
-            raise refuse(f"weights {name}/{key} are {found}, this run needs {list(x.shape)}")
-        if not torch.isfinite(mine[key].to(x.dtype)).all():
-            raise refuse(f"weights {name}/{key} hold NaN or infinity")
-    agent.load_state_dict({key: mine[key] for key in agent.state_dict()})
-    return agent
+def _policies(
+    path: Path, names: list[str], digest: object, info: EnvInfo, refuse: Callable[[str], ConfigError]
+) -> dict[str, RecurrentAgent]:
+    """The networks of these members. What the header says is held against what they need before anything is read."""
+    if _size(path) > MOST_BYTES or sha256(path) != digest:
+        raise refuse("weights.safetensors is not the file that pool.json was written with: it is damaged")
+    found, policies, wanted = read_header(path).layout, {}, {}
+    for name in names:
+        _, shape = found.get(f"{name}/fc1.weight", ("", ()))
+        hidden = shape[0] if len(shape) == 2 and 0 < shape[0] <= MOST else 1
+        agent = RecurrentAgent(sum(input_widths(info)), info.n_actions, hidden).requires_grad_(False)
+        policies[name] = agent
+        for key, x in agent.state_dict().items():
+            dtype, shape = found.get(f"{name}/{key}", ("", "nothing"))
+            if shape != tuple(x.shape):
+                has = shape if shape == "nothing" else list(shape)
+                raise refuse(f"weights {name}/{key} are {has}, this run needs {list(x.shape)}")
+            wanted[f"{name}/{key}"] = (str(x.dtype).removeprefix("torch."), tuple(x.shape))
+    try:
+        weights = read_tensors(path, wanted)
+    except ValueError as error:
+        raise refuse(f"weights {reason(error)}") from None
+    for name, agent in policies.items():
+        agent.load_state_dict({key: torch.from_numpy(weights[f"{name}/{key}"]) for key in agent.state_dict()})
+    return policies
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _size(path: Path) -> int:
+    with open_plain(path) as file:
+        return os.fstat(file.fileno()).st_size

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
+from omg_lib.files import read_header, read_tensors, reason, write_tensors
 from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator, torch_generator
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
@@ -117,10 +116,11 @@ def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -
     """Write a prior and how it was made. ConfigError if it cannot be written."""
     try:
         weights = prior.state_dict()
-        save_file(weights, path, {"made": json.dumps(made | {"sha256": digest(weights)})})
-    except (OSError, SafetensorError) as error:
-        reason = f"cannot be written ({str(error)[:80]}); allowed is a file that can"
-        raise ConfigError("out", str(path), reason) from None
+        arrays = {key: x.numpy(force=True) for key, x in weights.items()}
+        write_tensors(Path(path), arrays, {"made": json.dumps(made | {"sha256": digest(weights)})})
+    except (OSError, ValueError) as error:
+        allowed = f"cannot be written ({reason(error)[:80]}); allowed is a file that can"
+        raise ConfigError("out", str(path), allowed) from None
 
 
 def digest(weights: dict[str, Tensor]) -> str:
@@ -134,22 +134,24 @@ def digest(weights: dict[str, Tensor]) -> str:
 def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     """Read weights into a prior. ConfigError, before anything is trained, for a damaged file, another width, or NaN."""
     try:
-        with safe_open(path, "pt") as file:
-            weights = {key: file.get_tensor(key) for key in file.keys()}
-            saved = json.loads((file.metadata() or {}).get("made", "{}")).get("sha256")
-        found = weights["encoder.0.weight"].shape[1], weights["mu.weight"].shape[0]
-    except (OSError, SafetensorError, KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ConfigError("prior", str(path), f"is no readable prior ({str(error)[:80]})") from None
+        header = read_header(Path(path))
+        saved = json.loads(header.metadata.get("made", "{}")).get("sha256")
+        found = header.layout["encoder.0.weight"][1][1], header.layout["mu.weight"][1][0]
+    except (OSError, KeyError, IndexError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError("prior", str(path), f"is no readable prior ({reason(error)[:80]})") from None
     wanted = prior.encoder[0].in_features, prior.mu.out_features
     if found != wanted:
         sizes = "obs_dim={} and subgoal_dim={}"
-        reason = f"it is for {sizes.format(*found)}, this run has {sizes.format(*wanted)}"
-        raise ConfigError("prior", str(path), reason)
-    for key, x in prior.state_dict().items():
-        if key not in weights or weights[key].shape != x.shape:
-            raise ConfigError("prior", str(path), f"its weights {key} are missing, or are not {list(x.shape)}")
-        if not torch.isfinite(weights[key].to(x.dtype)).all():
-            raise ConfigError("prior", str(path), f"its weights {key} hold NaN or infinity")
+        allowed = f"it is for {sizes.format(*found)}, this run has {sizes.format(*wanted)}"
+        raise ConfigError("prior", str(path), allowed)
+    layout = {key: (str(x.dtype).removeprefix("torch."), tuple(x.shape)) for key, x in prior.state_dict().items()}
+    for key, (_, shape) in layout.items():
+        if header.layout.get(key, ("", None))[1] != shape:
+            raise ConfigError("prior", str(path), f"its weights {key} are missing, or are not {list(shape)}")
+    try:
+        weights = {key: torch.from_numpy(x) for key, x in read_tensors(Path(path), layout).items()}
+    except (OSError, ValueError) as error:
+        raise ConfigError("prior", str(path), f"its weights {reason(error)}") from None
     if saved not in (None, digest(weights)):
         raise ConfigError("prior", str(path), "its weights are not those that were saved: the file is damaged")
-    prior.load_state_dict({key: weights[key] for key in prior.state_dict()})
+    prior.load_state_dict(weights)

@@ -22,7 +22,7 @@ from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.memory import out_of_memory, ways_out
+from omg_lib.peak import check_memory, out_of_memory, ways_out
 from omg_lib.priors import load_prior
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
@@ -63,6 +63,7 @@ class Training:
 
     def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
         self.config, self.device = config, resolve_device(config.device)
+        check_memory(config, self.device)
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree

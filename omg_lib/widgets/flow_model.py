@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from typing import Any
 
 import torch
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.doctor import usable_memory
+from omg_lib.files import write_bytes, write_text
 from omg_lib.memory import need
+from omg_lib.peak import TooLargeError
 from omg_lib.plots.curves import curves_png
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import bytes_text
@@ -47,9 +50,9 @@ class FlowModel:
     (R = n_agents), in this process. What is not allowed becomes `status`, one sentence, and changes nothing else.
 
     State: `plan`, and of the run `trace`, `differences`, `reports`, `previous` (reports of the run before),
-    `state` (idle, running, stopping), `status`, `progress` (text, share or None). `listen(f)` calls f(part) when
-    a part of it changed, also from the run's thread: settings, flow, curves, progress or status. Read several of
-    them under `lock`.
+    `state` (idle, running, stopping), `status`, `progress` (text, share or None), `offers` (settings that would fit
+    where the run does not fit into memory). `listen(f)` calls f(part) when a part of it changed, also from the run's
+    thread: settings, flow, curves, progress, offers or status. Read several of them under `lock`.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -72,6 +75,7 @@ class FlowModel:
         self.reports: list[Report] = []
         self.previous: list[Report] = []
         self.state, self.progress, self._phase = "idle", ("Not started", 0.0), ""
+        self.offers: dict[str, int] = {}
         self.status = _predicted(self.plan)
 
     # --- what the view asks for ---------------------------------------------------------------------------------------
@@ -92,6 +96,7 @@ class FlowModel:
                 self._say(str(error))
             else:
                 self.trace, self.differences = None, []
+                self._offer({})
                 self._tell("flow")
                 if self.state == "idle":
                     self._say(_predicted(self.plan))
@@ -114,6 +119,7 @@ class FlowModel:
             if before:
                 before.stop()
             self.trace, self.differences, self._phase = None, [], ""
+            self._offer({})
             self.previous, self.reports = self.reports or self.previous, []
             self.state, self.progress = "running", ("Starting", 0.0)
             self._say("Starting")
@@ -152,7 +158,7 @@ class FlowModel:
                 self._job.stop()
             self._shown = None
             self._restart()
-            for part in ("settings", "flow", "progress", "status"):
+            for part in ("settings", "flow", "progress", "offers", "status"):
                 self._tell(part)
         self._tell("curves")
 
@@ -165,9 +171,9 @@ class FlowModel:
         try:
             files[0].parent.mkdir(parents=True, exist_ok=True)
             (trace or plan).save(files[0])
-            files[1].write_text(flow_svg(plan, trace, differences), encoding="utf-8")
-            _write_curves(files[2], reports)
-            files[3].write_bytes(curves_png(reports, previous))
+            write_text(files[1], flow_svg(plan, trace, differences))
+            write_text(files[2], _curves(reports))
+            write_bytes(files[3], curves_png(reports, previous))
         except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of a user who is not there
             reason = getattr(error, "strerror", None) or error
             self._say(str(ConfigError("folder", str(folder), f"it cannot be written ({reason})")))
@@ -216,7 +222,8 @@ class FlowModel:
                 self._measure()
             update = self.reports[-1].update if self.reports else 0
             self.state = "idle"
-            if isinstance(job.error, ConfigError):
+            self._offer(job.error.fits if isinstance(job.error, TooLargeError) else {})
+            if isinstance(job.error, (ConfigError, RunError)):
                 status = str(job.error)
             elif job.error:
                 status = f"The run failed: {type(job.error).__name__}: {job.error}".split("\n")[0]
@@ -226,6 +233,11 @@ class FlowModel:
             self._tell("progress")
             self._say(status)
         self._tell("curves")
+
+    def _offer(self, sizes: dict[str, int]) -> None:
+        if sizes != self.offers:
+            self.offers = dict(sizes)
+            self._tell("offers")
 
     def _is_shown(self) -> bool:
         """Whether the settings are those of the run that goes on."""
@@ -280,13 +292,14 @@ def _predicted(plan: ShapeTrace) -> str:
     return f"Predicted: the runner steps {run}, the sample holds {sample}, the learner sees {learner}. Run measures it."
 
 
-def _write_curves(file: Path, reports: list[Report]) -> None:
-    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
-    with file.open("w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out)
-        table.writerow(["update", "t_env", *names])
-        for report in reports:
-            table.writerow([report.update, report.t_env, *(report.metrics.get(name, "") for name in names)])
+def _curves(reports: list[Report]) -> str:
+    """All numbers of all reports, as CSV."""
+    names, out = list(dict.fromkeys(name for report in reports for name in report.metrics)), io.StringIO(newline="")
+    table = csv.writer(out)
+    table.writerow(["update", "t_env", *names])
+    for report in reports:
+        table.writerow([report.update, report.t_env, *(report.metrics.get(name, "") for name in names)])
+    return out.getvalue()
 
 
 def device_text(config: OMGConfig) -> str:

@@ -42,6 +42,8 @@ class FlowPanel(W.VBox):
         self._parts = {name: W.HTML() for name in ("device", "progress", "status", "flow", "curves", "table")}
         for name in ("progress", "status", "flow", "curves"):
             self._parts[name].add_class(f"omg-{name}")
+        self._offers = _row([])
+        self._offers.add_class("omg-offers")
         self._parts["table"].layout.overflow = "auto"
         self._details = W.Checkbox(False, description="list every field of every stage", indent=False)
         super().__init__(
@@ -50,7 +52,10 @@ class FlowPanel(W.VBox):
                 _row(self._choices()),
                 self._parts["device"],
                 _row(self._buttons()),
-                *(self._parts[name] for name in ("progress", "status", "flow", "curves")),
+                self._parts["progress"],
+                self._parts["status"],
+                self._offers,
+                *(self._parts[name] for name in ("flow", "curves")),
                 self._details,
                 self._parts["table"],
                 naming("omg-panel", "omg-status", NAMES),
@@ -122,6 +127,12 @@ class FlowPanel(W.VBox):
         made[0].button_style = "primary"
         return [*made[:3], folder, made[3]]
 
+    def _offer(self, name: str, value: int) -> W.Button:
+        """A button that takes a setting which would fit into memory."""
+        button = W.Button(description=f"{name} {value}", tooltip=f"set {name} to {value}", layout={"width": "auto"})
+        button.on_click(lambda _: self.model.set(**{name: value}))
+        return button
+
     # --- what is shown ---------------------------------------------------------------------------------------
 
     def _show(self, part: str) -> None:
@@ -133,6 +144,8 @@ class FlowPanel(W.VBox):
         with self.model.lock:
             if part == "settings":
                 self._sync()
+            elif part == "offers":
+                self._offers.children = [self._offer(*offer) for offer in self.model.offers.items()]
             else:
                 self._parts[part].value = getattr(self, f"_{part}")()
             if part == "flow":

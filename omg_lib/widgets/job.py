@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import Protocol, runtime_checkable
 
 from omg_lib.config import OMGConfig
@@ -11,6 +12,8 @@ from omg_lib.training import Report, Training
 
 FOREVER = 10**9
 """Environment steps of a run that ends by Stop: none will get there."""
+LIVE_EPISODES = 1024
+"""Episodes that such a run keeps, or one sample if that is more: after some minutes its memory no longer grows."""
 PHASES = {
     "collect": ("Collecting the first {} episodes", "Collecting episode {} of {}"),
     "prior": ("Pre-training the subgoal prior", "Pre-training the subgoal prior, step {} of {}"),
@@ -59,12 +62,15 @@ class Job(threading.Thread):
                 self.hearer.began(self)
                 self._train()
         except Exception as error:
-            self.error = error
+            traceback.clear_frames(error.__traceback__)  # else whoever keeps the error keeps the run's tensors
+            self.error = error.with_traceback(None)
         self.training = None  # its buffer may hold gigabytes
         self.hearer.ended(self)
 
     def _train(self) -> None:
-        forever = OMGConfig.from_dict(self.config.to_dict() | {"updates": None, "t_max": FOREVER})
+        kept = max(self.config.sample_size, min(self.config.buffer_size, LIVE_EPISODES))
+        live = {"updates": None, "t_max": FOREVER, "buffer_size": kept}
+        forever = OMGConfig.from_dict(self.config.to_dict() | live)
         with Training(forever, self._progress) as training:
             self.training = training
             if self.cancelled.is_set():  # stopped while it was made
