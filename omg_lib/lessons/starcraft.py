@@ -18,6 +18,13 @@ from omg_lib.training import Training
 
 HERE = "StarCraft II, just now on this machine"
 RECORDED = "A RECORDING, AND NOT OF STARCRAFT II: a program in the game's place, whose fights are invented"
+CLAIMS = {
+    "shapes": "SMACv2's own code makes every tensor, with the game and without",
+    "win rate": "who hits whom, and what the enemy does, the double invents",
+    "speed": "the double moves a few marines; the game computes its whole world",
+}
+CLAIM = "shapes"
+"""What one may say of the real game after a test against its double; the last question asks for it."""
 Frame = dict[str, Any]
 
 
@@ -77,7 +84,7 @@ def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
 
 def frames_html(update: OneUpdate, count: int = 3) -> str:
     """Some moments of the battle side by side, under a line that says where they come from."""
-    pictures = "".join(frame_svg(frame, inches=3.2) for frame in spread(update.frames, count))
+    pictures = "".join(frame_svg(frame, inches=2.7) for frame in spread(update.frames, count))
     return f'<p><b>{update.source}</b></p><div style="display: flex; flex-wrap: wrap; gap: 8px">{pictures}</div>'
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import time
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -17,11 +18,12 @@ import torch
 from sc2_double import install
 
 import omg_lib as omg
-from benchmarks.starcraft_recording import CONFIG, record
+from benchmarks.starcraft_recording import record
 from omg_lib.config import ConfigError
 from omg_lib.envs import GameLost, env_info, make_env
 from omg_lib.envs.drawing import frame_svg
-from omg_lib.lessons.starcraft import OneUpdate, one_update
+from omg_lib.envs.processes import Processes
+from omg_lib.lessons.starcraft import HERE, OneUpdate, one_update
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the foreign packages
 
@@ -302,6 +304,33 @@ def test_another_version_plays_and_is_named(double_at, tmp_path):
     env.close()
 
 
+def test_games_in_processes_of_their_own_play_the_same(started):
+    here, there = started(2, batch=2), Processes(2, batch=2, name="smacv2")
+    for k in (0, 2):
+        for env in (here, there):
+            env.reset(first=k)
+        while True:
+            actions = random_actions(here, np.random.default_rng(here.frame()["time"]))
+            one, other = here.step(actions), there.step(actions)
+            assert all(torch.equal(a, b) for a, b in zip(one[:2], other[:2], strict=True))
+            assert torch.equal(here.obs(), there.obs()) and torch.equal(here.state(), there.state())
+            if one[1].all():
+                break
+    assert there.frame(1)["position"].shape == (2, 2, 2)
+    there.close()
+
+
+def test_a_game_that_dies_in_its_process_is_lost_there_and_here(double_at):
+    double_at(exit_at_step=2)
+    with closing(Processes(2, batch=1, name="smacv2")) as env:
+        env.reset()
+        with pytest.raises(GameLost, match="StarCraft II: "):
+            for _ in range(2):
+                env.step(np.array([[1, 1]]))
+        env.reset(first=0)
+        env.step(np.array([[1, 1]]))
+
+
 def test_closing_ends_the_game_and_twice_is_fine(started):
     env = started(2, batch=2)
     processes = [process_of(env, row) for row in range(2)]
@@ -383,12 +412,12 @@ def test_a_game_that_dies_every_time_ends_the_run(double_at):
 
 
 @pytest.mark.slow
-def test_notebook_11s_recording_is_made_so(double_at, tmp_path, monkeypatch):
+def test_notebook_11s_recording_is_made_so(double_at, tmp_path):
     """The script leaves SC2PATH as it was, and what it records holds its prediction."""
     double_at()
     record(training(2, updates=None), tmp_path / "double.json", frames=2)
     update = OneUpdate.load(tmp_path / "double.json")
     assert os.environ["SC2PATH"] == str(tmp_path)
     assert omg.compare(omg.predict(update.config), update.trace) == [] and len(update.frames) == 2
-    monkeypatch.setattr("omg_lib.lessons.starcraft.play", lambda config: config.batch_size)
-    assert one_update(CONFIG, tmp_path / "double.json") == 1, "where the game is found, it is played, with one group"
+    live = one_update(training(2), tmp_path / "double.json")
+    assert (live.source, live.config.batch_size) == (HERE, 1), "where the game is found it is played, with one group"

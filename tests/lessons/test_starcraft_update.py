@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import omg_lib as omg
-from omg_lib.lessons.starcraft import HERE, RECORDED, OneUpdate, frames_html, one_update, play, spread
+from omg_lib.lessons.starcraft import CLAIM, CLAIMS, HERE, RECORDED, OneUpdate, frames_html, one_update, play, spread
 
 RECORDING = Path(__file__).parents[2] / "data/starcraft/double.json"
 
@@ -63,3 +63,7 @@ def test_the_picture_says_where_it_comes_from(no_game):
 
 def test_the_recording_is_small():
     assert RECORDING.stat().st_size < 50_000
+
+
+def test_the_claim_is_one_of_the_answers():
+    assert CLAIM in CLAIMS and len(CLAIMS) == 3
