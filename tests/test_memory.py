@@ -3,7 +3,8 @@
 import pytest
 
 import omg_lib as omg
-from omg_lib.memory import gives_up_at, need, needs, resident_bytes, row_bytes, stored_bytes
+from omg_lib.machine import resident_bytes
+from omg_lib.memory import gives_up_at, need, needs, row_bytes, stored_bytes
 
 
 @pytest.mark.parametrize("changes", [{}, {"learner": "iql"}, {"learner": "oracle"}, {"batch_size_run": 3}])
