@@ -1,4 +1,4 @@
-"""Whole training on smacv2 against the protocol double. What this proves, and what not, says `test_starcraft_double`."""
+"""Whole training on smacv2 against the protocol double; `test_starcraft_double` says what this proves, and what not."""
 
 import os
 from functools import partial
