@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tensordict import TensorDict
 
 from omg_lib import OMGConfig, compare, predict
 from omg_lib.lessons.iteration import STAGES, Memory, memory_of, record, source_of
@@ -39,7 +40,8 @@ def test_it_says_who_copied_and_who_did_not(iteration):
 
 def test_memory_is_told_by_storage_not_by_value():
     x = torch.arange(6.0).reshape(2, 3)
-    values = {"a": {"x": x}, "b": {"copy": x.clone(), "view": x.t(), "same": x, "part": x[:, 1:]}}
+    made = {"a": {"x": x}, "b": {"copy": x.clone(), "view": x.t(), "same": x, "part": x[:, 1:]}}
+    values = {name: TensorDict(fields, batch_size=[]) for name, fields in made.items()}
     assert [memory_of(values, "b", key) for key in ("copy", "view", "same", "part")] == [
         Memory(), Memory("a"), Memory("a", whole=True), Memory("a"),
     ]  # fmt: skip
