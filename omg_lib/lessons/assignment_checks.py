@@ -10,6 +10,7 @@ import linecache
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from omg_lib.checks import Verdict
+from omg_lib.config import ConfigError
 from omg_lib.lessons.assignment_cases import VISIBLE
+from omg_lib.lessons.experiment import read_plan, read_results
 
 NAMES = {"np": np, "torch": torch, "rearrange": rearrange, "repeat": repeat}
 """What an answer cell finds, besides Python itself."""
@@ -45,7 +48,22 @@ def check_answer(task: str, function: object, *helpers: object) -> Verdict:
     omg_lib. `helpers` are functions of other answer cells that this task may use. Under nbgrader's Validate a verdict
     that is not right is raised.
     """
-    verdict = _verdict(task, function, helpers)
+    return _shown(_verdict(task, function, helpers))
+
+
+def check_results(path: str | Path, plan: Callable) -> Verdict:
+    """Whether the file holds the finished runs of a plan: what the panel of assignment 4 saves."""
+    try:
+        wanted = read_plan(plan())
+        read_results(path, wanted)
+    except NotImplementedError:
+        return _shown(Verdict("open", "Not answered yet: the plan comes first."))
+    except ConfigError as error:
+        return _shown(Verdict("wrong", f"Not yet: {error}."))
+    return _shown(Verdict("right", f"Right: {len(wanted.seeds)} seeds of each arm are finished and saved."))
+
+
+def _shown(verdict: Verdict) -> Verdict:
     if not verdict.ok and os.environ.get("NBGRADER_EXECUTION") == "validate":
         raise NotYet(verdict)
     return verdict
@@ -70,13 +88,21 @@ def _verdict(task: str, function: object, helpers: Sequence[object]) -> Verdict:
 
 
 def run_alone(function: Callable, helpers: Sequence[object] = ()) -> Callable:
-    """The function made anew from the source of its notebook cell alone (after those of the helpers)."""
+    """The function made anew from the source of its notebook cell alone (after those of the helpers), as the grader
+    makes it. Raises what kept it from being made.
+    """
     if function.__module__ != "__main__":  # of a module: it has no cell
         return function
     own: dict[str, Any] = {"__name__": "answer", "__builtins__": vars(builtins) | {"__import__": _guarded}} | NAMES
+    failed = None
     for one in (*helpers, function):
         cell = one.__code__.co_filename
-        exec(compile("".join(linecache.getlines(cell)), cell, "exec"), own)
+        try:
+            exec(compile("".join(linecache.getlines(cell)), cell, "exec"), own)
+        except Exception as error:  # a cell that fails in its last line has still done what stands before
+            failed = error
+    if function.__name__ not in own:
+        raise failed or NameError(function.__name__)
     return own[function.__name__]
 
 
@@ -99,7 +125,7 @@ def difference(answer: object, truth: object) -> list[str]:
         return truth(answer)
     if answer is None and truth is not None:
         return ["it returns nothing (a value that is printed is not returned)."]
-    if isinstance(truth, Tensor):
+    if isinstance(truth, Tensor) and truth.ndim:
         return _tensors(answer, truth)
     if isinstance(truth, Mapping):
         return _mappings(answer, truth)
@@ -114,6 +140,7 @@ def difference(answer: object, truth: object) -> list[str]:
 def _scalars(answer: object, truth: object) -> bool:
     if isinstance(answer, (Tensor, np.generic, np.ndarray)) and math.prod(answer.shape) == 1:
         answer = answer.item()
+    truth = truth.item() if isinstance(truth, Tensor) else truth
     if isinstance(truth, float):
         number = isinstance(answer, (int, float)) and not isinstance(answer, bool)
         return number and math.isclose(answer, truth, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
@@ -127,7 +154,7 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
         return [f"it returns {_show(answer)}, a tensor is asked for."]
     if answer.shape != truth.shape:
         return [f"the shape is {list(answer.shape)}, it should be {list(truth.shape)}."]
-    if answer.is_floating_point() != truth.is_floating_point() or (truth.dtype == torch.bool) != (answer.dtype == torch.bool):
+    if _kind(answer) != _kind(truth):
         return [f"the numbers are {answer.dtype}, {truth.dtype} is asked for."]
     if truth.is_floating_point():
         same = torch.isclose(answer.double(), truth.double(), rtol=TOLERANCE, atol=TOLERANCE)
@@ -137,6 +164,10 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     if right == truth.numel():
         return []
     return [f"the shape is right, the content is not: {right} of {truth.numel()} places hold what they should."]
+
+
+def _kind(x: Tensor) -> str:
+    return "fraction" if x.is_floating_point() else "bool" if x.dtype == torch.bool else "whole"
 
 
 def _mappings(answer: object, truth: Mapping) -> list[str]:

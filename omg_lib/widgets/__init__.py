@@ -1,5 +1,6 @@
 """Panels for notebooks: a plain model under test and a thin view. The only room that knows Jupyter."""
 
+from omg_lib.widgets.experiment_panel import ExperimentPanel
 from omg_lib.widgets.flow_model import FlowModel
 from omg_lib.widgets.flow_panel import FlowPanel
 from omg_lib.widgets.memory_model import MemoryModel
@@ -10,6 +11,7 @@ from omg_lib.widgets.seat_panel import SeatPuzzle
 from omg_lib.widgets.step_panel import LatentPanel, ReplayPanel
 
 __all__ = [
+    "ExperimentPanel",
     "FlowModel",
     "FlowPanel",
     "LatentModel",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from pathlib import Path
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
@@ -17,7 +18,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Integer, List, Unicode
 
-from grader.tasks import Mark, Task, fresh_seed, marks
+from grader.tasks import Mark, fresh_seed, marks
 
 
 class GradeAnswers(NbGraderPreprocessor):
@@ -39,7 +40,8 @@ class GradeAnswers(NbGraderPreprocessor):
             for cell in nb.cells
             if cell.cell_type == "code" and is_solution(cell)
         }
-        found = marks(tasks_of(assignment), sources, seed, self.python)
+        tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
+        found = marks(tasks, sources, seed, self.python)
         for cell in nb.cells:
             if is_grade(cell) and not is_solution(cell):
                 cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)
@@ -48,10 +50,6 @@ class GradeAnswers(NbGraderPreprocessor):
 
 SEED = fresh_seed()
 """Of this process: all submissions of one run meet the same tests."""
-
-
-def tasks_of(assignment: str) -> list[Task]:
-    return importlib.import_module(f"grader.{assignment}").TASKS
 
 
 def outputs(given: list[Mark], seed: int) -> list[NotebookNode]:

@@ -1,10 +1,11 @@
-"""From answers to points: a task asks several calls, and each of its criteria must hold in all calls that it looks at."""
+"""From answers to points: a task asks several calls; each of its criteria must hold in all calls that it looks at."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from random import Random
 
 import torch
@@ -31,7 +32,7 @@ class Criterion:
 class Task:
     """One graded cell: its grade_id, the answer cells that it needs, the function that they define, the hidden tests.
 
-    `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, and expected values from the library.
+    `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, expected values from the library.
     """
 
     grade_id: str
@@ -89,10 +90,10 @@ def marks(
     what a submission does.
     """
     made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
-    asked = [
-        Question([sources[cell] for cell in task.cells if cell in sources], task.function, [args for _, (args, _) in cases])
-        for task, cases in zip(tasks, made, strict=True)
-    ]
+    asked = []
+    for task, cases in zip(tasks, made, strict=True):
+        cells = [sources[cell] for cell in task.cells if cell in sources]
+        asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
     given = ask(asked, python)
     return {
         task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
@@ -101,9 +102,9 @@ def marks(
 
 
 def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> Mark:
-    looked = [(case, answer) for (kind, case), answer in zip(cases, answers, strict=True) if criterion.about in ("", kind)]
+    about = [criterion.about in ("", kind) for kind, _ in cases]
     try:
-        why = criterion.judge([case for case, _ in looked], [answer for _, answer in looked])
+        why = criterion.judge([case for _, case in compress(cases, about)], list(compress(answers, about)))
     except Exception as error:  # a strange answer is a wrong answer
         why = f"the answer cannot be judged: {type(error).__name__}"
     return Mark(criterion.says, 0 if why else criterion.points, criterion.points, why)
