@@ -20,8 +20,6 @@ sys.path.insert(0, str(HERE))
 # nbgrader calls the program alembic, which lies beside this Python, also where the environment is not activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
-from grader.preprocessor import GradeAnswers  # noqa: E402 -- it lies beside this file
-
 c = get_config()  # noqa: F821 -- traitlets puts it there
 c.CourseDirectory.course_id = "omg"
 c.CourseDirectory.root = str(HERE)
@@ -32,5 +30,10 @@ c.ClearSolutions.text_stub = "*Write here.*"
 # teacher marks plots by hand; those of the test cells are overwritten.
 c.Autograde.sanitize_preprocessors = [DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
-    GradeAnswers, ClearMetadataPreprocessor, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata,
-]  # fmt: skip
+    "grader.preprocessor.GradeAnswers",  # by name: it loads torch, which the other commands do without
+    ClearMetadataPreprocessor,
+    LimitOutput,
+    SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+]

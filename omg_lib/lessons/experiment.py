@@ -20,7 +20,7 @@ START = dict(
     env="skirmish:partners", learner="iql_actions", n_agents=3, batch_size=8, td_steps=5, optimiser="adam", lr=0.001,
     epsilon_anneal_time=3000,
 )  # fmt: skip
-"""Both arms, before a plan changes anything: a battle in which 100 updates, half a minute, can be seen in the return."""
+"""Both arms before a plan changes anything: 100 updates take half a minute, and can be seen in the return."""
 CHOICES = dict(
     env=("skirmish", "skirmish:partners"), learner=("iql", "iql_actions", "omg", "naive_om", "liam"),
     subgoal_mode=("optimistic", "conservative"), subgoal_choice=("value", "random"), optimiser=("rmsprop", "adam"),
@@ -60,7 +60,7 @@ class Plan:
 
 
 def read_plan(plan: object) -> Plan:
-    """A plan from a dict of "base" and "changed", settings on top of START, and "seeds". ConfigError says what is wrong."""
+    """A plan from a dict of "base" and "changed", settings on top of START, and "seeds". ConfigError names a fault."""
     if not isinstance(plan, Mapping) or not {*ARMS, "seeds"} <= set(plan):
         raise ConfigError("plan", plan, "allowed is a dict with the keys base, changed and seeds")
     base, changed = (settings(plan[arm]) for arm in ARMS)
@@ -90,7 +90,7 @@ def one_difference(base: OMGConfig, changed: OMGConfig) -> str:
     if "n_agents" in names:
         names.remove("batch_size_run")  # it goes with the team
     if len(names) != 1:
-        raise ConfigError("changed", ", ".join(names), "the arms must differ in exactly one setting, or nobody knows why")
+        raise ConfigError("changed", ", ".join(names), "the arms must differ in one setting, or nobody knows why")
     return names[0]
 
 
@@ -140,8 +140,8 @@ def save_results(results: Mapping[str, Any], path: str | Path) -> None:
 
 
 def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
-    """A file of `save_results`. ConfigError unless it holds every seed of both arms, all of the same length; and, where a
-    plan is given, unless it is that plan's.
+    """A file of `save_results`. ConfigError unless it holds every seed of both arms, all of the same length; and, where
+    a plan is given, unless it is that plan's.
     """
     path = Path(path)
     if not path.is_file() or path.stat().st_size > MOST_BYTES:

@@ -30,12 +30,13 @@ class ExperimentPanel(W.VBox):
         W.link((self.updates, "value"), (self.number, "value"))
         self.number.layout.width = "170px"
         self.start, self.stop = W.Button(description="Run"), W.Button(description="Stop", disabled=True)
-        self.progress, self.status = W.FloatProgress(0.0, 0.0, 1.0), W.HTML()
+        self.progress, self.status = W.FloatProgress(value=0.0, min=0.0, max=1.0), W.HTML()
         self.start.on_click(lambda _: self.begin())
         self.stop.on_click(lambda _: self.stopping.set())
         for name in ("updates", "start", "stop", "status"):
             getattr(self, name).add_class(f"omg-experiment-{name}")
-        super().__init__([W.HBox([self.number, self.updates]), W.HBox([self.start, self.stop, self.progress]), self.status])
+        buttons = W.HBox([self.start, self.stop, self.progress])
+        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status])
         self._say("Choose how many updates each run gets, then press Run.")
 
     def run(self, updates: int) -> None:

@@ -22,6 +22,7 @@ from omg_lib.lessons.assignment_cases import (
 )
 
 PER_SEAT = ("obs", "actions", "avail_actions")
+AFTER = ("truncate obs", "truncate reward", "to_device obs", "to_device reward")
 PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
 
 
@@ -79,8 +80,7 @@ def tasks(folder: Path) -> list[Task]:
             lambda random: of_configs(sampling, random, random.randint(9, 90)),
             [
                 Criterion("the sample", 1, entries("sample obs", "sample reward")),
-                Criterion("truncated, and on the device", 1,
-                          entries(*(f"{stage} {key}" for stage in ("truncate", "to_device") for key in ("obs", "reward")))),
+                Criterion("truncated, and on the device", 1, entries(*AFTER)),
             ],
         ),
         Task(

@@ -29,10 +29,6 @@ def some(random: Random, *ranges: tuple[int, int]) -> list[int]:
     return [random.randint(low, high) for low, high in ranges]
 
 
-def four(make: Callable[[Random], tuple[str, Case]], random: Random) -> Made:
-    return [make(random) for _ in range(4)]
-
-
 def regroup_cases(random: Random) -> Made:
     def make(shuffled: bool) -> Case:
         return regrouping(*some(random, (2, 5), (2, 6), (2, 6), (1, 4)), shuffled, generator(random))
@@ -78,6 +74,18 @@ def loss_cases(random: Random) -> Made:
     return made
 
 
+def choice_case(mode: str, random: Random) -> Case:
+    return choice(*some(random, (4, 9), (2, 9)), mode, generator(random))
+
+
+def kl_case(kind: str, random: Random) -> Case:
+    return divergence(*some(random, (4, 9), (2, 9)), kind == "standard", generator(random))
+
+
+def mean_case(kind: str, random: Random) -> Case:
+    return mean_of(random.randint(9, 20), 0.6 if kind == "some" else 0.0, generator(random))
+
+
 def of_both(make: Callable[[str, Random], Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
     return lambda random: [(kind, make(kind, random)) for kind in kinds for _ in range(4)]
 
@@ -101,20 +109,17 @@ def tasks(folder: Path) -> list[Task]:
              lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
              [Criterion("the mean over what is available", 2, equal)]),
         Task("a3-choose-test", "choose", ["a3-choose"],
-             of_both(lambda mode, random: choice(*some(random, (4, 9), (2, 9)), mode, generator(random)),
-                     ("optimistic", "conservative")), [
+             of_both(choice_case, ("optimistic", "conservative")), [
             Criterion("optimistic", 1, equal, "optimistic"),
             Criterion("conservative", 1, equal, "conservative"),
         ]),
         Task("a3-kl-test", "kl", ["a3-kl"],
-             of_both(lambda kind, random: divergence(*some(random, (4, 9), (2, 9)), kind == "standard", generator(random)),
-                     ("standard", "any")), [
+             of_both(kl_case, ("standard", "any")), [
             Criterion("to the standard Gaussian", 1, equal, "standard"),
             Criterion("to any Gaussian", 2, equal, "any"),
         ]),
         Task("a3-mean-test", "masked_mean", ["a3-mean"],
-             of_both(lambda kind, random: mean_of(random.randint(9, 20), 0.6 if kind == "some" else 0.0, generator(random)),
-                     ("some", "none")), [
+             of_both(mean_case, ("some", "none")), [
             Criterion("what is masked does not enter, NaN neither", 1, equal, "some"),
             Criterion("nothing is kept: zero", 1, equal, "none"),
         ]),

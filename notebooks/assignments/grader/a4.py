@@ -50,7 +50,8 @@ def tasks(folder: Path) -> list[Task]:
         wanted = read_plan(plan)
         results = read_results(folder / "results.json", wanted)
         arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
-        return "" if again(results, wanted, arm, seed) else f"{arm}, seed {seed}, comes out otherwise when it is run again"
+        same = again(results, wanted, arm, seed)
+        return "" if same else f"{arm}, seed {seed}, comes out otherwise when it is run again"
 
     def bands(random: Random) -> list[tuple[str, Case]]:
         return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]

@@ -2,8 +2,8 @@
 
 Python gets this file as text (`python -I -c`), so it works alone: no omg_lib, no course folder, a container if need
 be. A job is JSON on stdin, {"limits": {...}, "tasks": [{"sources", "function", "calls"}]}; back comes a first line,
-that it is ready, and one line of JSON for each task. Each task runs in a fork, behind a fence: no file but Python's own, no
-network, no further process.
+that it is ready, and one line of JSON for each task. Each task runs in a fork, behind a fence: no file but
+Python's own, no network, no further process.
 """
 
 import base64

@@ -27,6 +27,7 @@ class GradeAnswers(NbGraderPreprocessor):
     python = List(
         Unicode(), [sys.executable], help="The command that starts Python for submitted code, with torch and einops."
     ).tag(config=True)
+    seconds = Integer(10, help="Computing time of one task; three times as much may pass on the wall.").tag(config=True)
     seed = Integer(
         None, allow_none=True, help="Seed of the hidden tests, to repeat a grading; each run draws a new one else."
     ).tag(config=True)
@@ -41,7 +42,7 @@ class GradeAnswers(NbGraderPreprocessor):
             if cell.cell_type == "code" and is_solution(cell)
         }
         tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
-        found = marks(tasks, sources, seed, self.python)
+        found = marks(tasks, sources, seed, self.python, self.seconds)
         for cell in nb.cells:
             if is_grade(cell) and not is_solution(cell):
                 cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)

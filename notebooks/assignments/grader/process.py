@@ -17,8 +17,8 @@ from pathlib import Path
 from grader.child import MOST_BYTES, decode, encode
 
 CHILD = (Path(__file__).parent / "child.py").read_text(encoding="utf-8")
-LIMITS = {"seconds": 10, "bytes": 1 << 30}
-"""For each task: computing time, three times which may pass on the wall; memory beyond what Python and torch take."""
+MEMORY = 1 << 30
+"""Bytes that a task may take, beyond what Python and torch take."""
 STARTING = 120
 """Seconds that a fresh process, or a container, may take until it is ready."""
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "DOCKER_HOST", "LD_LIBRARY_PATH")
@@ -41,9 +41,10 @@ class Question:
     calls: Sequence[tuple]
 
 
-def ask(questions: Sequence[Question], python: Sequence[str], limits: dict[str, int] = LIMITS) -> list[list[object]]:
-    """The answer to every call of every question, `Failed` where there is none. Raises nothing that a submission could
-    bring about; RuntimeError if not even an honest process could be started.
+def ask(questions: Sequence[Question], python: Sequence[str], seconds: int) -> list[list[object]]:
+    """The answer to every call of every question, `Failed` where there is none. `python` is a command that starts it,
+    `seconds` the computing time of each question. Raises nothing that a submission could bring about; RuntimeError if
+    not even an honest process could be started.
     """
     tasks = [
         {"sources": list(q.sources), "function": q.function, "calls": [encode(list(args)) for args in q.calls]}
@@ -54,11 +55,11 @@ def ask(questions: Sequence[Question], python: Sequence[str], limits: dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
             [*python, "-I", "-c", CHILD],
-            input=json.dumps({"limits": limits, "tasks": tasks}).encode(),
+            input=json.dumps({"limits": {"seconds": seconds, "bytes": MEMORY}, "tasks": tasks}).encode(),
             capture_output=True,
             cwd=folder,
             env=environment,
-            timeout=STARTING + 4 * limits["seconds"] * len(tasks),
+            timeout=STARTING + 4 * seconds * len(tasks),
         )
     ready, *lines = process.stdout.splitlines() or [b""]
     if ready == b"ready, without a fence":

@@ -84,7 +84,7 @@ def fresh_seed() -> int:
 
 
 def marks(
-    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str]
+    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str], seconds: int
 ) -> dict[str, list[Mark]]:
     """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
     what a submission does.
@@ -94,7 +94,7 @@ def marks(
     for task, cases in zip(tasks, made, strict=True):
         cells = [sources[cell] for cell in task.cells if cell in sources]
         asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
-    given = ask(asked, python)
+    given = ask(asked, python, seconds)
     return {
         task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
         for task, cases, answers in zip(tasks, made, given, strict=True)
