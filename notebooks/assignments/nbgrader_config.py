@@ -8,7 +8,6 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
-    DeduplicateIds,
     LimitOutput,
     OverwriteCells,
     OverwriteKernelspec,
@@ -28,9 +27,14 @@ c.ClearSolutions.text_stub = "*Write here.*"
 
 # No kernel runs a submission: GradeAnswers asks a fresh process in its place. A student's own outputs stay, because a
 # teacher marks plots by hand; those of the test cells are overwritten.
-c.Autograde.sanitize_preprocessors = [DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
+c.Autograde.sanitize_preprocessors = [
+    "grader.preprocessor.ReleasedCells",
+    OverwriteKernelspec,
+    OverwriteCells,
+    CheckCellMetadata,
+]
 c.Autograde.autograde_preprocessors = [
-    "grader.preprocessor.GradeAnswers",  # by name: it loads torch, which the other commands do without
+    "grader.preprocessor.GradeAnswers",
     ClearMetadataPreprocessor,
     LimitOutput,
     SaveAutoGrades,

@@ -6,6 +6,7 @@ VISIBLE holds the cases of the instant checks; hidden tests make others.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -21,7 +22,7 @@ from omg_lib.checks import four_numbers
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.episodes import EpisodeBatch, masked_mean, sizes_of
-from omg_lib.lessons.experiment import T95, read_plan
+from omg_lib.lessons.experiment import read_plan
 from omg_lib.lessons.regroup_answers import labelled
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import candidate_windows, choose, gaussian_kl, last_living, mean_available
@@ -82,18 +83,38 @@ def learning(config: OMGConfig, steps: int) -> Case:
 
 def to_rows(x: Float[Tensor, "G T A F"]) -> Case:
     """A regrouped field as the rows that a recurrent network steps: time first, then one row for each slot."""
-    return (x,), rearrange(x, "g t a f -> t (g a) f")
+    groups, steps, agents, width = x.shape
+
+    def judge(rows: object) -> list[str]:
+        own = [lambda r, g=g, a=a: (r[:, g * agents + a], x[g, :, a]) for g in range(groups) for a in range(agents)]
+        return _judged(rows, [steps, groups * agents, width], own, "rows are one slot's own sequence")
+
+    return (x,), judge
 
 
 def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
     """One number for each group, given to each of its rows."""
-    return (values, n_agents), repeat(values, "g -> (g a)", a=n_agents)
+
+    def judge(rows: object) -> list[str]:
+        own = [lambda r, k=k: (r[k], values[k // n_agents]) for k in range(len(values) * n_agents)]
+        return _judged(rows, [len(own)], own, "rows have their own group's number")
+
+    return (values, n_agents), judge
 
 
 def own_seat(groups: int, agents: int, steps: int) -> Case:
     """Labels of a sample whose rows go round the seats in order."""
     sample = labelled(groups, agents, steps)
     return (sample["obs"],), regroup(sample)["obs"]
+
+
+def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) -> list[str]:
+    """Whether x is a tensor of this shape, in which both parts of every pair are equal."""
+    if not isinstance(x, Tensor) or list(x.shape) != shape:
+        given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        return [f"it returns {given}, a tensor {shape} is asked for."]
+    same = sum(torch.equal(*pair(x)) for pair in pairs)
+    return [] if same == len(pairs) else [f"the shape is right, the content is not: {same} of {len(pairs)} {right}."]
 
 
 def counted(*shape: int) -> Tensor:
@@ -152,9 +173,19 @@ def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:
 def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
     """Episodes of several lengths, side by side in blocks of `rows` rows: the rest is zero, and not filled."""
     episodes = [counted(length, width) + 1 for length in lengths]
-    padded = torch.nn.utils.rnn.pad_sequence([*episodes, torch.zeros(rows, width)], batch_first=True)[:-1]
-    filled = torch.arange(rows) < torch.tensor(lengths).unsqueeze(1)
-    return (episodes, rows), {"x": padded, "filled": filled}
+
+    def judge(made: object) -> list[str]:
+        if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
+            return ["a dict with the keys x and filled is asked for."]
+        if getattr(made["filled"], "dtype", None) != torch.bool:
+            return ["filled should be bool."]
+        own = [lambda x, e=e, n=n: (x[e, :n], episodes[e]) for e, n in enumerate(lengths)]
+        rest = [lambda x, e=e, n=n: (x[e, n:], torch.zeros(rows - n, width)) for e, n in enumerate(lengths)]
+        mask = [lambda x, e=e, n=n: (x[e].nonzero().flatten(), torch.arange(n)) for e, n in enumerate(lengths)]
+        wrong = _judged(made["x"], [len(lengths), rows, width], [*own, *rest], "parts, played or left over, are right")
+        return wrong or _judged(made["filled"], [len(lengths), rows], mask, "episodes have the right mask")
+
+    return (episodes, rows), judge
 
 
 def counterexample(n_agents: int, n: int) -> Case:
@@ -175,8 +206,12 @@ def counterexample(n_agents: int, n: int) -> Case:
 
 
 def luck(n_agents: int, held: int) -> Case:
-    """The chance that A episodes, drawn from `held` of every seat, happen to be one of every seat."""
-    return (n_agents, held), held**n_agents / math.comb(n_agents * held, n_agents)
+    """The chance that A episodes, drawn from `held` of every seat, happen to be one of every seat; here by trying out
+    every draw, so for small numbers only.
+    """
+    draws = list(itertools.combinations(range(n_agents * held), n_agents))
+    lucky = sum(len({episode % n_agents for episode in draw}) == n_agents for draw in draws)
+    return (n_agents, held), lucky / len(draws)
 
 
 # --- assignment 3: the OMG loss --------------------------------------------------------------------------------------
@@ -246,19 +281,12 @@ def mean_of(rows: int, kept: float, generator: Generator) -> Case:
     return (x, mask), masked_mean(x, mask)
 
 
-def omg_loss(
-    last: Int[Tensor, "G A"], steps: int, widths: tuple[int, int], weight: float, generator: Generator
-) -> Case:
-    """Reconstruction and KL over the steps before the last living one; NaN stands after it."""
-    groups, agents = last.shape
-    time = rearrange(torch.arange(steps), "t -> 1 t 1")
-    beyond = (time > last.unsqueeze(1)).unsqueeze(3)
-    obs, rebuilt = (normal(generator, groups, steps, agents, widths[0]).masked_fill(beyond, math.nan) for _ in range(2))
-    gaussians = [normal(generator, groups, steps, agents, widths[1]).masked_fill(beyond, math.nan) for _ in range(4)]
-    scored = time < last.unsqueeze(1)
-    error = masked_mean(((rebuilt - obs) ** 2).mean(dim=3), scored)
-    truth = error + weight * masked_mean(gaussian_kl(*gaussians), scored)
-    return (obs, rebuilt, *gaussians, last, weight), truth
+def loss_by_hand() -> Case:
+    """One slot, whose unit lives up to step 3 of 5: the errors are 0, 1 and 4, each KL is 3 / 2; then comes NaN."""
+    rebuilt = repeat(torch.tensor([0.0, 1.0, 2.0, 9.0, math.nan], dtype=torch.float64), "t -> 1 t 1 o", o=4)
+    zero = torch.zeros(1, 5, 1, 3, dtype=torch.float64)
+    gaussians = (zero, zero, zero + 1, zero)
+    return (0 * rebuilt, rebuilt, *gaussians, torch.tensor([[3]]), 0.1), 5 / 3 + 0.1 * 3 / 2
 
 
 # --- assignment 4: an experiment -------------------------------------------------------------------------------------
@@ -277,11 +305,11 @@ def planned() -> Case:
     return (), judge
 
 
-def band(seeds: int, updates: int, generator: Generator) -> Case:
-    """Low end, mean and high end of the mean's 95 % interval over seeds, by Student's t, for each update."""
-    values = normal(generator, seeds, updates)
-    mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
-    return (values,), torch.stack([mean - reach, mean, mean + reach])
+def band_by_hand(seeds: int, mean: float, reach: float) -> Case:
+    """Two updates: the values 1, 2, 3, ... of as many seeds, and their negatives."""
+    values = torch.arange(1, seeds + 1, dtype=torch.float64)
+    ends = torch.tensor([mean - reach, mean, mean + reach], dtype=torch.float64)
+    return (torch.stack([values, -values], dim=1),), torch.stack([ends, -ends.flip(0)], dim=1)
 
 
 # --- the instant checks ----------------------------------------------------------------------------------------------
@@ -307,7 +335,7 @@ VISIBLE: dict[str, Callable[[], list[Case]]] = {
     "a2-max-t": lambda: [max_t_filled((torch.arange(9) < torch.tensor([[4], [7], [2]])).unsqueeze(2))],
     "a2-stack": lambda: [stack([2, 4, 3], 5, 2)],
     "a2-counterexample": lambda: [counterexample(3, 6)],
-    "a2-luck": lambda: [luck(2, 1), luck(3, 4)],
+    "a2-luck": lambda: [luck(2, 1), luck(3, 4), luck(4, 3)],
     "a3-regroup": lambda: [regrouping(2, 3, 4, 5, shuffled, seeded(0)) for shuffled in (False, True)],
     "a3-living": lambda: [living(2, 3, 8, deaths, seeded(1)) for deaths in (False, True)],
     "a3-windows": lambda: [windows(torch.tensor([[7, 4], [2, 6]]), 8, 3, 3, seeded(2))],
@@ -316,7 +344,7 @@ VISIBLE: dict[str, Callable[[], list[Case]]] = {
     "a3-kl": lambda: [divergence(6, 4, standard, seeded(5)) for standard in (True, False)],
     "a3-mean": lambda: [mean_of(6, kept, seeded(6)) for kept in (0.5, 0.0)],
     "a4-plan": lambda: [planned()],
-    "a4-band": lambda: [band(3, 5, seeded(8)), band(5, 2, seeded(9))],
-    "a3-loss": lambda: [omg_loss(torch.tensor([[7, 4], [2, 6]]), 8, (5, 3), 0.001, seeded(7))],
+    "a4-band": lambda: [band_by_hand(3, 2.0, 4.303 / 3**0.5), band_by_hand(5, 3.0, 2.776 / 2**0.5)],
+    "a3-loss": lambda: [loss_by_hand()],
 }
 """Task -> its visible cases."""

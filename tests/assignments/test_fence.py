@@ -115,6 +115,11 @@ def test_the_fence_keeps_files_processes_and_the_network_away(tmp_path, monkeypa
     assert not (tmp_path / "new").exists()
 
 
+def test_python_may_be_started_by_another_program_such_as_a_containers():
+    question = Question(["def answer():\n    import os\n    return os.environ['INSIDE']"], "answer", [()])
+    assert ask([question], ["env", "INSIDE=yes", sys.executable], SECONDS) == [["yes"]]
+
+
 def test_a_python_that_cannot_start_is_the_teachers_error():
     with pytest.raises(RuntimeError, match="cannot run submissions"):
         ask([Question([], "answer", [()])], [sys.executable, "-X", "importtime=no", "-c", "1/0", "--"], SECONDS)

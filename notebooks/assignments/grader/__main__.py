@@ -32,7 +32,7 @@ def release() -> int:
 def grade(*more: str) -> int:
     """Autograde what is in submitted/, write feedback/ and grades.csv. `more` goes to `nbgrader autograde`.
 
-    A submission that cannot even be read stops nothing else: it has no points, and the exit status is 1.
+    A submission that cannot even be read stops nothing else: it is named, has no points, and the exit status is 1.
     """
     handed_in = [name for name in assignments() if any((COURSE / "submitted").glob(f"*/{name}/{name}.ipynb"))]
     if not handed_in:
@@ -42,6 +42,9 @@ def grade(*more: str) -> int:
     failed += [nbgrader("generate_feedback", name, "--force") for name in handed_in]
     failed.append(nbgrader("export"))
     print((COURSE / "grades.csv").read_text(), end="")
+    for path in sorted((COURSE / "submitted").glob("*/*")):
+        if path.name in handed_in and not (COURSE / "autograded" / path.relative_to(COURSE / "submitted")).is_dir():
+            print(f"Not graded, so without points: {path.relative_to(COURSE)}", file=sys.stderr)
     return max(failed)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
 import torch
+from einops import rearrange
+from torch import Tensor
 
 from grader.tasks import Criterion, Task, equal, generator
+from omg_lib.episodes import masked_mean
 from omg_lib.lessons.assignment_cases import (
     Case,
     choice,
@@ -16,11 +20,12 @@ from omg_lib.lessons.assignment_cases import (
     lengths_of,
     living,
     mean_of,
-    omg_loss,
+    normal,
     regrouping,
     value,
     windows,
 )
+from omg_lib.subgoals import gaussian_kl
 
 Made = list[tuple[str, Case]]
 
@@ -72,6 +77,21 @@ def loss_cases(random: Random) -> Made:
         last = lengths_of(groups, agents, steps, chance) - 1
         made.append((kind, omg_loss(last, steps, (random.randint(2, 6), random.randint(2, 6)), weight, chance)))
     return made
+
+
+def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, generator: torch.Generator) -> Case:
+    """Reconstruction and KL over the steps before the last living one; NaN stands after it."""
+    groups, agents = last.shape
+    time = rearrange(torch.arange(steps), "t -> 1 t 1")
+    beyond = (time > last.unsqueeze(1)).unsqueeze(3)
+
+    def block(width: int) -> Tensor:
+        return normal(generator, groups, steps, agents, width).masked_fill(beyond, math.nan)
+
+    (obs, rebuilt), gaussians = [block(widths[0]) for _ in range(2)], [block(widths[1]) for _ in range(4)]
+    scored = time < last.unsqueeze(1)
+    error = masked_mean(((rebuilt - obs) ** 2).mean(dim=3), scored)
+    return (obs, rebuilt, *gaussians, last, weight), error + weight * masked_mean(gaussian_kl(*gaussians), scored)
 
 
 def choice_case(mode: str, random: Random) -> Case:

@@ -6,11 +6,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+import torch
+
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.config import ConfigError
-from omg_lib.lessons.assignment_cases import Case, band, planned
-from omg_lib.lessons.experiment import ARMS, again, one_difference, read_plan, read_results, seeds_of, settings
+from omg_lib.lessons.assignment_cases import Case, normal, planned
+from omg_lib.lessons.experiment import (
+    ARMS,
+    T95,
+    again,
+    one_difference,
+    read_plan,
+    read_results,
+    seeds_of,
+    settings,
+)
 
 
 def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequence[object]], str]:
@@ -25,6 +36,13 @@ def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequenc
             return str(error)
 
     return told_of
+
+
+def band(seeds: int, updates: int, generator: torch.Generator) -> Case:
+    """Low end, mean and high end of the mean's 95 % interval over seeds, by Student's t, for each update."""
+    values = normal(generator, seeds, updates)
+    mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
+    return (values,), torch.stack([mean - reach, mean, mean + reach])
 
 
 def legal(plan: dict) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -76,11 +75,6 @@ def entries(*keys: str) -> Judge:
         return equal(parts, answers)
 
     return judge
-
-
-def fresh_seed() -> int:
-    """Nobody can know it before the grading begins."""
-    return secrets.randbits(32)
 
 
 def marks(
