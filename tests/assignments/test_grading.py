@@ -256,8 +256,8 @@ def solutions() -> set[str]:
 
 
 def hidden_tests() -> set[str]:
-    """Every line of the grader that is not public as well."""
-    files = [path for path in (COURSE / "grader").glob("*.py") if path.name != "child.py"]
+    """Every line of the hidden tests and of the counting of points that is not public as well."""
+    files = [COURSE / "grader" / f"{name}.py" for name in (*NAMES, "tasks")]
     lines = {line.strip() for path in files for line in path.read_text().splitlines()}
     public = "\n".join(path.read_text() for path in (ROOT / "omg_lib").rglob("*.py"))
     lines = {line for line in lines if len(line) > 11 and not line.startswith(("import ", "from "))}
