@@ -9,11 +9,12 @@ INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
 # Stamps: what is installed stays installed until pyproject.toml or constraints.txt change.
 BASE = .venv/base.stamp
 FULL = .venv/full.stamp
+TEACHER = .venv/teacher.stamp
 
-.PHONY: help lab setup test lint results smacv2 clean
+.PHONY: help lab setup test lint results smacv2 assignments student-copy grade clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(BASE)  ## install the course and open it in JupyterLab
 	.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
@@ -37,6 +38,17 @@ smacv2: $(BASE)  ## install SMACv2 (environment.yml pins it) and say what StarCr
 	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"
 	.venv/bin/python -m omg_lib doctor
 
+GRADER = cd notebooks/assignments && PYTHONPATH="$(CURDIR)" ../../.venv/bin/python -m grader
+
+assignments: $(TEACHER)  ## for teachers: make the students' versions of the assignments (notebooks/assignments/release/)
+	$(GRADER) assignments
+
+student-copy: assignments  ## for teachers: make the repository to hand out, without solutions (build/student-copy/)
+	$(GRADER) student-copy
+
+grade: $(TEACHER)  ## for teachers: grade submitted/, write feedback/ and grades.csv; MORE=--force grades all again
+	$(GRADER) grade $(MORE)
+
 clean:  ## remove .venv/ and all caches
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -52,4 +64,8 @@ $(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg
 
 $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -c constraints.txt -e ".[envs,teacher,ray,test]"
+	@touch $(BASE) $(TEACHER) $@
+
+$(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(INSTALL) -c constraints.txt -e ".[teacher]"
 	@touch $(BASE) $@

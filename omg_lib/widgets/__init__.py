@@ -2,6 +2,7 @@
 
 from omg_lib.widgets.clocks_model import ClocksModel
 from omg_lib.widgets.clocks_panel import ClocksPanel
+from omg_lib.widgets.experiment_panel import ExperimentPanel
 from omg_lib.widgets.flow_model import FlowModel
 from omg_lib.widgets.flow_panel import FlowPanel
 from omg_lib.widgets.iteration_model import IterationModel
@@ -19,6 +20,7 @@ from omg_lib.widgets.target_panel import TargetPanel
 __all__ = [
     "ClocksModel",
     "ClocksPanel",
+    "ExperimentPanel",
     "FlowModel",
     "FlowPanel",
     "IterationModel",

@@ -1,0 +1,101 @@
+"""Hidden tests of assignment 1, shapes: sizes that the notebook does not show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from grader.tasks import Criterion, Task, entries, equal
+from omg_lib.config import OMGConfig
+from omg_lib.lessons.assignment_cases import (
+    REGROUPED,
+    SUBGOALS,
+    Case,
+    acting,
+    arithmetic,
+    counted,
+    learning,
+    own_seat,
+    sampling,
+    to_rows,
+    to_slots,
+)
+
+PER_SEAT = ("obs", "actions", "avail_actions")
+AFTER = ("truncate obs", "truncate reward", "to_device obs", "to_device reward")
+PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
+
+
+def config(random: Random, learner: str = "omg") -> OMGConfig:
+    """Any team but the notebook's eight, any runner that suits it."""
+    agents = random.choice([n for n in range(3, 17) if n != 8])
+    width = random.choice([r for r in range(1, agents + 1) if agents % r == 0])
+    return OMGConfig(
+        n_agents=agents, batch_size=random.randint(5, 30), batch_size_run=width, learner=learner,
+        t_max=random.randint(1000, 9999), horizon=random.randint(2, 9), subgoal_dim=random.randint(10, 50),
+    )  # fmt: skip
+
+
+def of_configs(case, random: Random, *more: int, learner: str = "omg") -> list[tuple[str, Case]]:
+    return [(learner, case(config(random, learner), *more)) for _ in range(4)]
+
+
+def row_cases(random: Random) -> list[tuple[str, Case]]:
+    return [("", to_rows(counted(*(random.randint(2, 7) for _ in range(4))))) for _ in range(4)]
+
+
+def slot_cases(random: Random) -> list[tuple[str, Case]]:
+    return [("", to_slots(counted(random.randint(3, 9)), random.randint(2, 7))) for _ in range(4)]
+
+
+def seat_cases(random: Random) -> list[tuple[str, Case]]:
+    sizes = [(random.randint(2, 5), random.randint(2, 6), random.randint(2, 6)) for _ in range(3)]
+    return [("", own_seat(groups, agents, steps)) for groups, agents, steps in [*sizes, (4, 4, 4)]]
+
+
+def tasks(folder: Path) -> list[Task]:
+    """The tests; what else a submission holds plays no part."""
+    return [
+        Task(
+            "a1-arithmetic-test", "arithmetic", ["a1-arithmetic"],
+            lambda random: of_configs(arithmetic, random) + of_configs(arithmetic, random, learner="iql"),
+            [
+                Criterion("sample_size with teammates", 1, entries("sample_size"), "omg"),
+                Criterion("runs_per_update with teammates", 1, entries("runs_per_update"), "omg"),
+                Criterion("t_max_total with teammates", 1, entries("t_max_total"), "omg"),
+                Criterion("network_rows with teammates", 1, entries("network_rows"), "omg"),
+                Criterion("all four numbers without teammates", 2, equal, "iql"),
+            ],
+        ),
+        Task(
+            "a1-acting-test", "acting", ["a1-acting"],
+            lambda random: of_configs(acting, random),
+            [
+                Criterion("fields that every seat has", 1, entries(*PER_SEAT)),
+                Criterion("fields that an episode has once", 1, entries(*PER_EPISODE)),
+            ],
+        ),
+        Task(
+            "a1-sampling-test", "sampling", ["a1-sampling"],
+            lambda random: of_configs(sampling, random, random.randint(9, 90)),
+            [
+                Criterion("the sample", 1, entries("sample obs", "sample reward")),
+                Criterion("truncated, and on the device", 1, entries(*AFTER)),
+            ],
+        ),
+        Task(
+            "a1-learning-test", "learning", ["a1-learning"],
+            lambda random: of_configs(learning, random, random.randint(9, 90)),
+            [
+                Criterion("regrouped", 1, entries(*REGROUPED)),
+                Criterion("the OMG loss", 2, entries(*SUBGOALS)),
+                Criterion("hidden state, values and loss", 1, entries("hidden", "q", "loss")),
+            ],
+        ),
+        Task("a1-rows-test", "to_rows", ["a1-rows"], row_cases,
+             [Criterion("every row is one slot's own sequence", 2, equal)]),
+        Task("a1-slots-test", "to_slots", ["a1-slots"], slot_cases,
+             [Criterion("every row has its own group's number", 2, equal)]),
+        Task("a1-seat-test", "own_seat", ["a1-seat"], seat_cases,
+             [Criterion("every slot holds its own seat's data", 2, equal)]),
+    ]  # fmt: skip

@@ -1,0 +1,97 @@
+"""Hidden tests of assignment 4, an experiment: the plan, the runs, the interval. Plot and text are marked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+
+from grader.process import Failed
+from grader.tasks import Criterion, Task, equal, generator
+from omg_lib.config import ConfigError
+from omg_lib.lessons.assignment_cases import Case, normal, planned
+from omg_lib.lessons.experiment import (
+    ARMS,
+    T95,
+    again,
+    one_difference,
+    read_plan,
+    read_results,
+    seeds_of,
+    settings,
+)
+
+
+def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequence[object]], str]:
+    """A judge of the one answer, who raises ConfigError or returns "" or what is wrong."""
+
+    def told_of(cases: Sequence[Case], answers: Sequence[object]) -> str:
+        if isinstance(answers[0], Failed):
+            return answers[0].why
+        try:
+            return judge(answers[0]) or ""
+        except ConfigError as error:
+            return str(error)
+
+    return told_of
+
+
+def band(seeds: int, updates: int, generator: torch.Generator) -> Case:
+    """Low end, mean and high end of the mean's 95 % interval over seeds, by Student's t, for each update."""
+    values = normal(generator, seeds, updates)
+    mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
+    return (values,), torch.stack([mean - reach, mean, mean + reach])
+
+
+def legal(plan: dict) -> None:
+    for arm in ARMS:
+        settings(plan[arm])
+
+
+def differs(plan: dict) -> None:
+    one_difference(*(settings(plan[arm]) for arm in ARMS))
+
+
+def seeds(plan: dict) -> None:
+    seeds_of(plan["seeds"])
+
+
+def tasks(folder: Path) -> list[Task]:
+    """The tests; `folder` is the submission's, with the file that the panel saved."""
+
+    def finished(plan: object) -> None:
+        read_results(folder / "results.json", read_plan(plan))
+
+    def real(plan: object, random: Random) -> str:
+        wanted = read_plan(plan)
+        results = read_results(folder / "results.json", wanted)
+        arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
+        same = again(results, wanted, arm, seed)
+        return "" if same else f"{arm}, seed {seed}, comes out otherwise when it is run again"
+
+    def bands(random: Random) -> list[tuple[str, Case]]:
+        return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]
+
+    def means(cases: Sequence[Case], answers: Sequence[object]) -> str:
+        rows = [answer if isinstance(answer, Failed) else answer[1] for answer in answers]
+        return equal([(args, truth[1]) for args, truth in cases], rows)
+
+    one_plan = lambda random: [("", planned())]  # noqa: E731 -- three times the same
+    chance = Random()
+    return [
+        Task("a4-plan-test", "plan", ["a4-plan"], one_plan, [
+            Criterion("both arms have settings that are allowed", 1, told(legal)),
+            Criterion("they differ in one setting", 1, told(differs)),
+            Criterion("at least three seeds", 1, told(seeds)),
+        ]),
+        Task("a4-results-test", "plan", ["a4-plan"], one_plan, [
+            Criterion("every seed of both arms is finished", 1, told(finished)),
+            Criterion("a run that is trained again comes out the same", 2, told(lambda plan: real(plan, chance))),
+        ]),
+        Task("a4-band-test", "band", ["a4-band"], bands, [
+            Criterion("the mean", 1, means),
+            Criterion("the interval, for any number of seeds", 3, equal),
+        ]),
+    ]  # fmt: skip

@@ -1,0 +1,101 @@
+"""nbgrader's doors to the grader: what a submission says of its cells is not believed, and no kernel runs it.
+
+`GradeAnswers` stands where nbgrader would run the notebook. So no submitted cell runs in a process that nbgrader
+trusts, and what a notebook shows decides nothing: the output of every test cell is written here, after the answers were
+asked from a fresh process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbgrader.api import Gradebook, Notebook, SourceCell
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import is_grade, is_solution
+from traitlets import Integer, List, Unicode
+
+
+class ReleasedCells(NbGraderPreprocessor):
+    """Gives every cell that was released what nbgrader knows of it, and takes all other claims away.
+
+    Points, kinds and checksums come from the gradebook. Of cells with the same id the last one counts. Graded cells
+    that a student deleted come back at the end as they were released: an answer counts without them.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        names = resources["nbgrader"]
+        with Gradebook(names["db_url"]) as gradebook:
+            notebook = gradebook.find_notebook(names["notebook"], names["assignment"])
+            missing = {cell.name: cell for cell in notebook.source_cells}
+            about = {name: released_as(notebook, cell) for name, cell in missing.items()}
+            for cell in reversed(nb.cells):
+                claimed = cell.metadata.pop("nbgrader", None)
+                name = claimed.get("grade_id") if isinstance(claimed, dict) else None
+                if isinstance(name, str) and missing.pop(name, None):
+                    cell.metadata["nbgrader"] = about[name]
+            for name, cell in missing.items():
+                if about[name]["grade"]:
+                    make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
+                    nb.cells.append(make(cell.source, metadata={"nbgrader": about[name]}))
+        return nb, resources
+
+
+def released_as(notebook: Notebook, cell: SourceCell) -> dict:
+    """nbgrader's metadata of a cell, as the gradebook has it."""
+    points = {graded.name: graded.max_score for graded in notebook.grade_cells}
+    return {
+        "grade_id": cell.name,
+        "grade": cell.name in points,
+        "solution": cell.name in {solution.name for solution in notebook.solution_cells},
+        "locked": cell.locked,
+        "task": False,
+        "checksum": cell.checksum,
+        "cell_type": cell.cell_type,
+        "schema_version": 3,
+    } | ({"points": points[cell.name]} if cell.name in points else {})
+
+
+class GradeAnswers(NbGraderPreprocessor):
+    """Puts the points of every test cell, and what they were given for, where its output belongs."""
+
+    python = List(
+        Unicode(), [sys.executable], help="The command that starts Python for submitted code, with torch and einops."
+    ).tag(config=True)
+    seconds = Integer(10, help="Computing time of one task; three times as much may pass on the wall.").tag(config=True)
+    seed = Integer(
+        None, allow_none=True, help="Seed of the hidden tests, to repeat a grading; each run draws a new one else."
+    ).tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        assignment = resources["nbgrader"]["assignment"]
+        seed = SEED if self.seed is None else self.seed
+        sources = {
+            cell.metadata.nbgrader.grade_id: cell.source
+            for cell in nb.cells
+            if cell.cell_type == "code" and is_solution(cell)
+        }
+        from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
+
+        tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
+        found = marks(tasks, sources, seed, self.python, self.seconds)
+        for cell in nb.cells:
+            if is_grade(cell) and not is_solution(cell):
+                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)
+        return nb, resources
+
+
+SEED = secrets.randbits(32)
+"""Of this process: all submissions of one run meet the same tests, and nobody knows them before."""
+
+
+def outputs(given: Sequence[object], seed: int) -> list[NotebookNode]:
+    """What a test cell shows: a line for each criterion, and the number that nbgrader reads."""
+    text = "".join(f"{mark}\n" for mark in given) + f"(tests drawn with seed {seed})\n"
+    points = str(sum(mark.points for mark in given))
+    return [new_output("stream", name="stdout", text=text), new_output("execute_result", {"text/plain": points})]

@@ -1,0 +1,108 @@
+"""From answers to points: a task asks several calls; each of its criteria must hold in all calls that it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from random import Random
+
+import torch
+
+from grader.process import Failed, Question, ask
+from omg_lib.lessons.assignment_cases import Case
+from omg_lib.lessons.assignment_checks import difference
+
+Judge = Callable[[Sequence[Case], Sequence[object]], str]
+"""Cases and their answers -> what is wrong, "" if nothing is."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a number of points is given for. `about` picks the cases that it looks at, by their kind."""
+
+    says: str
+    points: int
+    judge: Judge
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One graded cell: its grade_id, the answer cells that it needs, the function that they define, the hidden tests.
+
+    `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, expected values from the library.
+    """
+
+    grade_id: str
+    function: str
+    cells: Sequence[str]
+    cases: Callable[[Random], list[tuple[str, Case]]]
+    criteria: Sequence[Criterion]
+
+    @property
+    def points(self) -> int:
+        return sum(criterion.points for criterion in self.criteria)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one criterion gave: points, and why not more."""
+
+    says: str
+    points: int
+    most: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.points} of {self.most}: {self.says}" + (f" ({self.why})" if self.why else "")
+
+
+def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
+    """Every answer is what the library says."""
+    for (_, truth), answer in zip(cases, answers, strict=True):
+        wrong = answer.why if isinstance(answer, Failed) else " ".join(difference(answer, truth)[:1])
+        if wrong:
+            return wrong.rstrip(".")
+    return ""
+
+
+def entries(*keys: str) -> Judge:
+    """Of answers that are dicts, these entries are what the library says."""
+
+    def judge(cases: Sequence[Case], answers: Sequence[object]) -> str:
+        parts = [(args, {key: truth[key] for key in keys}) for args, truth in cases]
+        return equal(parts, answers)
+
+    return judge
+
+
+def marks(
+    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str], seconds: int
+) -> dict[str, list[Mark]]:
+    """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
+    what a submission does.
+    """
+    made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
+    asked = []
+    for task, cases in zip(tasks, made, strict=True):
+        cells = [sources[cell] for cell in task.cells if cell in sources]
+        asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
+    given = ask(asked, python, seconds)
+    return {
+        task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
+        for task, cases, answers in zip(tasks, made, given, strict=True)
+    }
+
+
+def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> Mark:
+    about = [criterion.about in ("", kind) for kind, _ in cases]
+    try:
+        why = criterion.judge([case for _, case in compress(cases, about)], list(compress(answers, about)))
+    except Exception as error:  # a strange answer is a wrong answer
+        why = f"the answer cannot be judged: {type(error).__name__}"
+    return Mark(criterion.says, 0 if why else criterion.points, criterion.points, why)
+
+
+def generator(random: Random) -> torch.Generator:
+    return torch.Generator().manual_seed(random.getrandbits(32))

@@ -1,0 +1,180 @@
+"""A small experiment: two arms that differ in one setting, several seeds, real training, one file of results."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.training import Report, Training
+
+START = dict(
+    env="skirmish:partners", learner="iql_actions", n_agents=3, batch_size=8, td_steps=5, optimiser="adam", lr=0.001,
+    epsilon_anneal_time=3000,
+)  # fmt: skip
+"""Both arms before a plan changes anything: 100 updates take half a minute, and can be seen in the return."""
+CHOICES = dict(
+    env=("skirmish", "skirmish:partners"), learner=("iql", "iql_actions", "omg", "naive_om", "liam"),
+    subgoal_mode=("optimistic", "conservative"), subgoal_choice=("value", "random"), optimiser=("rmsprop", "adam"),
+    subgoal_model=("cvae", "supervised"), q_subgoal=("mixed", "inferred", "prior"), bootstrap_subgoal=("same", "next"),
+)  # fmt: skip
+RANGES = dict(
+    n_agents=(2, 4), batch_size=(2, 16), horizon=(1, 10), td_steps=(1, 10), lr=(1e-5, 0.1), gamma=(0, 1),
+    epsilon_anneal_time=(100, 100_000), target_update_interval=(1, 1000), rnn_hidden_dim=(8, 128), mix_start=(0, 1),
+)  # fmt: skip
+"""What a plan may set, and how far: every run stays within a minute or two and below a gigabyte."""
+UPDATES = range(5, 401)
+SEEDS = range(3, 9)
+"""How many seeds: fewer make no interval, more take too long."""
+T95 = {3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
+"""Student's t for a 95 % interval of a mean, by the number of seeds."""
+KEPT = ("loss", "train_return", "train_win_rate")
+ARMS = ("base", "changed")
+MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Two configurations that differ in one setting, and the seeds of their runs."""
+
+    base: OMGConfig
+    changed: OMGConfig
+    seeds: tuple[int, ...]
+
+    def config(self, arm: str, seed: int, updates: int) -> OMGConfig:
+        return OMGConfig.from_dict(getattr(self, arm).to_dict() | {"seed": seed, "updates": updates})
+
+    @property
+    def difference(self) -> str:
+        """The setting in which the arms differ, with both values."""
+        name = one_difference(self.base, self.changed)
+        return f"{name}: {getattr(self.base, name)} or {getattr(self.changed, name)}"
+
+
+def read_plan(plan: object) -> Plan:
+    """A plan from a dict of "base" and "changed", settings on top of START, and "seeds". ConfigError names a fault."""
+    if not isinstance(plan, Mapping) or not {*ARMS, "seeds"} <= set(plan):
+        raise ConfigError("plan", plan, "allowed is a dict with the keys base, changed and seeds")
+    base, changed = (settings(plan[arm]) for arm in ARMS)
+    one_difference(base, changed)
+    return Plan(base, changed, seeds_of(plan["seeds"]))
+
+
+def settings(asked: object) -> OMGConfig:
+    """START with the asked settings in place of its own; the runner steps as many episodes as there are seats."""
+    if not isinstance(asked, Mapping):
+        raise ConfigError("settings", asked, "allowed is a dict of settings")
+    for name, value in asked.items():
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ConfigError(name, value, "allowed here are " + ", ".join(CHOICES[name]))
+        if name in RANGES and not (isinstance(value, (int, float)) and RANGES[name][0] <= value <= RANGES[name][1]):
+            raise ConfigError(name, value, "allowed here is {} to {}".format(*RANGES[name]))
+        if name not in CHOICES and name not in RANGES:
+            raise ConfigError("settings", name, "allowed here are " + ", ".join(sorted([*CHOICES, *RANGES])))
+    chosen = START | dict(asked)
+    own = dict(batch_size_run=chosen["n_agents"], teammates="scripted", device="cpu", test_nepisode=30)
+    return OMGConfig.from_dict(chosen | own)
+
+
+def one_difference(base: OMGConfig, changed: OMGConfig) -> str:
+    """The one field in which two configurations differ. ConfigError for none or more."""
+    names = [f.name for f in fields(OMGConfig) if getattr(base, f.name) != getattr(changed, f.name)]
+    if "n_agents" in names:
+        names.remove("batch_size_run")  # it goes with the team
+    if len(names) != 1:
+        raise ConfigError("changed", ", ".join(names), "the arms must differ in one setting, or nobody knows why")
+    return names[0]
+
+
+def seeds_of(seeds: object) -> tuple[int, ...]:
+    """At least three different whole numbers. ConfigError else."""
+    whole = isinstance(seeds, (list, tuple)) and all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
+    if not whole or len(set(seeds)) != len(seeds) or len(seeds) not in SEEDS:
+        allowed = f"allowed are {SEEDS.start} to {SEEDS.stop - 1} different whole numbers from 0"
+        raise ConfigError("seeds", seeds, allowed)
+    return tuple(seeds)
+
+
+# --- the runs --------------------------------------------------------------------------------------------------------
+
+Heard = Callable[[str, float], None]
+"""What is going on, and which share of all is done."""
+
+
+def run_experiment(plan: Plan, updates: int, heard: Heard, stop: threading.Event) -> dict[str, Any] | None:
+    """Train every seed of both arms; returns the results as plain data, None if it was stopped."""
+    todo = [(arm, seed) for seed in plan.seeds for arm in ARMS]
+    runs = []
+    for arm, seed in todo:
+        reports = []
+        with Training(plan.config(arm, seed, updates)) as training:
+            for report in training:
+                reports.append(report)
+                text = f"{arm}, seed {seed}: update {report.update} of {updates}"
+                heard(text, (len(runs) + report.update / updates) / len(todo))
+                if stop.is_set():
+                    return None
+        runs.append(_run(arm, seed, reports))
+    return {"schema": 1, "plan": _as_data(plan), "updates": updates, "runs": runs}
+
+
+def _run(arm: str, seed: int, reports: list[Report]) -> dict[str, Any]:
+    columns = {name: [report.metrics[name] for report in reports] for name in KEPT}
+    return {"arm": arm, "seed": seed, "t_env": [report.t_env for report in reports]} | columns
+
+
+def _as_data(plan: Plan) -> dict[str, Any]:
+    return {arm: getattr(plan, arm).to_dict() for arm in ARMS} | {"seeds": list(plan.seeds)}
+
+
+def save_results(results: Mapping[str, Any], path: str | Path) -> None:
+    Path(path).write_text(json.dumps(results) + "\n")
+
+
+def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
+    """A file of `save_results`. ConfigError unless it holds every seed of both arms, all of the same length; and, where
+    a plan is given, unless it is that plan's.
+    """
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ConfigError("results", path.name, "there is no such file; the panel saves it when all runs have ended")
+    try:
+        results = json.loads(path.read_text())
+        updates, seeds = results["updates"], results["plan"]["seeds"]
+        found = sorted((run["arm"], run["seed"]) for run in results["runs"])
+        lengths = {len(run[name]) for run in results["runs"] for name in ("t_env", *KEPT)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ConfigError("results", path.name, "it cannot be read; allowed is what the panel has saved") from None
+    if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or lengths != {updates}:
+        raise ConfigError("results", path.name, "a run is missing or not finished: press Run again")
+    if updates not in UPDATES:
+        raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
+    if plan is not None and results["plan"] != _as_data(plan):
+        raise ConfigError("results", path.name, "they are another plan's: press Run again")
+    return results
+
+
+def curves(results: Mapping[str, Any], metric: str = "train_return") -> dict[str, Float[Tensor, "seeds updates"]]:
+    """A metric of every run, by arm: a row for each seed, a column for each update."""
+    return {
+        arm: torch.tensor([run[metric] for run in results["runs"] if run["arm"] == arm], dtype=torch.float64)
+        for arm in ARMS
+    }
+
+
+def again(results: Mapping[str, Any], plan: Plan, arm: str, seed: int) -> bool:
+    """Train one run's first update again: whether it comes out as the results say, to a thousandth."""
+    (claimed,) = [run for run in results["runs"] if (run["arm"], run["seed"]) == (arm, seed)]
+    with Training(plan.config(arm, seed, updates=results["updates"])) as training:
+        report = next(iter(training))
+    told = _run(arm, seed, [report])
+    first = torch.tensor([[run[name][0] for name in ("t_env", *KEPT)] for run in (claimed, told)], dtype=torch.float64)
+    return torch.allclose(first[0], first[1], rtol=1e-3, atol=1e-6)

@@ -1,0 +1,80 @@
+"""ExperimentPanel: train every seed of both arms of a plan, in a worker thread, and save what came out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as W
+
+from omg_lib.config import ConfigError
+from omg_lib.lessons.experiment import UPDATES, read_plan, run_experiment, save_results
+
+
+class ExperimentPanel(W.VBox):
+    """`ExperimentPanel(plan, "results.json")` as a cell's last line, where `plan()` gives a dict for `read_plan`.
+
+    The slider sets how many updates each run gets; Run trains, Stop ends, and nothing is saved before all runs have
+    ended. `panel.run(updates=5)` does the same from Python, and waits.
+    """
+
+    def __init__(self, plan: Callable[[], object], path: str | Path) -> None:
+        self.plan, self.path = plan, Path(path)
+        self.stopping = threading.Event()
+        self.worker: threading.Thread | None = None
+        self.updates = W.IntSlider(100, UPDATES.start, UPDATES.stop - 1, step=5, readout=False)
+        self.number = W.BoundedIntText(100, UPDATES.start, UPDATES.stop - 1, step=5, description="updates")
+        W.link((self.updates, "value"), (self.number, "value"))
+        self.number.layout.width = "170px"
+        self.start, self.stop = W.Button(description="Run"), W.Button(description="Stop", disabled=True)
+        self.progress, self.status = W.FloatProgress(value=0.0, min=0.0, max=1.0), W.HTML()
+        self.start.on_click(lambda _: self.begin())
+        self.stop.on_click(lambda _: self.stopping.set())
+        for name in ("updates", "start", "stop", "status"):
+            getattr(self, name).add_class(f"omg-experiment-{name}")
+        buttons = W.HBox([self.start, self.stop, self.progress])
+        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status])
+        self._say("Choose how many updates each run gets, then press Run.")
+
+    def run(self, updates: int) -> None:
+        """Train all runs and wait for them."""
+        self.number.value = updates
+        self.begin()
+        if self.worker:
+            self.worker.join()
+
+    def begin(self) -> None:
+        """Start all runs in a thread, unless they are running."""
+        if self.worker and self.worker.is_alive():
+            return
+        self.stopping.clear()
+        self.start.disabled, self.stop.disabled = True, False
+        self.worker = threading.Thread(target=self._work, args=(self.number.value,), name="omg-experiment", daemon=True)
+        self.worker.start()
+
+    def _work(self, updates: int) -> None:
+        try:
+            self._say(self._train(updates))
+        except NotImplementedError:
+            self._say("Not answered yet: write the plan first, and run its cell.")
+        except Exception as error:  # told in the panel; a thread has no other place to tell it
+            self._say(str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}")
+        self.start.disabled, self.stop.disabled = False, True
+
+    def _train(self, updates: int) -> str:
+        plan = read_plan(self.plan())
+        results = run_experiment(plan, updates, self._hear, self.stopping)
+        if results is None:
+            return "Stopped: nothing was saved."
+        save_results(results, self.path)
+        return f"Done: {plan.difference}, {len(plan.seeds)} seeds each, saved in {self.path.name}."
+
+    def _hear(self, text: str, share: float) -> None:
+        self.progress.value = share
+        self._say(text)
+
+    def _say(self, text: Any) -> None:
+        self.status.value = f'<div role="status" aria-live="polite">{escape(str(text))}</div>'

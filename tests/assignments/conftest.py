@@ -1,0 +1,51 @@
+"""The grader's package, which is no part of the library, and the notebooks that are put to it."""
+
+import copy
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from places import COURSE
+
+sys.path.insert(0, str(COURSE))
+
+MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n", flags=re.M)
+
+
+@pytest.fixture(scope="session")
+def solved():
+    """solved("a1") -> the source notebook as a student would hand it in: answers, without the teacher's markers."""
+
+    def notebook(name: str) -> nbformat.NotebookNode:
+        made = nbformat.read(COURSE / "source" / name / f"{name}.ipynb", as_version=4)
+        for cell in made.cells:
+            cell.source = MARKERS.sub("", cell.source + "\n").rstrip("\n")
+        return made
+
+    return notebook
+
+
+@pytest.fixture(scope="session")
+def changed():
+    """changed(notebook, {id: source}) -> a copy with other sources in some cells."""
+
+    def copy_of(notebook: nbformat.NotebookNode, sources: dict[str, str]) -> nbformat.NotebookNode:
+        made = copy.deepcopy(notebook)
+        for cell in made.cells:
+            cell.source = sources.get(cell.id, cell.source)
+        assert set(sources) <= {cell.id for cell in made.cells}
+        return made
+
+    return copy_of
+
+
+@pytest.fixture(scope="session")
+def course(tmp_path_factory) -> Path:
+    """A course folder of its own, with the teacher's files and nothing else."""
+    folder = tmp_path_factory.mktemp("teacher") / "notebooks" / "assignments"
+    shutil.copytree(COURSE, folder, ignore=shutil.ignore_patterns(
+        "release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints"))
+    return folder

@@ -1,0 +1,125 @@
+"""Submitted code in its own process: what it may do, what it may not, and that whatever it sends back is harmless."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from grader.child import can_shut, decode, encode
+from grader.process import Failed, Question, ask
+
+SECONDS = 2
+FORGER = """
+import os
+for pipe in range(3, 40):
+    try:
+        os.write(pipe, b'{"answers": [{"value": {"tensor": ["float32", [1000000000000], ""]}}]}')
+    except OSError:
+        pass
+os._exit(0)
+"""
+fenced = pytest.mark.skipif(not can_shut(), reason="this kernel has no Landlock, or the processor is unknown")
+
+
+def asked(**bodies: str) -> dict[str, object]:
+    """What the body of a function without arguments gives, by name; all in one fresh process."""
+    indented = {name: "".join(f"    {line}\n" for line in body.splitlines()) for name, body in bodies.items()}
+    questions = [Question([f"def answer():\n{body}"], "answer", [()]) for body in indented.values()]
+    return dict(zip(bodies, (one for (one,) in ask(questions, [sys.executable], SECONDS)), strict=True))
+
+
+@pytest.mark.parametrize("x", [
+    None, True, 3, 2.5, "a", [1, [2]], {"a": [1]},
+    torch.arange(6).reshape(2, 3), torch.zeros(0, 2), torch.tensor(1.5, dtype=torch.float64), torch.tensor([True]),
+])  # fmt: skip
+def test_data_comes_back_as_it_was(x):
+    back = decode(encode(x))
+    same = torch.equal(back, x) and back.dtype == x.dtype if isinstance(x, torch.Tensor) else back == x
+    assert same and type(back) is type(x)
+
+
+def test_numpy_becomes_torch_or_a_number_and_objects_are_refused():
+    assert encode(np.int64(3)) == 3 and encode((1, np.float64(0.5))) == [1, 0.5]
+    assert torch.equal(decode(encode(np.arange(3))), torch.arange(3))
+    with pytest.raises(TypeError, match="a object is no answer"):
+        encode(object())
+
+
+def test_honest_code_computes_imports_and_writes_in_its_own_folder():
+    told = asked(
+        imports="import collections, math, random, secrets, statistics\nreturn statistics.mean([1, 3])",
+        numpy="return np.random.default_rng(0).permutation(3)",
+        torch="x = torch.ones(2, requires_grad=True)\nx.sum().backward()\nreturn x.grad",
+        einops='return rearrange(repeat(torch.arange(2), "a -> a b", b=3), "a b -> (b a)")',
+        file='open("note", "w").write("mine")\nreturn open("note").read()',
+    )
+    assert told["imports"] == 2 and sorted(told["numpy"].tolist()) == [0, 1, 2]
+    assert told["torch"].tolist() == [1, 1] and told["einops"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert told["file"] == "mine"
+
+
+def test_a_cell_that_fails_in_its_last_line_has_defined_its_function():
+    question = Question(["def answer():\n    return 1\nprint(unknown)"], "answer", [()])
+    assert ask([question], [sys.executable], SECONDS) == [[1]]
+
+
+def test_bad_answers_are_failures_of_their_own_task_only():
+    told = asked(
+        printed="print(1)",
+        exits="import os\nos._exit(0)",
+        leaves="import sys\nsys.exit()",
+        recursion="return answer()",
+        crash="import ctypes\nreturn ctypes.string_at(0)",
+        object="return object()",
+        huge="return 'x' * 20_000_000",
+        bomb="kept = []\nwhile True:\n    kept.append(torch.ones(1 << 24))",
+        library="from omg_lib import regroup\nreturn 1",
+        loop="while True:\n    pass",
+        sleep="import time\ntime.sleep(1000)",
+        forged=FORGER,
+        fine="return 7",
+    )
+    assert told.pop("fine") == 7 and told.pop("printed") is None
+    assert {name: type(one) for name, one in told.items()} == dict.fromkeys(told, Failed)
+    assert "omg_lib is not there" in told["library"].why
+    assert told["loop"].why.startswith("stopped after")  # by whichever clock comes first, on a busy machine
+    assert told["sleep"].why == f"stopped after {3 * SECONDS} seconds"
+
+
+@fenced
+def test_the_fence_keeps_files_processes_and_the_network_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "abc")
+    secret = tmp_path / "solution.txt"
+    secret.write_text("the solution")
+    root = Path(__file__).parents[2]
+    outside = {
+        "file": f"return open({str(secret)!r}).read()",
+        "torch_file": f"return torch.from_file({str(secret)!r}, size=3, dtype=torch.uint8).long()",
+        "folder": f"import os\nreturn os.listdir({str(tmp_path)!r})",
+        "write": f"open({str(tmp_path / 'new')!r}, 'w')",
+        "parent": "import os\nreturn os.listdir(f'/proc/{os.getppid()}/cwd')",
+        "library": "import sys\nsys.meta_path[:] = [x for x in sys.meta_path if type(x).__name__ != 'NoLibrary']\n"
+        f"sys.path.insert(0, {str(root)!r})\nimport omg_lib.regroup\nreturn 1",
+        "fork": "import os\nreturn os.fork()",
+        "program": "import subprocess\nreturn subprocess.run(['true']).returncode",
+        "thread": "import threading\nthreading.Thread(target=print).start()\nreturn 1",
+        "socket": "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nreturn 1",
+        "kill": "import os\nos.kill(os.getppid(), 9)\nreturn 1",
+        "limits": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 50, 1 << 50))\nreturn 1",
+    }
+    told = asked(environment="import os\nreturn sorted(os.environ)", **outside)
+    assert "SECRET_TOKEN" not in told.pop("environment") and "SECRET_TOKEN" in os.environ
+    assert {name: type(one) for name, one in told.items()} == dict.fromkeys(outside, Failed)
+    assert not (tmp_path / "new").exists()
+
+
+def test_python_may_be_started_by_another_program_such_as_a_containers():
+    question = Question(["def answer():\n    import os\n    return os.environ['INSIDE']"], "answer", [()])
+    assert ask([question], ["env", "INSIDE=yes", sys.executable], SECONDS) == [["yes"]]
+
+
+def test_a_python_that_cannot_start_is_the_teachers_error():
+    with pytest.raises(RuntimeError, match="cannot run submissions"):
+        ask([Question([], "answer", [()])], [sys.executable, "-X", "importtime=no", "-c", "1/0", "--"], SECONDS)
