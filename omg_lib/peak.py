@@ -137,9 +137,9 @@ def check_memory(config: OMGConfig, device: torch.device) -> None:
         left = torch.cuda.mem_get_info(device)[0] + unused
         rooms = [(peak.episodes + peak.sample, here, "this process"), (peak.sample + peak.update, left, str(device))]
     for needed, left, whose in rooms:
-        if left is not None and needed + LIBRARIES > left:
-            share = left / (needed + LIBRARIES)
-            fits = largest(config, int(peak.total * share))
+        needed += LIBRARIES
+        if left is not None and needed > left:
+            fits = largest(config, int((peak.total + LIBRARIES) * left / needed) - LIBRARIES)
             allowed = f"{whose} may take {left / GIB:.2f} GiB more; {said(fits)}"
             raise TooLargeError("memory", f"{needed / GIB:.2f} GiB", allowed, fits)
 

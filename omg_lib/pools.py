@@ -135,7 +135,7 @@ class Pool:
             found_env, found_agents, digest = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {str(error)[:80]})") from None
+            raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {reason(error)[:80]})") from None
         if found_env != env:
             raise refuse(f"the pool is for env={shown(found_env)}, this run has env={env}")
         if found_agents != info.n_agents:

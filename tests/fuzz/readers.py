@@ -89,7 +89,7 @@ class Readers:
             path.write_bytes(self.seeds[name])
         return "taken"
 
-    def _restore(self) -> None:
+    def _restore(self, path: Path | None = None) -> None:
         RunFolder(self.folder / "run")._restore(self.run)
         assert all(torch.isfinite(x).all() for x in self.run.learner.agent.state_dict().values())
         if self.run.buffer.can_sample(self.config.sample_size):

@@ -1,0 +1,37 @@
+"""No file that the library reads can run code: no module asks for a way to read one that could."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "omg_lib").rglob("*.py"))
+RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
+PIPES = {"omg_lib/envs/processes.py"}
+"""What speaks with processes that it has started itself; no file is read there."""
+EXHIBITS = {"omg_lib/lessons/exhibit.py"}
+"""What runs lines that stand in a module, or that a student types into a cell; none comes from a file."""
+CALLS = {"eval", "exec", "compile", "__import__"}
+METHODS = {("torch", "load"), ("torch", "save"), ("np", "load"), ("np", "save"), ("np", "fromfile"), ("torch", "hub")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_that_could_run_code_reads_a_file(path):
+    name = path.relative_to(ROOT).as_posix()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            found = {name.split(".")[0] for name in names} & RUNS_CODE
+            assert not found or name in PIPES, f"{name}:{node.lineno} imports {found}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in CALLS or name in EXHIBITS, f"{name}:{node.lineno} calls {node.func.id}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in METHODS, f"{name}:{node.lineno} uses {node.value.id}.{node.attr}"
+
+
+def test_what_speaks_by_pipes_opens_no_file():
+    for name in PIPES & {path.relative_to(ROOT).as_posix() for path in MODULES}:
+        nodes = ast.walk(ast.parse((ROOT / name).read_text()))
+        calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+        assert not calls & {"open", "os.open", "pickle.load", "Path"}, name

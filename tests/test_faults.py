@@ -1,0 +1,150 @@
+"""A number that is none stops a run before anything is learnt from it, and says where it came from."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from batches import Echo, echo_registered, short_pretraining
+
+import omg_lib as omg
+from omg_lib import envs
+from omg_lib.__main__ import main
+from omg_lib.checkpoint import RunFolder
+from omg_lib.config import LEARNERS, RunError
+from omg_lib.faults import NotFiniteError, require_finite
+from omg_lib.follow import follow
+from omg_lib.saved import tensors_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with echo_registered(), short_pretraining():
+        yield
+
+
+def config(**changes):
+    settings = dict(env="echo", n_agents=3, batch_size=2, learner="iql", device="cpu", updates=5, test_nepisode=2)
+    return omg.OMGConfig(**settings | changes)
+
+
+def spoil(run, name):
+    """Let one weight of a network be infinite; returns all tensors as they are then."""
+    module = run.learner.modules()[name]
+    with torch.no_grad():
+        next(iter(module.parameters())).view(-1)[0] = float("inf")
+    return {key: x.clone() for key, x in tensors_of(run).items()}
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_the_stage_and_the_field_that_were_first_are_named_and_no_weight_changes(learner):
+    with omg.Training(config(learner=learner)) as run:
+        reports = iter(run)
+        next(reports)
+        before = spoil(run, "agent")
+        with pytest.raises(NotFiniteError, match="update 2: NaN or infinity, first in ") as error:
+            next(reports)
+        assert (error.value.stage, error.value.field) == (
+            ("learner.omg_loss", "values") if learner == "omg" else ("learner.q_values", "q")
+        )
+        assert all(torch.equal(x, before[key]) for key, x in tensors_of(run).items()) and run.update == 1
+
+
+@pytest.mark.parametrize(
+    ("learner", "network", "stage", "field"),
+    [
+        ("omg", "inference", "learner.omg_loss", "infer_mu"),
+        ("omg", "prior", "learner.omg_loss", "candidates"),
+        ("iql", "target", "learner.td_loss", "loss"),
+        ("qmix", "mixer", "learner.td_loss", "loss"),
+    ],
+)
+def test_each_network_is_found_out_by_its_own_stage(learner, network, stage, field):
+    with omg.Training(config(learner=learner)) as run:
+        reports = iter(run)
+        next(reports)
+        spoil(run, network)
+        with pytest.raises(NotFiniteError) as error:
+            next(reports)
+    assert (error.value.stage, error.value.field) == (stage, field)
+
+
+def test_a_gradient_alone_is_the_steps(monkeypatch):
+    with omg.Training(config()) as run:
+        reports = iter(run)
+        next(reports)
+        run.learner.agent.fc1.weight.register_hook(lambda gradient: gradient * float("nan"))
+        with pytest.raises(NotFiniteError) as error:
+            next(reports)
+    assert (error.value.stage, error.value.field) == ("learner.step", "grad_norm")
+
+
+@pytest.mark.parametrize("field", ["obs", "state", "reward"])
+def test_a_game_that_gives_no_number_stops_the_run_before_it_is_stored(tmp_path, monkeypatch, field):
+    """And the state before it can be looked at, and resumed, and fails in the same place."""
+
+    class Broken(Echo):
+        def obs(self):
+            return self.spoilt("obs", super().obs())
+
+        def state(self):
+            return self.spoilt("state", super().state())
+
+        def step(self, actions):
+            reward, done, info = super().step(actions)
+            return self.spoilt("reward", reward), done, info
+
+        def spoilt(self, name, x):
+            return x * float("nan") if name == field and self.episode[0] == 10 else x
+
+    monkeypatch.setitem(envs.ENVIRONMENTS, "echo", Broken)
+    settings = config(teammates="scripted", updates=9)
+    with omg.Training(settings) as run:
+        folder = RunFolder.create(tmp_path, settings)
+        with pytest.raises(RunError, match=f"update 3: .*{field} of runner.run.*the state before it is in") as error:
+            list(follow(run, folder))
+    assert run.runner.episode == 10 and "update-000000002+000000010" in str(error.value)
+    with omg.load(tmp_path) as loaded:
+        assert loaded.update == 2 and loaded.buffer.episodes_in_buffer == 10
+        with pytest.raises(NotFiniteError, match=f"{field} of runner.run"):
+            list(loaded)
+
+
+def test_learning_that_diverges_is_one_line_and_exit_code_1(tmp_path, capsys):
+    """With a real learning rate that is far too large."""
+    settings = dict(env="skirmish:partners", n_agents=2, batch_size=1, learner="iql", lr=1e30, updates=50)
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings | {"optimiser": "adam", "device": "cpu"}))
+    assert main(["train", "--config", str(path), "--out", str(tmp_path / "run")]) == 1
+    out, err = capsys.readouterr()
+    last = err.splitlines()[-1]
+    assert last.startswith("the run failed: update ") and "q of learner.q_values" in last and len(last) < 300
+    assert f"the state before it is in {tmp_path / 'run' / 'checkpoints'}" in last and "Traceback" not in err
+    with omg.load(tmp_path / "run") as run:
+        assert f"update {run.update + 1}:" in last
+
+
+def test_the_look_costs_next_to_nothing():
+    """A ratio within one process: the look at the loss and the norms beside one whole update."""
+    with omg.Training(config(env="skirmish:partners", batch_size=8, updates=6)) as run:
+        next(iter(run))
+        began = time.process_time()
+        updates = sum(1 for _ in run)
+        update = (time.process_time() - began) / updates
+    numbers = [torch.tensor(1.0), torch.tensor(2.0)]
+    began = time.process_time()
+    for _ in range(300):
+        require_finite("learner.step", "grad_norm", numbers)
+    assert (time.process_time() - began) / 300 < 0.02 * update
+
+
+def test_repeated_runs_give_the_same_curves():
+    settings = config(learner="omg", env="skirmish:partners", n_agents=2, updates=3)
+    curves = []
+    for _ in range(2):
+        with omg.Training(settings) as run:
+            curves.append([report.metrics for report in run])
+        np.random.seed(len(curves))  # nor does anybody else's seed enter
+        torch.manual_seed(len(curves))
+    assert curves[0] == curves[1]
