@@ -1,4 +1,4 @@
-"""python -m omg_lib: shapes, train, doctor; teammates, pretrain, evaluate (in `commands`)."""
+"""python -m omg_lib: shapes, train, doctor; teammates, pretrain, evaluate, sweep (in `commands`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from omg_lib.checkpoint import RunFolder, saved_config
 from omg_lib.commands import (
     add_evaluate,
     add_pretrain,
+    add_sweep,
     add_teammates,
     progress_bar,
     run_evaluate,
     run_pretrain,
+    run_sweep,
     teammates,
     teller,
 )
@@ -41,9 +43,11 @@ TRAIN_OPTIONS = (
     "t_max",
     "device",
     "runner",
+    "actors",
     "seed",
 )
 POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
+SWEEP_OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "device")
 PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
 INTERRUPTED = 130
 
@@ -64,17 +68,23 @@ def build_parser() -> argparse.ArgumentParser:
     pool = commands.add_parser("teammates", help="train a pool of fixed teammates")
     prior = commands.add_parser("pretrain", help="pre-train a subgoal prior on states that a pool visits")
     evaluation = commands.add_parser("evaluate", help="play saved runs with teammates, seen and unseen")
+    many = commands.add_parser("sweep", help="train at many sizes, on a Ray cluster or this machine")
     add_teammates(pool)
     add_pretrain(prior)
     add_evaluate(evaluation)
-    options = ((shapes, SHAPE_OPTIONS), (train, TRAIN_OPTIONS), (pool, POOL_OPTIONS), (prior, PRIOR_OPTIONS))
+    add_sweep(many)
+    options = (
+        (shapes, SHAPE_OPTIONS), (train, TRAIN_OPTIONS), (pool, POOL_OPTIONS), (prior, PRIOR_OPTIONS),
+        (many, SWEEP_OPTIONS),
+    )  # fmt: skip
     for command, names in options:
         for field in dataclasses.fields(OMGConfig):
             if field.name in names:
                 option = "--" + field.name.replace("_", "-")
                 command.add_argument(option, default=argparse.SUPPRESS, help=f"default {field.default}")
     shapes.add_argument("--json", metavar="FILE", help="also write the trace here")
-    train.add_argument("--config", metavar="FILE", help="a JSON file of settings; options win over it")
+    for command in (train, many):
+        command.add_argument("--config", metavar="FILE", help="a JSON file of settings; options win over it")
     train.add_argument("--out", metavar="DIR", help="a new folder for config, metrics and checkpoints")
     train.add_argument("--resume", metavar="DIR", help="go on with the run of this folder")
     train.add_argument("--trace", metavar="FILE", help="write the measured trace of the last update here")
@@ -163,6 +173,11 @@ def doctor(args: argparse.Namespace) -> int:
     return 0
 
 
+def sweep(args: argparse.Namespace) -> int:
+    given = {key: value for key, value in given_settings(args).items() if key in SWEEP_OPTIONS}
+    return run_sweep(args, read_settings(args.config) | given)
+
+
 def train(args: argparse.Namespace) -> int:
     config = train_config(args)
     check_writable("trace", args.trace)
@@ -243,6 +258,7 @@ COMMANDS = {
     "teammates": lambda args: teammates(args, given_settings(args)),
     "pretrain": lambda args: run_pretrain(args, given_settings(args)),
     "evaluate": run_evaluate,
+    "sweep": sweep,
 }
 
 if __name__ == "__main__":

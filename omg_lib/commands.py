@@ -1,13 +1,17 @@
-"""The commands on fixed teammates: `teammates` trains a pool, `pretrain` a prior, `evaluate` meets the unseen."""
+"""More commands: `teammates` trains a pool, `pretrain` a prior, `evaluate` meets the unseen, `sweep` tries sizes."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -16,10 +20,14 @@ from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.evaluate import Score, evaluate, fine_tune, interval_of
 from omg_lib.plots.results import bars_figure
+from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.pools import Pool
 from omg_lib.priors import pretrain, save_prior
+from omg_lib.sweep import FINISHED, STOPPED, grid, sweep, trial_name
 from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
 
+SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
+"""What a sweep goes through, and by default."""
 COLUMNS = ("run", "env", "n_agents", "learner", "subgoal_mode", "seed", *Score.__dataclass_fields__)
 
 
@@ -95,6 +103,40 @@ def run_evaluate(args: argparse.Namespace) -> int:
             f"{spread:<15} {line['seeds']} x {line['sets']}"
         )
     return 0
+
+
+def add_sweep(parser: argparse.ArgumentParser) -> None:
+    for name, default in SWEPT.items():
+        parser.add_argument("--" + name.replace("_", "-"), default=default, help=f"joined by commas; default {default}")
+    parser.add_argument("--seeds", default="1", help="trials of each size and learner; default 1")
+    parser.add_argument("--asha", action="store_true", help="stop trials early that are worse than others (ASHA)")
+    parser.add_argument("--gpus", default="0", help="share of a GPU for each trial, such as 0.25; default 0")
+    parser.add_argument("--out", metavar="DIR", required=True, help="called again, only what is missing is run")
+
+
+def run_sweep(args: argparse.Namespace, settings: dict[str, object]) -> int:
+    axes = {name: _listed(name, getattr(args, name)) for name in SWEPT}
+    trials = grid(settings, **axes, seeds=_count("seeds", args.seeds))
+    rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus))
+    sweep_figure(rows).savefig(Path(args.out) / "results.svg", transparent=True)
+    names = {trial_name(config) for config in trials}
+    states = Counter(row["state"] for row in rows if row["trial"] in names)
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    print(f"{len(trials)} trials: {told}; {Path(args.out) / 'results.csv'}")
+    return 0 if states[FINISHED] + states[STOPPED] == len(trials) else 1
+
+
+def _listed(name: str, text: str) -> list[Any]:
+    """The values of an option that are joined by commas: whole numbers, but for the learners."""
+    values = [value.strip() for value in text.split(",")]
+    return values if name == "learner" else [_count(name, value) for value in values]
+
+
+def _share(name: str, text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise ConfigError(name, text, "allowed is a number, 0 or more")
 
 
 def scores_of(

@@ -26,8 +26,8 @@ PETTINGZOO = "pettingzoo:"
 """Names that begin so go on with a module: the sizes that it can play are known when it is loaded."""
 SMACV2 = "smacv2:"
 """Names that begin so go on with one of SMACv2's own maps."""
-RUNNERS = ("local", "processes")
-"""Where games run: all in this process, or each in a process of its own."""
+RUNNERS = ("local", "processes", "ray")
+"""Where games run: all in this process, each in a process of its own, or shared out among Ray's actors."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
 """Learners that by default drive one seat among fixed teammates; the others drive every seat."""
@@ -69,7 +69,8 @@ class OMGConfig:
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights; None
     pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
-    where games run: "local" steps them in this process, "processes" gives each its own; results are the same.
+    where games run: "local" steps them in this process, "processes" gives each its own, "ray" shares them out among
+    Ray's actors, of which there are `actors` (None: one for each game, as far as there are CPUs); results are the same.
 
     Three fields make the paper's ablations: `subgoal_choice` takes g- by value (Eq. 6, 7), at random or always k steps
     ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
@@ -96,6 +97,7 @@ class OMGConfig:
     prior: str | None = None
     splits: str | None = None
     runner: str = "local"
+    actors: int | None = None
 
     # Q learning, PyMARL's defaults
     optimiser: str = "rmsprop"
@@ -164,6 +166,9 @@ class OMGConfig:
                 self.batch_size_run,
                 f"with teammates it must divide n_agents={self.n_agents}: {widths}",
             )
+        if self.actors is not None and self.actors > self.batch_size_run:
+            allowed = f"each plays an episode or more: allowed is 1 to batch_size_run={self.batch_size_run}"
+            raise ConfigError("actors", self.actors, allowed)
         if self.sample_size > self.buffer_size:
             most = self.buffer_size * self.batch_size // self.sample_size
             raise ConfigError(
@@ -238,7 +243,7 @@ _CHOICES = dict(
 )  # fmt: skip
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
-    rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
+    actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
     subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")

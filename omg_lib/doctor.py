@@ -114,7 +114,7 @@ def _packages() -> list[Check]:
     checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
     for requirement in _requirements():
         name, bounds, extra = re.match(
-            r"""([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""", requirement
+            r"""([\w.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""", requirement
         ).groups()
         if extra != "test":
             checks.append(_package(name, bounds, extra))

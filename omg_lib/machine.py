@@ -73,9 +73,11 @@ def free_memory(root: Path = Path("/")) -> int | None:
     return max(0, min([system * 1024, *_left_in_groups(root), *_left_to_the_process(root)]))
 
 
-def resident_bytes() -> int | None:
-    """What the operating system says that this process holds in memory; None where it does not say (not Linux)."""
-    held = _numbers(Path("/proc/self/status")).get("VmRSS:")
+def resident_bytes(peak: bool = False) -> int | None:
+    """What the operating system says that this process holds in memory, or held at its peak; None where it does not say
+    (not Linux).
+    """
+    held = _numbers(Path("/proc/self/status")).get("VmHWM:" if peak else "VmRSS:")
     return None if held is None else held * 1024
 
 

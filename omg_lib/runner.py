@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
@@ -54,12 +55,6 @@ class Runner:
         for key in ("obs", "state", "reward"):
             if not data[key].isfinite().all():
                 raise NotFiniteError("runner.run", key)
-        if self.config.has_teammates:
-            seat = self.controller.seat.reshape(self.batch_size, 1, 1)
-            data["seat"] = seat.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
-        if self.config.learner == "oracle":
-            team = self.controller.set_ids.reshape(self.batch_size, 1, 1)
-            data["team"] = team.expand(self.batch_size, self.env.info.episode_limit + 1, 1).clone()
         if test_mode:
             self.test_episode += self.batch_size
         else:
@@ -124,7 +119,21 @@ class Runner:
                 playing &= ~ended
                 running = np.flatnonzero(playing)
         steps = int(data["filled"].sum()) - runs
-        return {key: torch.from_numpy(x) for key, x in data.items()}, steps
+        return {key: torch.from_numpy(x) for key, x in data.items()} | self._company(), steps
+
+    def _company(self) -> dict[str, Tensor]:
+        """Where the learner sat, and for the oracle with whom: [R, L+1, 1] each, the same at every step."""
+        found = {}
+        if self.config.has_teammates:
+            found["seat"] = self.controller.seat
+        if self.config.learner == "oracle":
+            found["team"] = self.controller.set_ids
+        shape = (self.batch_size, self.env.info.episode_limit + 1, 1)
+        return {key: rearrange(x, "r -> r 1 1").expand(shape).clone() for key, x in found.items()}
+
+    def close(self) -> None:
+        """Release the environments; closing twice is fine."""
+        self.env.close()
 
 
 class EpisodeRunner(Runner):

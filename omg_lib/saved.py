@@ -37,7 +37,7 @@ from omg_lib.files import (
 from omg_lib.trace import Field, Recorder, trace_of
 from omg_lib.training import RECENT_EPISODES, Training
 
-BUDGET = ("updates", "t_max", "device", "runner")
+BUDGET = ("updates", "t_max", "device", "runner", "actors")
 """What may differ when a run is resumed."""
 PATHS = ("teammates", "prior")
 """What may be a path, and may be named from elsewhere when a run is resumed."""

@@ -24,6 +24,7 @@ from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.peak import check_memory, out_of_memory, ways_out
 from omg_lib.priors import load_prior
+from omg_lib.remote import RayRunner
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.trace import Recorder
@@ -69,8 +70,7 @@ class Training:
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
         self.env = games_of(config, config.batch_size_run)
         self.controller = Controller(config, self.env.info, self.device)
-        runner = EpisodeRunner if config.batch_size_run == 1 else ParallelRunner
-        self.runner: Runner = runner(config, self.env, self.controller)
+        self.runner = make_runner(config, self.env, self.controller)
         self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
         self.learner = make_learner(config, self.controller, self.device)
         self.learner.poll = self._poll
@@ -246,9 +246,9 @@ class Training:
 
     def close(self) -> None:
         """Release the environments; closing twice is fine."""
-        self.env.close()
+        self.runner.close()
         if self._test_runner is not None:
-            self._test_runner.env.close()
+            self._test_runner.close()
 
     def __enter__(self) -> Training:
         return self
@@ -270,6 +270,13 @@ def run_sequential(config: OMGConfig, progress: Progress | None = None) -> list[
     """A whole run, as PyMARL's function of this name: the reports of all updates."""
     with Training(config, progress) as run:
         return list(run)
+
+
+def make_runner(config: OMGConfig, env: BatchedEnv, controller: Controller) -> Runner:
+    """Who plays the training episodes. ConfigError if this machine lacks what that needs."""
+    if config.runner == "ray":
+        return RayRunner(config, env, controller)
+    return (EpisodeRunner if config.batch_size_run == 1 else ParallelRunner)(config, env, controller)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -1,6 +1,7 @@
 """Pictures and tables, usable without Jupyter: the flow of tensors, learning curves, shapes, seats, results."""
 
 from omg_lib.plots.buffers import mask_svg, memory_svg, ring_table
+from omg_lib.plots.capacity import capacity_svg, recorded_speeds
 from omg_lib.plots.curves import curves_figure, curves_png, curves_text
 from omg_lib.plots.episodes import clock_table, step_table
 from omg_lib.plots.flow import flow_svg
@@ -12,6 +13,7 @@ from omg_lib.plots.results import bars_figure, cross_play_figure, learning_figur
 from omg_lib.plots.seats import cost_figure, cost_svg, seats_svg
 from omg_lib.plots.stages import stage_svg
 from omg_lib.plots.subgoals import choice_figure, subgoal_figure, subgoal_svg
+from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.plots.tables import label_seats, label_table, shape_table
 from omg_lib.plots.targets import target_svg
 from omg_lib.plots.words import fields_table

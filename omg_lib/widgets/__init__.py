@@ -1,5 +1,7 @@
 """Panels for notebooks: a plain model under test and a thin view. The only room that knows Jupyter."""
 
+from omg_lib.widgets.capacity_model import CapacityModel
+from omg_lib.widgets.capacity_panel import CapacityPanel
 from omg_lib.widgets.clocks_model import ClocksModel
 from omg_lib.widgets.clocks_panel import ClocksPanel
 from omg_lib.widgets.experiment_panel import ExperimentPanel
@@ -18,6 +20,8 @@ from omg_lib.widgets.target_model import TargetModel
 from omg_lib.widgets.target_panel import TargetPanel
 
 __all__ = [
+    "CapacityModel",
+    "CapacityPanel",
     "ClocksModel",
     "ClocksPanel",
     "ExperimentPanel",

@@ -20,6 +20,7 @@ PANELS = {
     "07_q_learning.ipynb": 2,
     "08_train_live.ipynb": 2,
     "09_unseen_teammates.ipynb": 0,
+    "10_beyond_one_machine.ipynb": 3,
     "12_failure_museum.ipynb": 0,
     "11_starcraft.ipynb": 0,
 }

@@ -1,0 +1,104 @@
+"""Environment steps a second of local runners and of Ray's actors, for a cheap game and for a slow one.
+
+    python -m benchmarks.ray_runner --out data/results/ray_runner.csv      some minutes
+
+The cheap game is the embedded battle. The slow one is the same battle, but each step of each game also takes `--step`
+milliseconds in which its process waits, as a client waits for a game of another process. All arms play R = 8 episodes
+a round (one arm R = 1), of the same numbers, with the same network; rounds go in turn, so that what slows the machine
+slows all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.slow_game import Slow, SlowGame
+from omg_lib import config, envs
+from omg_lib.config import OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.envs.processes import Processes
+from omg_lib.remote import RayRunner, start_here
+from omg_lib.runner import Runner
+
+WIDTH, SLOW = 8, "slow game"
+CPUS = 24
+"""What Ray is told: actors that wait need no core, and all arms are there at once."""
+Arm = tuple[str, str, int, int]
+"""Game, runner, width, actors."""
+COLUMNS = ("game", "runner", "width", "actors", "steps_per_second", "low", "high", "rounds", "cores", "wait_ms")
+SETTINGS = dict(env="skirmish:partners", n_agents=8, batch_size=1, learner="iql", teammates="scripted", device="cpu",
+                epsilon_start=0.05)  # fmt: skip
+
+
+def arms(cores: int) -> list[Arm]:
+    """Actors from 1 to the cores; for the game that waits, to R."""
+    found = []
+    for game, most in (("battle", cores), ("slow game", WIDTH)):
+        found += [(game, "local", 1, 0), (game, "local", WIDTH, 0), (game, "processes", WIDTH, 0)]
+        found += [(game, "ray", WIDTH, actors) for actors in (1, 2, 4, 8) if actors <= most]
+    return found
+
+
+def runner_of(arm: Arm, wait: float) -> Runner:
+    game, kind, width, actors = arm
+    make = Slow(wait if game == "slow game" else 0.0)
+    settings = OMGConfig(**SETTINGS, batch_size_run=width, runner=kind, actors=actors or None)
+    if kind == "processes":
+        env = Processes(settings.n_agents, batch=width, seed=settings.seed, name=SLOW, wait=make.wait)
+    else:
+        env = make(settings.env, settings.n_agents, batch=width, seed=settings.seed)
+    controller = Controller(settings, env.info, torch.device("cpu"))
+    return RayRunner(settings, env, controller, make) if kind == "ray" else Runner(settings, env, controller)
+
+
+def measure(chosen: Sequence[Arm], wait: float, rounds: int, seconds: float) -> list[dict[str, object]]:
+    """A row for each arm; a round plays for `seconds` at least. Who is not asked meanwhile waits, and takes no core."""
+    runners = {arm: runner_of(arm, wait) for arm in chosen}
+    speeds: dict[Arm, list[float]] = {arm: [] for arm in chosen}
+    for runner in runners.values():
+        runner.run()  # processes have started, libraries are loaded
+    for turn in range(rounds):
+        for arm in [*chosen[turn % len(chosen) :], *chosen[: turn % len(chosen)]]:
+            runner, began, before = runners[arm], time.perf_counter(), runners[arm].t_env
+            while time.perf_counter() - began < seconds:
+                runner.run()
+            speeds[arm].append((runner.t_env - before) / (time.perf_counter() - began))
+            print(*arm, f"{speeds[arm][-1]:.0f} steps/s", flush=True)
+    for runner in runners.values():
+        runner.close()
+    end = (rounds, os.cpu_count(), 1000 * wait)
+    return [dict(zip(COLUMNS, (*arm, *rounded(found), *end), strict=True)) for arm, found in speeds.items()]
+
+
+def rounded(found: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value, 1) for value in (median(found), min(found), max(found)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, help="write the table here")
+    parser.add_argument("--step", type=float, default=10.0, metavar="MS", help="what a step of the slow game waits")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each round of each arm")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    envs.ENVIRONMENTS[SLOW], config.ENVIRONMENTS[SLOW] = SlowGame, range(2, 17)
+    start_here(num_cpus=CPUS)
+    rows = measure(arms(os.cpu_count() or 1), args.step / 1000, args.rounds, args.seconds)
+    if args.out:
+        with args.out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The experiments of the notebook on clusters: with Ray where it is installed, from recorded tables elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from omg_lib.config import OMGConfig
+from omg_lib.machine import usable_cores
+from omg_lib.plots.tables import Table
+from omg_lib.remote import extra, start_here
+from omg_lib.sweep import grid, sweep
+from omg_lib.training import Training
+
+ROUNDS = 3
+SWEPT = dict(env="skirmish:partners", updates=20, test_nepisode=16, device="cpu")
+
+
+def ray_state() -> tuple[bool, str]:
+    """Whether the experiments run live, and a sentence that says why, or how to get there."""
+    if importlib.util.find_spec("ray") is None:
+        return False, 'Ray is not installed. pip install -e ".[ray]" brings it; until then you see recorded results.'
+    if os.environ.get("OMG_FAST"):
+        return False, "Ray is installed, but OMG_FAST is set: its start takes too long, so you see recorded results."
+    return True, "Ray is installed: its processes start with the first cell that needs them, which takes a while."
+
+
+@dataclass(frozen=True)
+class Played:
+    """The same rounds, played by so many actors (0: by this process): steps a second, and whether all are equal."""
+
+    actors: int
+    steps_per_second: float
+    same: bool
+
+
+def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
+    """The first rounds of a run, played by this process and then by so many actors. The first round starts things up
+    and is not timed. Ray, if it is started here, is told of as many CPUs as there are actors, be there fewer.
+    """
+    found, expected = [], None
+    if actors and "RAY_ADDRESS" not in os.environ and not extra("ray").is_initialized():
+        start_here(num_cpus=max(usable_cores(), *actors))
+    for count in (0, *actors):
+        with Training(replace(config, runner="ray", actors=count) if count else config) as run:
+            episodes, before = [run.runner.run()], run.runner.t_env
+            began = time.perf_counter()
+            episodes += [run.runner.run() for _ in range(ROUNDS)]
+            speed = (run.runner.t_env - before) / (time.perf_counter() - began)
+        expected = expected or episodes
+        pairs = zip(expected, episodes, strict=True)
+        same = all(torch.equal(one[key], other[key]) for one, other in pairs for key in one.keys())
+        found.append(Played(count, speed, same))
+    return found
+
+
+def played_table(played: Sequence[Played]) -> Table:
+    """What `play_with` found, line by line."""
+    lines = [
+        (f"{p.actors} actors" if p.actors else "this process", f"{p.steps_per_second:,.0f}", "yes" if p.same else "NO")
+        for p in played
+    ]
+    return Table(("played by", "steps/s", "the same episodes, bit for bit"), tuple(lines))
+
+
+def small_sweep() -> list[dict[str, Any]]:
+    """Two tiny trials, in a folder that is forgotten afterwards: the rows of its results.csv."""
+    with tempfile.TemporaryDirectory() as folder:
+        return sweep(grid(SWEPT, [2], [4], ["iql", "omg"], 1), folder, table=False)
+
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a recorded CSV table."""
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def best_speeds(path: str | Path, game: str) -> dict[str, float]:
+    """Runner -> the most steps a second that were recorded for this game at the widest R."""
+    rows = [row for row in read_table(path) if row["game"] == game]
+    widest = max(int(row["width"]) for row in rows)
+    best: dict[str, float] = {}
+    for row in rows:
+        if int(row["width"]) == widest:
+            best[row["runner"]] = max(best.get(row["runner"], 0.0), float(row["steps_per_second"]))
+    return best
+
+
+def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Some columns of a sweep's rows."""
+    def shown(row: dict[str, Any]) -> tuple[str, ...]:
+        win = "" if row["win_rate"] in (None, "") else f"{float(row['win_rate']):.2f}"
+        memory, seconds = f"{float(row['peak_bytes']) / 1e6:,.0f} MB", f"{1000 * float(row['seconds']):.0f} ms"
+        return row["trial"], row["state"], str(row["update"]), seconds, memory, win
+
+    return Table(("trial", "state", "update", "one update", "peak", "win rate"), tuple(map(shown, rows)))

@@ -1,0 +1,81 @@
+"""The figure of a sweep: time, memory and win rate against n_agents and against batch_size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from omg_lib.config import ConfigError
+from omg_lib.evaluate import interval
+from omg_lib.plots.results import INK, METHODS
+
+Row = Mapping[str, Any]
+Interval = tuple[float, float, float]
+MEASURES = {
+    "seconds": ("seconds of an update", 1.0),
+    "peak_bytes": ("peak of the process, GB", 1e9),
+    "win_rate": ("win rate", 1.0),
+}
+"""Column -> (what stands at the axis, divisor)."""
+SIZES = {"n_agents": "batch_size", "batch_size": "n_agents"}
+"""What a row of panels goes along -> what tells its lines of one learner apart."""
+STYLES = ("-", "--", ":", "-.")
+OTHER = ("#2f855a", "P")
+"""Colour and marker of a learner that the figures of the paper's experiment do not show."""
+
+
+def sweep_figure(rows: Sequence[Row]) -> Figure:
+    """Rows as in a sweep's results.csv; a mean of its seeds at each size, on its 95 % interval (none for one seed).
+
+    A learner is known by colour and marker, the other size by the kind of line. Trials without a number (failed, or
+    stopped before the first test) leave a gap. ConfigError for no rows.
+    """
+    if not rows:
+        raise ConfigError("rows", list(rows), "allowed is one row or more")
+    figure = Figure(figsize=(11, 6), dpi=100, facecolor="none", layout="constrained")
+    axes = figure.subplots(len(SIZES), len(MEASURES), squeeze=False)
+    handles: dict[str, Any] = {}
+    for line, along in zip(axes, SIZES, strict=True):
+        for ax, measure in zip(line, MEASURES, strict=True):
+            handles |= _panel(ax, rows, along, measure)
+    figure.legend(list(handles.values()), list(handles), fontsize=8, frameon=False, labelcolor=INK, loc="outside right")
+    return figure
+
+
+def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int], dict[int, Interval]]:
+    """(learner, the other size) -> size -> mean and the ends of the 95 % interval over seeds."""
+    found: dict[tuple[str, int], dict[int, list[float]]] = {}
+    for row in rows:
+        if row[measure] not in (None, ""):
+            series = found.setdefault((row["learner"], int(row[SIZES[along]])), {})
+            series.setdefault(int(row[along]), []).append(float(row[measure]) / MEASURES[measure][1])
+    return {
+        series: {size: interval(np.array(values)[:, None]) for size, values in sorted(points.items())}
+        for series, points in sorted(found.items())
+    }
+
+
+def _panel(ax: Axes, rows: Sequence[Row], along: str, measure: str) -> dict[str, Any]:
+    others = sorted({int(row[SIZES[along]]) for row in rows})
+    handles = {}
+    for (learner, other), points in cells(rows, along, measure).items():
+        colour, marker = METHODS.get(learner, OTHER)
+        mean, low, high = np.array(list(points.values())).T
+        style = STYLES[others.index(other) % len(STYLES)]
+        look = dict(color=colour, marker=marker, linestyle=style, linewidth=1.6, markersize=5)
+        (handles[f"{learner}, {SIZES[along]} {other}"],) = ax.plot(list(points), mean, **look)
+        ax.fill_between(list(points), low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.set_xlabel(along, color=INK, fontsize=9)
+    ax.set_ylabel(MEASURES[measure][0], color=INK, fontsize=9)
+    ax.set_xticks(sorted({int(row[along]) for row in rows}))
+    ax.set_ylim(bottom=0)
+    ax.set_facecolor("none")
+    ax.grid(axis="y", alpha=0.25)
+    ax.tick_params(colors=INK, labelsize=8)
+    ax.spines[:].set_color(INK)
+    ax.spines[["top", "right"]].set_visible(False)
+    return handles

@@ -1,0 +1,59 @@
+"""CapacityPanel: sliders for steps a day, a slow game and a fast learner, around a CapacityModel."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as W
+
+from omg_lib.lessons.capacity import Cluster, Costs
+from omg_lib.widgets.capacity_model import CapacityModel
+from omg_lib.widgets.naming import naming
+
+
+class CapacityPanel(W.VBox):
+    """What so many environment steps a day take: `CapacityPanel(costs)` as a cell's last line.
+
+    `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python, and the sliders follow.
+    """
+
+    def __init__(self, costs: Costs, cluster: Cluster | None = None) -> None:
+        self.model = CapacityModel(costs, cluster)
+        look = dict(style={"description_width": "190px"}, layout={"width": "560px"})
+        self.steps_a_day = W.FloatLogSlider(
+            self.model.steps_a_day, min=5, max=10, step=0.1, description="steps a day", readout_format=".2s", **look
+        )
+        self.wait = W.FloatSlider(
+            self.model.wait, min=0, max=100, step=1, description="a step of the game waits, ms", **look
+        )
+        self.faster = W.FloatSlider(
+            self.model.faster, min=1, max=100, step=1, description="learner faster by", readout_format=".0f", **look
+        )
+        self.controls = {"steps_a_day": self.steps_a_day, "wait": self.wait, "faster": self.faster}
+        self.status, self.picture = W.HTML(), W.HTML()
+        for name, control in self.controls.items():
+            control.add_class(f"omg-capacity-{name.replace('_', '-')}")
+            control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        self.status.add_class("omg-capacity-status")
+        handles = {
+            f".omg-capacity-{name.replace('_', '-')} [role=slider]": f"{control.description} slider"
+            for name, control in self.controls.items()
+        }
+        names = naming("omg-capacity", "omg-capacity-status", handles)
+        self._following = False
+        super().__init__([*self.controls.values(), self.status, self.picture, names], layout={"max_width": "1000px"})
+        self.add_class("omg-capacity")
+        self.model.listen(self._show)
+        self._show()
+
+    def _moved(self, name: str, value: int | float) -> None:
+        if not self._following:
+            self.model.choose(**{name: value})
+
+    def _show(self) -> None:
+        self._following = True
+        for name, control in self.controls.items():
+            control.value = getattr(self.model, name)
+        self._following = False
+        self.status.value = f'<div role="status" aria-live="polite">{escape(self.model.status)}</div>'
+        self.picture.value = self.model.picture

@@ -1,0 +1,50 @@
+"""What the notebook on clusters says with and without Ray, and what it reads of recorded tables."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import omg_lib as omg
+from omg_lib.lessons import beyond
+from omg_lib.plots.capacity import recorded_speeds
+
+DATA = Path(__file__).parents[2] / "data/results"
+
+
+@pytest.mark.parametrize(
+    ("found", "fast", "live", "words"),
+    [
+        (None, "", False, 'pip install -e ".[ray]"'),
+        (None, "1", False, 'pip install -e ".[ray]"'),
+        ("ray", "1", False, "OMG_FAST"),
+        ("ray", "", True, "is installed"),
+    ],
+)
+def test_whether_it_runs_live_and_why(monkeypatch, found, fast, live, words):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    monkeypatch.setenv("OMG_FAST", fast)
+    assert beyond.ray_state()[0] is live and words in beyond.ray_state()[1]
+
+
+def test_this_process_is_compared_with_itself():
+    config = omg.OMGConfig(env="skirmish:partners", n_agents=2, batch_size=2, batch_size_run=2, learner="iql")
+    (one,) = beyond.play_with(config, actors=())
+    assert one.actors == 0 and one.same and one.steps_per_second > 0
+    assert "this process" in repr(beyond.played_table([one, beyond.Played(2, 10.0, False)]))
+    assert "NO" in repr(beyond.played_table([beyond.Played(2, 10.0, False)]))
+
+
+def test_recorded_speeds_say_what_the_notebook_says():
+    """For the battle this process is the fastest; for a game that waits, actors are, and more of them are faster."""
+    battle, slow = (beyond.best_speeds(DATA / "ray_runner.csv", game) for game in ("battle", "slow game"))
+    assert battle["local"] > battle["ray"]
+    assert slow["ray"] > 2 * slow["local"]
+    table = recorded_speeds(DATA / "ray_runner.csv")
+    assert {table.rows[row][:2] for row, _ in table.strong} >= {("battle", "this process")}
+
+
+def test_recorded_trials_are_those_of_the_command_in_the_notebook():
+    rows = beyond.read_table(DATA / "sweep.csv")
+    assert len(rows) == 16 and {(row["state"], row["update"]) for row in rows} == {("finished", "100")}
+    assert len(beyond.sweep_table(rows).rows) == 16
