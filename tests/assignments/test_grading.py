@@ -321,7 +321,7 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     files = [path for path in copy.rglob("*") if path.is_file()]
     inside = {path.relative_to(copy / "notebooks" / "assignments").as_posix()
               for path in files if "assignments" in path.parts[:-1]}  # fmt: skip
-    assert inside == {f"{name}/{name}.ipynb" for name in NAMES}
+    assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
     text = [path for path in files if path.suffix in (".py", ".ipynb", ".md", ".txt", ".toml", ".json")]
     assert [(path, found) for path in text if (found := leaks(path, solutions()))] == []

@@ -10,7 +10,8 @@ from pathlib import Path
 
 COURSE = Path(__file__).resolve().parents[1]
 ROOT = COURSE.parents[1]
-TEACHERS = ("notebooks/assignments/", "tests/assignments/")
+HERE = "notebooks/assignments/"
+TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
 """What no student's copy holds. The released notebooks are put in its place."""
 
 
