@@ -252,7 +252,7 @@ def test_every_field_that_differs_is_named(tmp_path, whole, capsys):
     with omg.Training(config(seed=7, gamma=0.5)) as run, pytest.raises(omg.ConfigError) as error:
         RunFolder.resume(whole[0], run)
     assert "seed=7 here and 0 there; gamma=0.5 here and 0.99 there" in str(error.value)
-    assert "only updates, t_max, device, runner may differ" in str(error.value)
+    assert "only updates, t_max, device, runner, actors may differ" in str(error.value)
     assert main(["train", "--resume", str(whole[0]), "--seed", "7", "--batch-size", "3"]) == 2
     err = capsys.readouterr().err
     assert "batch_size=3 here and 2 there; seed=7 here and 0 there" in err and len(err) < 301

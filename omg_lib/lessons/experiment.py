@@ -123,16 +123,13 @@ def run_experiment(plan: Plan, updates: int, heard: Heard, stop: threading.Event
                 if stop.is_set():
                     return None
         runs.append(_run(arm, seed, reports))
-    return {"schema": 1, "plan": _as_data(plan), "updates": updates, "runs": runs}
+    made = {arm: getattr(plan, arm).to_dict() for arm in ARMS} | {"seeds": list(plan.seeds)}
+    return {"schema": 1, "plan": made, "updates": updates, "runs": runs}
 
 
 def _run(arm: str, seed: int, reports: list[Report]) -> dict[str, Any]:
     columns = {name: [report.metrics[name] for report in reports] for name in KEPT}
     return {"arm": arm, "seed": seed, "t_env": [report.t_env for report in reports]} | columns
-
-
-def _as_data(plan: Plan) -> dict[str, Any]:
-    return {arm: getattr(plan, arm).to_dict() for arm in ARMS} | {"seeds": list(plan.seeds)}
 
 
 def save_results(results: Mapping[str, Any], path: str | Path) -> None:
@@ -151,13 +148,14 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
         updates, seeds = results["updates"], results["plan"]["seeds"]
         found = sorted((run["arm"], run["seed"]) for run in results["runs"])
         lengths = {len(run[name]) for run in results["runs"] for name in ("t_env", *KEPT)}
+        arms = [OMGConfig.from_dict(results["plan"][arm]) for arm in ARMS]  # older than a setting: its default
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ConfigError("results", path.name, "it cannot be read; allowed is what the panel has saved") from None
     if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or lengths != {updates}:
         raise ConfigError("results", path.name, "a run is missing or not finished: press Run again")
     if updates not in UPDATES:
         raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
-    if plan is not None and results["plan"] != _as_data(plan):
+    if plan is not None and plan != Plan(*arms, tuple(seeds)):
         raise ConfigError("results", path.name, "they are another plan's: press Run again")
     return results
 
