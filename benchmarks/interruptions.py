@@ -28,7 +28,7 @@ import torch
 import omg_lib as omg
 from omg_lib import checkpoint
 from omg_lib.checkpoint import RunFolder
-from omg_lib.config import LEARNERS, RunError
+from omg_lib.config import LEARNERS, ConfigError, RunError
 from omg_lib.follow import follow
 from omg_lib.saved import read_state, state_of, tensors_of
 from omg_lib.subgoals import SubgoalPrior
@@ -51,7 +51,7 @@ def train(config: omg.OMGConfig, folder: Path) -> None:
 
 def fork(work: Callable[[], object]) -> int:
     """The process id of a child, in a session of its own, that does this work and is gone: 0 if it succeeded, 130 if
-    it was interrupted, 2 if the run said why it could not go on, 1 if it failed.
+    it was interrupted, 2 if it said in a sentence why it could not begin or go on, 1 if it failed.
     """
     if child := os.fork():
         return child
@@ -63,7 +63,7 @@ def fork(work: Callable[[], object]) -> int:
         code = 0
     except KeyboardInterrupt:
         code = 130
-    except RunError:
+    except (RunError, ConfigError):
         code = 2
     except BaseException as error:
         print(f"an attempt failed: {type(error).__name__}: {error}", flush=True)

@@ -66,6 +66,8 @@ class OMGConfig:
     | H | horizon | future steps that are candidate subgoals (Eq. 6, 7) |
     | Z | subgoal_dim | width of a subgoal embedding |
 
+    `deterministic` lets a GPU use only algorithms that give the same result each time; on a CPU they all do so.
+
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights; None
     pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
@@ -98,6 +100,7 @@ class OMGConfig:
     splits: str | None = None
     runner: str = "local"
     actors: int | None = None
+    deterministic: bool = False
 
     # Q learning, PyMARL's defaults
     optimiser: str = "rmsprop"

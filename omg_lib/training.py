@@ -67,6 +67,9 @@ class Training:
         check_memory(config, self.device)
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
+        if config.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for, before it is first used
+            torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
         self.env = games_of(config, config.batch_size_run)
         self.controller = Controller(config, self.env.info, self.device)
@@ -246,6 +249,8 @@ class Training:
 
     def close(self) -> None:
         """Release the environments; closing twice is fine."""
+        if self.config.deterministic:
+            torch.use_deterministic_algorithms(False)
         self.runner.close()
         if self._test_runner is not None:
             self._test_runner.close()

@@ -139,12 +139,16 @@ def test_the_look_costs_next_to_nothing():
     assert (time.process_time() - began) / 300 < 0.02 * update
 
 
-def test_repeated_runs_give_the_same_curves():
-    settings = config(learner="omg", env="skirmish:partners", n_agents=2, updates=3)
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_repeated_runs_give_the_same_curves(learner, deterministic):
+    settings = config(learner=learner, updates=3, deterministic=deterministic)
     curves = []
     for _ in range(2):
         with omg.Training(settings) as run:
+            assert torch.are_deterministic_algorithms_enabled() == deterministic
             curves.append([report.metrics for report in run])
+        assert not torch.are_deterministic_algorithms_enabled()
         np.random.seed(len(curves))  # nor does anybody else's seed enter
         torch.manual_seed(len(curves))
     assert curves[0] == curves[1]

@@ -126,7 +126,7 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
         return page
 
     yield open_one
-    for page in pages:
+    for page in (page for page in pages if not page.is_closed()):
         page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
         page.close()
 
