@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.lessons.exhibit import Exhibit, Outcome, judge, run
@@ -49,5 +51,5 @@ def mend(key: str, line: object, config: OMGConfig) -> Verdict:
     if line is ...:
         return Verdict("open", "Not answered yet: put your line, as text, in place of the dots.")
     if not isinstance(line, str):
-        return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.")
-    return judge(run(exhibit(key), line, config))
+        return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.", guess=line)
+    return replace(judge(run(exhibit(key), line, config)), guess=line)

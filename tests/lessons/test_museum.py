@@ -81,7 +81,8 @@ def test_no_shape_gives_a_silent_exhibit_away():
 @pytest.mark.parametrize(("A", "G"), [(2, 3), (8, 4)])
 def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
     config = config_of(key, A, G)
-    assert mend(key, EXHIBITS[key].right, config).state == "right"
+    mended = mend(key, EXHIBITS[key].right, config)
+    assert (mended.state, mended.guess) == ("right", EXHIBITS[key].right), "the line is what answers store"
     assert mend(key, EXHIBITS[key].wrong, config).state == "wrong"
     assert mend(key, ..., config).state == "open"
     assert mend(key, 7, config).state == "wrong"

@@ -80,7 +80,8 @@ def test_links_lead_to_files_and_assignments_are_named_once_there_are_any():
 
 
 def test_what_it_says_of_the_code_is_so():
-    tests = (ROOT / "tests" / "notebooks" / "test_notebooks.py").read_text(encoding="utf-8")
-    assert "\nRIGHT = {" in tests and "\nANSWERS = {" in tests and "\nSECONDS = 60\n" in tests
+    tests = ROOT / "tests" / "notebooks"
+    assert "\nRIGHT = {" in (tests / "right_answers.py").read_text(encoding="utf-8")
+    assert "\nSECONDS = 60\n" in (tests / "running.py").read_text(encoding="utf-8")
     assert "def check_regrouping" in (ROOT / "omg_lib" / "lessons" / "regroup_answers.py").read_text(encoding="utf-8")
     assert 'FOLDER = ".answers"' in (ROOT / "omg_lib" / "lessons" / "answers.py").read_text(encoding="utf-8")

@@ -1,0 +1,36 @@
+"""Each notebook is run once, for all tests of this folder."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+from filelock import FileLock
+from running import execute, shown
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once for each replacement.
+
+    Test files that pytest-xdist gives to two processes share what was run: whoever comes second waits for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    @cache
+    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
+        done = shared / f"{Path(name).stem}{'-replaced' if replaced else ''}.ipynb"
+        with FileLock(f"{done}.lock"):
+            if not done.exists():
+                nbformat.write(execute(name, replaced, tmp_path_factory.mktemp("run")), done)
+        return nbformat.read(done, as_version=4)
+
+    return run_one
+
+
+@pytest.fixture
+def cell(run):
+    """cell(name, id) -> what this cell printed and showed."""
+    return lambda name, id, *replaced: next(shown(cell) for cell in run(name, *replaced).cells if cell.id == id)
