@@ -53,5 +53,6 @@ class CapacityModel:
         return (
             f"{wanted} take {runs}, together {nodes}; "
             f"learners are busy {100 * p.learner:.0f} % of the time, worth {p.gpus:.1f} GPUs in all. "
-            f"The limit is {p.limit}; the link is used to {100 * p.network:.1f} %, the object store to {100 * p.store:.1f} %."
+            f"The limit is {p.limit}; the link is used to {100 * p.network:.1f} %, "
+            f"the object store to {100 * p.store:.1f} %."
         )
