@@ -17,7 +17,7 @@ import torch
 from omg_lib.config import OMGConfig
 from omg_lib.machine import usable_cores
 from omg_lib.plots.tables import Table
-from omg_lib.remote import extra, start_here
+from omg_lib.remote import connect, extra, start_here
 from omg_lib.sweep import grid, sweep
 from omg_lib.training import Training
 
@@ -25,13 +25,25 @@ ROUNDS = 3
 SWEPT = dict(env="skirmish:partners", updates=20, test_nepisode=16, device="cpu")
 
 
-def ray_state() -> tuple[bool, str]:
-    """Whether the experiments run live, and a sentence that says why, or how to get there."""
+def ray_state(cpus: int = 4) -> tuple[bool, str]:
+    """Whether the experiments run live, and a sentence that says why, or how to get there.
+
+    Ray is started, unless RAY_ADDRESS names a cluster, and told of so many CPUs at least, be there fewer. Where that
+    takes longer than Ray itself allows, nothing runs live.
+    """
     if importlib.util.find_spec("ray") is None:
         return False, 'Ray is not installed. pip install -e ".[ray]" brings it; until then you see recorded results.'
     if os.environ.get("OMG_FAST"):
         return False, "Ray is installed, but OMG_FAST is set: its start takes too long, so you see recorded results."
-    return True, "Ray is installed: its processes start with the first cell that needs them, which takes a while."
+    try:
+        if "RAY_ADDRESS" in os.environ or extra("ray").is_initialized():
+            connect()
+        else:
+            start_here(num_cpus=max(usable_cores(), cpus))
+    except Exception as error:  # Ray raises no other kind for a start that took too long
+        why = " ".join(str(error).split())[:90]
+        return False, f"Ray is installed, but it did not start ({why}): so you see recorded results."
+    return True, "Ray is installed, and it has started."
 
 
 @dataclass(frozen=True)
@@ -45,11 +57,9 @@ class Played:
 
 def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
     """The first rounds of a run, played by this process and then by so many actors. The first round starts things up
-    and is not timed. Ray, if it is started here, is told of as many CPUs as there are actors, be there fewer.
+    and is not timed.
     """
     found, expected = [], None
-    if actors and "RAY_ADDRESS" not in os.environ and not extra("ray").is_initialized():
-        start_here(num_cpus=max(usable_cores(), *actors))
     for count in (0, *actors):
         with Training(replace(config, runner="ray", actors=count) if count else config) as run:
             episodes, before = [run.runner.run()], run.runner.t_env
@@ -65,8 +75,9 @@ def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
 
 def played_table(played: Sequence[Played]) -> Table:
     """What `play_with` found, line by line."""
+    who = {0: "this process", 1: "1 actor"}
     lines = [
-        (f"{p.actors} actors" if p.actors else "this process", f"{p.steps_per_second:,.0f}", "yes" if p.same else "NO")
+        (who.get(p.actors, f"{p.actors} actors"), f"{p.steps_per_second:,.0f}", "yes" if p.same else "NO")
         for p in played
     ]
     return Table(("played by", "steps/s", "the same episodes, bit for bit"), tuple(lines))

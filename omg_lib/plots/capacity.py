@@ -64,6 +64,8 @@ def who(row: dict[str, str]) -> str:
     """Who played the episodes of a recorded row, in words."""
     if row["runner"] == "local":
         return "this process"
+    if row["runner"] == "processes":
+        return f"{row['width']} processes"
     return f"{row['actors']} actor{'s' if row['actors'] != '1' else ''}"
 
 

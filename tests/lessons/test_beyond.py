@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,13 +19,23 @@ DATA = Path(__file__).parents[2] / "data/results"
         (None, "", False, 'pip install -e ".[ray]"'),
         (None, "1", False, 'pip install -e ".[ray]"'),
         ("ray", "1", False, "OMG_FAST"),
-        ("ray", "", True, "is installed"),
+        ("ray", "", True, "has started"),
+        ("ray slow", "", False, "did not start (The current node timed out"),
     ],
 )
 def test_whether_it_runs_live_and_why(monkeypatch, found, fast, live, words):
+    def start(num_cpus):
+        assert num_cpus >= 4
+        if found == "ray slow":
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(beyond, "start_here", start)
+    monkeypatch.setattr(beyond, "extra", lambda name: SimpleNamespace(is_initialized=lambda: False))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     monkeypatch.setenv("OMG_FAST", fast)
-    assert beyond.ray_state()[0] is live and words in beyond.ray_state()[1]
+    state, why = beyond.ray_state()
+    assert state is live and words in why
 
 
 def test_this_process_is_compared_with_itself():
