@@ -16,18 +16,19 @@ SPEED = "steps_per_second"
 LEFT, WIDE, LINE = 118, 470, 24
 
 
-def capacity_svg(costs: Costs, cores: int, planned: Plan | None = None, most: int = 64) -> str:
+def capacity_svg(costs: Costs, cores: int, planned: Plan, wanted: Number, most: int = 64) -> str:
     """A bar for each number of games: the seconds of an update, in parts, and the steps a second that come of it.
 
-    `cores` is how many a run may use; the bar with as many games as `planned` says is marked.
+    `cores` is how many a run may use; the bar with as many games as `planned` says is marked, and below the bars stands
+    what each of its runs has to reach for `wanted` steps a second.
     """
-    counts = sorted({*(2**k for k in range(most.bit_length()) if 2**k <= most), *([planned.games] if planned else [])})
+    counts = sorted({*(2**k for k in range(most.bit_length()) if 2**k <= most), planned.games})
     scale = WIDE / sum(cycle(costs, counts[0], cores))
     parts = [svg_hatches("capacity", PARTS)]
     said = []
     for index, games in enumerate(counts):
         x, y = LEFT, 6 + index * LINE
-        mark = "▸ " if planned and games == planned.games else ""
+        mark = "▸ " if games == planned.games else ""
         parts.append(svg_text(LEFT - 8, y + 13, f"{mark}{games} game{'s' if games > 1 else ''}", text_anchor="end"))
         for name, seconds in zip(PARTS, cycle(costs, games, cores), strict=True):
             parts += _bar(name, x, y, seconds * scale, LINE - 7)
@@ -38,7 +39,9 @@ def capacity_svg(costs: Costs, cores: int, planned: Plan | None = None, most: in
     y = 14 + len(counts) * LINE
     for index, name in enumerate(PARTS):
         parts += [*_bar(name, LEFT + 110 * index, y, 14, 14), svg_text(LEFT + 110 * index + 20, y + 12, name)]
-    return svg_frame(LEFT + WIDE + 160, y + 22, f"One update takes, with {'; '.join(said)}.", parts)
+    asked = f"asked of each run: {wanted / planned.runs:,.1f} steps/s"
+    parts.append(svg_text(LEFT + 350, y + 12, asked))
+    return svg_frame(LEFT + WIDE + 160, y + 22, f"One update takes, with {'; '.join(said)}; {asked}.", parts)
 
 
 def _bar(name: str, x: Number, y: Number, width: Number, height: Number) -> list[str]:

@@ -40,9 +40,12 @@ class CapacityModel:
         else:
             self.costs, self.plan = costs, found
             self.steps_a_day, self.wait, self.faster = now["steps_a_day"], now["wait"], now["faster"]
-            self.picture, self.status = capacity_svg(costs, self.cluster.cores, found), self._said()
+            self.picture, self.status = self._drawn(), self._said()
         for listener in self._listeners:
             listener()
+
+    def _drawn(self) -> str:
+        return capacity_svg(self.costs, self.cluster.cores, self.plan, self.steps_a_day / DAY)
 
     def _said(self) -> str:
         p = self.plan
