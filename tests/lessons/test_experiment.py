@@ -97,6 +97,13 @@ def test_a_file_that_is_not_the_plans_is_refused(results, tmp_path, spoil, said)
         read_results(tmp_path / "results.json", read_plan(QUICK))
 
 
+def test_a_file_may_be_older_than_some_settings(results, tmp_path):
+    told = json.loads(results.read_text())
+    del told["plan"]["base"]["kl_weight"]
+    save_results(told, tmp_path / "results.json")
+    assert read_results(tmp_path / "results.json", read_plan(QUICK))["updates"] == 5
+
+
 def test_a_stopped_experiment_has_no_results():
     stop = threading.Event()
     stop.set()
