@@ -120,6 +120,7 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
     def open_one(name: str, width: int = 1280, height: int = 1700):  # high: Lab drops cells that are out of sight
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
+        page.set_default_timeout(120_000)  # a busy machine is slow, which is no fault
         page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         page.wait_for_function(READY, timeout=60_000)

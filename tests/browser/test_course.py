@@ -34,15 +34,16 @@ def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, nameless, n
     page = open_notebook(name, height=13000)
     run_all(page)
     assert page.locator(FAILED).all_inner_texts() == []
-    assert page.locator(".jp-OutputArea-output svg").count() >= 1
-    assert page.locator(SLIDERS).count() >= PANELS[name]
+    page.locator(".jp-OutputArea-output svg").first.wait_for(state="attached")
+    if PANELS[name]:
+        page.locator(SLIDERS).nth(PANELS[name] - 1).wait_for(state="attached")
     for slider in page.locator(f"{SLIDERS}:not(.omg-clocks *)").all():  # those of the clocks say which team comes next
         output = slider.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]")
         shown = output.locator("svg").first
         before = shown.evaluate("svg => svg.outerHTML")
         slider.focus()
         slider.press("ArrowRight")
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while shown.evaluate("svg => svg.outerHTML") == before:
             assert time.monotonic() < deadline, "the picture follows the slider"
             page.wait_for_timeout(50)
