@@ -1,6 +1,6 @@
 """nbgrader's own commands in a course folder of its own: who deserves which points, and what nobody gets to see.
 
-About a minute and a half of computing: the released notebooks, 40 submissions, their feedback, the table of grades.
+About two and a half minutes of computing: the released notebooks, 36 submissions, their feedback, the grades.
 """
 
 import csv
