@@ -22,7 +22,7 @@ from omg_lib.__main__ import main
 from omg_lib.checkpoint import RunFolder
 from omg_lib.config import LEARNERS, RunError
 from omg_lib.follow import follow
-from omg_lib.saved import state_of, tensors_of
+from omg_lib.saved import BUDGET, state_of, tensors_of
 
 ROOT = Path(__file__).parents[1]
 KILLS = 20
