@@ -43,7 +43,8 @@ class ConfigError(ValueError):
     def __init__(self, name: str, value: object, allowed: str) -> None:
         shown = repr(value)
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
-        super().__init__(f"{name}={shown}: {allowed}")
+        said = f"{name}={shown}: {allowed}"
+        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote what stands in a file
         self._parts = (name, value, allowed)
 
     def __reduce__(self) -> tuple:  # an exception is pickled by its message alone, which is not how this one is made

@@ -10,8 +10,8 @@ MODULES = sorted((ROOT / "omg_lib").rglob("*.py"))
 RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
 PIPES = {"omg_lib/envs/processes.py"}
 """What speaks with processes that it has started itself; no file is read there."""
-EXHIBITS = {"omg_lib/lessons/exhibit.py", "omg_lib/lessons/assignment_checks.py"}
-"""What runs lines that stand in a module, or that a student types into a cell; none comes from a file."""
+CELLS = {"omg_lib/lessons/exhibit.py", "omg_lib/lessons/assignment_checks.py"}
+"""What runs lines that stand in a module, or that a student has typed into a cell and run; none comes from a file."""
 CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {("torch", "load"), ("torch", "save"), ("np", "load"), ("np", "save"), ("np", "fromfile"), ("torch", "hub")}
 
@@ -25,7 +25,7 @@ def test_nothing_that_could_run_code_reads_a_file(path):
             found = {name.split(".")[0] for name in names} & RUNS_CODE
             assert not found or name in PIPES, f"{name}:{node.lineno} imports {found}"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in CALLS or name in EXHIBITS, f"{name}:{node.lineno} calls {node.func.id}"
+            assert node.func.id not in CALLS or name in CELLS, f"{name}:{node.lineno} calls {node.func.id}"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             assert (node.value.id, node.attr) not in METHODS, f"{name}:{node.lineno} uses {node.value.id}.{node.attr}"
 

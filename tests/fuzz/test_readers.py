@@ -110,6 +110,12 @@ def test_a_name_in_a_checkpoint_cannot_leave_its_folder(readers, tmp_path):
         assert "no segment's name" in readers.read("state", json.dumps(state).encode())
 
 
+def test_what_a_file_says_cannot_break_a_sentence_or_colour_a_terminal(readers):
+    state = readers.state | {"config": readers.state["config"] | {"env": "two\nlines \x1b[31m"}}
+    said = readers.read("state", json.dumps({key: x for key, x in state.items() if key != "sha256"}).encode())
+    assert "env=echo here and two lines  [31m there" in said
+
+
 def test_a_configuration_is_searched_for_below_the_run_only(readers):
     (readers.folder.parent / "outside").mkdir()
     (readers.folder.parent / "outside" / "pool.json").write_text("{}")
