@@ -148,7 +148,8 @@ class OMGConfig:
         self._check_teammates()
         if self.prior is not None and not _is_file(self.prior):
             raise ConfigError("prior", self.prior, "allowed is None, which pre-trains one at once, or a prior's file")
-        if self.subgoal_choice not in ("value", "random", *(f"t+{k}" for k in range(1, self.horizon + 1))):
+        step = re.fullmatch(r"t\+([1-9][0-9]{0,17})", self.subgoal_choice)  # a number that int() takes at once
+        if self.subgoal_choice not in ("value", "random") and not (step and int(step[1]) <= self.horizon):
             allowed = f"allowed are value, random and t+1 to t+{self.horizon} (horizon={self.horizon})"
             raise ConfigError("subgoal_choice", self.subgoal_choice, allowed)
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
@@ -193,6 +194,10 @@ class OMGConfig:
             raise ConfigError("teammates", self.teammates, "the oracle is told its teammates: allowed is any but none")
         if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
             raise ConfigError("splits", self.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
+        if self.splits is not None and self.teammates in (None, "none", "scripted"):
+            raise ConfigError(
+                "splits", self.splits, f"they are a pool's, and teammates={self.teammates}: allowed is None"
+            )
 
     @property
     def has_teammates(self) -> bool:

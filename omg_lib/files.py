@@ -91,9 +91,7 @@ def read_header(path: Path) -> Header:
         raise ValueError(f"{path.name} is cut off, or its header is longer than {HEADER_BYTES:,} bytes")
     with _opened(path) as file:
         slices = {key: file.get_slice(key) for key in file.keys()}
-        layout = {
-            key: (DTYPES.get(x.get_dtype(), x.get_dtype()), tuple(x.get_shape())) for key, x in slices.items()
-        }
+        layout = {key: (DTYPES.get(x.get_dtype(), x.get_dtype()), tuple(x.get_shape())) for key, x in slices.items()}
         return Header(layout, file.metadata() or {})
 
 

@@ -184,9 +184,7 @@ class TeammateEncoder(OwnHistoryModel):
         )
 
 
-def others_actions(
-    last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int
-) -> Float[Tensor, "N AC"]:
+def others_actions(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N AC"]:
     """The co-players' last actions, one-hot, the own block zero; all zeros at t = 0."""
     return rearrange(one_hot(last, n_actions) * (1 - identity).unsqueeze(-1), "n a c -> n (a c)")
 

@@ -236,9 +236,7 @@ def wanted_segment(run: Training, found: Layout) -> Layout:
     (episodes,), rows = found["lengths"][1], found["reward"][1][0]
     if not 0 < episodes <= run.config.buffer_size or not episodes < rows <= episodes * (run.env.info.episode_limit + 1):
         raise ValueError(f"{episodes} episodes with {rows} rows are none that this run can have")
-    wanted = {
-        key: (f.dtype, (rows, *f.shape[2:])) for key, f in played_fields(run).items() if key not in NOT_STORED
-    }
+    wanted = {key: (f.dtype, (rows, *f.shape[2:])) for key, f in played_fields(run).items() if key not in NOT_STORED}
     wanted["actions"] = np.min_scalar_type(run.env.info.n_actions).name, wanted["actions"][1]
     return wanted | dict.fromkeys(("lengths", "seats", "numbers"), ("int64", (episodes,)))
 

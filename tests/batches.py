@@ -33,6 +33,17 @@ def small_config(**changes) -> OMGConfig:
     return OMGConfig(**(dict(n_agents=3, batch_size=2, device="cpu") | SMALL | changes))
 
 
+def quick_config(learner="omg", **changes):
+    """Six quick updates; tests of the policy at the end only. For the game Echo."""
+    common = dict(n_agents=2, batch_size=2, env="echo", learner=learner, updates=6, device="cpu", test_nepisode=4)
+    return OMGConfig(**(common | SMALL | changes))
+
+
+def without_tests(found):
+    """Metrics of each update; a stop may come in the middle of a test, which is then not made."""
+    return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k != "win_rate"}) for r in found]
+
+
 def make_sample(
     lengths=LENGTHS, seats=(0, 1, 2, 0, 1, 2), ended=(0, 2, 4), deaths=DEATHS, info=INFO, seed=0
 ) -> EpisodeBatch:
@@ -69,6 +80,13 @@ def make_sample(
     if seats is not None:
         fields["seat"] = torch.tensor(seats).reshape(E, 1, 1).expand(E, T, 1).clone()
     return EpisodeBatch(fields, batch_size=[E, T])
+
+
+def episode_of(sample, g, a):
+    """The number of the g-th episode of seat a; where all seats learn, episode g."""
+    if "seat" not in sample.keys():
+        return g
+    return [e for e, seat in enumerate(sample["seat"][:, 0, 0].tolist()) if seat == a][g]
 
 
 def spoil_padding(sample: EpisodeBatch) -> EpisodeBatch:

@@ -32,9 +32,9 @@ def pool_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("pools") / "scripts"
     members = tuple(Member(name) for name in ("order 1,0", "order 1,1", "nearest"))
     splits = zip(("order 1,0", "order 1,1", "nearest"), ("train", "train", "test"), strict=True)
-    Pool(
-        "skirmish:partners", 2, members, tuple(TeammateSet(name, s, "homologue", (name,)) for name, s in splits)
-    ).save(path)
+    Pool("skirmish:partners", 2, members, tuple(TeammateSet(name, s, "homologue", (name,)) for name, s in splits)).save(
+        path
+    )
     return str(path)
 
 

@@ -331,8 +331,6 @@ def test_other_threads_leave_signals_alone():
     assert run.update == 1
 
 
-
-
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX here")
 def test_ctrl_c_while_torch_loads_is_one_word():
     """The module -m is found, and its package is being imported, when sys.argv is ["-m", ...]."""

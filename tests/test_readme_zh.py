@@ -25,9 +25,7 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 
 ENGLISH, CHINESE = (sections(text) for text in FILES.values())
-PAIRS = [
-    pytest.param(one[1], other[1], id=one[0].lstrip("# ")) for one, other in zip(ENGLISH, CHINESE, strict=False)
-]
+PAIRS = [pytest.param(one[1], other[1], id=one[0].lstrip("# ")) for one, other in zip(ENGLISH, CHINESE, strict=False)]
 
 
 def prose(body: str) -> str:

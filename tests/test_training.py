@@ -1,13 +1,10 @@
 import dataclasses
-import random
-import threading
 
 import pytest
 import torch
-from batches import SMALL, echo_registered, short_pretraining
+from batches import echo_registered, quick_config, short_pretraining, without_tests
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
 from omg_lib.config import ConfigError
 from omg_lib.training import Training, resolve_device
 
@@ -21,16 +18,6 @@ def echo():
         yield
 
 
-def small(learner="omg", **changes):
-    """Six quick updates; tests of the policy at the end only."""
-    common = dict(n_agents=2, batch_size=2, env="echo", learner=learner, updates=6, device="cpu", test_nepisode=4)
-    return omg.OMGConfig(**(common | SMALL | changes))
-
-
-def reports(config, progress=None):
-    return omg.run_sequential(config, progress)
-
-
 def weights(run):
     return torch.cat([w.detach().flatten() for m in run.learner.modules().values() for w in m.parameters()])
 
@@ -40,7 +27,7 @@ def weights(run):
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_reports_name_every_metric(learner):
-    found = reports(small(learner))
+    found = omg.run_sequential(quick_config(learner))
     assert [report.update for report in found] == [1, 2, 3, 4, 5, 6]
     assert all(a.t_env < b.t_env for a, b in zip(found, found[1:], strict=False))
     expected = ALWAYS | (OMG_ONLY if learner == "omg" else set())
@@ -59,7 +46,7 @@ def test_reports_name_every_metric(learner):
 
 @pytest.mark.parametrize(("updates", "batch_size_run"), [(1, 1), (3, 1), (3, 2)])
 def test_a_run_ends_at_its_updates(updates, batch_size_run):
-    run = Training(small(updates=updates, batch_size_run=batch_size_run))
+    run = Training(quick_config(updates=updates, batch_size_run=batch_size_run))
     assert len(list(run)) == updates and run.finished
     assert list(run) == []
     assert run.runner.episode == 2 * 2 + (updates - 1) * 2, "A * G at first, then A for each update"
@@ -68,7 +55,7 @@ def test_a_run_ends_at_its_updates(updates, batch_size_run):
 
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_a_run_without_updates_ends_at_t_max_total(teammates):
-    config = small(updates=None, t_max=60, teammates=teammates)
+    config = quick_config(updates=None, t_max=60, teammates=teammates)
     assert config.t_max_total == (120 if teammates == "scripted" else 60)
     with Training(config) as run:
         t_env = [report.t_env for report in run]
@@ -77,30 +64,33 @@ def test_a_run_without_updates_ends_at_t_max_total(teammates):
 
 def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not():
     torch.manual_seed(1)
-    first = reports(small())
+    first = omg.run_sequential(quick_config())
     torch.manual_seed(2)
-    assert reports(small()) == first
-    assert [r.metrics for r in reports(small(seed=1))] != [r.metrics for r in first]
+    assert omg.run_sequential(quick_config()) == first
+    assert [r.metrics for r in omg.run_sequential(quick_config(seed=1))] != [r.metrics for r in first]
 
 
 def test_a_run_leaves_torchs_own_stream_alone():
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    reports(small(updates=2))
+    omg.run_sequential(quick_config(updates=2))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_the_width_of_the_runner_changes_nothing_with_teammates(learner):
     metrics = [
-        [r.metrics for r in reports(small(learner, n_agents=4, teammates="scripted", batch_size_run=width))]
+        [
+            r.metrics
+            for r in omg.run_sequential(quick_config(learner, n_agents=4, teammates="scripted", batch_size_run=width))
+        ]
         for width in (1, 2, 4)
     ]
     assert metrics[0] == metrics[1] == metrics[2]
 
 
 def test_learning_rate_and_data_matter():
-    with Training(small()) as run:
+    with Training(quick_config()) as run:
         start = weights(run).clone()
         next(iter(run))
         assert not torch.equal(start, weights(run))
@@ -110,7 +100,7 @@ def test_learning_rate_and_data_matter():
 
 
 def test_every_update_leaves_a_fresh_trace_that_was_predicted():
-    config = small()
+    config = quick_config()
     plan, traces = omg.predict(config), []
     with Training(config) as run:
         assert run.trace is None
@@ -130,7 +120,7 @@ def test_every_update_leaves_a_fresh_trace_that_was_predicted():
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_progress_tells_of_every_phase_in_order(learner):
     heard = []
-    reports(small(learner, updates=3), progress=lambda *what: heard.append(what))
+    omg.run_sequential(quick_config(learner, updates=3), progress=lambda *what: heard.append(what))
     phases = [phase for phase, _, _ in heard]
     expected = ["collect", "prior", "update"] if learner == "omg" else ["collect", "update"]
     assert list(dict.fromkeys(phases)) == expected
@@ -143,165 +133,8 @@ def test_progress_tells_of_every_phase_in_order(learner):
 
 def test_progress_counts_steps_where_no_updates_are_given():
     heard = []
-    found = reports(small(updates=None, t_max=40), progress=lambda *what: heard.append(what))
+    found = omg.run_sequential(quick_config(updates=None, t_max=40), progress=lambda *what: heard.append(what))
     assert [(d, t) for p, d, t in heard if p == "update"] == [(r.t_env, 80) for r in found]
-
-
-# --- break, stop, go on ---
-
-
-@pytest.mark.parametrize("learner", ["iql", "omg"])
-def test_after_a_break_a_second_loop_goes_on(learner):
-    expected = reports(small(learner))
-    with Training(small(learner)) as run:
-        found = []
-        while not run.finished:
-            for report in run:
-                found.append(report)
-                if len(found) in (1, 2, 5):
-                    break
-    assert found == expected
-
-
-def without_tests(found):
-    """Metrics of each update; a stop may come in the middle of a test, which is then not made."""
-    return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k != "win_rate"}) for r in found]
-
-
-@pytest.mark.parametrize("learner", ["iql", "omg"])
-@pytest.mark.parametrize("teammates", ["none", "scripted"])
-def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, teammates):
-    """Stops at the 1st, 2nd, 3rd, ... place where a learner listens, and continues each time."""
-    config = small(learner, updates=4, teammates=teammates, horizon=2)
-    expected, plan = without_tests(reports(config)), omg.predict(config)
-    for first in (1, 2, 3, 4, 6, 8, 10, 13):
-        with Training(config) as run:
-            listen, polls = run.learner.poll, 0
-
-            def poll(run=run, listen=listen, first=first):
-                nonlocal polls
-                polls += 1
-                if polls % 14 == first:
-                    run.stop()
-                listen()
-
-            run.learner.poll = poll
-            found, loops = [], 0
-            while not run.finished:
-                loops += 1
-                for report in run:
-                    found.append(report)
-                    assert omg.compare(plan, run.trace) == []
-        assert loops > 1, "no stop was heard"
-        assert without_tests(found) == expected
-
-
-@pytest.mark.parametrize("phase", ["collect", "prior", "update"])
-@pytest.mark.parametrize("at", [1, 2, 3])
-def test_stopped_in_any_phase_and_continued_is_the_uninterrupted_run(phase, at):
-    config = small(updates=3, batch_size=4)
-    expected = without_tests(reports(config))
-    heard = []
-
-    def progress(now, done, total):
-        heard.append(now)
-        if now == phase and heard.count(phase) == at:
-            run.stop()
-
-    with Training(config, progress) as run:
-        found, loops = [], 0
-        while not run.finished:
-            loops += 1
-            assert loops < 10
-            for report in run:
-                found.append(report)
-                assert omg.compare(omg.predict(config), run.trace) == []
-    assert without_tests(found) == expected
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_stop_from_another_thread_at_random_moments(seed):
-    config = small(updates=12, env="skirmish:partners", batch_size=4)
-    expected, plan = without_tests(reports(config)), omg.predict(config)
-    moments = random.Random(seed)
-    with Training(config) as run:
-        found, loops = [], 0
-        while not run.finished:
-            loops += 1
-            timer = threading.Timer(moments.uniform(0.0, 0.3), run.stop) if loops < 12 else None
-            if timer:
-                timer.start()
-            for report in run:
-                found.append(report)
-                assert omg.compare(plan, run.trace) == []
-            if timer:
-                timer.join()
-    assert loops > 2
-    assert without_tests(found) == expected
-
-
-def test_nothing_of_a_stopped_update_remains():
-    with Training(small()) as run:
-        loop = iter(run)
-        next(loop)
-        before, listen = weights(run).clone(), run.learner.poll
-        trace, polls = run.trace, []
-
-        def poll():
-            polls.append(1)
-            if len(polls) == 5:
-                run.stop()
-            listen()
-
-        run.learner.poll = poll
-        assert list(loop) == [] and len(polls) == 5
-        assert torch.equal(weights(run), before)
-        assert run.update == 1 and run.trace is trace
-
-
-def test_no_test_after_a_stop():
-    with Training(small(updates=3)) as run:
-        for report in run:
-            if report.update == 2:
-                run.stop()
-        assert run.update == 2 and run.win_rate is None
-
-
-def test_playing_by_hand_does_not_disturb_the_loop():
-    """A notebook runs the runner, samples the buffer and tests in between."""
-    config = small(updates=3)
-    with Training(config) as run:
-        episode = run.runner.run()
-        found = []
-        for report in run:
-            found.append(report)
-            assert omg.compare(omg.predict(config), run.trace) == []
-            run.buffer.sample(2)
-            omg.regroup(run.buffer.sample(4))
-            run.buffer.insert_episode_batch(run.runner.run())
-    assert [report.update for report in found] == [1, 2, 3] and episode.batch_size[0] == 1
-
-
-def test_playing_by_hand_does_not_break_checkpoints(tmp_path):
-    with Training(small(updates=3)) as run:
-        folder = RunFolder.create(tmp_path / "run", run.config)
-        run.runner.run()
-        for _ in run:
-            folder.save(run)
-        found = run.buffer.sample(4)
-    loaded = omg.load(tmp_path / "run")
-    loaded.buffer.samples = run.buffer.samples - 1
-    assert (loaded.buffer.sample(4) == found).all()
-
-
-def test_sampling_by_hand_changes_no_training():
-    expected = reports(small())
-    with Training(small()) as run:
-        found = []
-        for report in run:
-            found.append(report)
-            run.buffer.sample(4)["obs"].zero_()
-    assert found == expected
 
 
 # --- tests of the policy ---
@@ -309,9 +142,9 @@ def test_sampling_by_hand_changes_no_training():
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_testing_changes_no_training(learner):
-    config = small(learner, t_max=50, updates=None)
-    often = reports(dataclasses.replace(config, test_interval=1))
-    seldom = reports(dataclasses.replace(config, test_interval=10**6))
+    config = quick_config(learner, t_max=50, updates=None)
+    often = omg.run_sequential(dataclasses.replace(config, test_interval=1))
+    seldom = omg.run_sequential(dataclasses.replace(config, test_interval=10**6))
     assert without_tests(often) == without_tests(seldom)
     assert all("win_rate" in report.metrics for report in often)
     assert [("win_rate" in report.metrics) for report in seldom] == [False] * (len(seldom) - 1) + [True]
@@ -319,8 +152,8 @@ def test_testing_changes_no_training(learner):
 
 
 def test_testing_by_hand_changes_no_training():
-    expected = reports(small())
-    with Training(small()) as run:
+    expected = omg.run_sequential(quick_config())
+    with Training(quick_config()) as run:
         found = []
         run.test()
         for report in run:
@@ -331,7 +164,7 @@ def test_testing_by_hand_changes_no_training():
 
 
 def test_tests_come_at_their_interval():
-    config = small("iql", updates=40, test_interval=50, teammates="none")
+    config = quick_config("iql", updates=40, test_interval=50, teammates="none")
     tested, calls = [], []
     with Training(config) as run:
         test = run.test
@@ -347,7 +180,7 @@ def test_tests_come_at_their_interval():
 
 @pytest.mark.parametrize("total", [1, 7, 64, 65, 128])
 def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatch):
-    with Training(small("iql", test_nepisode=total)) as run:
+    with Training(quick_config("iql", test_nepisode=total)) as run:
         rate = run.test()
         assert run._test_runner.test_episode == total
         monkeypatch.setattr("omg_lib.training.TEST_WIDTH", 1)
@@ -362,7 +195,7 @@ def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatc
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")])
 def test_a_learned_network_beats_the_untrained_one(learner, teammates):
     """The echo game is won by playing the cue one sees. 128 battles: one standard deviation is at most 0.045."""
-    config = small(
+    config = quick_config(
         learner,
         teammates=teammates,
         batch_size=16,
@@ -383,7 +216,7 @@ def test_a_learned_network_beats_the_untrained_one(learner, teammates):
 
 
 def test_the_prior_is_fitted_once_on_living_units_and_stays_frozen():
-    with Training(small()) as run:
+    with Training(quick_config()) as run:
         loop = iter(run)
         next(loop)
         prior, errors = run.learner.prior, list(run.prior_errors)
@@ -401,11 +234,11 @@ def test_devices():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(ConfigError, match=r"device='cuda:99'"):
-        Training(small(device="cuda:99"))
+        Training(quick_config(device="cuda:99"))
 
 
 def test_closing_twice_is_fine():
-    run = Training(small())
+    run = Training(quick_config())
     with run:
         next(iter(run))
     run.close()

@@ -48,9 +48,7 @@ class Plan:
         return self.data / "priors" / f"{self.name}.safetensors"
 
 
-LEARNING = dict(
-    batch_size=16, td_steps=5, optimiser="adam", lr=0.001, t_max=40_000, test_interval=20_000, device="cpu"
-)
+LEARNING = dict(batch_size=16, td_steps=5, optimiser="adam", lr=0.001, t_max=40_000, test_interval=20_000, device="cpu")
 """Common to all arms: 120,000 environment steps (40,000 a seat), about 5,000 battles, 1,600 updates of 48 episodes."""
 
 METHODS = {

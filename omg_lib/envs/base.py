@@ -103,9 +103,7 @@ class BatchedEnv(ABC):
         """Start the next episodes in all rows, or where `mask [R]` (bool) is true; `first`: see the class."""
 
     @abstractmethod
-    def step(
-        self, actions: Tensor | np.ndarray
-    ) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Tensor]]:
+    def step(self, actions: Tensor | np.ndarray) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Tensor]]:
         """Play one step in all rows that are not done; `actions [R, A]` whole."""
 
     @abstractmethod

@@ -122,7 +122,6 @@ def counted(*shape: int) -> Tensor:
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)
 
 
-
 # --- assignment 2: the buffer ----------------------------------------------------------------------------------------
 
 

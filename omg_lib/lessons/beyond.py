@@ -108,6 +108,7 @@ def best_speeds(path: str | Path, game: str) -> dict[str, float]:
 
 def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Some columns of a sweep's rows."""
+
     def shown(row: dict[str, Any]) -> tuple[str, ...]:
         win = "" if row["win_rate"] in (None, "") else f"{float(row['win_rate']):.2f}"
         memory, seconds = f"{float(row['peak_bytes']) / 1e6:,.0f} MB", f"{1000 * float(row['seconds']):.0f} ms"

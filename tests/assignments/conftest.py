@@ -46,6 +46,11 @@ def changed():
 def course(tmp_path_factory) -> Path:
     """A course folder of its own, with the teacher's files and nothing else."""
     folder = tmp_path_factory.mktemp("teacher") / "notebooks" / "assignments"
-    shutil.copytree(COURSE, folder, ignore=shutil.ignore_patterns(
-        "release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints"))
+    shutil.copytree(
+        COURSE,
+        folder,
+        ignore=shutil.ignore_patterns(
+            "release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints"
+        ),
+    )
     return folder

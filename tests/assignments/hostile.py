@@ -123,7 +123,8 @@ def submissions(truths: dict[str, object], root: str, course: str) -> dict[str, 
         "library": (from_library(root), less["a1-arithmetic"] - POINTS["a1-seat"]),
         "endless-loop": (cell("a1-rows", "while True:\n    pass"), less["a1-rows"]),
         "memory-bomb": (
-            cell("a1-slots", "kept = []\nwhile True:\n    kept.append(torch.ones(1 << 24))"), less["a1-slots"]
+            cell("a1-slots", "kept = []\nwhile True:\n    kept.append(torch.ones(1 << 24))"),
+            less["a1-slots"],
         ),
         "prints": (cell("a1-arithmetic", "print({'sample_size': n_agents * batch_size})"), less["a1-arithmetic"]),
         "exits": (cell("a1-acting", "import os\nos._exit(0)", "import sys\n"), less["a1-acting"]),

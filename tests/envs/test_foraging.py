@@ -151,18 +151,12 @@ def test_the_limit_cuts_an_episode_unless_the_food_goes_in_that_very_step():
     assert done and not info["episode_limit"]
 
 
-
-
 def test_an_episode_does_not_depend_on_those_before_it():
     """The package's own reset keeps players off the places where they stood before."""
     used = started(4)
     for k in range(100):
         used.reset(first=k)
         assert torch.equal(used.state(), started(4, first=k).state()), k
-
-
-
-
 
 
 def test_scores_are_of_the_papers_size():

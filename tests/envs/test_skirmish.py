@@ -39,7 +39,6 @@ def test_invariants_of_a_battle(name, n, seed, scripted):
     assert not (info["battle_won"] & info["episode_limit"]).any()
 
 
-
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
 def test_actions_may_be_any_whole_numbers_of_torch_or_numpy(dtype):
     outcomes = []
@@ -88,13 +87,6 @@ def test_a_battle_decided_in_the_last_step_is_not_cut():
     assert not story[-1]["episode_limit"].any()
     env = started(n=2, first=3, limit=length - 1)
     assert play(env, squads(env, "weakest"))[-1]["episode_limit"].all()
-
-
-
-
-
-
-
 
 
 def test_the_observation_by_hand():

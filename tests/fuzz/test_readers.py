@@ -74,6 +74,7 @@ HOSTILE = {
     "many entries": json.dumps({str(k): 0 for k in range(10**4)}).encode(),
     "text that is none": b'{"n_agents": "\\ud800", "env": "\\u0000"}',
     "a name of a megabyte": json.dumps({"teammates": "a" * 10**6, "prior": "b/" * 10**5}).encode(),
+    "a horizon without end": json.dumps({"horizon": 2**62, "subgoal_choice": "t+0"}).encode(),
     "another dtype": save({"agent.fc1.weight": np.zeros(3, np.float16)}),
     "a pickle": b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0etouch pickled\x85R.",
 }
