@@ -15,6 +15,8 @@ from omg_lib.plots.words import bytes_text
 Number = int | float
 REAL, LAST, NEED = "#1f9a68", "#dd7011", (("buffer", "#3b82d6"), ("sample", "#dd7011"), ("regrouped", "#9166d6"))
 """Colours with a contrast of 3 on white and on black."""
+HALO = {"paint_order": "stroke", "stroke": "var(--jp-layout-color0, white)", "stroke_width": 4}
+"""Keeps a text readable on a line: a rim of the page's own ground."""
 
 
 def ring_table(buffer: ReplayBuffer, most: int = 8) -> Table:
@@ -76,31 +78,30 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
     def y(count: Number) -> float:
         return 22 + height * (1 - count / top)
 
-    parts = []
+    right = left + len(found) * wide
+    bars, limited = [], dict(text_anchor="end", fill="#e0484d", font_weight="bold")
+    texts = [
+        f'<path d="M{left} {y(limit):g}H{right}" stroke="#e0484d" stroke-width="2" stroke-dasharray="6 3"/>',
+        svg_text(left - 4, y(limit) + 4, bytes_text(int(limit)), **limited),
+        svg_text(left - 4, height + 38, "n_agents", text_anchor="end"),
+    ]
     for index, one in enumerate(found):
         x, base = left + index * wide, 0
         over = one.total > limit
         for name, colour in NEED:
             part = getattr(one, name)
-            parts.append(svg_box(x + 4, y(base + part), wide - 8, y(base) - y(base + part), colour, 0.85))
+            bars.append(svg_box(x + 4, y(base + part), wide - 8, y(base) - y(base + part), colour, 0.85))
             base += part
         size = bytes_text(one.total)
-        parts += [
-            svg_text(x + wide / 2, y(base) - 4, size.replace(" ", ""), 9, text_anchor="middle"),
+        texts += [
+            svg_text(x + wide / 2, y(base) - 4, size.replace(" ", ""), 9, text_anchor="middle", **HALO),
             svg_text(x + wide / 2, height + 38, f"{one.n_agents}{' ×' if over else ''}", 12, text_anchor="middle"),
         ]
-    right = left + len(found) * wide
-    parts += [
-        f'<path d="M{left} {y(limit):g}H{right}" stroke="#e0484d" stroke-width="2" stroke-dasharray="6 3"/>',
-        svg_text(left - 4, y(limit) + 4, bytes_text(int(limit)), text_anchor="end", fill="#e0484d", font_weight="bold"),
-        svg_text(left - 4, height + 38, "n_agents", text_anchor="end"),
-    ]
     for index, (name, colour) in enumerate(NEED):
         x = left + 110 * index
-        parts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
-    parts.append(svg_text(left + 330, height + 62, "×: more than there is"))
+        texts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
+    texts.append(svg_text(left + 330, height + 62, "×: more than there is"))
     said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
     end = "all fit" if refused is None else f"from n_agents {refused} on it is too much"
-    return svg_frame(
-        max(right, 560) + 10, height + 70, f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}.", parts
-    )
+    said_so = f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}."
+    return svg_frame(max(right, 560) + 10, height + 70, said_so, bars + texts)
