@@ -20,7 +20,7 @@ from omg_lib.predict import predict
 WHY = {
     "R": "the episodes that the runner steps at once (batch_size_run)",
     "L+1": "an episode has at most L steps, and one row more for what is seen after the last step",
-    "T": "the longest filled length in this sample, read off the data",
+    "T": "the rows of the longest episode in the sample, L + 1 at most",
     "T-1": "one less than T: the last row has nothing after it",
     "G*A": "the episodes of one sample: G groups of A episodes, one for each seat",
     "G": "the groups of one update, or its episodes where all seats learn (batch_size)",
@@ -30,6 +30,7 @@ WHY = {
     "C": "the actions that a seat can choose from",
     "H": "the future steps that are candidate subgoals (horizon)",
     "Z": "the numbers of one subgoal (subgoal_dim)",
+    "1": "one number for each place, and still an axis of its own",
     "rows": "the sequences that the network steps side by side: one for each slot of each group",
 }
 """What an axis counts, for feedback on a guess."""
@@ -162,7 +163,7 @@ def _check(
         return Verdict("wrong", said, hints=((), (f"asked for: {', '.join(labels)}",)), guess=guess)
     wrong = [i for i, n in enumerate(truth) if guess[i] != n]
     said = f"Not yet: {len(wrong)} of {len(truth)} numbers {'is' if len(wrong) == 1 else 'are'} wrong."
-    if sorted(map(str, guess)) == sorted(map(str, truth)):
+    if all(isinstance(n, int) for n in guess) and sorted(guess) == sorted(truth):
         said = "Not yet: the numbers are right, their order is not."
     named = tuple(f"{labels[i]}: you said {guess[i]}" for i in wrong)
     counted = tuple(

@@ -22,6 +22,11 @@ from omg_lib.envs.rules import COOLDOWN, MAP_HALF, SPREAD, Rules, partners_defau
 from omg_lib.envs.styles import ATTACK, BASIC, STOP, Drill, Style, strict_orders
 
 
+def action_names(n_agents: int) -> tuple[str, ...]:
+    """What each action means, in the order of SMAC's actions."""
+    return "no-op", "stop", "north", "south", "east", "west", *(f"attack {j}" for j in range(n_agents))
+
+
 class Skirmish(BatchedEnv):
     """n marines against n scripted marines; options: those of `Rules`, and `backend`, "numpy" or "torch"."""
 

@@ -34,13 +34,13 @@ WIDTH = 900
 """Width of the picture in its own units; on a page it shrinks with its frame."""
 NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
 KINDS = {
-    "episodes": ("#dd7011", "M0 6L6 0", "E"),
-    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0", "G"),
-    "time": ("#3b82d6", "M3 0V6", "T"),
-    "agents": ("#1f9a68", "M0 3H6", "A"),
-    "features": ("#9166d6", "M2 3H4M3 2V4", "F"),
+    "episodes": ("#dd7011", "M0 6L6 0"),
+    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0"),
+    "time": ("#3b82d6", "M3 0V6"),
+    "agents": ("#1f9a68", "M0 3H6"),
+    "features": ("#9166d6", "M2 3H4M3 2V4"),
 }
-"""What an axis counts -> colour, hatch, letter. The colours have a contrast of 3 on white and on black."""
+"""What an axis counts -> colour and hatch. The colours have a contrast of 3 on white and on black."""
 MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}
 
 
@@ -97,7 +97,7 @@ def _patterns() -> str:
     made = "".join(
         f'<pattern id="omg-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
         f'<path d="{hatch}" stroke="{colour}" stroke-width="1.4"/></pattern>'
-        for kind, (colour, hatch, _) in KINDS.items()
+        for kind, (colour, hatch) in KINDS.items()
     )
     return f"<defs>{made}</defs>"
 
@@ -236,13 +236,13 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
 def _legend(y: Number, grouped: bool) -> str:
     parts = [f'<path d="M4 {y - 6:g}H{WIDTH - 4}" stroke="currentColor" stroke-opacity=".15"/>']
     x = 12.0
-    for kind, (colour, _, letter) in KINDS.items():
+    for kind, (colour, _) in KINDS.items():
         if kind == "groups" and not grouped:
             continue
         parts += [
             _rect(x, y + 4, 16, 14, colour, fill_opacity=0.14, stroke=colour),
             _rect(x, y + 4, 16, 14, f"url(#omg-{kind})"),
-            svg_text(x + 22, y + 15, f"{letter} {kind}", 11),
+            svg_text(x + 22, y + 15, kind, 11),
         ]
         x += 92
     parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), svg_text(x + 32, y + 15, "learner's seat", 11)]

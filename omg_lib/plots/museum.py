@@ -32,7 +32,7 @@ def operands_svg(look: Operands) -> str:
     shapes = list(look.tensors.values())
     dims = max(map(len, shapes))
     columns = list(zip_longest(*(reversed(shape) for shape in shapes)))[::-1]
-    parts = [svg_hatches("omg-axis", {kind: (colour, hatch) for kind, (colour, hatch, _) in KINDS.items()})]
+    parts = [svg_hatches("omg-axis", KINDS)]
     parts.append(svg_text(NAME - 10, 16, "dimension", text_anchor="end", opacity="0.75"))
     for row, name in enumerate(look.tensors):
         parts.append(svg_text(NAME - 10, 54 + 54 * row, name, 12, text_anchor="end", font_weight="bold"))

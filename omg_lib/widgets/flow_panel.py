@@ -6,7 +6,8 @@ import base64
 import threading
 from contextlib import suppress
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import ipywidgets as W
 import torch
@@ -31,10 +32,16 @@ class FlowPanel(W.VBox):
         panel.model.run(updates=2)       # without a browser: trains, waits, returns the measured trace
 
     Everything that it does is `panel.model` (see FlowModel), which it draws. Training runs in a worker thread, so
-    the cell ends at once and other cells can be used meanwhile.
+    the cell ends at once and other cells can be used meanwhile. A new panel stops what older ones train.
     """
 
+    _made: ClassVar[WeakSet[FlowPanel]] = WeakSet()
+
     def __init__(self, **settings: Any) -> None:
+        for older in FlowPanel._made:  # its cell may have been run again, and then no Stop button can be reached
+            if older.model.state != "idle":
+                older.model.stop()
+        self._made.add(self)
         self.model = FlowModel(**settings)
         self._syncing = False
         self._curves_drawing = threading.Lock()

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.machine import GIB, usable_memory
+from omg_lib.machine import usable_memory
 from omg_lib.memory import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
 from omg_lib.plots.words import bytes_text
 
-UNKNOWN = 8 * GIB
+GB = 10**9
+UNKNOWN = 8 * GB
 """Taken where the system does not say what a process may use."""
 MOST = 1_000_000
 
@@ -19,7 +20,7 @@ MOST = 1_000_000
 class MemoryModel:
     """The memory meter without its view.
 
-    `choose(batch_size=, buffer_size=, limit=)`: `limit` is in GiB, at first what this process may use. State:
+    `choose(batch_size=, buffer_size=, limit=)`: `limit` is in GB, at first what this process may use. State:
     `config`, `limit` (bytes), `needs`, `gives_up` (n_agents or None), `status` (one sentence), `picture` (SVG).
     What is not allowed becomes `status` and changes nothing else.
     """
@@ -36,12 +37,12 @@ class MemoryModel:
     def choose(self, limit: int | float | None = None, **settings: object) -> None:
         try:
             if limit is not None and not 0 < limit < MOST:
-                raise ConfigError("limit", limit, f"allowed is a number of GiB above 0 and below {MOST:,}")
+                raise ConfigError("limit", limit, f"allowed is a number of GB above 0 and below {MOST:,}")
             config = replace(self.config, **settings)
         except ConfigError as error:
             self.status = str(error)
         else:
-            self.config, self.limit = config, self.limit if limit is None else int(limit * GIB)
+            self.config, self.limit = config, self.limit if limit is None else int(limit * GB)
             self.needs = needs(self.config)
             self.gives_up = gives_up_at(self.needs, self.limit)
             self.picture, self.status = memory_svg(self.needs, self.limit), self._said()

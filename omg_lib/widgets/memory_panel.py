@@ -7,8 +7,7 @@ from html import escape
 import ipywidgets as W
 
 from omg_lib.config import OMGConfig
-from omg_lib.machine import GIB
-from omg_lib.widgets.memory_model import MemoryModel
+from omg_lib.widgets.memory_model import GB, MemoryModel
 from omg_lib.widgets.naming import naming
 
 
@@ -23,7 +22,7 @@ class MemoryMeter(W.VBox):
         now = self.model.config
         self.buffer_size = W.IntText(now.buffer_size, description="buffer_size")
         self.batch_size = W.IntText(now.batch_size, description="batch_size")
-        self.limit = W.FloatText(round(self.model.limit / GIB, 2), step=1, description="memory, GiB")
+        self.limit = W.FloatText(round(self.model.limit / GB, 2), step=1, description="memory, GB")
         self.status, self.picture = W.HTML(), W.HTML()
         for part, name in (
             (self.buffer_size, "buffer-size"), (self.batch_size, "batch-size"), (self.limit, "limit"),
@@ -54,7 +53,7 @@ class MemoryMeter(W.VBox):
         refused = model.status.startswith(("batch_size=", "buffer_size=", "limit="))
         if not refused:  # what is refused stays where it can be mended
             self.buffer_size.value, self.batch_size.value = model.config.buffer_size, model.config.batch_size
-            self.limit.value = round(model.limit / GIB, 2)
+            self.limit.value = round(model.limit / GB, 2)
         self._following = False
         self.status.value = f'<div role="status" aria-live="polite">{escape(model.status)}</div>'
         self.picture.value = model.picture

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import ipywidgets as W
 
 # A slider has no accessible name, a group of radio buttons neither; an HTML widget replaces a live region together with
-# its text; a number box that is left empty goes back to its last value without a word; JupyterLab
-# takes the arrow keys from a list of choices, to walk to the next cell. The script runs where the panel is shown, when
-# its parts arrive, and mends all of them.
+# its text; a number box that is left empty goes back to its last value without a word; JupyterLab takes the arrow keys
+# from lists of choices and radio buttons, to walk to the next cell. The script runs where the panel is shown, when its
+# parts arrive, and mends all of them.
 SCRIPT = """
 (function mend(tries) {
   const panel = element.closest('.' + PANEL);
@@ -22,7 +22,7 @@ SCRIPT = """
       handle.setAttribute('aria-label', words);
       if (!handle.hasAttribute('role')) handle.setAttribute('role', 'group');
     }
-    for (const one of panel.querySelectorAll('select')) one.dataset.lmSuppressShortcuts = 'true';
+    for (const one of panel.querySelectorAll('select, [type=radio]')) one.dataset.lmSuppressShortcuts = 'true';
     const status = panel.querySelector(STATUS + ' .widget-html-content');
     if (status) status.setAttribute('aria-live', 'polite');
   };
@@ -46,4 +46,4 @@ def naming(panel: str, status: str, names: Mapping[str, str]) -> W.Output:
     for word, value in (("PANEL", panel), ("STATUS", "." + status), ("NAMES", dict(names))):
         script = script.replace(word, json.dumps(value))
     shown = {"data": {"application/javascript": script}, "metadata": {}, "output_type": "display_data"}
-    return W.Output(outputs=(shown,), layout={"height": "0"})
+    return W.Output(outputs=(shown,), layout={"height": "0", "overflow": "hidden"})

@@ -98,7 +98,7 @@ def test_nothing_jumps_from_stage_to_stage(page):
     [
         ("omg-seat", "n_agents", "4", "99", "n_agents=99: the puzzle allows 2 to 6"),
         ("omg-memory", "batch_size", "32", "4000", "batch_size=4000"),
-        ("omg-memory", "memory, GiB", "8", "-1", "limit=-1"),
+        ("omg-memory", "memory, GB", "8", "-1", "limit=-1"),
     ],
 )
 def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, panel, label, usual, bad, said):
@@ -123,6 +123,20 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     assert picture(page, panel) == before and box.input_value() == usual
 
 
+def test_an_answer_of_the_puzzle_is_chosen_by_keyboard(page):
+    active = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
+    page.locator(".omg-seat-answers [type=radio]").first.click()
+    before, at = picture(page, "omg-seat"), page.evaluate(active)
+    page.keyboard.press("ArrowDown")
+    other_picture(page, "omg-seat", before)
+    assert page.locator(".omg-seat-answers [type=radio]").nth(1).is_checked() and page.evaluate(active) == at
+
+
+def test_no_panel_has_a_scroll_bar_of_its_own(page):
+    inner = "all => all.map(one => one.scrollHeight - one.clientHeight)"
+    assert page.locator(".omg-iteration, .omg-seat, .omg-memory, .omg-clocks").evaluate_all(inner) == [0, 0, 0, 0]
+
+
 def test_the_clocks_are_set_and_started_by_keyboard(page):
     before = picture(page, "omg-clocks")
     slider = page.locator(".omg-clocks-agents [role=slider]")
@@ -141,7 +155,7 @@ def test_every_part_is_named(page):
     for line in (
         'button "first"', 'button "back"', 'button "next"', 'button "last"', 'slider "stage slider"',
         'combobox "field"', 'combobox "down"', 'combobox "across"', 'region "source lines of', 'img "',
-        'group "answers"', 'spinbutton "n_agents"', 'spinbutton "buffer_size"', 'spinbutton "memory, GiB"',
+        'group "answers"', 'spinbutton "n_agents"', 'spinbutton "buffer_size"', 'spinbutton "memory, GB"',
         'slider "n_agents slider"', 'button "Measure"',
     ):  # fmt: skip
         assert line in inside, line

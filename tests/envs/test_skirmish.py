@@ -7,6 +7,8 @@ from battles import look, mixed_squads, play, random_actions, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omg_lib.envs.skirmish import action_names
+
 NAMES = st.sampled_from(["skirmish", "skirmish:partners"])
 SIZES = st.integers(2, 16)
 SEEDS = st.integers(0, 1000)
@@ -110,3 +112,13 @@ def test_the_observation_by_hand():
     assert state[8] == pytest.approx(39 / 45)
     assert state[14:].reshape(2, 8).argmax(-1).tolist() == [6, 2]
     assert state[14:].sum() == 2
+
+
+def test_actions_have_names_in_their_order():
+    env = started("skirmish", 3, batch=1, seed=0)
+    names = action_names(3)
+    assert len(names) == env.info.n_actions and names[6:] == ("attack 0", "attack 1", "attack 2")
+    for name, way in {"stop": (0, 0), "north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}.items():
+        before = env.frame()["position"][0].copy()
+        env.step(torch.full((1, 3), names.index(name)))
+        assert np.array_equal(np.sign((env.frame()["position"][0] - before).round(6)), np.tile(way, (3, 1))), name

@@ -50,7 +50,7 @@ def test_every_check_has_three_hints_and_the_first_gives_nothing_away():
         (),
         (
             "axis 0 (G): the groups of one update, or its episodes where all seats learn (batch_size)",
-            "axis 1 (T): the longest filled length in this sample, read off the data",
+            "axis 1 (T): the rows of the longest episode in the sample, L + 1 at most",
             "axis 2 (A): the seats of a team (n_agents)",
         ),
         *[check_shape((32, 8), (32, 4, 8), "G T A").axes] * 2,

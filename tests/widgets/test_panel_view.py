@@ -92,3 +92,10 @@ def test_an_error_is_said_as_text(panel):
     for bad in (dict(learner="<b>"), dict(learner="iql", n_agents=99)):
         panel.model.set(**bad)
         assert f"{list(bad)[-1]}=" in status.value and "<b>" not in status.value
+
+
+def test_a_new_panel_stops_what_an_older_one_trains(panel):
+    panel.model.start()
+    assert panel.model.state != "idle"
+    FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
+    assert panel.model.wait(60) and panel.model.state == "idle"
