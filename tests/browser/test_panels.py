@@ -159,7 +159,7 @@ def test_every_part_is_named(page):
         'slider "n_agents slider"', 'button "Measure"',
     ):  # fmt: skip
         assert line in inside, line
-    assert inside.count("status: ") == 4
+    assert inside.count("- status") == 4
 
 
 def test_screenshots_in_light_and_dark(page):
