@@ -116,8 +116,9 @@ def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
     last = int(re.search(r"unit lives is (\d+)", cell(name, "window-cut"))[1])
     windows = [json.loads(window) for window in re.findall(r"candidates (\[.*\])", cell(name, "window-cut"))]
     assert windows[-1] == [last] * 5 and max(map(max, windows)) == last
-    inferred, present, ceiling = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
-    assert inferred < present < ceiling
+    inferred, present, ceiling, distinct = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
+    assert inferred < present < ceiling and 0.85 * distinct < ceiling <= distinct, "the text says: just below it"
+    assert int(re.search(r"at (\d+)%", cell(name, "hit-report"))[1]) < 50, "the text says: often misses"
 
 
 def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
