@@ -142,7 +142,7 @@ def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
 def test_notebook_8_measures_what_it_predicts_and_refuses_what_does_not_fit(cell, run):
     name = "08_train_live.ipynb"
     assert "every prediction held: True" in cell(name, "live-run")
-    assert re.fullmatch(r"\d+ MB, and 60 MB are allowed\n", cell(name, "grow-measure"))
+    assert re.fullmatch(r"n_agents 8, batch_size 64: \d+ MB, and 60 MB are allowed\n", cell(name, "grow-measure"))
     table = [re.findall(r"× ([\d.]+)", line) for line in cell(name, "grow-table").splitlines()[1:]]
     assert len(table) == 6 and all(planned == measured for _, _, planned, measured in table), "bytes, to the digit"
     shown_as = {c.id: c.outputs[-1].get("data", {}) for c in code_cells(run(name)) if c.outputs}
