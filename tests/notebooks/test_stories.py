@@ -92,6 +92,7 @@ def test_notebook_5_finds_what_its_text_says(cell, run):
     name = "05_subgoal_prior.ipynb"
     none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-pairs")))
     assert action < min(none, subgoal) and abs(subgoal - none) < 0.01
+    assert 0.45 < subgoal / 0.9**9 < 0.55, "the text says: the best is about twice as high"
     none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-alone-learn")))
     assert subgoal > 2 * max(none, action) and subgoal > 0.9 * 0.9**9
     usual, full, shipped, blind = (float(x) for x in re.findall(r"error ([\d.]+)", cell(name, "fit-errors")))
