@@ -45,6 +45,8 @@ class SubgoalReport:
     | hit_ratio | mean over the trajectories; a trajectory is what one learner's seat sees while its unit lives |
     | present | the same of a guess that repeats the present state, through the same prior: what its decoder loses |
     | ceiling | the same of a guess that is always the true next state |
+    | distinct | mean share of distinct states in a trajectory: no ratio can be larger |
+    | kept | share of the predictions at which the present state survives the prior and its decoder |
     | trajectories | how many there are |
     """
 
@@ -52,6 +54,8 @@ class SubgoalReport:
     hit_ratio: float
     present: float
     ceiling: float
+    distinct: float
+    kept: float
     trajectories: int
 
 
@@ -169,11 +173,14 @@ def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
     last = last_living(obs, filled_per_seat(grouped))
     states = (obs, inferred_states(run, batch), present)
     visited, guessed, repeated = (_trajectories(mate_cells(x, run.env.options.sight), last) for x in states)
+    pairs = [pair for cells in zip(visited, repeated, strict=True) for pair in list(zip(*cells, strict=True))[:-1]]
     return SubgoalReport(
         shares=tuple(choice_shares(run, batch).tolist()),
         hit_ratio=_mean_ratio([cells[:-1] for cells in guessed], visited),
         present=_mean_ratio([cells[:-1] for cells in repeated], visited),
         ceiling=_mean_ratio([cells[1:] for cells in visited], visited),
+        distinct=sum(len(set(cells)) / len(cells) for cells in visited) / len(visited),
+        kept=sum(seen == again for seen, again in pairs) / len(pairs),
         trajectories=len(visited),
     )
 

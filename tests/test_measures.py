@@ -183,14 +183,16 @@ def own_states(batch):
 def test_report_of_a_guess_that_repeats_the_present(run, played, monkeypatch):
     monkeypatch.setattr(measures, "inferred_states", lambda run, batch: own_states(batch))
     report = subgoal_report(run, GROUPS * A)
-    ratios, ahead = [], []
+    ratios, ahead, distinct = [], [], []
     for row in range(len(played)):
         seat, living = living_steps(played, row)
         cells = [str(c.tolist()) for c in mate_cells(played["obs"][row, :living, seat], run.env.options.sight)]
         ratios.append(len(set(cells[:-1])) / living)
         ahead.append(len(set(cells[1:])) / living)
+        distinct.append(len(set(cells)) / living)
     assert report.hit_ratio == pytest.approx(np.mean(ratios)) and 0 < report.hit_ratio < 1
     assert report.ceiling == pytest.approx(np.mean(ahead))
+    assert report.distinct == pytest.approx(np.mean(distinct)) and report.ceiling <= report.distinct
     assert report.trajectories == GROUPS * A
     assert report.shares == pytest.approx(choice_shares(run, played).tolist()) and sum(report.shares) == pytest.approx(
         1
@@ -215,7 +217,7 @@ def test_a_prior_that_loses_nothing_repeats_the_present_as_well_as_can_be(run, m
     monkeypatch.setattr(measures, "choice_shares", lambda run, batch: torch.zeros(H))
     monkeypatch.setattr(measures, "inferred_states", lambda run, batch: own_states(batch))
     report = subgoal_report(run, GROUPS * A)
-    assert report.present == report.hit_ratio > 0
+    assert report.present == report.hit_ratio > 0 and report.kept == 1
 
 
 class Lossless:

@@ -96,9 +96,10 @@ def subgoals(plans: Sequence[Plan]) -> list[dict]:
     for plan in plans:
         for piece in scores_of(plan):
             if piece["subgoals"]:
-                report = dict(piece["subgoals"])
-                shares = " ".join(f"{share:.4f}" for share in report.pop("shares"))
-                rows.append({"env": plan.env, "arm": piece["arm"], "seed": piece["seed"]} | report | {"shares": shares})
+                report = piece["subgoals"]
+                shares = " ".join(f"{share:.4f}" for share in report["shares"])
+                ratios = {key: report[key] for key in ("hit_ratio", "present", "ceiling", "trajectories")}
+                rows.append({"env": plan.env, "arm": piece["arm"], "seed": piece["seed"]} | ratios | {"shares": shares})
     return rows
 
 

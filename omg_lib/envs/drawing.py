@@ -18,6 +18,8 @@ from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from omg_lib.seeds import TEST_EPISODES
+
 TEAM_LOOKS = (("#2f7fe0", "o"), ("#d9660a", "^"))
 """Colour and marker of each team; these and INK have a contrast of 3 or more on white and on black."""
 INK, GLOW, PAPER = "#808080", "#c8a415", "#f6f6f3"
@@ -34,7 +36,7 @@ def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> No
     ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
     ax.spines[:].set_color(INK)
     outcome = (" - won" if frame["won"] else " - not won") if frame["done"] else ""
-    ax.set_title(f"episode {frame['episode']}, step {frame['time']}{outcome}", color=INK, fontsize=10)
+    ax.set_title(f"{_battle(frame)}, step {frame['time']}{outcome}", color=INK, fontsize=10)
     for team, (colour, marker) in enumerate(TEAM_LOOKS):
         _draw_shots(frame, team, colour, ax)
         place, health = frame["position"][team], frame["health"][team]
@@ -65,7 +67,13 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
 def spoken(frame: dict[str, Any]) -> str:
     """What a frame shows, for those who hear the page."""
     ours, theirs = (f"{int((health > 0).sum())} of {len(health)}" for health in frame["health"])
-    return f"Battle, episode {frame['episode']}, step {frame['time']}: alive are {ours} own units, {theirs} enemies."
+    return f"Battle, {_battle(frame)}, step {frame['time']}: alive are {ours} own units, {theirs} enemies."
+
+
+def _battle(frame: dict[str, Any]) -> str:
+    """Which episode a frame is of; tests are numbered from a billion on, and from 0 for whoever reads."""
+    number = int(frame["episode"])
+    return f"episode {number}" if number < TEST_EPISODES else f"test battle {number - TEST_EPISODES}"
 
 
 def named_svg(figure: Figure, said: str) -> str:

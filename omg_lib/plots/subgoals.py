@@ -26,7 +26,12 @@ PAPER_SHARES = (0.354, 0.200, 0.228, 0.193, 0.025)
 
 
 def subgoal_figure(
-    frame: dict[str, Any], seat: int, decoded: Float[Tensor, " O"], sight: float = Rules.sight, inches: float = 4.0
+    frame: dict[str, Any],
+    seat: int,
+    decoded: Float[Tensor, " O"],
+    sight: float = Rules.sight,
+    inches: float = 4.0,
+    what: str = "subgoal",
 ) -> Figure:
     """One moment of skirmish, and over it the state that a seat's inferred subgoal stands for.
 
@@ -37,6 +42,7 @@ def subgoal_figure(
     | decoded | one step of this seat, of `measures.inferred_states` |
     | sight | how far a unit sees, in map units |
     | inches | the picture's width |
+    | what | what `decoded` comes from, as the caption calls it |
 
     Hollow marks are the units that are seen in the decoded state, placed as seen from where the seat stands now; a
     dotted line leads to each from the living unit that it stands for. ConfigError for a seat that the frame does not
@@ -57,19 +63,24 @@ def subgoal_figure(
         if frame["health"][team, unit] > 0:
             ax.plot(*np.stack([frame["position"][team, unit], place], axis=1), ":", color=colour, linewidth=1.2)
     ax.plot(*frame["position"][0, seat], "o", markersize=18, color=INK, markerfacecolor="none", markeredgewidth=1.5)
-    text = f"ring: seat {seat}, whose subgoal this is\nhollow: where the subgoal puts the others"
+    text = f"ring: seat {seat}, whose {what} this is\nhollow: where the {what} puts the others"
     ax.set_xlabel(text, color=INK, fontsize=9)
     return figure
 
 
 def subgoal_svg(
-    frame: dict[str, Any], seat: int, decoded: Float[Tensor, " O"], sight: float = Rules.sight, inches: float = 4.0
+    frame: dict[str, Any],
+    seat: int,
+    decoded: Float[Tensor, " O"],
+    sight: float = Rules.sight,
+    inches: float = 4.0,
+    what: str = "subgoal",
 ) -> str:
     """`subgoal_figure` as the text of an `<svg>` element with a transparent ground."""
     enemies = sum(team for team, _, _ in _ghosts(frame, seat, decoded, sight))
     mates = len(_ghosts(frame, seat, decoded, sight)) - enemies
-    said = f"{spoken(frame)} The subgoal of seat {seat} shows {mates} others of its team and {enemies} enemies."
-    return named_svg(subgoal_figure(frame, seat, decoded, sight, inches), said)
+    said = f"{spoken(frame)} The {what} of seat {seat} shows {mates} others of its team and {enemies} enemies."
+    return named_svg(subgoal_figure(frame, seat, decoded, sight, inches, what), said)
 
 
 def _ghosts(

@@ -15,9 +15,9 @@ LEFT, TOP, WIDTH, HEIGHT = 46, 26, 720, 190
 def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> str:
     """The text of an `<svg>` element: a column for each transition of one slot, padding included.
 
-    Solid orange is what was earned, hatched blue what is estimated: together the target. The dot is Q of the action
-    that was taken, the line between them the error. With `mask`, padding is drawn but does not count. The scale is the
-    slot's, up to a round number, so that it seldom jumps.
+    Solid orange is what was earned; hatched blue, beside it and from where it ends, what is estimated. The bar ends at
+    the target. The dot is Q of the action that was taken, the line between them the error. With `mask`, padding is
+    drawn but does not count. The scale is the slot's, up to a round number, so that it seldom jumps.
     """
     taken, reward, bootstrap = (x[group, :, slot].tolist() for x in (targets.taken, targets.reward, targets.bootstrap))
     real, ended = targets.real[group, :, slot].tolist(), targets.ended[group, :, slot].tolist()
@@ -40,16 +40,16 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
         ]
     for t in range(count):
         faint, counts = "" if real[t] else ' opacity=".55"', real[t] or not mask
-        x, target = LEFT + t * step + 0.15 * step, reward[t] + bootstrap[t]
-        tops = sorted((y(reward[t]), y(target)))
-        middle = x + 0.35 * step
-        error = f'<path d="M{middle:.1f} {y(taken[t]):.1f}V{y(target):.1f}" stroke="{ERROR}" stroke-width="2"/>'
+        x, target = LEFT + t * step + 0.05 * step, reward[t] + bootstrap[t]
+        lane = LEFT + t * step + 0.8 * step  # beside the bars: on them red could not be seen
+        error = f'<path d="M{lane:.1f} {y(taken[t]):.1f}V{y(target):.1f}" stroke="{ERROR}" stroke-width="2"/>'
         parts.append(
             f'<g data-real="{str(real[t]).lower()}"{faint}>'
-            + _rect(x, y(reward[t]), 0.7 * step, y(0) - y(reward[t]), EARNED, 0.85)
-            + _rect(x, tops[0], 0.7 * step, tops[1] - tops[0], "url(#omg-estimated)", 1, ESTIMATED)
+            + _bar(x, 0.28 * step, y(0), y(reward[t]), EARNED, 0.85)
+            + _bar(x + 0.28 * step, 0.28 * step, y(reward[t]), y(target), "url(#omg-estimated)", 1, ESTIMATED)
             + (error if counts else "")
-            + f'<circle cx="{middle:.1f}" cy="{y(taken[t]):.1f}" r="3.2"/></g>'
+            + _end(x + 0.28 * step, lane + 0.12 * step, y(target))
+            + f'<circle cx="{lane:.1f}" cy="{y(taken[t]):.1f}" r="3.2"/></g>'
         )
     late = lived * step > 280
     last = max(LEFT + (lived - 0.5) * step, LEFT + 46)
@@ -65,9 +65,10 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     legend = TOP + HEIGHT + 28
     for x, drawn, words in (
         (LEFT, _rect(LEFT, legend, 14, 14, EARNED, 0.85), "earned: rewards"),
-        (LEFT + 140, _rect(LEFT + 140, legend, 14, 14, "url(#omg-estimated)", 1, ESTIMATED), "estimated: bootstrap"),
-        (LEFT + 300, f'<circle cx="{LEFT + 307}" cy="{legend + 7}" r="3.2"/>', "Q of the action taken"),
-        (LEFT + 460, f'<path d="M{LEFT + 467} {legend}v14" stroke="{ERROR}" stroke-width="2"/>', "error that counts"),
+        (LEFT + 130, _rect(LEFT + 130, legend, 14, 14, "url(#omg-estimated)", 1, ESTIMATED), "estimated: bootstrap"),
+        (LEFT + 290, _end(LEFT + 290, LEFT + 304, legend + 7), "the target: their sum"),
+        (LEFT + 445, f'<circle cx="{LEFT + 452}" cy="{legend + 7}" r="3.2"/>', "Q of the action taken"),
+        (LEFT + 600, f'<path d="M{LEFT + 607} {legend}v14" stroke="{ERROR}" stroke-width="2"/>', "error that counts"),
     ):
         parts += [drawn, _text(x + 20, legend + 12, words)]
     said = (
@@ -94,8 +95,17 @@ def _round_up(value: float) -> float:
     return next(step for step in steps if value <= step)
 
 
+def _bar(x: Number, width: Number, start: Number, end: Number, fill: str, opacity: Number, stroke: str = "") -> str:
+    """A bar that may go up or down."""
+    return _rect(x, min(start, end), width, abs(end - start), fill, opacity, stroke)
+
+
+def _end(left: Number, right: Number, y: Number) -> str:
+    return f'<path d="M{left:.1f} {y:.1f}H{right:.1f}" stroke="currentColor" stroke-width="2.5"/>'
+
+
 def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number, stroke: str = "") -> str:
-    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(0, height):.1f}"'
+    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     edge = f' stroke="{stroke}"' if stroke else ""
     return f'<rect {size} fill="{fill}" fill-opacity="{opacity:g}"{edge}/>'
 

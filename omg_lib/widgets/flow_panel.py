@@ -93,9 +93,9 @@ class FlowPanel(W.VBox):
         runners = [("episode (R = 1)", "episode"), ("parallel (R = n_agents)", "parallel")]
         made = []
         for name, label, options, width in (
-            ("env", "environment", list(ENVIRONMENTS), "225px"),
+            ("env", "environment", list(ENVIRONMENTS), "250px"),
             ("learner", "learner", list(LEARNERS), "125px"),
-            ("runner", "runner", runners, "225px"),
+            ("runner", "runner", runners, "260px"),
             ("device", "device", devices, "115px"),
             ("seed", "seed", None, "95px"),
         ):

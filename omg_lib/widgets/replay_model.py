@@ -174,7 +174,7 @@ class LatentModel(_Battles):
         step, one = self.checked(step), self.scene
         mu = self.embedded()[0]
         plane = latent_svg(self.cloud, self.kinds, self.names, self.plane(mu), step)
-        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight)
+        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight, what="embedding")
         return ("the embedding of each state", plane), ("the battle, and what its embedding decodes to", battle)
 
     @torch.no_grad()

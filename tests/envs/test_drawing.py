@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from omg_lib.envs.drawing import GLOW, TEAM_LOOKS, draw_frame, episode_gif, frame_svg
+from omg_lib.seeds import TEST_EPISODES
 
 
 def frames_of(env, style, steps):
@@ -45,6 +46,7 @@ def test_svg(backend):
         picture = ElementTree.fromstring(frame_svg(frame))
         assert picture.tag.endswith("svg") and picture.get("role") == "img"
     assert picture.get("aria-label").startswith("Battle, episode 0, step 6: alive are ")
+    assert 'aria-label="Battle, test battle 2, step 6: ' in frame_svg(frame | {"episode": TEST_EPISODES + 2})
 
 
 def test_beams_that_meet_glow_only_where_joined_fire_counts():

@@ -23,7 +23,7 @@ RIGHT = {
     ("06_subgoal_inference.ipynb", "infer-guess"): 66,
     ("06_subgoal_inference.ipynb", "question-window"): (6, 7, 7, 7, 7),
     ("06_subgoal_inference.ipynb", "question-choice"): (4, 2),
-    ("06_subgoal_inference.ipynb", "question-hits"): "present",
+    ("06_subgoal_inference.ipynb", "question-hits"): "below",
     ("07_q_learning.ipynb", "hidden-guess"): (32, 8, 64),
     ("07_q_learning.ipynb", "target-guess"): (32, 40, 8),
     ("07_q_learning.ipynb", "mask-guess"): "smaller",

@@ -92,6 +92,7 @@ def test_notebook_5_finds_what_its_text_says(cell, run):
     name = "05_subgoal_prior.ipynb"
     none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-pairs")))
     assert action < min(none, subgoal) and abs(subgoal - none) < 0.01
+    assert 0.45 < subgoal / 0.9**9 < 0.55, "the text says: the best is about twice as high"
     none, action, subgoal = (float(x) for x in re.findall(r"return ([\d.]+)", cell(name, "game-alone-learn")))
     assert subgoal > 2 * max(none, action) and subgoal > 0.9 * 0.9**9
     usual, full, shipped, blind = (float(x) for x in re.findall(r"error ([\d.]+)", cell(name, "fit-errors")))
@@ -116,8 +117,9 @@ def test_notebook_6_computes_the_learners_own_loss_and_shows_the_controls(cell):
     last = int(re.search(r"unit lives is (\d+)", cell(name, "window-cut"))[1])
     windows = [json.loads(window) for window in re.findall(r"candidates (\[.*\])", cell(name, "window-cut"))]
     assert windows[-1] == [last] * 5 and max(map(max, windows)) == last
-    inferred, present, ceiling = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
-    assert inferred < present < ceiling
+    inferred, present, ceiling, distinct = (float(x) for x in re.findall(r"\d\.\d+", cell(name, "hit-report")))
+    assert inferred < present < ceiling and 0.85 * distinct < ceiling <= distinct, "the text says: just below it"
+    assert int(re.search(r"at (\d+)%", cell(name, "hit-report"))[1]) < 50, "the text says: often misses"
 
 
 def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
@@ -141,7 +143,7 @@ def test_notebook_7_computes_the_learners_own_td_loss(cell, run):
 def test_notebook_8_measures_what_it_predicts_and_refuses_what_does_not_fit(cell, run):
     name = "08_train_live.ipynb"
     assert "every prediction held: True" in cell(name, "live-run")
-    assert re.fullmatch(r"\d+ MB, and 60 MB are allowed\n", cell(name, "grow-measure"))
+    assert re.fullmatch(r"n_agents 8, batch_size 64: \d+ MB, and 60 MB are allowed\n", cell(name, "grow-measure"))
     table = [re.findall(r"× ([\d.]+)", line) for line in cell(name, "grow-table").splitlines()[1:]]
     assert len(table) == 6 and all(planned == measured for _, _, planned, measured in table), "bytes, to the digit"
     shown_as = {c.id: c.outputs[-1].get("data", {}) for c in code_cells(run(name)) if c.outputs}

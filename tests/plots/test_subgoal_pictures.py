@@ -85,6 +85,7 @@ def test_svg_is_a_picture_on_a_transparent_ground(battle):
     frame, obs = battle[0]
     root = ElementTree.fromstring(subgoal_svg(frame, 0, obs[0]))
     assert "The subgoal of seat 0 shows" in root.get("aria-label")
+    assert "The embedding of seat 0 shows" in subgoal_svg(frame, 0, obs[0], what="embedding")
     assert root.tag.endswith("svg")
     fills = [part.get("style", "") for part in root.iter() if part.tag.endswith("path")]
     assert fills and not any("fill: #ffffff" in style for style in fills)

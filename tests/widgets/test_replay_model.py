@@ -119,11 +119,12 @@ def test_replay_refuses_other_learners_and_steps(run, model):
 
 def test_latent_ring_and_battle_are_of_the_same_step(latent, monkeypatch):
     asked = []
-    monkeypatch.setattr(replay_model, "subgoal_svg", lambda *args: asked.append(args) or "<svg/>")
+    monkeypatch.setattr(replay_model, "subgoal_svg", lambda *args, what: asked.append((*args, what)) or "<svg/>")
     monkeypatch.setattr(replay_model, "latent_svg", lambda *args: asked.append(args) or "<svg/>")
     latent.choose(1)
     latent.pictures(2)
-    (cloud, kinds, names, path, now), (frame, seat, decoded, _) = asked
+    (cloud, kinds, names, path, now), (frame, seat, decoded, _, what) = asked
+    assert what == "embedding"
     mu = latent.prior(latent.scene.obs)[0]
     assert now == 2 and torch.allclose(path, latent.plane(mu)) and len(path) == latent.steps
     assert frame is latent.scene.frames[2] and seat == latent.scene.seat

@@ -24,6 +24,7 @@ def test_the_picture_draws_padding_but_counts_it_only_without_mask(learner_and_b
     for svg in (masked, counted):
         ElementTree.fromstring(svg)
         assert svg.count('data-real="true"') == 1 and svg.count('data-real="false"') == 6
+        assert svg.count('stroke-width="2.5"') == 7 + 1, "a dash at each target, and one in the legend"
         assert "1 real transitions, 6 of padding" in svg and f"{made.loss:.4f}" in svg
     assert masked.count('stroke-width="2"') == 2 and counted.count('stroke-width="2"') == 8
     assert "padding: masked" in masked and "padding: counted" in counted
