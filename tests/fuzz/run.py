@@ -96,7 +96,7 @@ def guided(watch: Watch, inputs: int, seed: int, corpus: Path) -> None:
 
 def one_reader(args: argparse.Namespace, name: str, maker: str) -> None:
     readers = Readers(args.out / f"files-{name}-{maker}")
-    watch, share = Watch(readers, name, args.out), args.inputs // (3 if readers.seeds[name][:1] == b"{" else 2)
+    watch, share = Watch(readers, name, args.out), -(-args.inputs // (3 if readers.seeds[name][:1] == b"{" else 2))
     try:
         if maker == "random":
             random_damage(watch, share, args.seed)
