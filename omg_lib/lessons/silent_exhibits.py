@@ -69,8 +69,6 @@ def batchify_bench(config: OMGConfig) -> Names:
         "state": repeat(torch.arange(1.0, R + 1), "r -> r s", s=S),
         "done": done,
         "over": repeat(done, "r -> (a r)", a=A),
-        "repeat": repeat,
-        "torch": torch,
     }
 
 
@@ -117,7 +115,7 @@ def shuffle_bench(config: OMGConfig) -> Names:
     def order_of(n: int) -> Tensor:
         return torch.randperm(n, generator=torch.Generator().manual_seed(0))
 
-    return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of, "rearrange": rearrange}
+    return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of}
 
 
 def followed(names: Names) -> Tensor:
