@@ -22,7 +22,7 @@ def test_a_sentence_says_the_plan():
 
 def test_a_plan_that_no_link_can_carry_is_called_impossible():
     model = CapacityModel(COSTS)
-    model.choose(steps_a_day=1e10)
+    model.choose(steps_a_day=2e10)
     used = f"the link would be used to {100 * model.plan.network:.1f} %"
     assert model.plan.network > 1 and " would take " in model.status
     assert f"It cannot be done, because of the network; {used}" in model.status
