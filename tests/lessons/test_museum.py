@@ -146,6 +146,13 @@ def test_orders_agree_where_one_battle_is_played():
     assert fail("agent-major", dataclasses.replace(small(), batch_size_run=1)).holds
 
 
+def test_how_many_steps_follow_their_own():
+    assert silent_exhibits.how_many(fail("shuffle", REPORTED).names) == "hardly any"
+    assert silent_exhibits.how_many(repair("shuffle", REPORTED).names) == "all"
+    two = fail("shuffle", REPORTED).names | {"before": torch.tensor([[[0, 0], [0, 3]]])}
+    assert silent_exhibits.how_many(two | {"after": torch.tensor([[[0, 1], [1, 4]]])}) == "half"
+
+
 def test_a_wide_runner_makes_the_wrong_slice_stop():
     assert list(fail("slice", small(8)).numbers.values()) == [1, 8, 0]
 
