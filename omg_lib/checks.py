@@ -40,7 +40,8 @@ WHY = {
 class Verdict:
     """What a check says about a guess: one sentence, and one more for each axis that is wrong.
 
-    `state` is open (not answered), right or wrong. `hints` are the lines after a first wrong try, a second and a third.
+    `state` is open (not answered), right, wrong, or not allowed (no answer to this question). `hints` are
+    the lines after a first wrong try, a second and a third.
     """
 
     state: str
@@ -126,7 +127,7 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
     gives nothing away. ConfigError if `right` is not among them.
 
     >>> check_choice("red", "blue", {"red": "3 nm", "blue": "5 nm"})
-    Not yet: it is not red.
+    Not yet: it is not "red".
       - red: 3 nm
       - blue: 5 nm
     >>> check_choice("green", "blue", {"red": "3 nm", "blue": "5 nm"})
@@ -139,12 +140,17 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
         said = f"Not answered yet: put one of {allowed} in place of the dots, and run this cell again."
         return Verdict("open", said)
     if guess not in tuple(facts):
-        return Verdict("wrong", f"Not yet: allowed are {allowed}.", guess=guess)
-    lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
+        return Verdict("not allowed", f"Not yet: allowed are {allowed}.", guess=guess)
+    if len(set(map(str, facts.values()))) == 1:  # one measurement decides: it is told once
+        lines = (str(facts[right]),)
+        first = lines
+    else:
+        lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
+        first = (lines[list(facts).index(guess)],)
     if guess == right:
         return Verdict("right", f"Right: {right}.", lines, guess=guess)
-    hints = (lines[list(facts).index(guess)],), lines, (*lines, f"so it is {right}")
-    return Verdict("wrong", f"Not yet: it is not {guess}.", lines, hints, guess)
+    hints = first, lines, (*lines, f'so it is "{right}"')
+    return Verdict("wrong", f'Not yet: it is not "{guess}".', lines, hints, guess)
 
 
 def _numbers(guess: object) -> tuple[object, ...]:

@@ -99,7 +99,7 @@ FACTS = {"larger": "it is 9.5", "smaller": "it is 0.1"}
 def test_a_choice_shows_the_facts_only_after_an_answer():
     right, wrong = check_choice("larger", "larger", FACTS), check_choice("smaller", "larger", FACTS)
     assert right.ok and right.said == "Right: larger."
-    assert not wrong.ok and wrong.said == "Not yet: it is not smaller."
+    assert not wrong.ok and wrong.said == 'Not yet: it is not "smaller".'
     assert right.axes == wrong.axes == ("larger: it is 9.5", "smaller: it is 0.1")
     for none in (..., (...,), [...]):
         verdict = check_choice(none, "larger", FACTS)
@@ -109,7 +109,18 @@ def test_a_choice_shows_the_facts_only_after_an_answer():
 @pytest.mark.parametrize("guess", ["Larger", "", 1, None, ("larger",), ["smaller"], torch.zeros(2)])
 def test_an_answer_that_is_not_allowed_is_told_what_is(guess):
     verdict = check_choice(guess, "larger", FACTS)
-    assert verdict.state == "wrong" and verdict.said == 'Not yet: allowed are "larger", "smaller".' and not verdict.axes
+    assert (
+        verdict.state == "not allowed"
+        and verdict.said == 'Not yet: allowed are "larger", "smaller".'
+        and not verdict.axes
+    )
+
+
+def test_a_fact_that_decides_for_all_answers_is_told_once():
+    facts = dict.fromkeys(("above", "below"), "+0.13")
+    right, wrong = check_choice("above", "above", facts), check_choice("below", "above", facts)
+    assert right.axes == wrong.axes == ("+0.13",)
+    assert wrong.hints == (("+0.13",), ("+0.13",), ("+0.13", 'so it is "above"'))
 
 
 def test_the_right_answer_must_be_among_the_allowed_ones():

@@ -28,9 +28,9 @@ class Answers:
         answers.progress()
 
     `keep` returns the verdict to show. The first wrong answer gets the first hint, the second one the next, from the
-    third on everything is said. A question that is not answered in its cell, but was answered right before, says so.
-    Trouble with the file is told once, in one sentence below the next verdict;
-    without a file answers last as long as the kernel.
+    third on everything is said; what is not even among the allowed answers is no try. A question that is not answered
+    in its cell, but was answered right before, says so. Trouble with the file is told once, in one sentence below the
+    next verdict; without a file answers last as long as the kernel.
     """
 
     def __init__(self, notebook: str, folder: str | Path = ".") -> None:
@@ -49,7 +49,7 @@ class Answers:
             right = self._latest(question, "right")
             if right:
                 said = Verdict("right", f"Answered before: {right}, and that was right.")
-        else:
+        elif verdict.state != "not allowed":
             self._add({"question": question, "answer": _text(verdict.guess), "state": verdict.state})
             if not verdict.ok:
                 said = verdict.after(self.wrong(question))

@@ -6,15 +6,16 @@ import csv
 import importlib.util
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from omg_lib.config import OMGConfig
+from omg_lib.lessons.capacity import Costs, plan, speed
 from omg_lib.machine import usable_cores
 from omg_lib.plots.tables import Table
 from omg_lib.remote import connect, extra, start_here
@@ -48,39 +49,40 @@ def ray_state(cpus: int = 4) -> tuple[bool, str]:
 
 @dataclass(frozen=True)
 class Played:
-    """The same rounds, played by so many actors (0: by this process): steps a second, and whether all are equal."""
+    """The same rounds, played by so many actors (0: by this process): how many episodes, and whether all are equal."""
 
     actors: int
-    steps_per_second: float
+    episodes: int
     same: bool
 
 
-def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
-    """The first rounds of a run, played by this process and then by so many actors. The first round starts things up
-    and is not timed.
+def shares(episodes: int, actors: int) -> dict[str, int]:
+    """How many episodes of a round each actor plays.
+
+    >>> shares(5, 2)
+    {'actor 0': 3, 'actor 1': 2}
     """
+    return {f"actor {k}": len(part) for k, part in enumerate(np.array_split(np.arange(episodes), actors))}
+
+
+def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
+    """The first rounds of a run, played by this process and then by so many actors."""
     found, expected = [], None
     for count in (0, *actors):
         with Training(replace(config, runner="ray", actors=count) if count else config) as run:
-            episodes, before = [run.runner.run()], run.runner.t_env
-            began = time.perf_counter()
-            episodes += [run.runner.run() for _ in range(ROUNDS)]
-            speed = (run.runner.t_env - before) / (time.perf_counter() - began)
+            episodes = [run.runner.run() for _ in range(ROUNDS)]
         expected = expected or episodes
         pairs = zip(expected, episodes, strict=True)
         same = all(torch.equal(one[key], other[key]) for one, other in pairs for key in one.keys())
-        found.append(Played(count, speed, same))
+        found.append(Played(count, ROUNDS * config.batch_size_run, same))
     return found
 
 
 def played_table(played: Sequence[Played]) -> Table:
     """What `play_with` found, line by line."""
     who = {0: "this process", 1: "1 actor"}
-    lines = [
-        (who.get(p.actors, f"{p.actors} actors"), f"{p.steps_per_second:,.0f}", "yes" if p.same else "NO")
-        for p in played
-    ]
-    return Table(("played by", "steps/s", "the same episodes, bit for bit"), tuple(lines))
+    lines = [(who.get(p.actors, f"{p.actors} actors"), str(p.episodes), "yes" if p.same else "NO") for p in played]
+    return Table(("played by", "episodes", "the same episodes, bit for bit"), tuple(lines))
 
 
 def small_sweep() -> list[dict[str, Any]]:
@@ -104,6 +106,18 @@ def best_speeds(path: str | Path, game: str) -> dict[str, float]:
         if int(row["width"]) == widest:
             best[row["runner"]] = max(best.get(row["runner"], 0.0), float(row["steps_per_second"]))
     return best
+
+
+def ways_to_more(costs: Costs) -> dict[str, float]:
+    """One change to a run with as many games as are worth it -> how many times as many steps a day there are then."""
+    one = plan(costs, 1e9)
+    now = speed(costs, one.games, one.cores)
+    return {
+        "game": speed(costs, one.games + 1, one.cores) / now,
+        "core": speed(costs, one.games, one.cores + 1) / now,
+        "learner": speed(replace(costs, learn=costs.learn / 2), one.games, one.cores) / now,
+        "run": 2.0,
+    }
 
 
 def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -6,16 +6,22 @@ the message is the one that was really raised.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
+import torch
+from einops import rearrange, reduce, repeat
 
 from omg_lib.checks import Verdict
 from omg_lib.config import OMGConfig
 
 Names = dict[str, object]
 """What the lines of an exhibit know, by name, and what they define."""
+TOOLS: Names = {"torch": torch, "rearrange": rearrange, "reduce": reduce, "repeat": repeat}
+"""What every line may use beside the names of its exhibit."""
 SHOWN = 8
 """At most so many rows and columns of a table are drawn."""
 Cells = Iterable[Iterable[tuple[str, str]]]
@@ -70,6 +76,25 @@ class Exhibit:
     told: Callable[[Names], str]
     look: Callable[[Names], Operands | Places]
 
+    @property
+    def blank(self) -> str:
+        """The line that a student completes: dots in place of what went wrong."""
+        name, equals, _ = self.wrong.partition(" = ")
+        return f"{name} = ..." if equals else self.wrong.partition("(")[0] + "(...)"
+
+    def names(self, config: OMGConfig) -> list[str]:
+        """What a line may use, in alphabetical order: sizes first, as they are capitals."""
+        return sorted(TOOLS | self.bench(config))
+
+    def whole(self, line: str) -> str:
+        """The line itself; where a name is assigned and only its value was given, the assignment."""
+        try:
+            ast.parse(line.strip(), mode="eval")
+        except SyntaxError:
+            return line
+        name, equals, _ = self.wrong.partition(" = ")
+        return f"{name} = {line.strip()}" if equals else line
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -90,7 +115,8 @@ class Outcome:
 
     def __repr__(self) -> str:
         end = self.message or "no error: " + self.exhibit.told(self.names)
-        return "\n".join([*(f"    {line}" for line in code(self.exhibit, self.line).splitlines()), "", end])
+        shown = [f"  > {self.line}", *(f"    {line}" for line in self.exhibit.rest.splitlines())]
+        return "\n".join([*shown, "", end])
 
 
 def code(exhibit: Exhibit, line: str) -> str:
@@ -100,7 +126,7 @@ def code(exhibit: Exhibit, line: str) -> str:
 
 def run(exhibit: Exhibit, line: str, config: OMGConfig) -> Outcome:
     """Run an exhibit with `line`, in names of its own; nothing is raised."""
-    names = exhibit.bench(config)
+    names = TOOLS | exhibit.bench(config)
     try:
         exec(compile(code(exhibit, line), f"<exhibit {exhibit.key}>", "exec"), names)
         holds = exhibit.holds(names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from einops import rearrange, reduce, repeat
+from einops import rearrange, repeat
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
@@ -67,7 +67,7 @@ def scheme_bench(config: OMGConfig) -> Names:
         return torch.stack(own, dim=2)
 
     cvae_mu = torch.randn(G, T - 1, A, Z, generator=torch.Generator().manual_seed(0))
-    return dict(sizes) | {"field": field, "cvae_mu": cvae_mu, "torch": torch}
+    return dict(sizes) | {"field": field, "cvae_mu": cvae_mu}
 
 
 def scheme_holds(names: Names) -> bool:
@@ -114,8 +114,6 @@ def mask_bench(config: OMGConfig) -> Names:
         "state": torch.randn(G, steps, S, generator=generator),
         "mask": repeat(filled.float(), "g u -> (g u a) 1", a=A),
         "vae": lambda x: prior.decoder(prior(x)[0]),
-        "rearrange": rearrange,
-        "repeat": repeat,
     }
 
 
@@ -137,7 +135,6 @@ def mixer_bench(config: OMGConfig) -> Names:
         "reward": torch.randn(steps, sizes["G"], 1, generator=generator),
         "q": torch.randn(steps, sizes["G"], sizes["A"], generator=generator),
         "gamma": config.gamma,
-        "reduce": reduce,
     }
 
 
@@ -184,9 +181,9 @@ LOUD = (
         "32-800",
         "A mixer that swallows the batch",
         "marlbenchmark/off-policy#13",
-        "q_tot = q.sum(dim=-1).view(-1, 1, 1)",
-        'q_tot = reduce(q, "t g a -> t g 1 1", "sum")',
-        "q_tot = q_tot.squeeze(-1)\ntarget = reward + gamma * q_tot",
+        "q_tot = q.sum(dim=-1).view(-1, 1, 1).squeeze(-1)",
+        'q_tot = reduce(q, "t g a -> t g 1", "sum")',
+        "target = reward + gamma * q_tot",
         "target",
         mixer_bench,
         mixer_holds,

@@ -43,13 +43,17 @@ def found_by_shape(config: OMGConfig) -> list[str]:
 
 
 def mend(key: str, line: object, config: OMGConfig) -> Verdict:
-    """Run an exhibit with another line, given as text, and say whether it is repaired.
+    """Run an exhibit with another line, given as text, and say whether it is repaired. Its value alone will do.
 
     >>> mend("false", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
     Repaired: of 240 choices 0 take the highest value and 240 the lowest.
     """
-    if line is ...:
-        return Verdict("open", "Not answered yet: put your line, as text, in place of the dots.")
+    one = exhibit(key)
+    known = f"names that you can use: {', '.join(one.names(config))}"
+    if line is ... or (isinstance(line, str) and line.strip() == one.blank):
+        return Verdict("open", "Not answered yet: complete the line in place of the dots.", (known,))
     if not isinstance(line, str):
         return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.", guess=line)
-    return replace(judge(run(exhibit(key), line, config)), guess=line)
+    verdict = judge(run(one, one.whole(line), config))
+    unknown = "stops with NameError" in verdict.said
+    return replace(verdict, guess=line, axes=(*verdict.axes, known) if unknown else verdict.axes)

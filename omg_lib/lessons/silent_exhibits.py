@@ -69,8 +69,6 @@ def batchify_bench(config: OMGConfig) -> Names:
         "state": repeat(torch.arange(1.0, R + 1), "r -> r s", s=S),
         "done": done,
         "over": repeat(done, "r -> (a r)", a=A),
-        "repeat": repeat,
-        "torch": torch,
     }
 
 
@@ -109,6 +107,9 @@ def batchify_look(names: Names) -> Places:
 # --- shuffled over time ----------------------------------------------------------------------------------------------
 
 
+HOW_MANY = {"all": 1.0, "half": 0.5, "hardly any": 0.0}
+
+
 def shuffle_bench(config: OMGConfig) -> Names:
     """Sequences of labels [G, T, 2], each (sequence, step), and the order of n things, drawn by chance."""
     sizes = predict(config).sizes
@@ -117,12 +118,18 @@ def shuffle_bench(config: OMGConfig) -> Names:
     def order_of(n: int) -> Tensor:
         return torch.randperm(n, generator=torch.Generator().manual_seed(0))
 
-    return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of, "rearrange": rearrange}
+    return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of}
 
 
 def followed(names: Names) -> Tensor:
     """Whether step t + 1 of a row is what really came after step t, [G, T-1]."""
     return (names["after"] == names["before"] + torch.tensor([0, 1])).all(dim=-1)
+
+
+def how_many(names: Names) -> str:
+    """The key of HOW_MANY that is nearest to the share of steps which follow their own."""
+    share = float(followed(names).float().mean())
+    return min(HOW_MANY, key=lambda words: abs(HOW_MANY[words] - share))
 
 
 def shuffle_holds(names: Names) -> bool:

@@ -125,6 +125,7 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
     ax.set_xlabel("the team", color=INK, fontsize=9)
     ax.set_ylabel("in one of its seats: win rate in %", color=INK, fontsize=9)
     ax.tick_params(length=0)
+    ax.tick_params(axis="x", labeltop=True, labelrotation=90, labelsize=8, labelcolor=INK)
     ax.spines[:].set_visible(False)
     return figure
 

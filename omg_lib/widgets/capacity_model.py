@@ -53,9 +53,12 @@ class CapacityModel:
         runs = f"one run with {each}" if p.runs == 1 else f"{p.runs} runs, each with {each}"
         nodes = f"{p.nodes} node{'s' if p.nodes > 1 else ''} of {self.cluster.cores} cores"
         wanted = f"{self.steps_a_day:,.0f} steps a day ({self.steps_a_day / DAY:,.0f} a second)"
+        possible = max(p.network, p.store) <= 1
+        take, used = ("take", "is used") if possible else ("would take", "would be used")
+        limit = f"The limit is {p.limit}" if possible else f"It cannot be done, because of {p.limit}"
         return (
-            f"{wanted} take {runs}, together {nodes}; "
+            f"{wanted} {take} {runs}, together {nodes}; "
             f"learners are busy {100 * p.learner:.0f} % of the time, worth {p.gpus:.1f} GPUs in all. "
-            f"The limit is {p.limit}; the link is used to {100 * p.network:.1f} %, "
+            f"{limit}; the link {used} to {100 * p.network:.1f} %, "
             f"the object store to {100 * p.store:.1f} %."
         )

@@ -103,6 +103,8 @@ def hand_in_a1(course, reference, changed) -> dict[tuple[str, str], int]:
     empty = nbformat.v4.new_notebook(metadata=reference.metadata)
     hand_in(course, "empty-notebook", "a1", empty)
     (hand_in(course, "empty-file", "a1", empty) / "a1.ipynb").write_text("")
+    downloaded = hand_in(course, "twice-downloaded", "a1", empty)
+    (downloaded / "a1.ipynb").rename(downloaded / "a1 (1).ipynb")
     points |= dict.fromkeys([("thief-untouched", "a1"), ("forged-cell", "a1"), ("edited-tests", "a1")], 0)
     kept = [cell.id for cell in strange.cells if cell.metadata["nbgrader"] is not None]
     points["strange-metadata", "a1"] = sum(points_ for id, points_ in hostile.POINTS.items() if id in kept)
@@ -194,8 +196,22 @@ def test_everybody_gets_exactly_the_points_that_are_due(graded, due):
 def test_a_file_that_is_no_notebook_stops_nothing_and_is_told(graded):
     _, said = graded
     assert said.returncode == 1
-    assert re.findall(r"Not graded, so without points: (.+)", said.stderr) == ["submitted/empty-file/a1"]
+    assert re.findall(r"Not graded, so without points: (.+)", said.stderr) == [
+        "submitted/empty-file/a1",
+        "submitted/twice-downloaded/a1 (expected a1.ipynb)",
+    ]
     assert "reference" in said.stdout, "the table of grades is shown"
+    assert "These grades are in notebooks/assignments/grades.csv" in said.stderr
+
+
+def test_no_points_for_nothing_are_told_from_no_points_for_an_answer(graded):
+    course, _ = graded
+    rows = list(csv.DictReader((course / "grades.csv").open()))
+    states = {(row["student_id"], row["assignment"]): (row["score"], row["state"]) for row in rows}
+    assert states["empty-notebook", "a1"] == ("0.0", "graded")
+    assert states["empty-file", "a1"] == states["twice-downloaded", "a1"] == ("0.0", "cannot be graded")
+    assert states["empty-file", "a2"] == ("0.0", "not handed in")
+    assert states["reference", "a1"] == ("20.0", "graded")
 
 
 def test_partial_credit_says_what_was_missed_and_there_is_no_traceback(graded):
@@ -322,6 +338,8 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     inside = {path.relative_to(copy / "notebooks" / "assignments").as_posix()
               for path in files if "assignments" in path.parts[:-1]}  # fmt: skip
     assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
+    guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
+    assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
     text = [path for path in files if path.suffix in (".py", ".ipynb", ".md", ".txt", ".toml", ".json")]
     assert [(path, found) for path in text if (found := leaks(path, solutions()))] == []

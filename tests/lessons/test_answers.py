@@ -37,6 +37,15 @@ def test_running_a_cell_again_is_no_try(answers):
     assert len(answers.file.read_text().splitlines()) == 1
 
 
+def test_what_no_answer_can_be_is_no_try(answers):
+    facts = {"red": "3 nm", "blue": "5 nm"}
+    for strange in (5, "green"):
+        assert answers.keep("colour", check_choice(strange, "blue", facts)).said.startswith("Not yet: allowed are")
+    assert answers.wrong("colour") == 0 and answers.keep("colour", check_choice("red", "blue", facts)).axes == (
+        "red: 3 nm",
+    )
+
+
 def many(verdicts):
     return [verdict.after(tries).axes for tries, verdict in enumerate(verdicts, start=1)]
 
@@ -56,7 +65,7 @@ def test_every_check_has_three_hints_and_the_first_gives_nothing_away():
         *[check_shape((32, 8), (32, 4, 8), "G T A").axes] * 2,
     ]
     choice = many([check_choice("red", "blue", {"red": "3 nm", "blue": "5 nm"})] * 3)
-    assert choice == [("red: 3 nm",), ("red: 3 nm", "blue: 5 nm"), ("red: 3 nm", "blue: 5 nm", "so it is blue")]
+    assert choice == [("red: 3 nm",), ("red: 3 nm", "blue: 5 nm"), ("red: 3 nm", "blue: 5 nm", 'so it is "blue"')]
 
 
 def test_a_wrong_regrouping_is_shown_its_first_wrong_place():

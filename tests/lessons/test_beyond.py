@@ -1,6 +1,8 @@
 """What the notebook on clusters says with and without Ray, and what it reads of recorded tables."""
 
+import doctest
 import importlib.util
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +10,7 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.lessons import beyond
+from omg_lib.lessons.capacity import Costs
 from omg_lib.plots.capacity import recorded_speeds
 
 DATA = Path(__file__).parents[2] / "data/results"
@@ -41,9 +44,9 @@ def test_whether_it_runs_live_and_why(monkeypatch, found, fast, live, words):
 def test_this_process_is_compared_with_itself():
     config = omg.OMGConfig(env="skirmish:partners", n_agents=2, batch_size=2, batch_size_run=2, learner="iql")
     (one,) = beyond.play_with(config, actors=())
-    assert one.actors == 0 and one.same and one.steps_per_second > 0
-    assert "this process" in repr(beyond.played_table([one, beyond.Played(2, 10.0, False)]))
-    assert "NO" in repr(beyond.played_table([beyond.Played(2, 10.0, False)]))
+    assert one.actors == 0 and one.same and one.episodes == 6
+    assert "this process" in repr(beyond.played_table([one, beyond.Played(2, 6, False)]))
+    assert "NO" in repr(beyond.played_table([beyond.Played(2, 6, False)]))
 
 
 def test_recorded_speeds_say_what_the_notebook_says():
@@ -52,6 +55,7 @@ def test_recorded_speeds_say_what_the_notebook_says():
     assert battle["local"] > battle["ray"]
     assert slow["ray"] > 2 * slow["local"]
     table = recorded_speeds(DATA / "ray_runner.csv")
+    assert slow["processes"] < slow["ray"] and battle["processes"] < battle["ray"], "each step goes there and back"
     assert {table.rows[row][:2] for row, _ in table.strong} >= {("battle", "this process")}
 
 
@@ -59,3 +63,16 @@ def test_recorded_trials_are_those_of_the_command_in_the_notebook():
     rows = beyond.read_table(DATA / "sweep.csv")
     assert len(rows) == 16 and {(row["state"], row["update"]) for row in rows} == {("finished", "100")}
     assert len(beyond.sweep_table(rows).rows) == 16
+    won = {n: [float(row["win_rate"]) for row in rows if row["n_agents"] == n] for n in "24"}
+    assert max(won["4"]) < 0.15, "teams of four win hardly any"
+    two = [float(row["win_rate"]) for row in rows if row["trial"].startswith("iql-n2-b16-")]
+    assert two == pytest.approx([0.5, 0.1], abs=0.05), "one seed wins half of its battles and another a tenth"
+
+
+def test_examples():
+    assert doctest.testmod(beyond).failed == 0
+
+
+def test_another_run_adds_most_steps_a_day():
+    more = beyond.ways_to_more(Costs(**json.loads((DATA / "capacity.json").read_text())))
+    assert 1 <= more["core"] <= more["game"] < more["learner"] < more["run"]

@@ -95,7 +95,7 @@ def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
         ("8-80", "infer_mu = cvae_mu.new_zeros(G, T, A, Z)"),  # the shape is right, the data is nobody's
         ("8-120", 'infer_mu = field((Z,), group="agents").flip(2)'),  # every seat in another seat's slot
         ("2112-16896", 'inputs = repeat(state, "g t s -> (a g t) s", a=A)'),  # beside the mask of another step
-        ("32-800", 'q_tot = reduce(q, "t g a -> g t 1 1", "sum").reshape(q.shape[0], q.shape[1], 1, 1)'),
+        ("32-800", 'q_tot = reduce(q, "t g a -> g t 1", "sum").reshape(q.shape[0], q.shape[1], 1)'),
         ("n-by-n", "error = mixer(q, state).mean() - target"),
         ("agent-major", 'rows = repeat(state, "r s -> (a r) s", a=A).flip(0)'),
         ("shuffle", "mixed = x[:1].expand(G, T, 2)"),  # in order, but one sequence only
@@ -108,9 +108,49 @@ def test_a_repair_that_only_looks_like_one_is_refused(key, line):
     assert (verdict.state, verdict.said) == ("wrong", "Not yet: there is no error, and the result is wrong.")
 
 
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("8-80", "field((Z,), group='agents')"),  # the value alone
+        ("2112-16896", "inputs = state.repeat_interleave(A, dim=1).flatten(0, 1)"),
+        ("32-800", "q_tot = q.sum(dim=-1, keepdim=True)"),
+        ("n-by-n", "error = mixer(q, state) - target.squeeze(-1)"),
+        ("agent-major", "rows = state.repeat(A, 1)"),
+        ("shuffle", "mixed = x[torch.randperm(G)]"),
+        ("slice", "update(held, slice(None), t)"),
+        ("false", "'conservative' if flag == 'False' else 'optimistic'"),
+    ],
+)
+def test_other_ways_to_mend_it_are_accepted(key, line):
+    assert mend(key, line, config_of(key, 5)).state == "right"
+
+
+@pytest.mark.parametrize("key", EXHIBITS)
+def test_the_line_to_replace_is_marked_and_a_student_completes_it(key):
+    one = EXHIBITS[key]
+    assert repr(fail(key, config_of(key))).startswith(f"  > {one.wrong}\n    {one.rest.splitlines()[0]}\n")
+    assert mend(key, one.blank, config_of(key)).state == "open"
+
+
+def test_a_name_that_is_not_there_is_answered_by_those_that_are():
+    unknown, other = (mend("slice", line, REPORTED) for line in ("update(data, ts=t)", "update(held, ts=t, x=1)"))
+    assert "name 'data' is not defined" in unknown.said and "TypeError" in other.said and other.axes == ()
+    known = (
+        "names that you can use: A, C, G, H, L, O, R, S, T, Z, batch, held, rearrange, reduce, repeat, t, torch, update"
+    )
+    assert unknown.axes == mend("slice", ..., REPORTED).axes == (known,)
+
+
 def test_orders_agree_where_one_battle_is_played():
     """So the bug does not show as long as the runner is PyMARL's."""
     assert fail("agent-major", dataclasses.replace(small(), batch_size_run=1)).holds
+
+
+def test_how_many_steps_follow_their_own():
+    assert silent_exhibits.how_many(fail("shuffle", REPORTED).names) == "hardly any"
+    assert silent_exhibits.how_many(repair("shuffle", REPORTED).names) == "all"
+    two = fail("shuffle", REPORTED).names | {"before": torch.tensor([[[0, 0], [0, 3]]])}
+    assert silent_exhibits.how_many(two | {"after": torch.tensor([[[0, 1], [1, 4]]])}) == "half"
 
 
 def test_a_wide_runner_makes_the_wrong_slice_stop():

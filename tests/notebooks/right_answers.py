@@ -38,6 +38,7 @@ RIGHT = {
     ("08_train_live.ipynb", "question-runs"): (3, 6),
     ("08_train_live.ipynb", "question-bytes"): (16, 8),
     ("08_train_live.ipynb", "question-largest"): "6",
+    ("09_unseen_teammates.ipynb", "matter-say"): "about 0.5",
     ("09_unseen_teammates.ipynb", "question-iql"): "above",
     ("09_unseen_teammates.ipynb", "question-control"): "iql_actions",
     ("09_unseen_teammates.ipynb", "question-oracle"): "iql_actions",

@@ -66,7 +66,8 @@ def test_the_last_text_leads_to_the_next_notebook(name, following):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_kept_and_progress_is_the_last_cell(name):
     cells = code_cells(read(name))
-    asked = [cell for cell in cells if re.search(r"^(guess|line) = \(?\.\.\.|return \.\.\.$", cell.source, flags=re.M)]
+    dots = r"^guess = \(?\.\.\.|^line = .*\.\.\.\)?\"?$|return \.\.\.$"
+    asked = [cell for cell in cells if re.search(dots, cell.source, flags=re.M)]
     questions = [kept_as(cell) for cell in asked]
     assert len(questions) >= 3 and len(set(questions)) == len(questions)
     assert sum(cell.source.count(f'answers = Answers("{Path(name).stem}")') for cell in cells) == 1

@@ -20,6 +20,14 @@ def test_a_sentence_says_the_plan():
     assert (model.plan.games, model.plan.cores) == (20, 1) and "20 games on 1 core" in model.status
 
 
+def test_a_plan_that_no_link_can_carry_is_called_impossible():
+    model = CapacityModel(COSTS)
+    model.choose(steps_a_day=2e10)
+    used = f"the link would be used to {100 * model.plan.network:.1f} %"
+    assert model.plan.network > 1 and " would take " in model.status
+    assert f"It cannot be done, because of the network; {used}" in model.status
+
+
 def test_what_is_not_allowed_is_said_and_changes_nothing():
     model = CapacityModel(COSTS)
     before = model.plan, model.picture
