@@ -70,8 +70,8 @@ class OMGConfig:
     `deterministic` lets a GPU use only algorithms that give the same result each time; on a CPU they all do so.
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
-    pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights; None
-    pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
+    pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights, which
+    learners without a subgoal leave unread; None pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
     where games run: "local" steps them in this process, "processes" gives each its own, "ray" shares them out among
     Ray's actors, of which there are `actors` (None: one for each game, as far as there are CPUs); results are the same.
 
