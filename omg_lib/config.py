@@ -71,9 +71,10 @@ class OMGConfig:
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights, which
-    learners without a subgoal leave unread; None pre-trains them on the spot. `see_actions` lets any agent also read its co-players' last actions. `runner` says
-    where games run: "local" steps them in this process, "processes" gives each its own, "ray" shares them out among
-    Ray's actors, of which there are `actors` (None: one for each game, as far as there are CPUs); results are the same.
+    learners without a subgoal leave unread; None pre-trains them on the spot. `see_actions` lets any agent also read
+    its co-players' last actions. `runner` says where games run: "local" steps them in this process, "processes" gives
+    each its own, "ray" shares them out among Ray's actors, of which there are `actors` (None: one for each game, as far
+    as there are CPUs); results are the same.
 
     Three fields make the paper's ablations: `subgoal_choice` takes g- by value (Eq. 6, 7), at random or always k steps
     ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
