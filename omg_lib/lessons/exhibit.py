@@ -62,6 +62,7 @@ class Exhibit:
     | holds | names after the run -> whether the result is right, worked out in another way |
     | told | names after the run -> one sentence about what came of it |
     | look | names after the run -> what there is to draw |
+    | twin | as bench, with another input for which the line has to be right as well |
     """
 
     key: str
@@ -75,6 +76,7 @@ class Exhibit:
     holds: Callable[[Names], bool]
     told: Callable[[Names], str]
     look: Callable[[Names], Operands | Places]
+    twin: Callable[[OMGConfig], Names] | None = None
 
     @property
     def blank(self) -> str:
@@ -98,13 +100,16 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: `message` is what was raised, or None; `holds` says whether the result is right."""
+    """What came of a run: `message` is what was raised, or None; `holds` says whether the result is right, and `told`
+    is a sentence about it, empty where the result is nothing of which it could be said.
+    """
 
     exhibit: Exhibit
     line: str
     names: Names
     message: str | None
-    holds: bool
+    holds: bool = False
+    told: str = ""
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -114,7 +119,7 @@ class Outcome:
         return dict(zip(names, map(int, found.groups()), strict=True)) if found else {}
 
     def __repr__(self) -> str:
-        end = self.message or "no error: " + self.exhibit.told(self.names)
+        end = self.message or "no error: " + self.told
         shown = [f"  > {self.line}", *(f"    {line}" for line in self.exhibit.rest.splitlines())]
         return "\n".join([*shown, "", end])
 
@@ -126,23 +131,31 @@ def code(exhibit: Exhibit, line: str) -> str:
 
 def run(exhibit: Exhibit, line: str, config: OMGConfig) -> Outcome:
     """Run an exhibit with `line`, in names of its own; nothing is raised."""
-    names = TOOLS | exhibit.bench(config)
+    outcome = _run(exhibit, line, TOOLS | exhibit.bench(config))
+    if outcome.holds and exhibit.twin and not (other := _run(exhibit, line, TOOLS | exhibit.twin(config))).holds:
+        return other
+    return outcome
+
+
+def _run(exhibit: Exhibit, line: str, names: Names) -> Outcome:
     try:
         exec(compile(code(exhibit, line), f"<exhibit {exhibit.key}>", "exec"), names)
-        holds = exhibit.holds(names)
     except Exception as error:  # the message is what this is about
-        return Outcome(exhibit, line, names, f"{type(error).__name__}: {error}", holds=False)
-    return Outcome(exhibit, line, names, None, holds)
+        return Outcome(exhibit, line, names, f"{type(error).__name__}: {error}")
+    try:
+        return Outcome(exhibit, line, names, None, exhibit.holds(names), exhibit.told(names))
+    except Exception:  # the line led to something that is no result at all
+        return Outcome(exhibit, line, names, None)
 
 
 def judge(outcome: Outcome) -> Verdict:
     """What a repair is worth."""
     if outcome.message:
         return Verdict("wrong", f"Not yet: it stops with {outcome.message}")
-    told = outcome.exhibit.told(outcome.names)
     if outcome.holds:
-        return Verdict("right", f"Repaired: {told}.")
-    return Verdict("wrong", "Not yet: there is no error, and the result is wrong.", (told,))
+        return Verdict("right", f"Repaired: {outcome.told}.")
+    told = filter(None, [outcome.told])
+    return Verdict("wrong", "Not yet: there is no error, and the result is wrong.", tuple(told))
 
 
 # --- tables of places -------------------------------------------------------------------------------------------------

@@ -62,6 +62,8 @@ def scheme_bench(config: OMGConfig) -> Names:
         if group is None:
             stored = torch.zeros(1).expand(G, A, T, *vshape)
             return rearrange(stored, "g a t ... -> g t a ...")
+        if group != "agents":
+            raise ValueError(f"there is no group {group!r}: allowed is 'agents'")
         tail = [1] * len(vshape)
         own = [labels[:, a, :, a].reshape(G, T, *tail).expand(G, T, *vshape) for a in range(A)]
         return torch.stack(own, dim=2)
@@ -132,6 +134,7 @@ def mixer_bench(config: OMGConfig) -> Names:
     sizes = predict(config).sizes
     steps, generator = min(SPREAD, sizes["L"]), torch.Generator().manual_seed(0)
     return dict(sizes) | {
+        "T": steps,
         "reward": torch.randn(steps, sizes["G"], 1, generator=generator),
         "q": torch.randn(steps, sizes["G"], sizes["A"], generator=generator),
         "gamma": config.gamma,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import Tensor
+
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.lessons.exhibit import Exhibit, Outcome, judge, run
@@ -46,7 +48,7 @@ def mend(key: str, line: object, config: OMGConfig) -> Verdict:
     """Run an exhibit with another line, given as text, and say whether it is repaired. Its value alone will do.
 
     >>> mend("false", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
-    Repaired: of 240 choices 0 take the highest value and 240 the lowest.
+    Repaired: with False, of 240 choices 0 take the highest value and 240 the lowest.
     """
     one = exhibit(key)
     known = f"names that you can use: {', '.join(one.names(config))}"
@@ -54,6 +56,18 @@ def mend(key: str, line: object, config: OMGConfig) -> Verdict:
         return Verdict("open", "Not answered yet: complete the line in place of the dots.", (known,))
     if not isinstance(line, str):
         return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.", guess=line)
-    verdict = judge(run(one, one.whole(line), config))
-    unknown = "stops with NameError" in verdict.said
-    return replace(verdict, guess=line, axes=(*verdict.axes, known) if unknown else verdict.axes)
+    outcome = run(one, one.whole(line), config)
+    verdict = judge(outcome)
+    more = [known] if "stops with NameError" in verdict.said else []
+    if not outcome.holds:
+        more += _another_shape(outcome, config)
+    return replace(verdict, guess=line, axes=(*verdict.axes, *more))
+
+
+def _another_shape(outcome: Outcome, config: OMGConfig) -> list[str]:
+    """A hint where what the line assigns has not the shape that it has in the repair."""
+    name = outcome.exhibit.wrong.partition(" = ")[0]
+    mine, right = outcome.names.get(name), repair(outcome.exhibit.key, config).names.get(name)
+    if mine is None or not isinstance(right, Tensor) or getattr(mine, "shape", None) == right.shape:
+        return []
+    return [f"{name} could be {list(right.shape)}"]

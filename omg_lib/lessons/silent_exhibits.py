@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from einops import rearrange, repeat
@@ -82,10 +83,11 @@ def resets(names: Names) -> list[list[str]]:
 
 
 def batchify_holds(names: Names) -> bool:
-    """Row k is the actor's of battle k mod R, and what it remembers is wiped exactly if that battle is over."""
-    state, done = names["state"], names["done"]
-    right = [torch.zeros_like(x) if over else x for _ in range(names["A"]) for x, over in zip(state, done, strict=True)]
-    return torch.equal(names["memory"], torch.stack(right))
+    """Agents first or battles first, and what a row remembers is wiped exactly if its battle is over."""
+    battles, done = (names["rows"][:, 0] - 1).long(), names["done"]
+    right = torch.stack([torch.zeros_like(x) if over else x for x, over in zip(names["state"], done, strict=True)])
+    orders = (repeat(torch.arange(names["R"]), f"r -> {order}", a=names["A"]) for order in ("(a r)", "(r a)"))
+    return any(torch.equal(battles, order) for order in orders) and torch.equal(names["memory"], right[battles])
 
 
 def batchify_told(names: Names) -> str:
@@ -116,7 +118,8 @@ def shuffle_bench(config: OMGConfig) -> Names:
     g, t = torch.meshgrid(torch.arange(sizes["G"]), torch.arange(sizes["T"]), indexing="ij")
 
     def order_of(n: int) -> Tensor:
-        return torch.randperm(n, generator=torch.Generator().manual_seed(0))
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+        return order if (order != torch.arange(n)).any() else order.flip(0)  # chance may leave two as they are
 
     return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of}
 
@@ -133,14 +136,17 @@ def how_many(names: Names) -> str:
 
 
 def shuffle_holds(names: Names) -> bool:
-    """Every step follows its own, and nothing is lost."""
-    distinct = rearrange(names["mixed"], "g t f -> (g t) f").unique(dim=0)
-    return bool(followed(names).all()) and len(distinct) == names["G"] * names["T"]
+    """Every step follows its own, nothing is lost, and the sequences stand in another order."""
+    mixed, x = names["mixed"], names["x"]
+    distinct = rearrange(mixed, "g t f -> (g t) f").unique(dim=0)
+    moved = len(x) == 1 or not torch.equal(mixed, x)
+    return bool(followed(names).all()) and len(distinct) == names["G"] * names["T"] and moved
 
 
 def shuffle_told(names: Names) -> str:
     found = followed(names)
-    return f"{int(found.sum())} of {found.numel()} steps follow the step that a recurrent network saw before"
+    order = ", and nothing was shuffled" if torch.equal(names["mixed"], names["x"]) else ""
+    return f"{int(found.sum())} of {found.numel()} steps follow the step that a recurrent network saw before{order}"
 
 
 def shuffle_look(names: Names) -> Places:
@@ -201,12 +207,16 @@ def options(arguments: Iterable[str]) -> dict[str, str]:
     return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
 
 
-def text_bench(config: OMGConfig) -> Names:
+def text_bench(config: OMGConfig, said: str = "False") -> Names:
     """Values [G, T-1, A, H] of the candidates, and what the command line says about the mode."""
     sizes = predict(config).sizes
     shape = [sizes["G"], sizes["T"] - 1, sizes["A"], sizes["H"]]
     values = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    return dict(sizes) | {"values": values, "flag": options(["--subgoal_mode=False"])["subgoal_mode"], "choose": choose}
+    return dict(sizes) | {
+        "values": values,
+        "flag": options([f"--subgoal_mode={said}"])["subgoal_mode"],
+        "choose": choose,
+    }
 
 
 def taken(names: Names) -> Tensor:
@@ -214,10 +224,16 @@ def taken(names: Names) -> Tensor:
     return names["values"].take_along_dim(names["chosen"].unsqueeze(-1), dim=-1)[..., 0]
 
 
+def text_holds(names: Names) -> bool:
+    """The best was chosen if the text says so, else the worst."""
+    values = names["values"]
+    return torch.equal(taken(names), values.amax(dim=-1) if names["flag"] == "True" else values.amin(dim=-1))
+
+
 def text_told(names: Names) -> str:
     values, found = names["values"], taken(names)
     most, least = (int((found == end).sum()) for end in (values.amax(dim=-1), values.amin(dim=-1)))
-    return f"of {found.numel()} choices {most} take the highest value and {least} the lowest"
+    return f"with {names['flag']}, of {found.numel()} choices {most} take the highest value and {least} the lowest"
 
 
 def text_look(names: Names) -> Places:
@@ -292,8 +308,9 @@ SILENT = (
         "chosen = choose(values, mode)",
         "chosen",
         text_bench,
-        lambda names: torch.equal(taken(names), names["values"].amin(dim=-1)),
+        text_holds,
         text_told,
         text_look,
+        partial(text_bench, said="True"),
     ),
 )
