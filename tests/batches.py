@@ -39,6 +39,17 @@ def quick_config(learner="omg", **changes):
     return OMGConfig(**(common | SMALL | changes))
 
 
+def weights(run):
+    """Every weight of a run's learner, one after the other."""
+    return torch.cat([w.detach().flatten() for m in run.learner.modules().values() for w in m.parameters()])
+
+
+def config_with(teammates, env="echo", n_agents=3, **changes):
+    """One update with these teammates; by default for the game Echo."""
+    common = dict(batch_size=1, device="cpu", updates=1, test_nepisode=1)
+    return OMGConfig(env=env, n_agents=n_agents, teammates=teammates, **(common | SMALL | changes))
+
+
 def without_tests(found):
     """Metrics of each update; a stop may come in the middle of a test, which is then not made."""
     return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k != "win_rate"}) for r in found]

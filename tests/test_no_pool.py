@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import CPU, SMALL, Echo, echo_registered, short_pretraining
+from batches import CPU, Echo, config_with, echo_registered, short_pretraining
 
 import omg_lib as omg
-from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
 from omg_lib.pools import KINDS, pool_of
@@ -21,23 +20,18 @@ def echo(tmp_path, monkeypatch):
         yield
 
 
-def config(teammates, env="echo", n_agents=3, **changes):
-    common = dict(batch_size=1, device="cpu", updates=1, test_nepisode=1)
-    return OMGConfig(env=env, n_agents=n_agents, teammates=teammates, **(common | SMALL | changes))
-
-
 @pytest.mark.parametrize(("env", "n_agents"), [("echo", 2), ("echo", 5), ("skirmish:partners", 3), ("skirmish", 4)])
 @pytest.mark.parametrize("teammates", [None, "scripted"])
 def test_the_environments_own_scripts_are_all_for_training(env, n_agents, teammates):
     info = env_info(env, n_agents)
-    pool = pool_of(config(teammates, env, n_agents), info)
+    pool = pool_of(config_with(teammates, env, n_agents), info)
     assert (pool.env, pool.n_agents, pool.policies, pool.on_disk) == (env, n_agents, {}, False)
     assert [s.members for s in pool.sets] == [tuple(info.styles[i] for i in team[1:]) for team in info.teams]
     assert {member.name for member in pool.members} == {name for s in pool.sets for name in s.members}
     assert len({member.name for member in pool.members}) == len(pool.members)
     for s in pool.sets:
         assert s.split == "train" and s.kind == KINDS[len(set(s.members)) > 1]
-    controller = Controller(config(teammates, env, n_agents), info, CPU)
+    controller = Controller(config_with(teammates, env, n_agents), info, CPU)
     assert controller.sets == tuple(range(len(info.teams)))
 
 
@@ -45,7 +39,7 @@ def test_scripts_that_differ_sit_in_the_order_of_their_team():
     """The first style of a team is that of the seat where the learner sits."""
     info = replace(Echo.describe(4), teams=((0, 0, 0, 1), (0, 1, 1, 1), (1, 0, 1, 0)))
     one, other = info.styles
-    sets = pool_of(config(None, n_agents=4), info).sets
+    sets = pool_of(config_with(None, n_agents=4), info).sets
     assert [s.members for s in sets] == [(one, one, other), (other, other, other), (one, other, one)]
     assert [s.kind for s in sets] == ["non_homologue", "homologue", "non_homologue"]
     assert len({s.name for s in sets}) > 1
@@ -56,7 +50,7 @@ def test_where_nobody_wrote_scripts_random_networks_play_by_seed(env):
     info = env_info(env, 3)
 
     def weights(seed):
-        pool = pool_of(config("scripted", env, seed=seed), info)
+        pool = pool_of(config_with("scripted", env, seed=seed), info)
         assert len(pool.sets) == len(pool.policies) == 4 and not pool.on_disk
         for s in pool.sets:
             assert s.members == (s.name,) * 2 and s.name in pool.policies and s.split == "train"
@@ -76,7 +70,7 @@ def test_where_nobody_wrote_scripts_random_networks_play_by_seed(env):
 
 
 def test_random_networks_train_a_learner_where_there_are_no_scripts():
-    with omg.Training(config(None, "silent echo", batch_size=2)) as run:
+    with omg.Training(config_with(None, "silent echo", batch_size=2)) as run:
         list(run)
         assert omg.compare(omg.predict(run.config), run.trace) == []
         assert {member.algorithm for member in run.controller.coplayers.pool.members} == {"random"}

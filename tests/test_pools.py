@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from batches import CPU, SMALL, Echo, echo_pool, echo_registered, short_pretraining
+from batches import CPU, Echo, config_with, echo_pool, echo_registered, short_pretraining
 from safetensors.torch import load_file, save_file
 
 import omg_lib as omg
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
 from omg_lib.files import sha256
@@ -22,11 +22,6 @@ def echo(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with echo_registered(), short_pretraining():
         yield
-
-
-def config(teammates, env="echo", n_agents=3, **changes):
-    common = dict(batch_size=1, device="cpu", updates=1, test_nepisode=1)
-    return OMGConfig(env=env, n_agents=n_agents, teammates=teammates, **(common | SMALL | changes))
 
 
 @pytest.fixture
@@ -83,7 +78,7 @@ def test_a_pool_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("learner", ["iql", "omg", "naive_om", "liam", "iql_actions", "oracle"])
 def test_a_run_trains_with_a_pool_and_keeps_it_as_it_is(folder, learner):
-    with omg.Training(config("pool", learner=learner, batch_size=2)) as run:
+    with omg.Training(config_with("pool", learner=learner, batch_size=2)) as run:
         (report,) = list(run)
         assert omg.compare(omg.predict(run.config), run.trace) == []
         policies = run.controller.coplayers.pool.policies
@@ -101,7 +96,7 @@ def refused(env="echo", n_agents=3):
     with pytest.raises(ConfigError) as error:
         Pool.load("pool", env, env_info(env, n_agents))
     with pytest.raises(ConfigError) as of_run:
-        omg.Training(config("pool", env, n_agents))
+        omg.Training(config_with("pool", env, n_agents))
     sentence = str(error.value)
     assert str(of_run.value) == sentence
     assert sentence.startswith("teammates='pool': ") and "\n" not in sentence and len(sentence) < 300
@@ -325,7 +320,7 @@ def test_a_place_that_holds_no_pool_is_refused_by_the_configuration(tmp_path, ki
         (place / "pool.json").mkdir(parents=True)
     for learner in ("omg", "iql", "oracle"):
         with pytest.raises(ConfigError) as error:
-            config("pool", learner=learner)
+            config_with("pool", learner=learner)
         assert str(error.value).startswith("teammates='pool': allowed are none")
         assert "scripted" in str(error.value) and "pool.json" in str(error.value)
 
@@ -344,7 +339,7 @@ def test_a_split_that_the_pool_lacks_is_refused_and_told_what_there_is(folder):
     with pytest.raises(ConfigError, match=r"^splits='test\+validation': the pool has no such set; it has train$"):
         Pool.load("pool", "echo", Echo.describe(3)).ids("test", "validation")
     with pytest.raises(ConfigError, match=r"^splits='test': the pool has no such set; it has train$"):
-        omg.Training(config("pool", splits="test"))
+        omg.Training(config_with("pool", splits="test"))
 
 
 @pytest.mark.parametrize(
@@ -359,5 +354,5 @@ def test_a_split_that_the_pool_lacks_is_refused_and_told_what_there_is(folder):
     ],
 )
 def test_training_meets_the_sets_of_its_splits_only(folder, learner, splits, expected):
-    found = config("pool", learner=learner, splits=splits)
+    found = config_with("pool", learner=learner, splits=splits)
     assert Controller(found, Echo.describe(3), CPU).sets == expected

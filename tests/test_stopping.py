@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, without_tests
+from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
 from omg_lib.checkpoint import RunFolder
@@ -16,10 +16,6 @@ from omg_lib.training import Training
 def echo():
     with echo_registered(), short_pretraining(20):
         yield
-
-
-def weights(run):
-    return torch.cat([w.detach().flatten() for m in run.learner.modules().values() for w in m.parameters()])
 
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])

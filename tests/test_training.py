@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, without_tests
+from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
@@ -16,10 +16,6 @@ OMG_ONLY = {"omg_loss", "recon_loss", "kl_loss"}
 def echo():
     with echo_registered(), short_pretraining(20):
         yield
-
-
-def weights(run):
-    return torch.cat([w.detach().flatten() for m in run.learner.modules().values() for w in m.parameters()])
 
 
 # --- what a loop gives ---

@@ -116,7 +116,7 @@ def ways_to_more(costs: Costs) -> dict[str, float]:
         "game": speed(costs, one.games + 1, one.cores) / now,
         "core": speed(costs, one.games, one.cores + 1) / now,
         "learner": speed(replace(costs, learn=costs.learn / 2), one.games, one.cores) / now,
-        "run": 2.0,
+        "run": 2.0,  # with games and a learner of its own it shares nothing
     }
 
 

@@ -30,7 +30,6 @@ def subgoal_figure(
     seat: int,
     decoded: Float[Tensor, " O"],
     sight: float = Rules.sight,
-    inches: float = 4.0,
     what: str = "subgoal",
 ) -> Figure:
     """One moment of skirmish, and over it the state that a seat's inferred subgoal stands for.
@@ -41,7 +40,6 @@ def subgoal_figure(
     | seat | the learner's, which is ringed |
     | decoded | one step of this seat, of `measures.inferred_states` |
     | sight | how far a unit sees, in map units |
-    | inches | the picture's width |
     | what | what `decoded` comes from, as the caption calls it |
 
     Hollow marks are the units that are seen in the decoded state, placed as seen from where the seat stands now; a
@@ -53,7 +51,7 @@ def subgoal_figure(
         raise ConfigError("seat", seat, f"allowed is 0 to {n - 1}")
     if decoded.shape != (10 * n,):
         raise ConfigError("decoded", list(decoded.shape), f"allowed is one observation among {n} units, [{10 * n}]")
-    figure = Figure(figsize=(inches, inches + 0.7), facecolor="none", layout="constrained")
+    figure = Figure(figsize=(4.0, 4.7), facecolor="none", layout="constrained")
     ax, ghosts = figure.add_subplot(), _ghosts(frame, seat, decoded, sight)
     reach = [1 + float(np.abs(place).max()) for _, _, place in ghosts]
     draw_frame(frame, ax, max([view_half([frame]), *reach]))
@@ -73,14 +71,13 @@ def subgoal_svg(
     seat: int,
     decoded: Float[Tensor, " O"],
     sight: float = Rules.sight,
-    inches: float = 4.0,
     what: str = "subgoal",
 ) -> str:
     """`subgoal_figure` as the text of an `<svg>` element with a transparent ground."""
     enemies = sum(team for team, _, _ in _ghosts(frame, seat, decoded, sight))
     mates = len(_ghosts(frame, seat, decoded, sight)) - enemies
     said = f"{spoken(frame)} The {what} of seat {seat} shows {mates} others of its team and {enemies} enemies."
-    return named_svg(subgoal_figure(frame, seat, decoded, sight, inches, what), said)
+    return named_svg(subgoal_figure(frame, seat, decoded, sight, what=what), said)
 
 
 def _ghosts(
