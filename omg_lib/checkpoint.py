@@ -12,17 +12,22 @@ it is on the disk, and the one before stays, so whatever breaks a write, one tha
 
 from __future__ import annotations
 
-import io
+import contextlib
+import errno
 import json
 import os
-import shutil
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from omg_lib.claims import Claim
 from omg_lib.config import ConfigError, OMGConfig, RunError
-from omg_lib.files import read_json, reason, settle, write_tensors, write_text
-from omg_lib.metrics import append, begin, cut, has_two_rows
+from omg_lib.files import read_json, reason, write_tensors, write_text
+from omg_lib.metrics import begin, cut, has_two_rows, record
+from omg_lib.places import Place, make_folder, names, remove, rename, settle
 from omg_lib.saved import (
     PATHS,
     UNREADABLE,
@@ -37,11 +42,6 @@ from omg_lib.saved import (
 )
 from omg_lib.training import Progress, Report, Training
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 SECONDS_BETWEEN = 10.0
 KEPT = 2
 
@@ -49,65 +49,97 @@ KEPT = 2
 class RunFolder:
     """Writes one run to a folder. `create` and `resume` make one; both raise ConfigError in one sentence.
 
-    `notice` says what had to be left aside when the run was resumed; empty if nothing was.
+    It keeps all others out of the folder, in this process too, until `close`, which `follow` calls. What is recorded or
+    saved later keeps them out again, if nobody has written there in between. `notice` says what had to be left aside
+    when the run was resumed; empty if nothing was.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoints, self.segments = path / "checkpoints", path / "checkpoints" / "episodes"
+    def __init__(self, path: str | Path | Place) -> None:
+        self._place = path if isinstance(path, Place) else Place(Path(path))
+        self.path = self._place.path
+        self._checkpoints = self._place / "checkpoints"
+        self._segments = self._checkpoints / "episodes"
         self.notice = ""
         self._saved_at = -SECONDS_BETWEEN
         self._ends: dict[str, list[int]] = {}  # segment -> what the buffer's `inserted` was when it was written
         self._sums: dict[str, str] = {}  # segment -> its checksum
         self._kept: dict[str, set[str]] = {}  # checkpoint -> its segments
-        self._lock: io.TextIOBase | None = None
+        self._claim = Claim(self._place)
 
     @classmethod
-    def create(cls, path: str | Path, config: OMGConfig) -> RunFolder:
+    def create(cls, path: str | Path | Place, config: OMGConfig) -> RunFolder:
         """A new run's folder; it may exist, but not hold a run that has got to a checkpoint."""
-        folder = cls(Path(path))
-        if folder._holds_a_run():
-            raise ConfigError("out", str(path), "the folder holds a run already; allowed is a new one, or resume it")
-        try:
-            folder.segments.mkdir(parents=True, exist_ok=True)
-            folder._claim("out")
+        folder = cls(path)
+        with folder._refusing("out"):
+            if folder._holds_a_run():
+                allowed = "the folder holds a run already; allowed is a new one, or resume it"
+                raise ConfigError("out", str(folder.path), allowed)
+            folder._make()
+            folder._claim.take()
             folder._begin(config)
-        except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
-            raise ConfigError("out", str(path), allowed) from None
         return folder
+
+    @contextlib.contextmanager
+    def _refusing(self, name: str) -> Iterator[None]:
+        """Let go of the folder, and say in a sentence why it cannot be used."""
+        try:
+            yield
+        except BlockingIOError:
+            who = "another run, of this process or of another process, trains in this folder"
+            allowed = f"{who}; allowed is a folder of its own, or to wait"
+            raise ConfigError(name, str(self.path), allowed) from None
+        except OSError as error:
+            self.close()
+            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+            raise ConfigError(name, str(self.path), allowed) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self) -> None:
+        if not self._place.parts:
+            self.path.mkdir(parents=True, exist_ok=True)
+        for folder in (self._place, self._checkpoints, self._segments):
+            if folder.parts:
+                make_folder(folder)
 
     def _holds_a_run(self) -> bool:
         """Whether there is a checkpoint, or more than the one row that is written before the first of them."""
-        if any(self.checkpoints.glob("*update-*")):
+        if any("update-" in name for name in names(self._checkpoints)):
             return True
-        return (self.path / "config.json").exists() and has_two_rows(self.path / "metrics.csv")
+        return (self._place / "config.json").is_file() and has_two_rows(self._place / "metrics.csv")
 
     def _begin(self, config: OMGConfig) -> None:
-        for segment in self.segments.glob("*.safetensors"):
-            segment.unlink()
-        write_text(self.path / "config.json", json.dumps(config.to_dict(), indent=1) + "\n")
-        begin(self.path / "metrics.csv")
+        for name in names(self._segments):
+            if name.endswith(".safetensors"):
+                remove(self._segments / name)
+        write_text(self._place / "config.json", json.dumps(config.to_dict(), indent=1) + "\n")
+        begin(self._place / "metrics.csv")
 
-    def _claim(self, name: str) -> None:
-        """Keep other processes out for as long as this object lives; where the system can, also over their deaths."""
-        if fcntl is None:
+    def _hold(self) -> None:
+        """OSError unless the folder is still the one that was claimed, and nobody else has written there."""
+        if self._claim.held:
+            self._claim.check()
             return
-        self._lock = (self.path / ".lock").open("w")
         try:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._claim.take()
         except BlockingIOError:
-            allowed = "another process trains in this folder; allowed is a folder of its own, or to wait"
-            raise ConfigError(name, str(self.path), allowed) from None
-        except OSError:  # a file system without locks
-            self._lock = None
+            raise OSError(errno.EBUSY, "another run trains there") from None
+        if self._names() != sorted(self._kept):
+            self.close()
+            raise OSError(errno.EBUSY, "another run has gone on there")
+
+    def close(self) -> None:
+        """Let others write there."""
+        self._claim.release()
 
     # --- while it trains ---------------------------------------------------------------------------------------------
 
     def record(self, report: Report) -> None:
         """Add the row of one update to metrics.csv, and flush it. RunError if that fails."""
         try:
-            append(self.path / "metrics.csv", report)
+            self._hold()
+            record(self._place / "metrics.csv", report)
         except OSError as error:
             raise self._failure(f"the row of update {report.update}", error) from None
 
@@ -118,33 +150,37 @@ class RunFolder:
 
     def save(self, run: Training) -> Path:
         """Write a checkpoint of a run that stands between two updates, or was stopped within one; the last two are
-        kept. RunError if that fails: the ones before are still there.
+        kept. RunError if that fails, or a weight is no finite number: the ones before are still there.
         """
         name = f"update-{run.update:09d}" + (f"+{run.runner.episode:09d}" if run.round else "")
         if name not in self._kept:  # else the very same state is there
+            arrays = {key: x.numpy(force=True) for key, x in tensors_of(run).items()}
+            for key in [key for key, x in arrays.items() if not np.isfinite(x).all()]:
+                raise RunError(f"update {run.update} left NaN or infinity in {key}; nothing was saved, {self._left()}")
             try:
-                self._write(name, run)
+                self._hold()
+                self._write(name, run, arrays)
                 self._prune()
             except OSError as error:
                 raise self._failure(name, error) from None
         self._saved_at = time.monotonic()
-        return self.checkpoints / name
+        return (self._checkpoints / name).path
 
-    def _write(self, name: str, run: Training) -> None:
+    def _write(self, name: str, run: Training, arrays: dict[str, np.ndarray]) -> None:
         self._write_segment(run)
-        draft = self.checkpoints / f".{name}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+        draft = self._checkpoints / f".{name}"
+        remove(draft)
+        make_folder(draft)
         try:
-            arrays = {key: x.numpy(force=True) for key, x in tensors_of(run).items()}
             files = {"weights.safetensors": write_tensors(draft / "weights.safetensors", arrays)}
             state = state_of(run) | {"files": files, "segments": dict(self._sums)}
             write_text(draft / "state.json", json.dumps(state | {"sha256": digest(state)}, indent=1) + "\n")
-            os.replace(draft, self.checkpoints / name)
+            rename(draft, name)
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove(draft)
             raise
-        settle(self.checkpoints)
+        settle(self._checkpoints)
         self._kept[name] = set(self._sums)
 
     def _write_segment(self, run: Training) -> None:
@@ -153,8 +189,8 @@ class RunFolder:
         episodes = run.buffer.segment(since)
         if episodes:
             name = f"{sum(since):09d}.safetensors"
-            self.segments.mkdir(exist_ok=True)
-            self._sums[name] = write_tensors(self.segments / name, episodes)
+            make_folder(self._segments)
+            self._sums[name] = write_tensors(self._segments / name, episodes)
             self._ends[name] = run.buffer.inserted
         for name, end in list(self._ends.items()):
             if all(number <= ring.inserted - ring.capacity for number, ring in zip(end, rings, strict=True)):
@@ -163,73 +199,78 @@ class RunFolder:
     def _prune(self) -> None:
         """Remove all but the latest checkpoints, and segments that none of those needs."""
         for name in sorted(self._kept)[:-KEPT]:
-            shutil.rmtree(self.checkpoints / name)
+            remove(self._checkpoints / name)
             del self._kept[name]
         needed = set().union(*self._kept.values())
-        for segment in self.segments.glob("*"):
-            if segment.name not in needed:
-                segment.unlink()
+        for name in names(self._segments):
+            if name not in needed:
+                remove(self._segments / name)
 
     def _failure(self, what: str, error: OSError) -> RunError:
-        last = max(self._kept, default=None)
-        left = f"{last} is there to be resumed" if last else "no checkpoint is there yet"
-        return RunError(f"{what} could not be written in {self.path} ({reason(error)}); {left}")
+        return RunError(f"{what} could not be written in {self.path} ({reason(error)}); {self._left()}")
+
+    def _left(self) -> str:
+        """What is there to go on from, by what really is there."""
+        try:
+            last = max(set(self._kept).intersection(self._names()), default=None)
+        except OSError:
+            last = None
+        return f"{last} is there to be resumed" if last else "no checkpoint is there to be resumed"
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
     @classmethod
-    def resume(cls, path: str | Path, run: Training) -> RunFolder:
+    def resume(cls, path: str | Path | Place, run: Training) -> RunFolder:
         """Put the latest checkpoint of a folder that is whole into a fresh run; later rows and episodes are removed.
 
         A run that was broken before its first checkpoint begins anew. ConfigError, before the run is changed, if its
         configuration is another one than the folder's.
         """
-        folder = cls(Path(path))
-        if not (folder.path / "config.json").is_file():
+        folder = cls(path)
+        if not (folder._place / "config.json").is_file():
             allowed = "no config.json in it; allowed is a folder written by --out"
-            raise ConfigError("resume", str(path), allowed)
-        try:
-            folder._claim("resume")
+            raise ConfigError("resume", str(folder.path), allowed)
+        with folder._refusing("resume"):
+            folder._claim.take()
             if folder._holds_a_run():
                 folder._tidy(folder._restore(run), run.update)
             else:
-                folder.segments.mkdir(parents=True, exist_ok=True)
+                folder._make()
                 folder._begin(run.config)
-                folder.notice = f"no checkpoint in {path} yet: the run begins anew"
-        except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
-            raise ConfigError("resume", str(path), allowed) from None
+                folder.notice = f"no checkpoint in {folder.path} yet: the run begins anew"
         return folder
 
-    def _tidy(self, damaged: list[Path], update: int) -> None:
+    def _tidy(self, damaged: list[str], update: int) -> None:
         """Leave what belongs to the restored checkpoint and to those before it; set aside what is damaged."""
-        for found in damaged:
-            aside = found.with_name(f"damaged-{found.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(found, aside)
-        for draft in (*self.path.glob(".*.draft"), *self.checkpoints.glob(".update-*")):
-            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+        for name in damaged:
+            remove(self._checkpoints / f"damaged-{name}")
+            rename(self._checkpoints / name, f"damaged-{name}")
+        drafts = [self._place / name for name in names(self._place) if name[0] == "." and name.endswith(".draft")]
+        drafts += [self._checkpoints / name for name in names(self._checkpoints) if name.startswith(".update-")]
+        for draft in drafts:
+            remove(draft)
         self._prune()
-        self.notice += cut(self.path / "metrics.csv", update)
+        self.notice += cut(self._place / "metrics.csv", update)
         self._saved_at, self.notice = time.monotonic(), self.notice.strip()
 
-    def _restore(self, run: Training, with_episodes: bool = True) -> list[Path]:
+    def _restore(self, run: Training, with_episodes: bool = True) -> list[str]:
         """Restore the latest checkpoint that is whole; the later ones, which are not. ConfigError if none is."""
-        faults: dict[Path, str] = {}
-        for found in sorted(self.checkpoints.glob("update-*"), reverse=True):
+        faults: dict[str, str] = {}
+        for name in reversed(self._names()):
             try:
-                state = read_state(found)
+                state = read_state(self._checkpoints / name)
                 check_config("resume", str(self.path), state.get("config", run.config.to_dict()), run.config)
-                self._ends, self._sums = load_checkpoint(run, found, self.segments, state, with_episodes)
+                found = self._checkpoints / name
+                self._ends, self._sums = load_checkpoint(run, found, self._segments, state, with_episodes)
             except ConfigError:
                 raise
             except UNREADABLE as error:
-                faults[found] = f"{found.name}: {reason(error)}"
+                faults[name] = f"{name}: {reason(error)}"
                 continue
             if faults:
-                self.notice = f"{'; '.join(faults.values())[:200]}: the run goes on from {found.name}."
-            self._kept = {name: segments_of(self.checkpoints / name) for name in self._names() if name < found.name}
-            self._kept[found.name] = set(self._sums)
+                self.notice = f"{'; '.join(faults.values())[:200]}: the run goes on from {name}."
+            self._kept = {older: segments_of(self._checkpoints / older) for older in self._names() if older < name}
+            self._kept[name] = set(self._sums)
             return list(faults)
         if faults:
             why = f"no checkpoint can be read ({next(iter(faults.values()))})"
@@ -238,7 +279,7 @@ class RunFolder:
         raise ConfigError("resume", str(self.path), why)
 
     def _names(self) -> list[str]:
-        return [path.name for path in self.checkpoints.glob("update-*")]
+        return [name for name in names(self._checkpoints) if name.startswith("update-")]
 
 
 def saved_config(path: str | Path) -> OMGConfig:
@@ -248,7 +289,7 @@ def saved_config(path: str | Path) -> OMGConfig:
     elsewhere than where it was trained.
     """
     try:
-        values = read_json(Path(path) / "config.json")
+        values = read_json(Place(Path(path)) / "config.json")
     except (OSError, ValueError) as error:
         allowed = f"no readable config.json ({reason(error)}); allowed is a folder written by --out"
         raise ConfigError("resume", str(path), allowed) from None
@@ -266,8 +307,11 @@ def _found(name: object, folder: Path) -> object:
 
 def load(path: str | Path, progress: Progress | None = None) -> Training:
     """A saved run as it was at its latest checkpoint: play, test or train on with it; its folder stays as it is."""
-    run, folder = Training(saved_config(path), progress), RunFolder(Path(path))
-    folder._restore(run, with_episodes=False)
+    run, folder = Training(saved_config(path), progress), RunFolder(path)
+    try:
+        folder._restore(run, with_episodes=False)
+    except OSError as error:
+        raise ConfigError("resume", str(path), f"cannot be read ({reason(error)})") from None
     if folder.notice:
         warnings.warn(folder.notice, stacklevel=2)
     return run

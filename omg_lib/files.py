@@ -1,62 +1,70 @@
-"""Files are data: JSON and safetensors, checked before they are used, and written whole or not at all.
+"""Files are data: JSON, CSV and safetensors, checked before they are used, and written whole or not at all.
 
-What is read may come from anywhere. So a file must be a plain one (no device, no pipe), its size and its header are
-looked at before anything is allocated, and a tensor is taken only with the name, dtype and shape that the reader asked
-for, without NaN or infinity. Every fault is an OSError or a ValueError whose text is one short phrase.
+What is read may come from anywhere. So a file must be a plain one (see `places`), its size and its header are looked at
+before anything is allocated, and a tensor is taken only with the name, dtype and shape that the reader asked for,
+without NaN or infinity. Every fault is an OSError or a ValueError whose text is one short phrase.
+
+Tensors are read and written here, in the format of the safetensors library: that one maps a file into memory, and a
+file that is cut off while it is mapped ends the process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import math
 import os
-import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+
+from omg_lib.places import Place, reading, replacing
 
 JSON_BYTES = 4 * 2**20
+TABLE_BYTES = 64 * 2**20
 HEADER_BYTES = 2**20
 DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8", "BOOL": "bool"}
 """What a safetensors header calls a dtype -> numpy's name; others are not read here."""
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 """Name of a tensor -> numpy's name of its dtype, and its shape."""
+File = str | Path | Place
+"""A path leads to a file that somebody named; a place lies below a folder that somebody named."""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """A plain file opened for reading; ValueError for a folder, a pipe or a device."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ValueError(f"{path.name} is no plain file")
-    return os.fdopen(handle, "rb")
-
-
-def read_text(path: Path, most: int = JSON_BYTES) -> str:
-    """The UTF-8 text of a file of at most so many bytes."""
-    with open_plain(path) as file:
+def read_bytes(path: File, most: int) -> bytes:
+    """The bytes of a file of at most so many."""
+    with reading(path, most) as file:
         data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"{path.name} has more than the {most:,} bytes that are read")
-    return data.decode()
+    if len(data) > most:  # it has grown
+        raise ValueError(f"{Place.of(path).name} has more than the {most:,} bytes that are read")
+    return data
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object of a JSON file whose numbers are finite and, if whole, fit into 64 bits."""
+def read_text(path: File, most: int = JSON_BYTES) -> str:
+    """The UTF-8 text of a file of at most so many bytes."""
+    return read_bytes(path, most).decode()
+
+
+def read_json(path: File, most: int = JSON_BYTES) -> dict[str, Any]:
+    """The object of a JSON file of at most so many bytes; see `parse_json`."""
+    return parse_json(read_text(path, most))
+
+
+def parse_json(text: str) -> dict[str, Any]:
+    """The object that a JSON text is, whose numbers are finite and, if whole, fit into 64 bits."""
     try:
-        values = json.loads(read_text(path), parse_constant=_number, parse_float=_number, parse_int=_whole)
+        values = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
     except RecursionError:
-        raise ValueError(f"{path.name} is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
         raise ValueError("not a JSON object")
     return values
@@ -74,38 +82,72 @@ def _whole(text: str) -> int:
     return value
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a safetensors file says that it holds; `layout` keeps dtypes that are not read here as they are written."""
-
-    layout: Layout
-    metadata: dict[str, str]
-
-
-def read_header(path: Path) -> Header:
-    """The names, dtypes and shapes in a safetensors file; no tensor is read."""
-    with open_plain(path) as file:
-        size, start = os.fstat(file.fileno()).st_size, file.read(8)
-    length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > min(HEADER_BYTES, size - 8):
-        raise ValueError(f"{path.name} is cut off, or its header is longer than {HEADER_BYTES:,} bytes")
-    with _opened(path) as file:
-        slices = {key: file.get_slice(key) for key in file.keys()}
-        layout = {key: (DTYPES.get(x.get_dtype(), x.get_dtype()), tuple(x.get_shape())) for key, x in slices.items()}
-        return Header(layout, file.metadata() or {})
+def read_rows(path: File) -> list[dict[str, str]]:
+    """The rows of a CSV file with a line of names; each has a cell for every name."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path, TABLE_BYTES), newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has more cells than there are names, or fewer")
+    return rows
 
 
-def read_tensors(path: Path, wanted: Layout) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file that must hold these and no others, all of them finite."""
-    check_layout(read_header(path).layout, wanted)
-    with _opened(path) as file:
-        arrays = {key: file.get_tensor(key) for key in wanted}
-    for key, x in arrays.items():
+class TensorFile:
+    """A safetensors file that is open, its header read and held against its size; of its tensors nothing yet.
+
+    `layout` keeps dtypes that are not read here as they are written.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self.name, self.size = file, name, os.fstat(file.fileno()).st_size
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or length > min(HEADER_BYTES, self.size - 8):
+            raise ValueError(f"{name} is cut off, or its header is longer than {HEADER_BYTES:,} bytes")
+        header = parse_json(file.read(length).decode())
+        self.metadata = {key: str(value) for key, value in header.pop("__metadata__", {}).items()}
+        self.layout: Layout = {}
+        self._spans = {}
+        for key, entry in header.items():
+            shape = tuple(count(size) for size in listed(entry["shape"], 8))
+            self.layout[key] = DTYPES.get(entry["dtype"], short_text(entry["dtype"])), shape
+            self._spans[key] = tuple(8 + length + count(byte) for byte in listed(entry["data_offsets"], 2))
+        spans = sorted(self._spans.values())
+        ends = [(0, 8 + length), *spans, (self.size, self.size)]
+        if any(len(span) != 2 or before[1] != span[0] for before, span in pairwise(ends)):
+            raise ValueError(f"{name} is cut off, or its tensors do not lie end to end")
+
+    def arrays(self, wanted: Layout) -> dict[str, np.ndarray]:
+        """The tensors, which must be these and no others, all of them finite."""
+        check_layout(self.layout, wanted)
+        return {key: self._array(key, *wanted[key]) for key in wanted}
+
+    def _array(self, key: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        start, end = self._spans[key]
+        if math.prod(shape) * np.dtype(dtype).itemsize != end - start:
+            raise ValueError(f"{key} has {end - start} bytes, which are no {dtype} {list(shape)}")
+        x = np.empty(shape, dtype)
+        self._file.seek(start)
+        if self._file.readinto(x.reshape(-1).view(np.uint8)) < end - start:
+            raise ValueError(f"{self.name} is cut off")
         if x.dtype.kind == "f" and not np.isfinite(x).all():
             raise ValueError(f"{key} hold NaN or infinity")
         if x.dtype.kind == "b" and x.size and x.view(np.uint8).max() > 1:
             raise ValueError(f"{key} holds bytes that are neither true nor false")
-    return arrays
+        return x
+
+
+@contextlib.contextmanager
+def open_tensors(path: File) -> Iterator[TensorFile]:
+    """A safetensors file to read. ValueError if it is none."""
+    with reading(path) as file:
+        try:
+            found = TensorFile(file, Place.of(path).name)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the header of {Place.of(path).name} is damaged ({reason(error)})") from None
+        yield found
 
 
 def check_layout(found: Layout, wanted: Layout) -> None:
@@ -117,18 +159,9 @@ def check_layout(found: Layout, wanted: Layout) -> None:
             raise ValueError(f"{key} is {found[key][0]} {list(found[key][1])}, wanted is {dtype} {list(shape)}")
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with safe_open(path, "np") as file:
-            yield file
-    except SafetensorError as error:
-        raise ValueError(f"{path.name}: {error}") from None
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a plain file, read piece by piece."""
-    with open_plain(path) as file:
+def sha256(path: File, most: int) -> str:
+    """The checksum of a file of at most so many bytes, read piece by piece."""
+    with reading(path, most) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -192,49 +225,44 @@ def listed(value: object, most: int) -> list[Any]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A draft to write, which then takes the place of `path`: after a crash at any byte, or on a full disk, the file is
-    the old one or the new one.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        yield draft
-        settle(draft)
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    settle(path.parent)
-
-
-def settle(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk before anything that relies on them is written."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_text(path: Path, text: str) -> None:
+def write_text(path: File, text: str) -> None:
     """Write a UTF-8 text file as it is, no line end changed. OSError if that fails."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: File, data: bytes) -> None:
     """Write a file. OSError if that fails."""
-    with replacing(path) as draft:
-        draft.write_bytes(data)
+    with replacing(path) as file:
+        file.write(data)
 
 
-def write_tensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> str:
-    """Write a safetensors file; its checksum. OSError if that fails."""
-    with replacing(path) as draft:
-        try:
-            save_file({key: np.asarray(x, order="C") for key, x in arrays.items()}, draft, metadata)
-        except SafetensorError as error:
-            raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from None
-        return sha256(draft)
+def write_rows(path: File, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """Write a CSV file with a line of names. OSError if that fails."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, out.getvalue())
+
+
+def write_tensors(path: File, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> str:
+    """Write a safetensors file, piece by piece; its checksum. OSError if that fails."""
+    codes = {name: code for code, name in DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    for key, x in arrays.items():
+        start, end = end, end + x.nbytes
+        header[key] = {"dtype": codes[x.dtype.name], "shape": x.shape, "data_offsets": (start, end)}
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    digest = hashlib.sha256()
+    with replacing(path) as file:
+        for part in (len(head).to_bytes(8, "little"), head, *(_bytes(x) for x in arrays.values())):
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _bytes(x: np.ndarray) -> np.ndarray:
+    """The bytes of an array, in its memory where it is contiguous."""
+    return np.ascontiguousarray(x).reshape(-1).view(np.uint8)

@@ -33,14 +33,17 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
                 yield report
                 if interrupted:
                     break
+            _save(run, folder)
         except NotFiniteError as error:
             if folder is None:
                 raise
             raise RunError(f"{error}; the state before it is in {folder.save(run)}") from None
-        except GeneratorExit:  # whoever read the reports has left the loop
+        except GeneratorExit:  # the loop that read the reports was left
             _save(run, folder)
             raise
-        _save(run, folder)
+        finally:
+            if folder:
+                folder.close()
         if interrupted:
             raise KeyboardInterrupt
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 
-from omg_lib.files import open_plain, replacing, write_text
+from omg_lib.files import File, write_text
+from omg_lib.places import Place, append, reading, rename, replacing
 from omg_lib.training import Report
 
 COLUMNS = (
@@ -18,28 +17,40 @@ COLUMNS = (
 )  # fmt: skip
 LINE = 4096
 """Characters of a row that are read."""
+MOST_BYTES = 2**30
+"""A file of more is none of ours: that many rows come in months."""
 
 
-def begin(metrics: Path) -> None:
+def begin(metrics: File) -> None:
     """A file without a row."""
     write_text(metrics, _line(COLUMNS))
 
 
-def append(metrics: Path, report: Report) -> None:
-    """Add the row of one update, and flush it."""
-    row = {"update": report.update, "t_env": report.t_env} | report.metrics
-    with metrics.open("a", newline="") as file:
-        csv.DictWriter(file, COLUMNS).writerow(row)
+def record(metrics: File, report: Report) -> None:
+    """Add the row of one update, whole or not at all."""
+    out = io.StringIO(newline="")
+    csv.DictWriter(out, COLUMNS).writerow({"update": report.update, "t_env": report.t_env} | report.metrics)
+    append(metrics, out.getvalue().encode())
 
 
-def has_two_rows(metrics: Path) -> bool:
+def has_two_rows(metrics: Place) -> bool:
     """Whether there is more than the row that is written before the first checkpoint."""
     return metrics.is_file() and len(list(islice(_rows(metrics), 2))) > 1
 
 
-def _rows(metrics: Path) -> Iterator[list[str] | None]:
+def last_row(metrics: File) -> dict[str, str]:
+    """The last row that is whole. ValueError if none is."""
+    last = None
+    for row in _rows(metrics):
+        last = row or last
+    if last is None:
+        raise ValueError("it has no row")
+    return dict(zip(COLUMNS, last, strict=True))
+
+
+def _rows(metrics: File) -> Iterator[list[str] | None]:
     """The rows of metrics.csv one by one; None for one that is torn or damaged."""
-    with open_plain(metrics) as file:
+    with reading(metrics, MOST_BYTES) as file:
         lines = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
         lines.readline(LINE)
         for line in iter(lambda: lines.readline(LINE), ""):
@@ -51,16 +62,15 @@ def _line(row: Iterable[str]) -> str:
     return ",".join(row) + "\r\n"
 
 
-def cut(metrics: Path, update: int) -> str:
+def cut(metrics: Place, update: int) -> str:
     """Leave the rows up to an update; what there is to say about the others. A crash tears one row at most."""
     torn = 0
     with replacing(metrics) as draft:
-        with draft.open("w", newline="") as file:
-            file.write(_line(COLUMNS))
-            for row in _rows(metrics) if metrics.exists() else ():
-                torn += row is None
-                if row and int(row[0][:18]) <= update:
-                    file.write(_line(row))
+        draft.write(_line(COLUMNS).encode())
+        for row in _rows(metrics) if metrics.is_file() else ():
+            torn += row is None
+            if row and int(row[0][:18]) <= update:
+                draft.write(_line(row).encode())
         if torn > 1:
-            os.replace(metrics, metrics.with_name("metrics.damaged.csv"))
+            rename(metrics, "metrics.damaged.csv")
     return f" {torn} rows of metrics.csv cannot be read: the file is kept as metrics.damaged.csv." if torn > 1 else ""

@@ -8,7 +8,6 @@ curve and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of e
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,13 +18,12 @@ import torch
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import EnvInfo
 from omg_lib.files import (
+    TensorFile,
     count,
     finite,
     listed,
-    open_plain,
-    read_header,
+    open_tensors,
     read_json,
-    read_tensors,
     reason,
     sha256,
     short_text,
@@ -220,9 +218,16 @@ def _policies(
     path: Path, names: list[str], digest: object, info: EnvInfo, refuse: Callable[[str], ConfigError]
 ) -> dict[str, RecurrentAgent]:
     """The networks of these members. What the header says is held against what they need before anything is read."""
-    if _size(path) > MOST_BYTES or sha256(path) != digest:
+    if sha256(path, MOST_BYTES) != digest:
         raise refuse("weights.safetensors is not the file that pool.json was written with: it is damaged")
-    found, policies, wanted = read_header(path).layout, {}, {}
+    with open_tensors(path) as file:
+        return _read_policies(file, names, info, refuse)
+
+
+def _read_policies(
+    file: TensorFile, names: list[str], info: EnvInfo, refuse: Callable[[str], ConfigError]
+) -> dict[str, RecurrentAgent]:
+    found, policies, wanted = file.layout, {}, {}
     for name in names:
         _, shape = found.get(f"{name}/fc1.weight", ("", ()))
         hidden = shape[0] if len(shape) == 2 and 0 < shape[0] <= MOST else 1
@@ -235,14 +240,9 @@ def _policies(
                 raise refuse(f"weights {name}/{key} are {has}, this run needs {list(x.shape)}")
             wanted[f"{name}/{key}"] = (str(x.dtype).removeprefix("torch."), tuple(x.shape))
     try:
-        weights = read_tensors(path, wanted)
+        weights = file.arrays(wanted)
     except ValueError as error:
         raise refuse(f"weights {reason(error)}") from None
     for name, agent in policies.items():
         agent.load_state_dict({key: torch.from_numpy(weights[f"{name}/{key}"]) for key in agent.state_dict()})
     return policies
-
-
-def _size(path: Path) -> int:
-    with open_plain(path) as file:
-        return os.fstat(file.fileno()).st_size

@@ -21,7 +21,7 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
-from omg_lib.files import read_header, read_tensors, reason, write_tensors
+from omg_lib.files import TensorFile, open_tensors, parse_json, reason, write_tensors
 from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator, torch_generator
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
@@ -134,11 +134,17 @@ def digest(weights: dict[str, Tensor]) -> str:
 def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     """Read weights into a prior. ConfigError, before anything is trained, for a damaged file, another width, or NaN."""
     try:
-        header = read_header(Path(path))
-        saved = json.loads(header.metadata.get("made", "{}")).get("sha256")
-        found = header.layout["encoder.0.weight"][1][1], header.layout["mu.weight"][1][0]
-    except (OSError, KeyError, IndexError, ValueError, AttributeError, RecursionError) as error:
+        with open_tensors(path) as file:
+            _read_prior(prior, path, file)
+    except ConfigError:
+        raise
+    except (OSError, KeyError, IndexError, ValueError) as error:
         raise ConfigError("prior", str(path), f"is no readable prior ({reason(error)[:80]})") from None
+
+
+def _read_prior(prior: SubgoalPrior, path: str | Path, file: TensorFile) -> None:
+    saved = parse_json(file.metadata.get("made", "{}")).get("sha256")
+    found = file.layout["encoder.0.weight"][1][1], file.layout["mu.weight"][1][0]
     wanted = prior.encoder[0].in_features, prior.mu.out_features
     if found != wanted:
         sizes = "obs_dim={} and subgoal_dim={}"
@@ -146,10 +152,10 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
         raise ConfigError("prior", str(path), allowed)
     layout = {key: (str(x.dtype).removeprefix("torch."), tuple(x.shape)) for key, x in prior.state_dict().items()}
     for key, (_, shape) in layout.items():
-        if header.layout.get(key, ("", None))[1] != shape:
+        if file.layout.get(key, ("", None))[1] != shape:
             raise ConfigError("prior", str(path), f"its weights {key} are missing, or are not {list(shape)}")
     try:
-        weights = {key: torch.from_numpy(x) for key, x in read_tensors(Path(path), layout).items()}
+        weights = {key: torch.from_numpy(x) for key, x in file.arrays(layout).items()}
     except (OSError, ValueError) as error:
         raise ConfigError("prior", str(path), f"its weights {reason(error)}") from None
     if saved not in (None, digest(weights)):

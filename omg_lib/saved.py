@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,13 @@ from omg_lib.files import (
     finite,
     flag,
     listed,
-    read_header,
+    open_tensors,
     read_json,
-    read_tensors,
     sha256,
     share,
     shown,
 )
+from omg_lib.places import Place
 from omg_lib.trace import Field, Recorder, trace_of
 from omg_lib.training import RECENT_EPISODES, Training
 
@@ -57,7 +56,7 @@ def digest(state: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Place) -> dict[str, Any]:
     """The counters of a checkpoint. ValueError if they are not those that were written."""
     state = read_json(folder / "state.json")
     if "sha256" in state and state.pop("sha256") != digest(state):
@@ -65,7 +64,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def segments_of(folder: Path) -> set[str]:
+def segments_of(folder: Place) -> set[str]:
     """The segments that a checkpoint needs, as far as it says."""
     try:
         return set(read_state(folder).get("segments", {}))
@@ -74,41 +73,49 @@ def segments_of(folder: Path) -> set[str]:
 
 
 def load_checkpoint(
-    run: Training, folder: Path, episodes: Path, state: Mapping[str, Any], with_episodes: bool
+    run: Training, folder: Place, episodes: Place, state: Mapping[str, Any], with_episodes: bool
 ) -> tuple[dict[str, list[int]], dict[str, str]]:
     """Give a run the checkpoint of a folder: checked all but what the episodes hold, then loaded, then its episodes,
     which may be gone unless `with_episodes`. Returns where each segment ends, and its checksum.
     """
-    weights = folder / "weights.safetensors"
-    wanted = wanted_tensors(run, read_header(weights).layout)
-    if "files" in state:  # runs of before there were checksums, which were kept without their episodes, have none
-        _check_sum(weights, state["files"]["weights.safetensors"])
-    arrays = read_tensors(weights, wanted)
+    # runs of before there were checksums, which were kept without their episodes, have none
+    written = state["files"]["weights.safetensors"] if "files" in state else None
+    arrays = read_tensors(folder / "weights.safetensors", lambda found: wanted_tensors(run, found), written)
     inserted, sums = check_inserted(run, state["inserted"]), dict(state.get("segments", {}))
-    if not sums or not episodes.is_dir():
+    if not sums or not episodes.is_folder():
         if with_episodes and any(inserted):
             raise ValueError("its episodes are gone: it can be played, but not trained on")
         sums, inserted = {}, [0] * len(inserted)
     paths = {name: episodes / _plain(name) for name in sorted(sums)}
     for name, path in paths.items():
-        found = read_header(path).layout
-        check_layout(found, wanted_segment(run, found))
-        _check_sum(path, sums[name])
+        read_segment(run, path, sums[name])
     load_state(run, state)
     load_tensors(run, {key: torch.from_numpy(x) for key, x in arrays.items()})
     ends: dict[str, list[int]] = {}
     restored: list[set[int]] = [set() for _ in inserted]
     for name, path in paths.items():
-        came = load_segment(run, read_tensors(path, wanted_segment(run, read_header(path).layout)), inserted)
+        came = load_segment(run, read_segment(run, path, sums[name]), inserted)
         restored = [held | more for held, more in zip(restored, came, strict=True)]
         ends[name] = run.buffer.inserted
     check_buffer(run, inserted, restored)
     return ends, {name: str(sums[name]) for name in paths}
 
 
-def _check_sum(path: Path, written: object) -> None:
-    if sha256(path) != written:
-        raise ValueError(f"{path.name} is not what was written: it is damaged")
+def read_tensors(path: Place, wanted_of: Callable[[Layout], Layout], written: object) -> dict[str, np.ndarray]:
+    """The tensors of a file, if they are those that are wanted of such a file, and the file has the checksum that was
+    written, if one was. Its size is known to be right before all of it is read.
+    """
+    with open_tensors(path) as file:
+        wanted = wanted_of(file.layout)
+        check_layout(file.layout, wanted)
+        if written is not None and sha256(path, file.size) != written:
+            raise ValueError(f"{path.name} is not what was written: it is damaged")
+        return file.arrays(wanted)
+
+
+def read_segment(run: Training, path: Place, written: object) -> dict[str, np.ndarray]:
+    """The episodes of one segment; see `wanted_segment`."""
+    return read_tensors(path, lambda found: wanted_segment(run, found), written or "")
 
 
 def _plain(name: str) -> str:

@@ -37,6 +37,7 @@ def train(settings, folder, updates=None):
             if report.update == updates:
                 break
         folder.save(run)
+    folder.close()
     return reports
 
 
@@ -126,6 +127,7 @@ def test_rows_and_episodes_after_the_checkpoint_are_removed(tmp_path):
             folder.record(report)
             if report.update == 3:
                 folder.save(run)
+    folder.close()
     with omg.Training(settings) as run:
         RunFolder.resume(tmp_path, run)
         assert run.update == 3
@@ -166,8 +168,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
 def test_a_run_that_was_broken_before_its_first_checkpoint_needs_no_cleaning(tmp_path):
     """Neither to begin it again, with whatever configuration, nor to go on with it."""
     settings = config(learner="iql", updates=2)
-    RunFolder.create(tmp_path, config(learner="omg"))
-    RunFolder.create(tmp_path, settings)
+    RunFolder.create(tmp_path, config(learner="omg")).close()
+    RunFolder.create(tmp_path, settings).close()
     assert omg.OMGConfig.from_dict(json.loads((tmp_path / "config.json").read_text())) == settings
     (tmp_path / "checkpoints" / "episodes" / "000000000.safetensors").write_text("half of it")
     with omg.Training(settings) as run:

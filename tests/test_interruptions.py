@@ -16,7 +16,7 @@ import torch
 from batches import echo_registered, short_pretraining
 
 import omg_lib as omg
-from omg_lib import checkpoint, files
+from omg_lib import checkpoint
 from omg_lib import follow as following
 from omg_lib.__main__ import main
 from omg_lib.checkpoint import RunFolder
@@ -109,7 +109,7 @@ def crash_at(step):
 
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
-            (os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Path, "unlink"), (files, "save_file"), (Path, "mkdir"),
+            (os, "replace"), (os, "fsync"), (os, "mkdir"), (os, "unlink"), (shutil, "rmtree"),
         ):  # fmt: skip
             patch.setattr(owner, name, counted(getattr(owner, name)))
         yield left
@@ -135,6 +135,7 @@ def test_a_crash_at_any_step_of_a_save_leaves_a_checkpoint_that_is_whole(tmp_pat
                 except Crash:
                     pass
                 break
+        folder.close()  # as the end of a process does
         resumed = go_on(path, settings)[1]
         same(resumed, run)
         step += 1
@@ -159,6 +160,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(tmp_path, l
                 folder.save(broken)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    folder.close()
     assert not list(tmp_path.rglob("*.draft"))
     same(go_on(tmp_path, settings)[1], run)
 
@@ -168,7 +170,7 @@ def test_a_full_disk_on_the_command_line_is_exit_code_1_and_one_line(tmp_path, c
         raise OSError(28, "No space left on device")
 
     words = ["train", "--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1", "--learner", "iql"]
-    monkeypatch.setattr(checkpoint, "append", full)
+    monkeypatch.setattr(checkpoint, "record", full)
     assert main([*words, "--updates", "2", "--out", str(tmp_path / "run")]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "row of update 1 could not be written" in err
@@ -189,6 +191,7 @@ def whole(tmp_path_factory):
             folder.save(run)
             if report.update == 4:
                 break
+    folder.close()
     return path, settings, straight(settings)[1]
 
 
