@@ -27,6 +27,7 @@ from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.doctor import check_setup
 from omg_lib.files import read_json, reason
 from omg_lib.follow import follow
+from omg_lib.places import check_target
 from omg_lib.predict import predict
 from omg_lib.saved import check_config
 from omg_lib.trace import ShapeTrace
@@ -226,8 +227,13 @@ def read_settings(path: str | None) -> dict[str, object]:
 
 def check_writable(name: str, path: str | None) -> None:
     """Refuse a file before the work that would fill it."""
-    if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
-        raise ConfigError(name, path, "allowed is a file in a folder that exists")
+    if path is None:
+        return
+    try:
+        check_target(path)
+    except OSError as error:
+        allowed = f"cannot be written ({reason(error)}); allowed is a file in a folder that exists"
+        raise ConfigError(name, path, allowed) from None
 
 
 def log(report: Report) -> None:

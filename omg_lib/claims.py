@@ -1,4 +1,4 @@
-"""Who may write in a folder: one run at a time, of this process or of another, as long as it holds the folder's lock."""
+"""Who may write in a folder: one run at a time, of this process or another, as long as it holds the folder's lock."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
+import io
 import math
 import sys
 from collections import Counter
@@ -13,12 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from omg_lib import files
 from omg_lib.checkpoint import load
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.evaluate import Score, evaluate, fine_tune, interval_of
+from omg_lib.files import reason, write_bytes
 from omg_lib.plots.results import bars_figure
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.pools import Pool
@@ -118,7 +121,7 @@ def run_sweep(args: argparse.Namespace, settings: dict[str, object]) -> int:
     axes = {name: _listed(name, getattr(args, name)) for name in SWEPT}
     trials = grid(settings, **axes, seeds=_count("seeds", args.seeds))
     rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus))
-    sweep_figure(rows).savefig(Path(args.out) / "results.svg", transparent=True)
+    write_bytes(Path(args.out) / "results.svg", picture(sweep_figure(rows), "svg"))
     names = {trial_name(config) for config in trials}
     states = Counter(row["state"] for row in rows if row["trial"] in names)
     told = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -176,22 +179,26 @@ def draw(path: str, lines: Sequence[dict[str, object]], won: bool) -> None:
         raise ConfigError("figure", path, "it draws win rates, and this game has no winner; allowed is --out")
     drawn = [line | {"kind": f"{line['split']} {line['kind']}"} for line in lines]
     try:
-        bars_figure(drawn).savefig(path, transparent=True)
+        write_bytes(path, picture(bars_figure(drawn), Path(path).suffix[1:]))
     except (OSError, ValueError) as error:
-        reason = f"cannot be written ({str(error)[:80]}); allowed is FILE.svg or FILE.png"
-        raise ConfigError("figure", path, reason) from None
+        allowed = f"cannot be written ({reason(error)[:80]}); allowed is FILE.svg or FILE.png"
+        raise ConfigError("figure", path, allowed) from None
+
+
+def picture(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a file of this kind, such as svg. ValueError for one that is not known."""
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, transparent=True)
+    return out.getvalue()
 
 
 def write_rows(path: str | Path, rows: Sequence[dict[str, object]]) -> None:
     """Write rows as a CSV file. ConfigError if it cannot be written."""
     try:
-        with Path(path).open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        files.write_rows(path, rows, list(rows[0]))
     except OSError as error:
-        reason = f"cannot be written ({error.strerror}); allowed is a file that can"
-        raise ConfigError("out", str(path), reason) from None
+        allowed = f"cannot be written ({reason(error)}); allowed is a file that can"
+        raise ConfigError("out", str(path), allowed) from None
 
 
 def _count(name: str, text: str, least: int = 1) -> int:

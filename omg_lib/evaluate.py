@@ -6,7 +6,6 @@ so differences are paired. Intervals are percentile bootstraps over what was dra
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from omg_lib.config import ConfigError
 from omg_lib.controller import Controller
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env, side_by_side
+from omg_lib.files import read_table
 from omg_lib.pools import Pool
 from omg_lib.runner import Runner
 from omg_lib.seeds import TEST_EPISODES
@@ -140,12 +140,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
         except ValueError:
             return text
 
-    try:
-        with Path(path).open(newline="") as file:
-            return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file, strict=True)]
-    except (OSError, ValueError, csv.Error) as error:
-        reason = f"is no readable table ({str(error)[:80]}); allowed is a CSV file"
-        raise ConfigError("path", str(path), reason) from None
+    return [{key: value(text) for key, text in row.items()} for row in read_table(path)]
 
 
 def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, int, int]:

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from omg_lib.config import ConfigError
 from omg_lib.places import Place, reading, replacing
 
 JSON_BYTES = 4 * 2**20
@@ -94,6 +95,15 @@ def read_rows(path: File) -> list[dict[str, str]]:
     return rows
 
 
+def read_table(path: File) -> list[dict[str, str]]:
+    """The rows of a recorded CSV table; see `read_rows`. ConfigError if it cannot be read."""
+    try:
+        return read_rows(path)
+    except (OSError, ValueError) as error:
+        allowed = f"is no readable table ({reason(error)[:80]}); allowed is a CSV file"
+        raise ConfigError("path", str(path), allowed) from None
+
+
 class TensorFile:
     """A safetensors file that is open, its header read and held against its size; of its tensors nothing yet.
 
@@ -159,8 +169,8 @@ def check_layout(found: Layout, wanted: Layout) -> None:
             raise ValueError(f"{key} is {found[key][0]} {list(found[key][1])}, wanted is {dtype} {list(shape)}")
 
 
-def sha256(path: File, most: int) -> str:
-    """The checksum of a file of at most so many bytes, read piece by piece."""
+def sha256(path: File, most: int | None = None) -> str:
+    """The checksum of a file, of at most so many bytes, read piece by piece."""
     with reading(path, most) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -42,7 +42,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.parts[-1] if self.parts else self.root.name
 
     @property
     def path(self) -> Path:
@@ -179,6 +179,15 @@ def reading(path: str | Path | Place, most: int | None = None) -> Iterator[Binar
         yield file
 
 
+def check_target(path: str | Path | Place) -> None:
+    """OSError unless `replacing` can write there, as far as can be known before."""
+    place = Place.of(path)
+    with opened(place.folder) as here:
+        here.holds(place.name)
+    if not os.access(place.folder.path, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 @contextlib.contextmanager
 def replacing(path: str | Path | Place) -> Iterator[BinaryIO]:
     """A draft to write, which then replaces a plain file, if there is one.
@@ -226,6 +235,17 @@ def names(folder: Place) -> list[str]:
             return here.listing()
     except FileNotFoundError:
         return []
+
+
+def refuse_links(folder: Place) -> None:
+    """OSError if a folder, or anything below it, is a link: before a program writes there that would follow it."""
+    with opened(folder.folder) as here, contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(here.look(folder.name).st_mode):
+            here.down(folder.name)  # says what it is
+    for path, folders, files in os.walk(folder.path):
+        for name in (*folders, *files):
+            if os.path.islink(os.path.join(path, name)):
+                raise OSError(errno.ELOOP, f"{name} in {folder.name} is a link, which is not followed")
 
 
 def make_folder(place: Place) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def digest(state: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def read_state(folder: Place) -> dict[str, Any]:
+def read_state(folder: Path | Place) -> dict[str, Any]:
     """The counters of a checkpoint. ValueError if they are not those that were written."""
     state = read_json(folder / "state.json")
     if "sha256" in state and state.pop("sha256") != digest(state):

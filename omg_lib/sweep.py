@@ -7,7 +7,6 @@ every node of the cluster finds it. Ray is imported only where a sweep really ru
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import os
 import sys
@@ -20,7 +19,10 @@ from typing import Any
 from omg_lib.checkpoint import SECONDS_BETWEEN, RunFolder, saved_config
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info
+from omg_lib.files import finite, read_json, read_rows, reason, write_rows, write_text
 from omg_lib.machine import resident_bytes
+from omg_lib.metrics import last_row
+from omg_lib.places import Place, names, refuse_links
 from omg_lib.remote import connect, elsewhere, extra
 from omg_lib.training import Training
 
@@ -35,6 +37,8 @@ REPORTS = 20
 RETRIES = 3
 """How often a trial that fails, or whose node is lost, goes on from its checkpoint."""
 SHOWN = ("update", "t_env", "loss", "train_win_rate", "win_rate")
+TUNE_FOLDER = ".tune"
+"""Where Ray keeps its own files; it would follow a link there."""
 ASHA = dict(grace_period=0.1, reduction_factor=3)
 """Of three trials one goes on, first after a tenth of the budget, then at each threefold of that."""
 TUNE = {
@@ -71,8 +75,9 @@ def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
     `seconds` is the mean of an update by the clock, from its trace: its episodes, its sample and its step, without
     tests and warm-up. `peak_bytes` is the most that the process held.
     """
+    place = Place(folder.parent) / folder.name
     with Training(config) as run:
-        out, cost = _opened(folder, run), _cost(folder)
+        out, cost = _opened(place, run), _cost(place)
         share, saved_at = _share(run), time.monotonic()
         for report in run:
             cost["seconds"] += sum(stage.seconds for stage in run.trace.stages)
@@ -83,22 +88,29 @@ def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
                 share, saved_at = _share(run), time.monotonic()
                 cost["peak_bytes"] = max(cost["peak_bytes"], resident_bytes(peak=True) or 0)
                 out.save(run)
-                (folder / "cost.json").write_text(json.dumps(cost) + "\n")
-                yield _row(folder, run, cost)
+                write_text(place / "cost.json", json.dumps(cost) + "\n")
+                yield _row(place, run, cost)
         if run.finished:  # it was already when it was opened, or is now
-            yield _row(folder, run, cost)
+            yield _row(place, run, cost)
 
 
-def _opened(folder: Path, run: Training) -> RunFolder:
+def _opened(folder: Place, run: Training) -> RunFolder:
     if (folder / "config.json").is_file():
         return RunFolder.resume(folder, run)
     return RunFolder.create(folder, run.config)
 
 
-def _cost(folder: Path) -> dict[str, float]:
-    path = folder / "cost.json"
-    resumed = path.is_file() and any(folder.glob("checkpoints/update-*"))
-    return json.loads(path.read_text()) if resumed else {"seconds": 0.0, "updates": 0, "peak_bytes": 0}
+def _cost(folder: Place) -> dict[str, float]:
+    """What the trial has cost so far. ConfigError if its file says what no trial costs."""
+    cost = {"seconds": 0.0, "updates": 0, "peak_bytes": 0}
+    if not any(name.startswith("update-") for name in names(folder / "checkpoints")):
+        return cost
+    try:
+        return {name: finite(value) for name, value in (cost | read_json(folder / "cost.json")).items() if name in cost}
+    except FileNotFoundError:
+        return cost
+    except (OSError, ValueError) as error:
+        raise ConfigError("out", str(folder.path), f"its cost.json cannot be read ({reason(error)})") from None
 
 
 def _share(run: Training) -> float:
@@ -107,9 +119,8 @@ def _share(run: Training) -> float:
     return min(1.0, done / total)
 
 
-def _row(folder: Path, run: Training, cost: Mapping[str, float]) -> Row:
-    with (folder / "metrics.csv").open(newline="") as file:
-        *_, last = csv.DictReader(file)
+def _row(folder: Place, run: Training, cost: Mapping[str, float]) -> Row:
+    last = last_row(folder / "metrics.csv")
     config = run.config
     row = {key: getattr(config, key) for key in ("env", "learner", "n_agents", "batch_size", "seed")}
     row |= {key: float(last[key]) if last[key] else None for key in COLUMNS if key in last}
@@ -134,9 +145,13 @@ class Results:
 
     def __init__(self, out: Path) -> None:
         self.path, self.rows = out / "results.csv", {}
-        if self.path.is_file():
-            with self.path.open(newline="") as file:
-                self.rows = {row["trial"]: row for row in csv.DictReader(file)}
+        try:
+            self.rows = {row["trial"]: {key: row[key] for key in COLUMNS} for row in read_rows(self.path)}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError) as error:
+            allowed = f"its results.csv cannot be read ({reason(error)}); allowed is a new folder, or a sweep's"
+            raise ConfigError("out", str(out), allowed) from None
 
     def lacks(self, config: OMGConfig) -> bool:
         """Whether a trial has no end yet. ConfigError if its folder holds another one's settings."""
@@ -152,12 +167,7 @@ class Results:
 
     def add(self, row: Row) -> None:
         self.rows[row["trial"]] = {key: row.get(key) for key in COLUMNS}
-        draft = self.path.with_suffix(".draft")
-        with draft.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.rows.values())
-        os.replace(draft, self.path)
+        write_rows(self.path, self.rows.values(), COLUMNS)
 
 
 def sweep(
@@ -174,8 +184,9 @@ def sweep(
     if missing:
         try:
             out.mkdir(parents=True, exist_ok=True)
+            refuse_links(Place(out) / TUNE_FOLDER)
         except OSError as error:
-            raise ConfigError("out", str(out), f"cannot be written ({error.strerror}); allowed is a folder") from None
+            raise ConfigError("out", str(out), f"cannot be written ({reason(error)}); allowed is a folder") from None
         _tune(missing, out, results, asha, gpus, table)
     return list(results.rows.values())
 
@@ -218,7 +229,7 @@ def _tune(configs: Sequence[OMGConfig], out: Path, results: Results, asha: bool,
             trial_dirname_creator=_name_of,
         ),
         run_config=tune.RunConfig(
-            name=".tune",
+            name=TUNE_FOLDER,
             storage_path=str(out),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[recorder(tune.Callback, results)],

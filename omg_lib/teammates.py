@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -40,7 +41,7 @@ def train_pool(
             raise ConfigError("algorithms", algorithm, f"allowed are {', '.join(ALGORITHMS)}")
     info, settings = env_info(config.env, config.n_agents), config.to_dict()
     members, policies = [], {}
-    if (Path(out) / "pool.json").exists():
+    if os.path.lexists(Path(out) / "pool.json"):
         begun = Pool.load(out, config.env, info)
         if OMGConfig.from_dict(begun.config | {"runner": config.runner}) != config:
             raise ConfigError("out", str(out), "its pool was made with other settings; allowed is a new folder")

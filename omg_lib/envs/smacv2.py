@@ -16,6 +16,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.base import EnvInfo, real_number, whole_number
 from omg_lib.envs.games import Games
 from omg_lib.envs.starcraft import StarCraft
+from omg_lib.files import write_bytes
 from omg_lib.starcraft import starcraft_checks
 
 RACES = {
@@ -146,7 +147,7 @@ class Smacv2(Games):
     def save_replay(self, path: str | Path, row: int = 0) -> Path:
         """Write all that this row's game has played since it was started, as a file that StarCraft II can show."""
         path = Path(path)
-        path.write_bytes(self.games[row].replay())
+        write_bytes(path, self.games[row].replay())
         return path
 
 

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
+from omg_lib.files import parse_json, read_bytes, reason
+from omg_lib.places import Place, append, make_folder, names, rename, replacing
 from omg_lib.plots.tables import Table
 
 FOLDER = ".answers"
 MOST = 500
 """Most characters of an answer that are stored, should it be something strange."""
+MOST_BYTES = 16 * 2**20
+"""More than a course of answers takes."""
 
 
 class Answers:
@@ -36,7 +40,8 @@ class Answers:
     def __init__(self, notebook: str, folder: str | Path = ".") -> None:
         if not re.fullmatch(r"\w[\w.-]*", notebook):
             raise ConfigError("notebook", notebook, "allowed is a name of letters, digits, '_', '-' and '.'")
-        self.file = Path(folder) / FOLDER / f"{notebook.removesuffix('.ipynb')}.jsonl"
+        self._place = Place(Path(folder)) / FOLDER / f"{notebook.removesuffix('.ipynb')}.jsonl"
+        self.file = self._place.path
         self.tried: list[dict[str, str]] = []
         """What this kernel knows, oldest first: question, answer, state."""
         self.trouble = ""
@@ -87,9 +92,11 @@ class Answers:
 
     def _read(self) -> None:
         try:
-            data = self.file.read_bytes() if self.file.exists() else b""
-        except OSError as error:
-            self.trouble = f"Earlier answers cannot be read ({error.strerror or error})."
+            data = read_bytes(self._place, MOST_BYTES)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            self.trouble = f"Earlier answers cannot be read ({reason(error)})."
             return
         lines = data.splitlines()
         self.tried = [one for one in map(_record, lines) if one]
@@ -98,26 +105,28 @@ class Answers:
 
     def _set_aside(self) -> None:
         """Keep a file with lines that nobody can read under another name, and go on with those that can be read."""
-        number = 1
-        while (aside := self.file.with_suffix(f".broken-{number}")).exists():
-            number += 1
+        name, number = self._place.name, 1
         try:
-            self.file.rename(aside)
-            self.file.write_text("".join(map(_line, self.tried)), encoding="utf-8")
-            self.trouble = f"Some stored answers could not be read; the file is kept as {FOLDER}/{aside.name}."
+            there = names(self._place.folder)
+            while (aside := name.removesuffix("jsonl") + f"broken-{number}") in there:
+                number += 1
+            with replacing(self._place) as draft:
+                draft.write("".join(map(_line, self.tried)).encode())
+                rename(self._place, aside)
+            self.trouble = f"Some stored answers could not be read; the file is kept as {FOLDER}/{aside}."
         except OSError as error:
-            self.trouble = f"Some stored answers could not be read, and the file stays ({error.strerror or error})."
+            self.trouble = f"Some stored answers could not be read, and the file stays ({reason(error)})."
 
     def _add(self, one: dict[str, str]) -> None:
         if [old for old in self.tried if old["question"] == one["question"]][-1:] == [one]:
             return  # the same cell, run again
         self.tried.append(one)
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("ab") as out:
-                out.write(_line(one).encode())  # one write at the end of the file: lines of two kernels do not mix
+            self._place.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._place.folder)
+            append(self._place, _line(one).encode(), create=True)  # in one write: lines of two kernels do not mix
         except OSError as error:
-            self.trouble = f"Answers are not stored ({error.strerror or error}); they last as long as this kernel."
+            self.trouble = f"Answers are not stored ({reason(error)}); they last as long as this kernel."
 
 
 def _text(guess: object) -> str:
@@ -133,7 +142,7 @@ def _line(one: dict[str, str]) -> str:
 def _record(line: bytes) -> dict[str, str] | None:
     """What one line of the file says; None if it is no answer."""
     try:
-        one = json.loads(line)
+        one = parse_json(line.decode())
         return {name: str(one[name]) for name in ("question", "answer", "state")}
     except (ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import os
 import tempfile
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from omg_lib.config import OMGConfig
+from omg_lib.files import read_table
 from omg_lib.lessons.capacity import Costs, plan, speed
 from omg_lib.machine import usable_cores
 from omg_lib.plots.tables import Table
@@ -89,12 +89,6 @@ def small_sweep() -> list[dict[str, Any]]:
     """Two tiny trials, in a folder that is forgotten afterwards: the rows of its results.csv."""
     with tempfile.TemporaryDirectory() as folder:
         return sweep(grid(SWEPT, [2], [4], ["iql", "omg"], 1), folder, table=False)
-
-
-def read_table(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a recorded CSV table."""
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def best_speeds(path: str | Path, game: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.files import read_json, reason, write_text
 from omg_lib.training import Report, Training
 
 START = dict(
@@ -133,7 +134,7 @@ def _run(arm: str, seed: int, reports: list[Report]) -> dict[str, Any]:
 
 
 def save_results(results: Mapping[str, Any], path: str | Path) -> None:
-    Path(path).write_text(json.dumps(results) + "\n")
+    write_text(path, json.dumps(results) + "\n")
 
 
 def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
@@ -141,16 +142,18 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     a plan is given, unless it is that plan's.
     """
     path = Path(path)
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
-        raise ConfigError("results", path.name, "there is no such file; the panel saves it when all runs have ended")
     try:
-        results = json.loads(path.read_text())
+        results = read_json(path, MOST_BYTES)
         updates, seeds = results["updates"], results["plan"]["seeds"]
         found = sorted((run["arm"], run["seed"]) for run in results["runs"])
         lengths = {len(run[name]) for run in results["runs"] for name in ("t_env", *KEPT)}
         arms = [OMGConfig.from_dict(results["plan"][arm]) for arm in ARMS]  # older than a setting: its default
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ConfigError("results", path.name, "it cannot be read; allowed is what the panel has saved") from None
+    except FileNotFoundError:
+        allowed = "there is no such file; the panel saves it when all runs have ended"
+        raise ConfigError("results", path.name, allowed) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        allowed = f"it cannot be read ({reason(error)}); allowed is what the panel has saved"
+        raise ConfigError("results", path.name, allowed) from None
     if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or lengths != {updates}:
         raise ConfigError("results", path.name, "a run is missing or not finished: press Run again")
     if updates not in UPDATES:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from omg_lib.config import OMGConfig
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs.drawing import frame_svg
+from omg_lib.files import read_json, reason, write_text
 from omg_lib.starcraft import starcraft_checks
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Training
@@ -44,16 +45,20 @@ class OneUpdate:
         """Write it as JSON, with so many of its frames, evenly spread."""
         chosen = spread(self.frames, pictures)
         frames = [{key: _plain(value) for key, value in frame.items()} for frame in chosen]
-        Path(path).write_text(json.dumps({"trace": self.trace.to_dict(), "frames": frames}) + "\n")
+        write_text(path, json.dumps({"trace": self.trace.to_dict(), "frames": frames}) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> OneUpdate:
-        """What `save` wrote, marked as a recording."""
-        values = json.loads(Path(path).read_text())
-        frames = tuple(
-            {key: np.array(x) if isinstance(x, list) else x for key, x in frame.items()} for frame in values["frames"]
-        )
-        return cls(RECORDED, ShapeTrace.from_dict(values["trace"]), frames)
+        """What `save` wrote, marked as a recording. ConfigError for anything else."""
+        try:
+            values = read_json(path)
+            frames = tuple(
+                {key: np.array(x) if isinstance(x, list) else x for key, x in frame.items()}
+                for frame in values["frames"]
+            )
+            return cls(RECORDED, ShapeTrace.from_dict(values["trace"]), frames)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError("recording", str(path), f"is no readable recording ({reason(error)})") from None
 
 
 def one_update(config: OMGConfig, recording: str | Path) -> OneUpdate:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from omg_lib.files import read_table
 from omg_lib.lessons.capacity import Costs, Plan, cycle, speed
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.tables import Table
@@ -52,8 +52,7 @@ def _bar(name: str, x: Number, y: Number, width: Number, height: Number) -> list
 
 def recorded_speeds(path: str | Path) -> Table:
     """A table of `benchmarks.ray_runner`: environment steps a second of local runners and of Ray's actors."""
-    with Path(path).open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(path)
     lines = [
         (row["game"], who(row), row["width"], f"{float(row[SPEED]):,.0f}",
          f"{float(row['low']):,.0f} to {float(row['high']):,.0f}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from omg_lib.config import ConfigError
+from omg_lib.files import read_json, reason
 from omg_lib.plots.tables import Table
 
 COMMAND = "python -m benchmarks.gpu --json data/gpu/NAME.json"
@@ -46,7 +44,7 @@ def recorded_gpu(folder: str | Path) -> Recorded:
 
 def _table(file: Path) -> Table:
     try:
-        record: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
         stages, sizes = record["stages"], record["sizes"]
         names = list(dict.fromkeys(name for column in stages.values() for name in column))
         rows = [
@@ -59,6 +57,6 @@ def _table(file: Path) -> Table:
             f"n_agents {sizes['n_agents']}, {sizes['episodes']} episodes of T = {sizes['T']}"
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"it is no record of benchmarks.gpu ({type(error).__name__}: {error})"
-        raise ConfigError("file", str(file), f"{reason}; allowed is what `{COMMAND}` writes") from None
+        why = f"it is no record of benchmarks.gpu ({type(error).__name__}: {reason(error)})"
+        raise ConfigError("file", str(file), f"{why}; allowed is what `{COMMAND}` writes") from None
     return Table(("stage", *(f"{name}, ms" for name in stages)), tuple(rows), caption=caption)
