@@ -205,8 +205,11 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
     """The configuration of `train`: defaults, then --config or the resumed run's, then the options."""
     given = given_settings(args)
     if args.resume:
-        if args.out or args.config:
-            raise ConfigError("resume", args.resume, "goes without --out and --config: the folder has both")
+        if args.config:
+            raise ConfigError("resume", args.resume, "goes without --config: the folder has it")
+        if args.out and os.path.realpath(args.out) != os.path.realpath(args.resume):
+            allowed = f"the run goes on in the folder of --resume, {args.resume}: allowed is the same one, or no --out"
+            raise ConfigError("out", args.out, allowed)
         saved = saved_config(args.resume)
         asked = dataclasses.replace(saved, **given)
         check_config("resume", args.resume, saved.to_dict(), asked)

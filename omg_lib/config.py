@@ -254,7 +254,7 @@ _CHOICES = dict(
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
     actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
-    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
+    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.files import read_json, reason, write_text
+from omg_lib.files import count, finite, listed, read_json, reason, write_text
 from omg_lib.training import Report, Training
 
 START = dict(
@@ -144,9 +144,9 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     path = Path(path)
     try:
         results = read_json(path, MOST_BYTES)
-        updates, seeds = results["updates"], results["plan"]["seeds"]
-        found = sorted((run["arm"], run["seed"]) for run in results["runs"])
-        lengths = {len(run[name]) for run in results["runs"] for name in ("t_env", *KEPT)}
+        updates, seeds = count(results["updates"]), [count(seed) for seed in results["plan"]["seeds"]]
+        found = sorted((run["arm"], count(run["seed"])) for run in results["runs"])
+        lengths = {len(_curve(run[name])) for run in results["runs"] for name in ("t_env", *KEPT)}
         arms = [OMGConfig.from_dict(results["plan"][arm]) for arm in ARMS]  # older than a setting: its default
     except FileNotFoundError:
         allowed = "there is no such file; the panel saves it when all runs have ended"
@@ -161,6 +161,10 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     if plan is not None and plan != Plan(*arms, tuple(seeds)):
         raise ConfigError("results", path.name, "they are another plan's: press Run again")
     return results
+
+
+def _curve(values: object) -> list[float]:
+    return [finite(value) for value in listed(values, UPDATES.stop)]
 
 
 def curves(results: Mapping[str, Any], metric: str = "train_return") -> dict[str, Float[Tensor, "seeds updates"]]:

@@ -22,12 +22,19 @@ import omg_lib as omg
 from omg_lib.__main__ import read_settings
 from omg_lib.checkpoint import RunFolder, saved_config
 from omg_lib.config import OMGConfig
+from omg_lib.evaluate import read_rows
 from omg_lib.follow import follow
+from omg_lib.lessons.answers import Answers
+from omg_lib.lessons.experiment import ARMS, KEPT, START, read_results
+from omg_lib.lessons.starcraft import HERE, OneUpdate
 from omg_lib.metrics import cut
+from omg_lib.places import Place
+from omg_lib.plots.recorded import recorded_gpu
 from omg_lib.pools import Pool
 from omg_lib.priors import load_prior, save_prior
 from omg_lib.saved import digest, read_state
 from omg_lib.subgoals import SubgoalPrior
+from omg_lib.sweep import Results, _cost
 from omg_lib.trace import ShapeTrace
 
 Reader = Callable[[bytes], object]
@@ -57,6 +64,7 @@ class Readers:
         save_prior(self.prior, folder / "prior.safetensors", {})
         omg.predict(self.config).save(folder / "trace.json")
         (folder / "settings.json").write_text(json.dumps(self.config.to_dict()))
+        self._lessons(folder)
         self.files = {
             "state": self.checkpoint / "state.json",
             "weights": self.checkpoint / "weights.safetensors",
@@ -68,9 +76,32 @@ class Readers:
             "prior": folder / "prior.safetensors",
             "config": folder / "settings.json",
             "run_config": folder / "run" / "config.json",
+            "answers": folder / ".answers" / "lesson.jsonl",
+            "gpu": folder / "gpu" / "card.json",
+            "recording": folder / "recording.json",
+            "results": folder / "results.json",
+            "cost": folder / "run" / "cost.json",
+            "table": folder / "results.csv",
         }
         self.seeds = {name: path.read_bytes() for name, path in self.files.items()}
         self.names = tuple(self.files)
+
+    def _lessons(self, folder: Path) -> None:
+        """What the notebooks read, and a sweep."""
+        for name in (".answers", "gpu"):
+            (folder / name).mkdir(exist_ok=True)
+        answer = {"question": "the seat", "answer": "2", "state": "right"}
+        (folder / ".answers" / "lesson.jsonl").write_text(json.dumps(answer) + "\n")
+        sizes = {"n_agents": 2, "episodes": 4, "T": 3}
+        gpu = {"stages": {"iql": {"learner.step": {"median": 1.5}}}, "sizes": sizes, "card": "a card", "machine": {}}
+        (folder / "gpu" / "card.json").write_text(json.dumps(gpu | {"torch": "2.11", "commit": "abc"}))
+        OneUpdate(HERE, omg.predict(self.config), ()).save(folder / "recording.json", 0)
+        curve = {name: [0.0] * 5 for name in ("t_env", *KEPT)}
+        runs = [{"arm": arm, "seed": seed} | curve for arm in ARMS for seed in range(3)]
+        plan = {arm: START | {"n_agents": 2} for arm in ARMS} | {"seeds": [0, 1, 2]}
+        (folder / "results.json").write_text(json.dumps({"plan": plan, "updates": 5, "runs": runs}))
+        (folder / "run" / "cost.json").write_text(json.dumps({"seconds": 1.5, "updates": 1, "peak_bytes": 10}))
+        Results(folder).add({"trial": "iql-n2-b4-seed0", "state": "finished"})
 
     def close(self) -> None:
         self._stack.close()
@@ -119,7 +150,10 @@ class Readers:
         self._with_sum("segments", path.name, path)
 
     def _metrics(self, path: Path) -> None:
-        cut(path, 10**6)
+        try:
+            cut(Place.of(path), 10**6)
+        except OSError as error:  # as RunFolder.resume does
+            raise omg.ConfigError("resume", str(path), str(error)) from None
         for extra in path.parent.glob("metrics.damaged.csv"):
             extra.unlink()
 
@@ -145,3 +179,24 @@ class Readers:
 
     def _run_config(self, path: Path) -> None:
         saved_config(path.parent)
+
+    def _answers(self, path: Path) -> None:
+        Answers("lesson", self.folder).progress()
+        for extra in path.parent.glob("*.broken-*"):
+            extra.unlink()
+
+    def _gpu(self, path: Path) -> None:
+        recorded_gpu(path.parent)._repr_html_()
+
+    def _recording(self, path: Path) -> None:
+        OneUpdate.load(path)
+
+    def _results(self, path: Path) -> None:
+        read_results(path)
+
+    def _cost(self, path: Path) -> None:
+        _cost(Place(self.folder) / "run")
+
+    def _table(self, path: Path) -> None:
+        read_rows(path)
+        Results(self.folder)
