@@ -76,8 +76,8 @@ def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
     tests and warm-up. `peak_bytes` is the most that the process held.
     """
     place = Place(folder.parent) / folder.name
-    with Training(config) as run:
-        out, cost = _opened(place, run), _cost(place)
+    with Training(config) as run, contextlib.closing(_opened(place, run)) as out:
+        cost = _cost(place)
         share, saved_at = _share(run), time.monotonic()
         for report in run:
             cost["seconds"] += sum(stage.seconds for stage in run.trace.stages)

@@ -85,6 +85,37 @@ def test_train_writes_what_it_promises_and_resumes(tmp_path, capsys):
     assert "n_agents=3" in capsys.readouterr().err
 
 
+def test_resume_and_out_may_name_the_same_folder_and_no_other(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--updates", "1", "--out", "run"]) == 0
+    (tmp_path / "way").symlink_to(tmp_path / "run", target_is_directory=True)
+    for update, same in enumerate(["run", "./run", str(tmp_path / "run"), "way"], start=2):
+        assert main(["train", "--resume", "run", "--out", same, "--updates", str(update)]) == 0
+        assert f"update {update}," in capsys.readouterr().out
+    assert main(["train", "--resume", "run", "--out", "other", "--updates", "9"]) == 2
+    err = capsys.readouterr().err
+    assert "out='other'" in err and "allowed is the same one, or no --out" in err and err.count("\n") == 1
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.parametrize("kind", ["link", "pipe", "device", "folder", "no folder"])
+def test_a_trace_is_written_to_a_plain_file_or_refused_before_anything_is_trained(tmp_path, capsys, kind):
+    target = tmp_path / "trace.json"
+    (tmp_path / "precious").write_text("precious")
+    if kind == "no folder":
+        target = tmp_path / "nowhere" / "trace.json"
+    elif kind in ("pipe", "folder"):
+        {"pipe": os.mkfifo, "folder": os.mkdir}[kind](target)
+    else:
+        target.symlink_to({"link": tmp_path / "precious", "device": "/dev/null"}[kind])
+    for words in (["train", *TINY, "--updates", "1", "--trace"], ["shapes", "--json"]):
+        assert main([*words, str(target)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and f"={str(target)!r}: cannot be written (" in err and err.count("\n") == 1
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"env": "skirmish:partners", "n_agents": 2, "batch_size": 1, "updates": 5}))

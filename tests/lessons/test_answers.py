@@ -97,7 +97,9 @@ def test_a_function_is_stored_as_its_text(answers):
     assert "return x" in json.loads(answers.file.read_text())["answer"]
 
 
-@pytest.mark.parametrize("broken", [b"{", b"\xff\xfe\x00", b'{"question": "a"}\n', b"[1]\n", b'"', b"null\n"])
+@pytest.mark.parametrize(
+    "broken", [b"{", b"\xff\xfe\x00", b'{"question": "a"}\n', b"[1]\n", b'"', b"null\n", b"[" * 10**5]
+)
 def test_a_broken_file_is_set_aside_and_nothing_readable_is_lost(answers, tmp_path, broken):
     answers.keep("seat", check_values(2, {"the seat": 2}))
     whole = answers.file.read_bytes() + broken
@@ -144,6 +146,39 @@ def test_two_kernels_at_once_lose_nothing(tmp_path):
         one.join(60)
     assert len(Answers("same", tmp_path).progress().rows) == 400
     assert [file.name for file in (tmp_path / ".answers").iterdir()] == ["same.jsonl"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", [".answers", ".answers/01_three.jsonl"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "device"])
+def test_nothing_outside_is_written_and_nothing_hangs(tmp_path, name, kind):
+    outside, path = tmp_path / "outside", tmp_path / "here" / name
+    outside.mkdir()
+    (outside / "01_three.jsonl").write_text("precious\n")
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        target = outside if name == ".answers" else outside / "01_three.jsonl"
+        path.symlink_to("/dev/zero" if kind == "device" else target)
+    answers = Answers("01_three", tmp_path / "here")
+    said = answers.keep("obs", shape((256, 8, 80)))
+    assert said.ok and "Answers are not stored (" in said.axes[-1]
+    assert [file.read_text() for file in outside.iterdir()] == ["precious\n"]
+
+
+def test_an_answer_for_which_the_disk_has_no_room_is_stored_whole_or_not_at_all(answers, tmp_path):
+    resource = pytest.importorskip("resource")
+    answers.keep("seat", check_values(2, {"the seat": 2}))
+    before = answers.file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        said = answers.keep("obs", shape((256, 8, 80)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert said.ok and "Answers are not stored (" in said.axes[-1] and answers.file.read_bytes() == before
 
 
 @pytest.mark.parametrize("bad", ["", "../x", "a/b", ".hidden", "a b"])
