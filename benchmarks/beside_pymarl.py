@@ -11,7 +11,6 @@ the two sides play differently (ours many at once).
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from matplotlib.figure import Figure
 
 import omg_lib as omg
 from benchmarks.pymarl_side import PyMARL
+from omg_lib.files import read_table, write_rows
 from omg_lib.seeds import TEST_EPISODES
 
 N_AGENTS = 3
@@ -129,17 +129,13 @@ def held(path: Path) -> list[dict[str, str]]:
     """The rows that the file holds; none where there is no file yet."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_table(path)
 
 
 def add(path: Path, side: str, seed: int, rows: list[dict[str, float]]) -> None:
     """Write one finished curve behind those that the file holds."""
     everything = held(path) + [{"side": side, "seed": seed} | row for row in rows]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(everything)
+    write_rows(path, everything, COLUMNS)
 
 
 def missing(path: Path, seeds: int) -> list[tuple[str, int]]:

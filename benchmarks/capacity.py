@@ -11,7 +11,6 @@ that of carrying a step from an actor is the difference between one actor of Ray
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 
 from omg_lib.config import OMGConfig
+from omg_lib.files import read_json, read_table, write_text
 from omg_lib.lessons.capacity import Cluster, Costs, measure, plan
 
 SPEEDS = Path(__file__).parents[1] / "data/results/ray_runner.csv"
@@ -61,14 +61,12 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10)
     args = parser.parse_args()
     if args.table:
-        print(table(Costs(**json.loads(args.table.read_text()))))
+        print(table(Costs(**read_json(args.table))))
         return
     torch.set_num_threads(1)
-    with SPEEDS.open() as file:
-        copy = carrying(list(csv.DictReader(file)))
-    costs = replace(measure(OMGConfig(**CONFIG), args.updates), copy=copy)
+    costs = replace(measure(OMGConfig(**CONFIG), args.updates), copy=carrying(read_table(SPEEDS)))
     if args.out:
-        args.out.write_text(json.dumps(asdict(costs), indent=1) + "\n")
+        write_text(args.out, json.dumps(asdict(costs), indent=1) + "\n")
     print(table(costs))
 
 

@@ -21,6 +21,7 @@ from benchmarks.floor import gate_product, train_flop
 from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import interleave, machine, ratio, spread
+from omg_lib.files import write_text
 
 PARTS = ("speed", "memory", "omg")
 GROUPS = {
@@ -170,7 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     result = compare(args.pymarl, args.rounds, args.threads, args.episodes, args.repeats, args.parts)
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from benchmarks.timing import Operation, Reading, interleave, machine, ratio, sp
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.files import write_text
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.runner import Runner
 from omg_lib.trace import Recorder, stage
@@ -263,7 +264,7 @@ def main() -> None:
     result = measure(device, args.pymarl, args.rounds, args.quick, args.parts)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ on a quiet machine is time on the clock.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 import omg_lib as omg
+from omg_lib.files import read_table, write_rows
 
 PARTNERS = dict(
     env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted", t_max=50_000
@@ -73,17 +73,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows = list(csv.DictReader(args.out.open())) if args.out and args.out.exists() else []
+    rows = read_table(args.out) if args.out and args.out.exists() else []
     for arm in args.arms:
         settings, seconds = ARMS[arm]
         for seed in range(args.seeds):
             if not any(row["arm"] == arm and int(row["seed"]) == seed for row in rows):
                 rows += [{"arm": arm, "seed": seed} | row for row in curve(settings, seed, seconds)]
                 if args.out:
-                    with args.out.open("w", newline="") as file:
-                        writer = csv.DictWriter(file, COLUMNS)
-                        writer.writeheader()
-                        writer.writerows(rows)
+                    write_rows(args.out, rows, COLUMNS)
             mine = [row for row in rows if row["arm"] == arm and int(row["seed"]) == seed]
             points = "  ".join(f"{float(r['seconds']):.0f}s {float(r['win_rate']):.2f}" for r in mine)
             print(f"{arm} seed {seed}: {points}", flush=True)

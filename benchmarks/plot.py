@@ -9,11 +9,12 @@ whisker the range over the rounds, a mark what is required.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from omg_lib.files import read_json
 
 SPEED = {
     "runner_1": ("runner, 1 environment", 5),
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("json", type=Path)
     parser.add_argument("png", type=Path)
     args = parser.parse_args()
-    draw(json.loads(args.json.read_text())).savefig(args.png, dpi=120)
+    draw(read_json(args.json)).savefig(args.png, dpi=120)
 
 
 if __name__ == "__main__":

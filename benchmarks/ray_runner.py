@@ -11,7 +11,6 @@ slows all of them.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from omg_lib import config, envs
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs.processes import Processes
+from omg_lib.files import write_rows
 from omg_lib.remote import RayRunner, start_here
 from omg_lib.runner import Runner
 
@@ -94,10 +94,7 @@ def main() -> None:
     start_here(num_cpus=CPUS)
     rows = measure(arms(os.cpu_count() or 1), args.step / 1000, args.rounds, args.seconds)
     if args.out:
-        with args.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ refused. The dashed lines are predictions, put through the measurement at n_agen
 from __future__ import annotations
 
 import argparse
-import csv
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import memory
 from omg_lib.config import OMGConfig
+from omg_lib.files import read_table, write_rows
 from omg_lib.lessons.growth import predicted
 from omg_lib.plots.growth import growth_figure
 
@@ -68,14 +68,9 @@ def main() -> None:
     table = args.out / "sweep.csv"
     if not args.plot:
         rows = sweep(args.n_agents, args.batch_sizes, args.threads, args.limit)
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-    with table.open() as file:
-        draw(list(csv.DictReader(file)), "One update on the CPU").savefig(
-            args.out / "sweep.png", dpi=120, facecolor="white"
-        )
+        write_rows(table, rows, COLUMNS)
+    figure = draw(read_table(table), "One update on the CPU")
+    figure.savefig(args.out / "sweep.png", dpi=120, facecolor="white")
 
 
 if __name__ == "__main__":

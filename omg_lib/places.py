@@ -239,7 +239,7 @@ def names(folder: Place) -> list[str]:
 
 def refuse_links(folder: Place) -> None:
     """OSError if a folder, or anything below it, is a link: before a program writes there that would follow it."""
-    with opened(folder.folder) as here, contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), opened(folder.folder) as here:
         if not stat.S_ISDIR(here.look(folder.name).st_mode):
             here.down(folder.name)  # says what it is
     for path, folders, files in os.walk(folder.path):
@@ -264,7 +264,7 @@ def rename(place: Place, name: str) -> None:
 
 def remove(place: Place) -> None:
     """Remove a file, a link itself, or a folder with all that is in it; nothing happens if nothing is there."""
-    with opened(place.folder) as here, contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), opened(place.folder) as here:
         if not stat.S_ISDIR(here.look(place.name).st_mode):
             os.unlink(here.at(place.name), dir_fd=here.fd)
             return

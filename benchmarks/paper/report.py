@@ -4,9 +4,10 @@ from `published.csv` (Fig. 7's conservative column is Eq. 8's mix with H = 5).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from omg_lib.files import read_table, write_text
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 TABLE_3 = ("paper, Table 3 and Fig. 8(a), Foraging", "", "35.4 20.0 22.8 19.3 2.5", "0.126", "", "")
@@ -27,12 +28,11 @@ def write_report(folder: Path) -> None:
         lines += differences(other, gaps)
     lines += published(rows_of(PUBLISHED))
     lines += choices(rows_of(folder / "subgoals.csv")) + budget(rows_of(folder / "paper_runs.csv"))
-    (folder / "report.md").write_text("\n".join(lines) + "\n")
+    write_text(folder / "report.md", "\n".join(lines) + "\n")
 
 
 def rows_of(path: Path) -> Rows:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_table(path)
 
 
 def win_rates(title: str, rows: Rows) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
@@ -21,8 +20,10 @@ from omg_lib.commands import write_rows
 from omg_lib.config import SPLITS
 from omg_lib.envs import env_info
 from omg_lib.evaluate import cross_play, evaluate, fine_tune
+from omg_lib.files import read_json, read_table, write_text
 from omg_lib.follow import follow
 from omg_lib.measures import subgoal_report
+from omg_lib.places import Place, remove
 from omg_lib.pools import Pool
 from omg_lib.priors import pretrain, save_prior
 from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
@@ -91,7 +92,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
     with omg.Training(config) as run:
         resumed = any((folder / "checkpoints").glob("update-*"))
         if not resumed:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(Place.of(folder))
         saved = RunFolder.resume(folder, run) if resumed else RunFolder.create(folder, config)
         for _ in follow(run, saved):
             pass
@@ -109,7 +110,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
             "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
         }
-    shutil.rmtree(saved.segments)  # the episodes: many megabytes, and nothing that follows needs them
+    remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, and nothing that follows needs them
     write(done, values)
     return f"{arm.name} {seed}: {seconds:.0f} CPU seconds"
 
@@ -154,7 +155,7 @@ def ship(plan: Plan) -> None:
         if arm.name in SHIPPED and source.exists():
             target = plan.data / "agents" / f"{plan.name}-{arm.name.replace(' ', '_')}"
             latest = max((source / "checkpoints").glob("update-*"))
-            shutil.rmtree(target, ignore_errors=True)
+            remove(Place.of(target))
             shutil.copytree(latest, target / "checkpoints" / latest.name)
             for name in ("config.json", "metrics.csv"):
                 shutil.copyfile(source / name, target / name)
@@ -163,10 +164,9 @@ def ship(plan: Plan) -> None:
 def tests_of(path: Path) -> list[tuple[int, float]]:
     """Every 20,000 steps the latest test, at the step that was asked for, so that seeds can be averaged."""
     found: dict[int, float] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["win_rate"]:
-                found.setdefault(int(row["t_env"]) // 20_000 * 20_000, float(row["win_rate"]))
+    for row in read_table(path):
+        if row["win_rate"]:
+            found.setdefault(int(row["t_env"]) // 20_000 * 20_000, float(row["win_rate"]))
     return sorted(found.items())
 
 
@@ -177,7 +177,7 @@ def scores_of(plan: Plan, name: str = "scores") -> list[dict]:
         for seed in arm.seeds:
             path = piece_of(plan, arm, seed, name)
             if path.exists():
-                found.append(json.loads(path.read_text()) | {"group": arm.group, "settings": arm.settings})
+                found.append(read_json(path) | {"group": arm.group, "settings": arm.settings})
     return found
 
 
@@ -189,6 +189,4 @@ def commit() -> str:
 
 def write(path: Path, values: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(values) + "\n")
-    draft.replace(path)
+    write_text(path, json.dumps(values) + "\n")
