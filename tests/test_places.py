@@ -203,7 +203,11 @@ def test_a_name_stays_in_its_folder(tmp_path, name):
 
 def test_what_is_not_there_is_an_empty_list_and_nothing_to_remove(tmp_path):
     assert names(Place(tmp_path) / "nothing") == [] == names(Place(tmp_path / "nothing"))
-    for place in (Place(tmp_path) / "nothing", Place(tmp_path) / "nothing" / "at all", Place(tmp_path / "no") / "thing"):
+    for place in (
+        Place(tmp_path) / "nothing",
+        Place(tmp_path) / "nothing" / "at all",
+        Place(tmp_path / "no") / "thing",
+    ):
         remove(place)
 
 
