@@ -22,7 +22,7 @@ from omg_lib.envs import env_info
 from omg_lib.files import finite, read_json, read_rows, reason, write_rows, write_text
 from omg_lib.machine import resident_bytes
 from omg_lib.metrics import last_row
-from omg_lib.places import Place, names, refuse_links
+from omg_lib.places import Place, check_target, names, refuse_links
 from omg_lib.remote import connect, elsewhere, extra
 from omg_lib.training import Training
 
@@ -185,6 +185,7 @@ def sweep(
         try:
             out.mkdir(parents=True, exist_ok=True)
             refuse_links(Place(out) / TUNE_FOLDER)
+            check_target(out / "results.svg")
         except OSError as error:
             raise ConfigError("out", str(out), f"cannot be written ({reason(error)}); allowed is a folder") from None
         _tune(missing, out, results, asha, gpus, table)

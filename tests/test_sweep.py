@@ -105,7 +105,9 @@ def test_a_trial_that_is_broken_off_goes_on_from_its_checkpoint(tmp_path, report
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
-@pytest.mark.parametrize("name", ["iql-n3-b2-seed0", "iql-n3-b2-seed0/cost.json", ".tune", ".tune/x", "results.csv"])
+@pytest.mark.parametrize(
+    "name", ["iql-n3-b2-seed0", "iql-n3-b2-seed0/cost.json", ".tune", ".tune/x", "results.csv", "results.svg"]
+)
 def test_a_sweep_of_somebody_else_leads_nowhere_else(tmp_path, name):
     settings = omg.OMGConfig(**ECHO | {"updates": 1}, n_agents=3, batch_size=2, learner="iql")
     out, outside = tmp_path / "sweep", tmp_path / "outside"
@@ -115,7 +117,7 @@ def test_a_sweep_of_somebody_else_leads_nowhere_else(tmp_path, name):
         list(train_in_new(out / "iql-n3-b2-seed0", settings))
         (out / name).unlink()
     (out / name).parent.mkdir(parents=True, exist_ok=True)
-    (out / name).symlink_to(outside if "cost" not in name and ".csv" not in name else outside / "precious")
+    (out / name).symlink_to(outside if "cost" not in name and "results" not in name else outside / "precious")
     with pytest.raises(omg.ConfigError, match="is a link"):
         if name.startswith("iql"):
             list(train_in(out / "iql-n3-b2-seed0", settings))
