@@ -92,6 +92,8 @@ class Runner:
             "terminated": np.zeros((runs, length, 1), bool),
             "filled": np.zeros((runs, length, 1), bool),
         }
+        if info.records_alive:
+            data["alive"] = np.zeros((runs, length, info.n_agents, 1), bool)
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
         own_reward = info.general_sum and self.config.has_teammates
         playing = np.ones(runs, bool)
@@ -101,6 +103,8 @@ class Runner:
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
             data["state"][seen, t] = env.state().numpy(force=True)[seen]
             data["avail_actions"][seen, t] = avail_actions.numpy(force=True)[seen]
+            if info.records_alive:
+                data["alive"][seen, t, :, 0] = env.alive().numpy(force=True)[seen]
             data["filled"][seen, t] = True
             if not playing.any():
                 break

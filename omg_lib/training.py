@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import torch
-from tensordict import TensorDictBase
+from jaxtyping import Float
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
 
-from omg_lib.buffer import ReplayBuffer
+from omg_lib.buffer import Episode, ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, make_env
 from omg_lib.envs.processes import Processes
-from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, living, sizes_of, to_device, truncate
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
@@ -136,7 +138,8 @@ class Training:
             metrics = self._train(sample)
         self.round = None
         self.update += 1
-        self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
+        info = self.env.info
+        self.trace = recorder.finish(self.config, sizes_of(self.config, info), self.update, info.records_alive)
         metrics |= self._play_metrics()
         self._test_if_due()
         if self.win_rate is not None:
@@ -179,21 +182,25 @@ class Training:
             self.round = None
 
     def _fit_prior(self) -> None:
-        """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
+        """Pre-train the subgoal prior on what living seats saw in the first episodes, once."""
         given = self.config.prior is not None
         if not isinstance(self.learner, OMGLearner) or given or self.update or self.prior_errors:
             return
         count = min(self.config.sample_size, PRIOR_EPISODES)
-        obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]
-        states = torch.cat(obs)
-        living = states[(states != 0).any(dim=-1)].to(self.device)
+        states = torch.cat([self._lived(episode) for episode in self.buffer.oldest(count)]).to(self.device)
         generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
 
         def progress(done: int, total: int) -> None:
             self._poll()
             self._progress("prior", done, total)
 
-        self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
+        self.prior_errors = self.learner.prior.fit(states, generator, self.config.kl_weight, progress=progress)
+
+    def _lived(self, episode: Episode) -> Float[Tensor, "N O"]:
+        """What living seats saw in a stored episode."""
+        batch = TensorDict({key: torch.from_numpy(x)[None] for key, x in episode.items()}, batch_size=[1])
+        batch["filled"] = torch.ones_like(batch["terminated"])
+        return batch["obs"][living(batch, self.env.info)]
 
     def _episodes_per_seat(self) -> int:
         return self.runner.episode // (self.config.n_agents if self.config.has_teammates else 1)
