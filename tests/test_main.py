@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.__main__ import main
+from omg_lib.checkpoint import saved_config
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
 
@@ -93,6 +95,24 @@ def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     path.write_text('{"n_agent": 2}')
     assert main(["train", "--config", str(path)]) == 2
     assert "n_agent" in capsys.readouterr().err
+
+
+def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
+    out, settings = tmp_path / "run", tmp_path / "settings.json"
+    assert main(["train", *TINY, "--updates", "1", "--out", str(out)]) == 0
+    assert saved_config(out).updates == 1
+    assert main(["train", "--resume", str(out), "--t-max", "300"]) == 0
+    assert int(re.search(r"t_env (\d+)", capsys.readouterr().out.splitlines()[-1])[1]) >= 300
+    assert main(["train", "--resume", str(out), "--updates", "none", "--device", "cpu"]) == 0
+    assert "nothing trained" not in capsys.readouterr().err
+    settings.write_text(json.dumps({"env": "skirmish:partners", "n_agents": 2, "batch_size": 1, "updates": 1}))
+    assert main(["train", "--config", str(settings), "--learner", "iql", "--t-max", "100"]) == 0
+    assert int(re.search(r"t_env (\d+)", capsys.readouterr().out)[1]) >= 100
+
+
+def test_two_budgets_are_refused(capsys):
+    assert main(["train", *TINY, "--updates", "1", "--t-max", "300"]) == 2
+    assert "t_max=300: --updates 1 ends the run already" in capsys.readouterr().err
 
 
 def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
