@@ -46,6 +46,7 @@ class SubgoalPrior(nn.Module):
         zero = torch.zeros_like(mu)
         return error + kl_weight * gaussian_kl(mu, log_var, zero, zero).mean(), error
 
+    @torch.enable_grad()
     def fit(
         self,
         states: Float[Tensor, "N O"],

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -29,6 +30,7 @@ from omg_lib.priors import load_prior
 from omg_lib.remote import RayRunner
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
+from omg_lib.torch_state import check_learning
 from omg_lib.trace import Recorder
 
 PRIOR_EPISODES = 64
@@ -65,42 +67,52 @@ class Training:
     """
 
     def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
+        check_learning()
         self.config, self.device = config, resolve_device(config.device)
         check_memory(config, self.device)
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
         if config.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for, before it is first used
-            torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
         self.env = games_of(config, config.batch_size_run)
-        self.controller = Controller(config, self.env.info, self.device)
-        self.runner = make_runner(config, self.env, self.controller)
-        self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
-        self.learner = make_learner(config, self.controller, self.device)
+        with ExitStack() as failing:
+            failing.callback(self.env.close)
+            self.controller = Controller(config, self.env.info, self.device)
+            self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
+            self.learner = make_learner(config, self.controller, self.device)
+            if config.prior is not None and isinstance(self.learner, OMGLearner):
+                load_prior(self.learner.prior, config.prior)
+            self.runner = make_runner(config, self.env, self.controller)
+            failing.pop_all()
         self.learner.poll = self._poll
-        if config.prior is not None and isinstance(self.learner, OMGLearner):
-            load_prior(self.learner.prior, config.prior)
         self.update, self.trace = 0, None
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
         self.tested_at = 0
         self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._stop = threading.Event()
+        self._stop, self._loops = threading.Event(), False
         self.hear: Callable[[str, TensorDictBase], None] | None = None  # is handed what every stage of an update made
         self.round: Recorder | None = None  # what was played for the update to come
         self._test_runner: Runner | None = None
+        self._mode_before: int | None = None
+        if config.deterministic:  # last of all: a run that cannot be made leaves torch as it was
+            self._mode_before = torch.get_deterministic_debug_mode()
+            torch.use_deterministic_algorithms(True)
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Report]:
+        self._stop.clear()
+        self._loops = True
         try:
             while not self.finished:
                 yield self._next_update()
         except Stopped:
             return
         finally:
+            self._loops = False
             self._stop.clear()
 
     @property
@@ -112,6 +124,7 @@ class Training:
 
     def _next_update(self) -> Report:
         """One update. What ends the run becomes a RunError that keeps no tensor of it alive."""
+        check_learning()
         try:
             return self._one_update()
         except NotFiniteError as error:
@@ -247,8 +260,9 @@ class Training:
     # --- control -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the loop at the next chunk of work; safe from any thread."""
-        self._stop.set()
+        """End the loop at its next chunk of work; safe from any thread. Where no loop runs it does nothing."""
+        if self._loops:
+            self._stop.set()
 
     def _poll(self) -> None:
         if self._stop.is_set():
@@ -256,8 +270,9 @@ class Training:
 
     def close(self) -> None:
         """Release the environments; closing twice is fine."""
-        if self.config.deterministic:
-            torch.use_deterministic_algorithms(False)
+        if self._mode_before is not None:
+            torch.set_deterministic_debug_mode(self._mode_before)
+            self._mode_before = None
         self.runner.close()
         if self._test_runner is not None:
             self._test_runner.close()
