@@ -74,20 +74,25 @@ class PettingZoo(Games):
 
 @lru_cache
 def _sizes(spec: str) -> EnvInfo:
-    """The sizes of a game, measured on one that is made, begun, moved on by a step, and closed."""
-    name, arguments = PETTINGZOO + spec, _parsed(spec)[1]
-    package = _made(spec)
-    with in_its_words(name, "it cannot be described"):
-        info = _described(name, package)
-    limit = arguments.get(OURS) or _own_limit(package, arguments)
+    """The sizes of a game; a notice where its limit is not known."""
+    with warnings.catch_warnings(action="ignore"):  # what the game warns of, it says again where it is played
+        found, limit = _measured(spec)
     if limit is None:
-        warnings.warn(f"{name} {UNSAID}; ,{OURS}=... behind its name says otherwise", stacklevel=2)
-    game = Parallel(package, replace(info, episode_limit=limit or LIMIT))
+        warnings.warn(f"{found.name} {UNSAID}; ,{OURS}=... behind its name says otherwise", stacklevel=2)
+    return replace(found, episode_limit=limit or LIMIT)
+
+
+def _measured(spec: str) -> tuple[EnvInfo, int | None]:
+    """Sizes and limit of a game that is made for it, begun, moved on by a step, and closed."""
+    name, arguments, package = PETTINGZOO + spec, _parsed(spec)[1], _made(spec)
+    with in_its_words(name, "it cannot be described"):
+        info, limit = _described(name, package), arguments.get(OURS) or _own_limit(package, arguments)
+    game = Parallel(package, info)
     try:
         first = game.begin(np.random.default_rng(0))
         if game.playing:
             game.step(np.argmax(first.available, axis=1).tolist())
-        return replace(game.info, state_dim=len(first.state))
+        return replace(info, state_dim=len(first.state)), limit
     finally:
         game.close()
 
