@@ -134,10 +134,10 @@ def given_settings(args: argparse.Namespace) -> dict[str, object]:
     return settings
 
 
-def whole(text: str) -> int | str:
-    """The number that a text is, or the text itself, which OMGConfig then refuses by name."""
+def whole(text: str) -> int | str | None:
+    """The number that a text is, None for "none", or the text itself, which OMGConfig then refuses by name."""
     try:
-        return int(text)
+        return None if text == "none" else int(text)
     except ValueError:
         return text
 
@@ -176,7 +176,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 def sweep(args: argparse.Namespace) -> int:
     given = {key: value for key, value in given_settings(args).items() if key in SWEEP_OPTIONS}
-    return run_sweep(args, read_settings(args.config) | given)
+    return run_sweep(args, with_options(read_settings(args.config), given))
 
 
 def train(args: argparse.Namespace) -> int:
@@ -211,10 +211,21 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
             allowed = f"the run goes on in the folder of --resume, {args.resume}: allowed is the same one, or no --out"
             raise ConfigError("out", args.out, allowed)
         saved = saved_config(args.resume)
-        asked = dataclasses.replace(saved, **given)
+        asked = dataclasses.replace(saved, **with_options({}, given))
         check_config("resume", args.resume, saved.to_dict(), asked)
         return asked
-    return OMGConfig.from_dict(read_settings(args.config) | given)
+    return OMGConfig.from_dict(with_options(read_settings(args.config), given))
+
+
+def with_options(settings: dict[str, object], given: dict[str, object]) -> dict[str, object]:
+    """Settings with the options of the command line: a budget of steps replaces one of updates, and they never both
+    stand there, because only one of them could end the run.
+    """
+    if given.get("updates") is not None and "t_max" in given:
+        allowed = f"--updates {given['updates']} ends the run already; allowed is one of the two"
+        raise ConfigError("t_max", given["t_max"], allowed)
+    budget = {"updates": None} if "t_max" in given else {}
+    return settings | budget | given
 
 
 def read_settings(path: str | None) -> dict[str, object]:

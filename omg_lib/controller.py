@@ -17,6 +17,7 @@ from omg_lib.opponents import OpponentModel, Seen, make_baseline, others_actions
 from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
+from omg_lib.torch_state import check_torch
 from omg_lib.trace import stage
 
 
@@ -70,6 +71,7 @@ class Controller:
 
     def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool) -> None:
         """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode)."""
+        check_torch()
         runs, agents = len(episodes), self.info.n_agents
         self.epsilon, self.test_mode = 0.0 if test_mode else epsilon, test_mode
         self.set_ids = self.team = None

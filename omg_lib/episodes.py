@@ -45,6 +45,7 @@ class EpisodeBatch(TensorDict):
     | reward | [E, T, 1] | float32 | the team's |
     | terminated | [E, T, 1] | bool | the game ended after this step, never because of the limit |
     | filled | [E, T, 1] | bool | this row was really played |
+    | alive | [E, T, A, 1] | bool | the seat is in the game; only where nothing else tells (`EnvInfo.records_alive`) |
     | seat | [E, T, 1] | int64 | where the learner sat, the same at every t; absent without teammates |
     | team | [E, T, 1] | int64 | which set of teammates played, the same at every filled t; only for the oracle |
     """
@@ -151,6 +152,14 @@ class Rows:
 def filled_per_seat(batch: TensorDict) -> Bool[Tensor, "B T A"]:
     """`filled` of every sequence, from [B, T, 1] (all seats learn) or regrouped [B, T, A, 1]."""
     return per_seat(batch["filled"], batch["obs"].shape[2])
+
+
+def living(batch: TensorDict, info: EnvInfo) -> Bool[Tensor, "B T A"]:
+    """The steps at which each seat lives, as its environment says it (`EnvInfo.deaths`); regrouped or not."""
+    filled = filled_per_seat(batch)
+    if info.records_alive:
+        return filled & batch["alive"][..., 0]
+    return filled & (batch["obs"] != 0).any(dim=-1) if info.deaths == "zeros" else filled
 
 
 def per_seat(x: Shaped[Tensor, "B T *A 1"], n_agents: int) -> Shaped[Tensor, "B T A"]:

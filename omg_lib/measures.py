@@ -21,12 +21,12 @@ from omg_lib.config import ConfigError
 from omg_lib.envs import make_env
 from omg_lib.envs.base import whole_number
 from omg_lib.envs.skirmish import Skirmish
-from omg_lib.episodes import EpisodeBatch, filled_per_seat, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, living, to_device, truncate
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
 from omg_lib.seeds import TEST_EPISODES
-from omg_lib.subgoals import last_living
+from omg_lib.subgoals import last_step
 from omg_lib.training import Training
 
 CELL = 2.0
@@ -149,7 +149,7 @@ def choice_shares(run: Training, batch: TensorDictBase) -> Float[Tensor, " H"]:
     noise = learner.draw_noise(steps)
     noise["cvae"].zero_()
     chosen = learner.omg_loss(grouped, steps, noise, mix=0.0)[1]["chosen"]
-    last = last_living(grouped["obs"], filled_per_seat(grouped)).unsqueeze(1)
+    last = last_step(living(grouped, run.env.info)).unsqueeze(1)
     time = rearrange(torch.arange(chosen.shape[1], device=chosen.device), "t -> 1 t 1")
     counted = chosen[time + horizon <= last]
     return torch.bincount(counted, minlength=horizon) / len(counted)
@@ -170,7 +170,7 @@ def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
     obs = grouped["obs"]
     with torch.no_grad():
         present = learner.prior.decoder(learner.prior(obs)[0])
-    last = last_living(obs, filled_per_seat(grouped))
+    last = last_step(living(grouped, run.env.info))
     states = (obs, inferred_states(run, batch), present)
     visited, guessed, repeated = (_trajectories(mate_cells(x, run.env.options.sight), last) for x in states)
     pairs = [pair for cells in zip(visited, repeated, strict=True) for pair in list(zip(*cells, strict=True))[:-1]]

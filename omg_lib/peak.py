@@ -7,12 +7,13 @@ layer; the factors on top were fitted to measured runs, and `python -m benchmark
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
-from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, team_sizes
 from omg_lib.envs import env_info, make_env
 from omg_lib.machine import GIB, free_memory
 from omg_lib.memory import row_bytes
@@ -106,8 +107,13 @@ def _update_bytes(config: OMGConfig, mean: float, longest: int) -> int | float:
     """
     plan = predict(config)
     regrouped = 2.5 * _cut(plan["learner.regroup"], longest) if config.has_teammates else 0
-    steps = longest if config.device.startswith("cuda") else mean
+    steps = longest if on_a_card(config) else mean
     return regrouped + 4.0 * config.batch_size * config.n_agents * steps * kept_per_row(config)
+
+
+def on_a_card(config: OMGConfig) -> bool:
+    """Whether a run of this configuration learns on a GPU, on this machine."""
+    return config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
 
 
 def kept_per_row(config: OMGConfig) -> int | float:
@@ -146,21 +152,19 @@ def check_memory(config: OMGConfig, device: torch.device) -> None:
 
 def largest(config: OMGConfig, room: int) -> dict[str, int]:
     """The largest n_agents and the largest batch_size, all else being equal, whose peak is at most so many bytes; a
-    name is absent where even the smallest needs more.
+    name is absent where even the smallest needs more. A larger size needs more, so each try halves those left.
     """
 
-    def fits(**changes: int) -> bool:
+    def too_large(name: str, size: int) -> bool:
         try:
-            return predicted_peak(replace(config, batch_size_run=1, **changes)).total <= room
+            return predicted_peak(replace(config, batch_size_run=1, **{name: size})).total > room
         except ConfigError:  # a size that the environment or the buffer does not allow
-            return False
+            return True
 
-    tries = {
-        "n_agents": [n for n in ENVIRONMENTS[config.env] if n < config.n_agents],
-        "batch_size": range(1, config.batch_size),
-    }
-    found = {name: next((n for n in reversed(sizes) if fits(**{name: n})), None) for name, sizes in tries.items()}
-    return {name: size for name, size in found.items() if size is not None}
+    smallest = team_sizes(config.env).start
+    tries = {"n_agents": range(smallest, config.n_agents), "batch_size": range(1, config.batch_size)}
+    fits = {name: bisect_left(some, True, key=partial(too_large, name)) for name, some in tries.items()}
+    return {name: tries[name][count - 1] for name, count in fits.items() if count}
 
 
 def said(fits: dict[str, int]) -> str:

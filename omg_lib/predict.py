@@ -23,8 +23,9 @@ class Difference:
 
 def predict(config: OMGConfig) -> ShapeTrace:
     """The trace that a run of this configuration will leave; nothing is run. T is at its most, L + 1."""
-    sizes = sizes_of(config, env_info(config.env, config.n_agents))
-    return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device)
+    info = env_info(config.env, config.n_agents)
+    sizes = sizes_of(config, info)
+    return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device, records_alive=info.records_alive)
 
 
 def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:

@@ -93,13 +93,12 @@ def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"
         coplayers.begin(members)
         playing, steps = torch.ones(env.batch, dtype=torch.bool), []
         while playing.any():
-            obs = env.obs()
-            steps.append((rows[playing], obs[playing]))
+            obs, alive = env.obs(), env.alive()
+            steps.append((rows[playing], obs[playing], alive[playing]))
             _, done, _ = env.step(coplayers.act(env, obs, env.avail_actions()))
             playing &= ~done
         for row in rows:
-            states = torch.cat([obs[which == row].flatten(0, 1) for which, obs in steps])
-            seen.append(states[(states != 0).any(dim=-1)])
+            seen.append(torch.cat([obs[which == row][alive[which == row]] for which, obs, alive in steps]))
     env.close()
     return seen[:episodes]
 

@@ -32,7 +32,8 @@ class Runner:
     | returns, wins | of the episodes of the latest `run`, [R] each; returns add up the rewards that are recorded |
 
     The reward is the team's; with teammates in a general-sum game it is the learner seat's own.
-    Epsilon stays the same while the seat goes round once, so that an episode does not depend on R.
+    With teammates epsilon stays the same while the seat goes round once, so that an episode does not depend on R;
+    without, it moves at each run.
     """
 
     def __init__(self, config: OMGConfig, env: BatchedEnv, controller: Controller) -> None:
@@ -49,7 +50,8 @@ class Runner:
         NotFiniteError, before anything is counted, if the game gives a number that is none.
         """
         first = TEST_EPISODES + self.test_episode if test_mode else self.episode
-        if not test_mode and self.episode % self.config.n_agents < self.batch_size:
+        rotating = self.config.n_agents if self.config.has_teammates else 1
+        if not test_mode and self.episode % rotating < self.batch_size:
             self.epsilon = self.epsilon_at(self.t_env)
         data, steps = self._play_whole(first, test_mode)
         for key in ("obs", "state", "reward"):
@@ -92,6 +94,8 @@ class Runner:
             "terminated": np.zeros((runs, length, 1), bool),
             "filled": np.zeros((runs, length, 1), bool),
         }
+        if info.records_alive:
+            data["alive"] = np.zeros((runs, length, info.n_agents, 1), bool)
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
         own_reward = info.general_sum and self.config.has_teammates
         playing = np.ones(runs, bool)
@@ -101,6 +105,8 @@ class Runner:
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
             data["state"][seen, t] = env.state().numpy(force=True)[seen]
             data["avail_actions"][seen, t] = avail_actions.numpy(force=True)[seen]
+            if info.records_alive:
+                data["alive"][seen, t, :, 0] = env.alive().numpy(force=True)[seen]
             data["filled"][seen, t] = True
             if not playing.any():
                 break

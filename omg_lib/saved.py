@@ -228,7 +228,8 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
 def played_fields(run: Training) -> Mapping[str, Field]:
     """The fields of one run of the runner, [R, L+1, ...], as the contract says."""
     sizes = sizes_of(run.config, run.env.info)
-    return trace_of(run.config, sizes | {"T": sizes["L"] + 1}, "cpu")["runner.run"].fields
+    sizes, alive = sizes | {"T": sizes["L"] + 1}, run.env.info.records_alive
+    return trace_of(run.config, sizes, "cpu", records_alive=alive)["runner.run"].fields
 
 
 def check_inserted(run: Training, inserted: object) -> list[int]:

@@ -46,6 +46,7 @@ class SubgoalPrior(nn.Module):
         zero = torch.zeros_like(mu)
         return error + kl_weight * gaussian_kl(mu, log_var, zero, zero).mean(), error
 
+    @torch.enable_grad()
     def fit(
         self,
         states: Float[Tensor, "N O"],
@@ -163,9 +164,13 @@ def gaussian_kl(
 
 
 def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
-    """Index of the last filled step at which the seat's unit lives; a dead unit observes zeros and stays dead."""
-    living = filled & (obs != 0).any(dim=-1)
-    steps = torch.arange(filled.shape[1], device=obs.device)
+    """`last_step` in a battle, where a dead unit observes zeros and stays dead, and a living one never does."""
+    return last_step(filled & (obs != 0).any(dim=-1))
+
+
+def last_step(living: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
+    """Index of the last step at which each seat lives."""
+    steps = torch.arange(living.shape[1], device=living.device)
     return torch.where(living, rearrange(steps, "t -> 1 t 1"), 0).amax(dim=1)
 
 

@@ -175,10 +175,14 @@ SUBGOAL_FIELDS = {
 }
 
 
-def contract(config: OMGConfig) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
-    """Stage name -> (calls in one update, field -> (axes, dtype)), in the order in which the stages run."""
+def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
+    """Stage name -> (calls in one update, field -> (axes, dtype)), in the order in which the stages run.
+
+    `records_alive` is the environment's: see `EnvInfo`.
+    """
+    per_agent = PER_AGENT | ({"alive": ("1", "bool")} if records_alive else {})
     per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
-    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in PER_AGENT.items()} | per_episode
+    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in per_agent.items()} | per_episode
     if config.has_teammates:
         fields["seat"] = ("1", "int64")
 
@@ -195,7 +199,7 @@ def contract(config: OMGConfig) -> dict[str, tuple[int, dict[str, tuple[str, str
         "to_device": (1, episodes(sample, "T")),
     }
     if config.has_teammates:
-        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (PER_AGENT | per_episode).items()}
+        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (per_agent | per_episode).items()}
         stages["learner.regroup"] = (1, regrouped | {"last_actions": ("G T A A", "int64")})
     if config.learner == "omg":
         stages["learner.omg_loss"] = (1, SUBGOAL_FIELDS)
@@ -222,10 +226,12 @@ def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
     return {"*": value[0] * value[1], "+": value[0] + value[1], "-": value[0] - value[1]}[sign]
 
 
-def trace_of(config: OMGConfig, sizes: Mapping[str, int], device: str, update: int | None = None) -> ShapeTrace:
+def trace_of(
+    config: OMGConfig, sizes: Mapping[str, int], device: str, update: int | None = None, records_alive: bool = False
+) -> ShapeTrace:
     """The contract with every axis put in: what an update must look like at these sizes."""
     stages = []
-    for name, (calls, fields) in contract(config).items():
+    for name, (calls, fields) in contract(config, records_alive).items():
         made = {}
         for key, (text, dtype) in fields.items():
             axes = tuple(text.split())
@@ -317,11 +323,13 @@ class Recorder:
             row["fields"] = fields  # of all calls, or of the first one that differs
         return result
 
-    def finish(self, config: OMGConfig, sizes: Mapping[str, int], update: int) -> ShapeTrace:
+    def finish(
+        self, config: OMGConfig, sizes: Mapping[str, int], update: int, records_alive: bool = False
+    ) -> ShapeTrace:
         """The measured trace; `sizes["T"]` comes from what `truncate` really returned."""
         truncated = self._rows["truncate"]["fields"]["obs"][0]
         sizes = dict(sizes) | {"T": truncated[1]}
-        axes = {name: fields for name, (_, fields) in contract(config).items()}
+        axes = {name: fields for name, (_, fields) in contract(config, records_alive).items()}
         stages = []
         for name, row in self._rows.items():
             made = {}

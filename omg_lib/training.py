@@ -7,18 +7,21 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
 import torch
-from tensordict import TensorDictBase
+from jaxtyping import Float
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
 
-from omg_lib.buffer import ReplayBuffer
+from omg_lib.buffer import Episode, ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, make_env
 from omg_lib.envs.processes import Processes
-from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, living, sizes_of, to_device, truncate
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
@@ -27,6 +30,7 @@ from omg_lib.priors import load_prior
 from omg_lib.remote import RayRunner
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
+from omg_lib.torch_state import check_learning
 from omg_lib.trace import Recorder
 
 PRIOR_EPISODES = 64
@@ -63,42 +67,52 @@ class Training:
     """
 
     def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
+        check_learning()
         self.config, self.device = config, resolve_device(config.device)
         check_memory(config, self.device)
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
         if config.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for, before it is first used
-            torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
         self.env = games_of(config, config.batch_size_run)
-        self.controller = Controller(config, self.env.info, self.device)
-        self.runner = make_runner(config, self.env, self.controller)
-        self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
-        self.learner = make_learner(config, self.controller, self.device)
+        with ExitStack() as failing:
+            failing.callback(self.env.close)
+            self.controller = Controller(config, self.env.info, self.device)
+            self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
+            self.learner = make_learner(config, self.controller, self.device)
+            if config.prior is not None and isinstance(self.learner, OMGLearner):
+                load_prior(self.learner.prior, config.prior)
+            self.runner = make_runner(config, self.env, self.controller)
+            failing.pop_all()
         self.learner.poll = self._poll
-        if config.prior is not None and isinstance(self.learner, OMGLearner):
-            load_prior(self.learner.prior, config.prior)
         self.update, self.trace = 0, None
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
         self.tested_at = 0
         self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._stop = threading.Event()
+        self._stop, self._loops = threading.Event(), False
         self.hear: Callable[[str, TensorDictBase], None] | None = None  # is handed what every stage of an update made
         self.round: Recorder | None = None  # what was played for the update to come
         self._test_runner: Runner | None = None
+        self._mode_before: int | None = None
+        if config.deterministic:  # last of all: a run that cannot be made leaves torch as it was
+            self._mode_before = torch.get_deterministic_debug_mode()
+            torch.use_deterministic_algorithms(True)
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Report]:
+        self._stop.clear()
+        self._loops = True
         try:
             while not self.finished:
                 yield self._next_update()
         except Stopped:
             return
         finally:
+            self._loops = False
             self._stop.clear()
 
     @property
@@ -110,6 +124,7 @@ class Training:
 
     def _next_update(self) -> Report:
         """One update. What ends the run becomes a RunError that keeps no tensor of it alive."""
+        check_learning()
         try:
             return self._one_update()
         except NotFiniteError as error:
@@ -136,7 +151,8 @@ class Training:
             metrics = self._train(sample)
         self.round = None
         self.update += 1
-        self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
+        info = self.env.info
+        self.trace = recorder.finish(self.config, sizes_of(self.config, info), self.update, info.records_alive)
         metrics |= self._play_metrics()
         self._test_if_due()
         if self.win_rate is not None:
@@ -179,21 +195,25 @@ class Training:
             self.round = None
 
     def _fit_prior(self) -> None:
-        """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
+        """Pre-train the subgoal prior on what living seats saw in the first episodes, once."""
         given = self.config.prior is not None
         if not isinstance(self.learner, OMGLearner) or given or self.update or self.prior_errors:
             return
         count = min(self.config.sample_size, PRIOR_EPISODES)
-        obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]
-        states = torch.cat(obs)
-        living = states[(states != 0).any(dim=-1)].to(self.device)
+        states = torch.cat([self._lived(episode) for episode in self.buffer.oldest(count)]).to(self.device)
         generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
 
         def progress(done: int, total: int) -> None:
             self._poll()
             self._progress("prior", done, total)
 
-        self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
+        self.prior_errors = self.learner.prior.fit(states, generator, self.config.kl_weight, progress=progress)
+
+    def _lived(self, episode: Episode) -> Float[Tensor, "N O"]:
+        """What living seats saw in a stored episode."""
+        batch = TensorDict({key: torch.from_numpy(x)[None] for key, x in episode.items()}, batch_size=[1])
+        batch["filled"] = torch.ones_like(batch["terminated"])
+        return batch["obs"][living(batch, self.env.info)]
 
     def _episodes_per_seat(self) -> int:
         return self.runner.episode // (self.config.n_agents if self.config.has_teammates else 1)
@@ -240,8 +260,9 @@ class Training:
     # --- control -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the loop at the next chunk of work; safe from any thread."""
-        self._stop.set()
+        """End the loop at its next chunk of work; safe from any thread. Where no loop runs it does nothing."""
+        if self._loops:
+            self._stop.set()
 
     def _poll(self) -> None:
         if self._stop.is_set():
@@ -249,8 +270,9 @@ class Training:
 
     def close(self) -> None:
         """Release the environments; closing twice is fine."""
-        if self.config.deterministic:
-            torch.use_deterministic_algorithms(False)
+        if self._mode_before is not None:
+            torch.set_deterministic_debug_mode(self._mode_before)
+            self._mode_before = None
         self.runner.close()
         if self._test_runner is not None:
             self._test_runner.close()

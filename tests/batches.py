@@ -22,7 +22,7 @@ from omg_lib.pools import Member, Pool, TeammateSet, random_policy
 from omg_lib.subgoals import SubgoalPrior
 
 CPU = torch.device("cpu")
-INFO = EnvInfo(name="made up", n_agents=3, obs_dim=5, state_dim=4, n_actions=4, episode_limit=7)
+INFO = EnvInfo(name="made up", n_agents=3, obs_dim=5, state_dim=4, n_actions=4, episode_limit=7, deaths="zeros")
 LENGTHS = [7, 1, 4, 6, 3, 7]
 DEATHS = {(0, 0): 3, (0, 2): 5, (1, 1): 1, (2, 0): 2, (3, 0): 0, (5, 2): 5}
 SMALL = dict(rnn_hidden_dim=6, subgoal_dim=4, feature_dim=5, context_dim=7)

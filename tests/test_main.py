@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.__main__ import main
+from omg_lib.checkpoint import saved_config
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
 
@@ -124,6 +126,27 @@ def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     path.write_text('{"n_agent": 2}')
     assert main(["train", "--config", str(path)]) == 2
     assert "n_agent" in capsys.readouterr().err
+
+
+def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
+    out, settings = tmp_path / "run", tmp_path / "settings.json"
+    small = dict(env="skirmish:partners", n_agents=2, batch_size=1, learner="iql", updates=1, test_nepisode=2)
+    settings.write_text(json.dumps(small))
+
+    def steps(*words):
+        assert main(["train", *words]) == 0
+        return int(re.search(r"t_env (\d+)", capsys.readouterr().out)[1])
+
+    assert steps("--config", str(settings), "--out", str(out)) < 100
+    assert saved_config(out).updates == 1
+    assert steps("--resume", str(out), "--t-max", "100") >= 100
+    assert steps("--resume", str(out), "--t-max", "200", "--updates", "none") >= 200
+    assert steps("--config", str(settings), "--t-max", "100") >= 100
+
+
+def test_two_budgets_are_refused(capsys):
+    assert main(["train", *TINY, "--updates", "1", "--t-max", "300"]) == 2
+    assert "t_max=300: --updates 1 ends the run already" in capsys.readouterr().err
 
 
 def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):

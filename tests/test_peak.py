@@ -82,6 +82,35 @@ def test_the_largest_that_fits_is_the_largest():
     assert largest(config, 1000) == {}
 
 
+def test_what_fits_is_found_by_halving(monkeypatch):
+    config = omg.OMGConfig(n_agents=16, batch_size=50_000, buffer_size=10**6, learner="iql", device="cpu")
+    room = predicted_peak(omg.OMGConfig.from_dict(config.to_dict() | {"batch_size": 33_333})).total
+    asked = []
+    monkeypatch.setattr(peak, "predicted_peak", lambda one: asked.append(one) or predicted_peak(one))
+    assert largest(config, room)["batch_size"] == 33_333
+    assert len(asked) <= 5 + 17, "the logarithm of each number of sizes"
+
+
+def test_a_game_of_pettingzoo_has_one_size_and_is_refused_with_a_sentence(monkeypatch, capsys):
+    pytest.importorskip("mpe2")
+    monkeypatch.setattr(peak, "free_memory", lambda: 2 * GIB)
+    long = ["--env", "pettingzoo:mpe2.simple_spread_v3,max_cycles=30000", "--n-agents", "3", "--batch-size", "200"]
+    assert main(["train", *long, "--device", "cpu"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "GiB more; what fits is batch_size=" in err and "n_agents=" not in err
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg"])
+def test_a_card_that_auto_finds_is_counted_as_a_card(monkeypatch, learner):
+    sizes = dict(n_agents=3, batch_size=4, learner=learner)
+    here, auto, card = (omg.OMGConfig(**sizes, device=device) for device in ("cpu", "auto", "cuda"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert predicted_peak(auto) == predicted_peak(here)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert predicted_peak(auto) == predicted_peak(card)
+    assert predicted_peak(auto).update > predicted_peak(here).update
+
+
 def test_the_command_line_refuses_it_with_exit_code_2(little, capsys):
     assert main(["train", "--n-agents", "8", "--batch-size", "8"]) == 2
     out, err = capsys.readouterr()

@@ -187,6 +187,17 @@ def test_epsilon_falls_in_a_straight_line():
     assert [runner.epsilon_at(t) for t in (0, 500, 1000, 10**9)] == pytest.approx([1.0, 0.525, 0.05, 0.05])
 
 
+@pytest.mark.parametrize(("teammates", "moves"), [("none", [0, 1, 2, 3, 4, 5]), ("scripted", [0, 0, 0, 3, 3, 3])])
+def test_epsilon_moves_at_each_run_unless_a_seat_goes_round(teammates, moves):
+    runner = playing(batch=1, n_agents=3, teammates=teammates, epsilon_anneal_time=1000)
+    steps, epsilons = [0], []
+    for _ in range(6):
+        runner.run()
+        epsilons.append(runner.epsilon)
+        steps.append(runner.t_env)
+    assert epsilons == [runner.epsilon_at(steps[k]) for k in moves] and len(set(steps)) == 7
+
+
 def test_the_episode_runner_steps_one_episode():
     config = OMGConfig(n_agents=2, batch_size=1)
     for kind, width, fits in [(EpisodeRunner, 1, True), (EpisodeRunner, 2, False), (ParallelRunner, 2, True)]:

@@ -122,6 +122,21 @@ def test_nothing_of_a_stopped_update_remains():
         assert run.update == 1 and run.trace is trace
 
 
+@pytest.mark.parametrize("ended", ["at its budget", "by a break", "by a stop", "not begun"])
+def test_a_stop_where_no_loop_runs_does_nothing_to_the_next(ended):
+    with Training(quick_config(updates=3)) as run:
+        for _ in run if ended != "not begun" else ():
+            if ended == "by a break":
+                break
+            if ended == "by a stop":
+                run.stop()
+        update = run.update
+        run.stop()
+        run.test()
+        run.config = quick_config(updates=5)
+        assert [report.update for report in run] == list(range(update + 1, 6))
+
+
 def test_no_test_after_a_stop():
     with Training(quick_config(updates=3)) as run:
         for report in run:

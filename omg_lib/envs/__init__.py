@@ -19,6 +19,7 @@ from omg_lib.envs.pettingzoo import PettingZoo
 from omg_lib.envs.predator_prey import PredatorPrey
 from omg_lib.envs.skirmish import Partners, Skirmish
 from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
+from omg_lib.torch_state import check_torch
 
 __all__ = [
     "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register", "side_by_side",
@@ -82,5 +83,6 @@ def make_env(
     `options` are the environment's own. ConfigError for a name, a size or an option that is not allowed, and for a
     package that is missing.
     """
+    check_torch()
     env, implied = find_env(name)
     return env(n_agents, batch=batch, seed=seed, device=device, **implied, **options)

@@ -14,6 +14,10 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 
+DEATHS = ("none", "zeros", "told")
+"""none: every seat plays until the episode ends. zeros: a dead seat observes only zeros, and a living one never does,
+as in SMAC's battles. told: only `alive()` knows, so each episode records it as the field `alive`."""
+
 
 @dataclass(frozen=True)
 class EnvInfo:
@@ -28,6 +32,7 @@ class EnvInfo:
     | episode_limit | L | most steps in an episode |
     | has_winner | | whether info["battle_won"] means something |
     | general_sum | | whether seats have rewards of their own (info["rewards"]) |
+    | deaths | | whether seats may be gone before the episode ends, and how that shows: see `DEATHS` |
     | styles | | names of the scripted styles; a style is known by its position here |
     | teams | | sets of scripted teammates to train with: one style (position) per seat |
     """
@@ -40,8 +45,18 @@ class EnvInfo:
     episode_limit: int
     has_winner: bool = True
     general_sum: bool = False
+    deaths: str = "none"
     styles: tuple[str, ...] = ()
     teams: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.deaths not in DEATHS:
+            raise ConfigError("deaths", self.deaths, f"allowed are {', '.join(DEATHS)}")
+
+    @property
+    def records_alive(self) -> bool:
+        """Whether episodes need a field of their own to say who is alive."""
+        return self.deaths == "told"
 
 
 class GameLost(RuntimeError):  # noqa: N818 -- says what happened, as Stopped does
@@ -58,6 +73,7 @@ class BatchedEnv(ABC):
     | `obs()` | `[R, A, O]` float32 | what each seat sees |
     | `state()` | `[R, S]` float32 | the whole game |
     | `avail_actions()` | `[R, A, C]` bool | what each seat may do now |
+    | `alive()` | `[R, A]` bool | which seats are in the game; all, unless `info.deaths` says more |
     | `scripted_actions(styles [R, A])` | `[R, A]` int64 | what each seat would do now, were it a script |
     | `frame(row)` | dict | a snapshot of one row for drawing, in numpy |
 
@@ -114,6 +130,13 @@ class BatchedEnv(ABC):
 
     @abstractmethod
     def avail_actions(self) -> Bool[Tensor, "R A C"]: ...
+
+    def alive(self) -> Bool[Tensor, "R A"]:
+        if self.info.deaths == "zeros":
+            return (self.obs() != 0).any(dim=-1)
+        if self.info.deaths == "told":
+            raise NotImplementedError(f"{self.info.name} has deaths='told': its class says who is alive()")
+        return torch.ones(self.batch, self.info.n_agents, dtype=torch.bool, device=self.device)
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
         """An available action for each seat, following `styles [R, A]`, positions in `info.styles`."""

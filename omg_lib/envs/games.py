@@ -31,6 +31,7 @@ class Moment(NamedTuple):
     over: bool = False  # the game itself has ended
     won: bool = False
     cut: bool = False  # it was cut while it was not over; at L steps that need not be said
+    alive: Any = True  # [A], where seats may be gone before the others (`EnvInfo.deaths`)
 
 
 class Game(ABC):
@@ -73,6 +74,7 @@ class Rows(BatchedEnv):
         self._obs = np.zeros((R, info.n_agents, info.obs_dim), np.float32)
         self._state = np.zeros((R, info.state_dim), np.float32)
         self._available = np.zeros((R, info.n_agents, info.n_actions), bool)
+        self._alive = np.ones((R, info.n_agents), bool)
         self._rewards = np.zeros((R, info.n_agents), np.float32)
         self._done, self._won, self._cut = np.ones(R, bool), np.zeros(R, bool), np.zeros(R, bool)
         self._time, self.episode, self._next_episode = np.zeros(R, int), np.full(R, -1), 0
@@ -128,13 +130,30 @@ class Rows(BatchedEnv):
         return self._give_out(reward), self._give_out(self._done), info
 
     def _take(self, moments: dict[int, Moment]) -> None:
-        """Write down what some games show."""
+        """Write down what some games show. ConfigError if it is not what a Moment may hold."""
         for row, now in moments.items():
-            self._obs[row], self._state[row], self._available[row] = now.obs, now.state, now.available
-            self._rewards[row] = now.rewards
+            self._obs[row] = self._checked("obs", now.obs, self._obs[row].shape)
+            self._state[row] = self._checked("state", now.state, self._state[row].shape)
+            self._available[row] = self._checked("available", now.available, self._available[row].shape, True)
+            self._alive[row] = self._checked("alive", now.alive, self._alive[row].shape, True)
+            if self.info.deaths != "told" and not self._alive[row].all():
+                allowed = f"its Moment says who is alive: allowed is deaths='told', not {self.info.deaths!r}"
+                raise ConfigError("env", self.info.name, allowed)
+            paid = self._rewards[row].shape if self.info.general_sum else ()
+            self._rewards[row] = self._checked("rewards", now.rewards, paid, True)
             over = bool(now.over)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
+
+    def _checked(self, what: str, values: Any, shape: tuple[int, ...], one_for_all: bool = False) -> np.ndarray:
+        """Numbers of this shape, or a single one if that may hold for all. NaN is the runner's to refuse."""
+        found = plain(values)
+        if found.shape == (*shape, 1):
+            found = found[..., 0]
+        if found.dtype.kind not in "biuf" or (found.shape != shape and not (one_for_all and found.shape == ())):
+            allowed = f"its Moment has {what} {shown(values)}; allowed are numbers {list(shape)}"
+            raise ConfigError("env", self.info.name, allowed)
+        return found
 
     def _give_out(self, array: np.ndarray) -> Tensor:
         """A copy on the device: no later step may write to what was returned."""
@@ -148,6 +167,9 @@ class Rows(BatchedEnv):
 
     def avail_actions(self) -> Bool[Tensor, "R A C"]:
         return self._give_out(self._available)
+
+    def alive(self) -> Bool[Tensor, "R A"]:
+        return self._give_out(self._alive) if self.info.deaths == "told" else super().alive()
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
         if not self.info.styles:
@@ -202,6 +224,22 @@ class Games(Rows):
     def close(self) -> None:
         for game in self.games:
             game.close()
+
+
+def plain(values: Any) -> np.ndarray:
+    """What a game gave, such as lists or torch's tensors, as an array; of dtype object where it is none."""
+    if isinstance(values, Tensor):
+        return values.numpy(force=True)
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, say
+        return np.array(None)
+
+
+def shown(value: Any) -> str:
+    """A value in a few words; of an array of numbers its type and shape."""
+    array = plain(value)
+    return f"{array.dtype} {list(array.shape)}" if array.size > 1 else " ".join(repr(value).split())[:40]
 
 
 def no_options(name: str, options: dict[str, Any]) -> None:

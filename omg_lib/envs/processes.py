@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
@@ -26,6 +27,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs import find_env
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
 from omg_lib.envs.games import Moment, Rows
+from omg_lib.envs.pettingzoo import UNSAID
 
 PATIENCE = 300.0
 """Seconds in which a worker must answer, unless it is said otherwise: StarCraft II may take 90 to start."""
@@ -193,6 +195,7 @@ def work(
     """What a worker does: it makes its environment, then answers numbered questions until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; in the end it closes the pipe
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has said it
     os.environ.update(environ)
     player = Player(env, n_agents, seed, options)
     with suppress(EOFError, OSError):
@@ -236,7 +239,10 @@ class Player:
         return self.env.frame()
 
     def _moment(self) -> Moment:
-        return Moment(*(show()[0].numpy() for show in (self.env.obs, self.env.state, self.env.avail_actions)))
+        env = self.env
+        obs, state, available = (show()[0].numpy() for show in (env.obs, env.state, env.avail_actions))
+        alive = env.alive()[0].numpy() if env.info.records_alive else True
+        return Moment(obs, state, available, alive=alive)
 
     def close(self) -> None:
         if self.env is not None:

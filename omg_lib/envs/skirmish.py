@@ -66,6 +66,7 @@ class Skirmish(BatchedEnv):
             state_dim=n * (n + 13),
             n_actions=n + ATTACK,
             episode_limit=cls.rules(n, options).limit,
+            deaths="zeros",
             styles=names,
             teams=tuple((names.index(style),) * n for style in cls.training_styles(n)),
         )

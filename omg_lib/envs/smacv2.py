@@ -126,7 +126,7 @@ class Smacv2(Games):
         n = cls.setting(n_agents, **options).n
         shield = 1 if cls.map_name == "10gen_protoss" else 0
         own, others = 4 + 6 + shield, (8 + shield) * (2 * n - 1)
-        return EnvInfo(cls.name, n, own + others, n * (n + 19 + 2 * shield), n + 6, LIMIT)
+        return EnvInfo(cls.name, n, own + others, n * (n + 19 + 2 * shield), n + 6, LIMIT, deaths="zeros")
 
     def make_game(self, **options: Any) -> StarCraft:
         self._refuse_faults()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import masked_mean
+from omg_lib.episodes import living, masked_mean
 from omg_lib.learners.q_learner import QLearner, Steps, Told
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import (
@@ -20,7 +20,7 @@ from omg_lib.subgoals import (
     candidate_windows,
     choose,
     gaussian_kl,
-    last_living,
+    last_step,
     mean_available,
 )
 from omg_lib.trace import stage
@@ -87,19 +87,19 @@ class OMGLearner(QLearner):
     ) -> tuple[Told, TensorDict]:
         """Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
 
-        Terms count where a future state with a living unit exists: t < last living step. Errors are summed over Z
+        Terms count where a future state with a living seat exists: t < its last living step. Errors are summed over Z
         (KL) and averaged over O (reconstruction), then averaged over those steps. Supervised, the "reconstruction" is
         that of g- by g^ itself, averaged over Z, and there is no KL.
         """
         rows = steps.rows
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
-        living = last_living(rows.unpack(steps.obs), rows.unpack(rows.t >= 0))
+        last = last_step(living(batch, self.controller.info))
         mu, log_var = self.prior(steps.obs)
-        scored = rows.t < living[rows.b, rows.a]
+        scored = rows.t < last[rows.b, rows.a]
         with torch.no_grad():
-            values = self.score(steps, inferred.goal.detach(), mu, living, scored)
+            values = self.score(steps, inferred.goal.detach(), mu, last, scored)
             chosen = self.choose(values, rows.pack(noise["pick"]))
-            ahead = torch.minimum(rows.t + 1 + chosen, living[rows.b, rows.a])
+            ahead = torch.minimum(rows.t + 1 + chosen, last[rows.b, rows.a])
             target_mu = rows.unpack(mu)[rows.b, ahead, rows.a]
             target_log_var = rows.unpack(log_var)[rows.b, ahead, rows.a]
             take_prior = scored & (rows.pack(noise["eta"]) <= mix)
@@ -114,7 +114,7 @@ class OMGLearner(QLearner):
         fields = {
             "infer_mu": rows.unpack(inferred.mu.detach())[:, :-1],
             "infer_log_var": rows.unpack(inferred.log_var.detach())[:, :-1],
-            "candidates": candidate_windows(rows.unpack(mu), living, self.config.horizon),
+            "candidates": candidate_windows(rows.unpack(mu), last, self.config.horizon),
             "values": rows.unpack(values)[:, :-1],
             "chosen": rows.unpack(chosen)[:, :-1],
         }
@@ -144,7 +144,7 @@ class OMGLearner(QLearner):
         steps: Steps,
         goal: Float[Tensor, "P Z"],
         mu: Float[Tensor, "P Z"],
-        living: Int[Tensor, "G A"],
+        last: Int[Tensor, "G A"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
         """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals.
@@ -152,7 +152,7 @@ class OMGLearner(QLearner):
         The agent's first layer is linear in g, so it reads each state's embedding once and the windows are cut after.
         """
         rows, agent = steps.rows, self.agent
-        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), living, self.config.horizon)
+        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), last, self.config.horizon)
         read = agent.read(steps.inputs)
         start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
         hidden = rows.previous(torch.cat(agent.unroll(read + agent.read_subgoal(goal), rows, start)))

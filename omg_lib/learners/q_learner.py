@@ -95,6 +95,7 @@ class QLearner:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"agent": self.optimiser}
 
+    @torch.enable_grad()
     def train(self, sample: TensorDictBase, t_env: int, episode: int) -> dict[str, float]:
         """One update from a truncated sample [G*A, T, ...] with seats, or [G, T, ...] in which all seats learn.
 
@@ -203,7 +204,8 @@ class QLearner:
         """
         discount = self.config.gamma * (~steps.terminated)
         target = steps.reward + discount * bootstrap
-        for _ in range(self.config.td_steps - 1):
+        most = steps.rows.shape[1] - 1  # no episode has more steps
+        for _ in range(min(self.config.td_steps, most) - 1):
             further = torch.where(steps.rows.following(steps.real), steps.rows.following(target), bootstrap)
             target = steps.reward + discount * further
         return target

@@ -54,8 +54,9 @@ def learning_seconds(trace: ShapeTrace) -> float:
 
 def planned(config: OMGConfig, steps: int) -> ShapeTrace:
     """The contract of an update from episodes of which the first `steps` rows are kept."""
-    sizes = sizes_of(config, env_info(config.env, config.n_agents))
-    return trace_of(config, sizes | {"L": steps - 1, "T": steps}, config.device)
+    info = env_info(config.env, config.n_agents)
+    sizes = sizes_of(config, info) | {"L": steps - 1, "T": steps}
+    return trace_of(config, sizes, config.device, records_alive=info.records_alive)
 
 
 def measure_update(config: OMGConfig, steps: int, repeats: int = 5) -> ShapeTrace:

@@ -8,11 +8,11 @@ import torch
 
 from omg_lib.checks import Verdict
 from omg_lib.config import OMGConfig
-from omg_lib.episodes import filled_per_seat
+from omg_lib.episodes import living
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.measures import play_tests
 from omg_lib.regroup import regroup
-from omg_lib.subgoals import last_living
+from omg_lib.subgoals import last_step
 from omg_lib.training import Training
 
 SMALL = OMGConfig(n_agents=3, batch_size=4, batch_size_run=3, updates=2, test_nepisode=3, device="cpu")
@@ -47,7 +47,7 @@ def terms(run: Training) -> tuple[float, tuple]:
     told, found = learner.omg_loss(batch, steps, noise, mix=0.0)
     inferred = learner.infer(steps, rows.pack(noise["cvae"]))
     rebuilt = learner.inference.reconstruct(inferred.goal, inferred.context)
-    last = last_living(batch["obs"], filled_per_seat(batch))
+    last = last_step(living(batch, run.env.info))
     chosen = torch.cat([found["chosen"], torch.zeros_like(found["chosen"][:, :1])], dim=1)
     time = torch.arange(chosen.shape[1]).reshape(1, -1, 1)
     ahead = torch.minimum(time + 1 + chosen, last.unsqueeze(1)).unsqueeze(3)

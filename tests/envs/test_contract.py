@@ -9,8 +9,11 @@ from batches import SMALL, short_pretraining
 from toys import toy_registered
 
 import omg_lib as omg
+from omg_lib.controller import Controller
 from omg_lib.envs import ENVIRONMENTS, env_info, make_env
 from omg_lib.envs.processes import Processes
+from omg_lib.episodes import living
+from omg_lib.runner import Runner
 
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
 NAMES = [*ENVIRONMENTS, SPREAD, "pettingzoo:zoo_toy"]
@@ -102,11 +105,13 @@ def test_types_and_shapes_are_those_of_the_description(case, batch):
         "state": (torch.float32, (batch, info.state_dim)),
         "avail_actions": (torch.bool, (batch, info.n_agents, info.n_actions)),
     }
+    alive = (torch.bool, (batch, info.n_agents))
     flags = {"battle_won": (torch.bool, (batch,)), "episode_limit": (torch.bool, (batch,))}
     if info.general_sum:
         flags["rewards"] = (torch.float32, (batch, info.n_agents))
     for time in range(3):
         assert {key: (x.dtype, tuple(x.shape)) for key, x in look(env).items()} == shapes
+        assert (env.alive().dtype, tuple(env.alive().shape)) == alive
         reward, done, outcome = env.step(random_actions(env, [time] * batch))
         assert (reward.dtype, tuple(reward.shape)) == (torch.float32, (batch,))
         assert (done.dtype, tuple(done.shape)) == (torch.bool, (batch,))
@@ -167,6 +172,35 @@ def test_masks_ends_and_frozen_rows(case):
     assert [env.frame(row)["done"] for row in range(3)] == [True] * 3
     env.reset()
     assert env.avail_actions().any(-1).all() and not env.step(random_actions(env, [0] * 3))[1].all()
+
+
+def test_row_n_holds_what_was_seen_last_and_the_batch_knows_who_lived(case):
+    """However an episode ends. Beside it the same episodes are played by hand, by the actions that were recorded."""
+    env, ends = case.make(2), set()
+    info, config = env.info, omg.OMGConfig(env=case.name, n_agents=case.n, learner="iql", device="cpu")
+    runner, by_hand = Runner(config, env, Controller(config, info, env.device)), case.make(1)
+    for first in range(0, 8, 2):
+        batch = runner.run()
+        recorded = living(batch, info)
+        for row in range(2):
+            by_hand.reset(first=first + row)
+            done, n = torch.zeros(1, dtype=torch.bool), 0
+            while not done[0]:
+                assert torch.equal(recorded[row, n], by_hand.alive()[0])
+                _, done, outcome = by_hand.step(batch["actions"][row, n][None, :, 0])
+                n += 1
+            assert int(batch["filled"][row].sum()) == n + 1
+            for key, value in look(by_hand).items():
+                assert torch.equal(batch[key][row, n], value[0]), key
+            lived = by_hand.alive()[0]
+            assert torch.equal(recorded[row, n], lived) and not recorded[row, n + 1 :].any()
+            assert (info.deaths == "none") <= bool(lived.all())
+            if "health" in by_hand.frame():
+                assert torch.equal(lived, torch.from_numpy(by_hand.frame()["health"][0] > 0))
+            if info.name not in ("skirmish", "skirmish:partners") and "smac" not in info.name:
+                assert lived.any(), "somebody sees the last moment"
+            ends.add(bool(outcome["episode_limit"][0]))
+    assert ends
 
 
 def test_numbers_of_episodes_and_what_a_partial_reset_leaves_alone(case):

@@ -27,7 +27,7 @@ class Toy(Games):
     def describe(cls, n_agents, nap=0.0, trap=None, deed="die"):
         n = whole_number("n_agents", n_agents, 2, 5)
         return EnvInfo(
-            "toy", n, obs_dim=4, state_dim=3, n_actions=3, episode_limit=LIMIT, general_sum=True,
+            "toy", n, obs_dim=4, state_dim=3, n_actions=3, episode_limit=LIMIT, general_sum=True, deaths="told",
             styles=("low", "high"), teams=((0,) * n, (1,) * n),
         )  # fmt: skip
 
@@ -73,7 +73,8 @@ class Noise(Game):
         self.available[:, 1] = True
         over = self.time > 2 and not self.nap and self.chance.random() < 0.2
         noise = self.chance.random((self.n, 4)), self.chance.random(3)
-        return Moment(*noise, self.available, rewards, over, over and bool(self.chance.random() < 0.5))
+        won = over and bool(self.chance.random() < 0.5)
+        return Moment(*noise, self.available, rewards, over, won, alive=np.arange(self.n) != self.time - 1)
 
     def scripted_actions(self, styles):
         ends = [np.flatnonzero(row) for row in self.available]

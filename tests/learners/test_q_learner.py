@@ -15,6 +15,7 @@ from batches import (
 from reference import Reference
 
 from omg_lib.controller import Controller
+from omg_lib.episodes import Rows
 from omg_lib.learners import make_learner
 
 
@@ -105,6 +106,17 @@ def test_an_episode_cut_by_the_limit_bootstraps_and_a_finished_one_does_not():
         chosen = q.gather(1, sample["actions"][0, 0])
         target = 0.0 if ended else 9.0
         assert losses[ended] == pytest.approx(float(((chosen - target) ** 2).mean()), rel=1e-5)
+
+
+def test_td_steps_beyond_every_episode_are_the_whole_episode_at_no_more_work(monkeypatch):
+    sample, losses, work = make_sample(), [], []
+    following = Rows.following
+    monkeypatch.setattr(Rows, "following", lambda self, x: work.append(1) or following(self, x))
+    for td_steps in (sample.batch_size[1] - 1, 20_000):
+        work.clear()
+        learner = make_small_learner(small_config(learner="iql", td_steps=td_steps))
+        losses.append((learner.train(sample, 0, 0), len(work)))
+    assert losses[0] == losses[1]
 
 
 def make_loss(learner, sample):
