@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,11 @@ import torch
 from jaxtyping import Float
 
 from omg_lib.checkpoint import copy_learner
-from omg_lib.config import ConfigError
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env, side_by_side
+from omg_lib.envs.base import whole_number
 from omg_lib.pools import Pool
 from omg_lib.runner import Runner
 from omg_lib.seeds import TEST_EPISODES
@@ -52,9 +54,7 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
     `pool` seats other teammates than those of the run. ConfigError for a run without teammates, for the oracle with a
     foreign pool (it knows its own sets by their number), and for a split that the pool lacks.
     """
-    own = run.controller.coplayers
-    if own is None:
-        raise ConfigError("teammates", run.config.teammates, "a run in which all seats learn has no teammates to meet")
+    own = company(run)
     if pool is not None and run.config.learner == "oracle" and pool.sets != own.pool.sets:
         raise ConfigError("teammates", "another pool", "the oracle knows the sets of its own pool only")
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
@@ -111,24 +111,48 @@ def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) 
     return other
 
 
-def fine_tune(run: Training, number: int, episodes: int = 100) -> tuple[float, Score]:
-    """Let a copy of a run go on learning for `episodes` episodes with set `number` only.
+def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> tuple[float, Score]:
+    """Let a copy of a run learn on for `episodes` episodes with set `number` of its own pool, and for no other episode.
 
-    The paper averages over 100 episodes of fine-tuning. Here exploration and Eq. 8's mix go on from where the run
-    stands, and the buffer starts empty, so that every sample holds the new teammates alone. Returns the mean of what
-    the paper averages (win rate, or return without winners, exploring), and how it plays afterwards (greedy).
+    It learns from the first round on, an update after each time that the seat has gone round. Its buffer starts empty,
+    so a sample holds the new teammates alone: as many groups as were played, up to the run's `batch_size`. Episodes,
+    exploration and Eq. 8's mix go on from where the run stands.
+
+    Returns the mean over exactly these episodes (win rate, or return without winners; exploring), which is what the
+    paper reports, and how it plays afterwards (greedy, `battles` battles). The games run in this process where the run
+    had Ray's actors. ConfigError for a run without teammates, a set that is not there, and a number of episodes that is
+    no multiple of `n_agents`.
     """
-    coplayers = run.controller.coplayers
-    endless = dict(updates=None, t_max=10**12, test_interval=10**12)
-    with Training(dataclasses.replace(run.config, **endless)) as tuned:
+    coplayers, config = company(run), run.config
+    check_rounds(config, episodes)
+    whole_number("number", number, 0, len(coplayers.pool.sets) - 1)
+    runner = {"runner": "local", "actors": None} if config.runner == "ray" else {}
+    endless = dict(updates=None, t_max=10**12, test_interval=10**15)
+    with Training(dataclasses.replace(config, **endless, **runner)) as tuned:
         copy_learner(run, tuned)
-        tuned.controller.sets = (number,)
-        for _ in tuned:
-            if tuned.runner.episode >= episodes:
-                break
-        returns, wins = zip(*list(tuned.recent)[-episodes:], strict=True)
-        score = play(tuned, coplayers, number, 128)
-    return float(np.mean(wins if score.win_rate is not None else returns)), score
+        tuned.controller.sets, tuned.recent = (number,), deque(maxlen=episodes)
+        updates = iter(tuned)
+        for rounds in range(1, episodes // config.n_agents + 1):
+            tuned.config = dataclasses.replace(tuned.config, batch_size=min(rounds, config.batch_size))
+            next(updates)
+        returns, wins = zip(*tuned.recent, strict=True)
+        score = play(tuned, coplayers, number, battles)
+    return float(np.mean(returns if score.win_rate is None else wins)), score
+
+
+def check_rounds(config: OMGConfig, episodes: int) -> None:
+    """ConfigError unless the learner sits equally often in each seat."""
+    seats = config.n_agents
+    if whole_number("fine_tune", episodes, 1) % seats:
+        near = f"{max(1, episodes // seats) * seats} or {(episodes // seats + 1) * seats}"
+        raise ConfigError("fine_tune", episodes, f"each of the {seats} seats learns in equally many episodes: {near}")
+
+
+def company(run: Training) -> CoPlayers:
+    """A run's own teammates. ConfigError if it has none."""
+    if run.controller.coplayers is None:
+        raise ConfigError("teammates", run.config.teammates, "a run in which all seats learn has no teammates to meet")
+    return run.controller.coplayers
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
