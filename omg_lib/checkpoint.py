@@ -27,6 +27,7 @@ from omg_lib.saved import (
     PATHS,
     UNREADABLE,
     check_config,
+    check_pool,
     digest,
     load_checkpoint,
     load_tensors,
@@ -220,6 +221,7 @@ class RunFolder:
             try:
                 state = read_state(found)
                 check_config("resume", str(self.path), state.get("config", run.config.to_dict()), run.config)
+                check_pool("resume", str(self.path), state, run)
                 self._ends, self._sums = load_checkpoint(run, found, self.segments, state, with_episodes)
             except ConfigError:
                 raise

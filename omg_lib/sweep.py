@@ -10,9 +10,11 @@ import contextlib
 import csv
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,32 @@ def grid(
 
 
 def trial_name(config: OMGConfig) -> str:
-    """The folder of a trial below the sweep's."""
+    """The folder of a trial below the sweep's, as far as learner, sizes and seed name it."""
     return f"{config.learner}-n{config.n_agents}-b{config.batch_size}-seed{config.seed}"
+
+
+def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
+    """Trials by the name of their folder; where `trial_name` is the same, what else differs goes on: `-lr0.001`.
+
+    ConfigError where even that leaves two trials one name.
+    """
+    alike: dict[str, list[OMGConfig]] = {}
+    for config in dict.fromkeys(configs):
+        alike.setdefault(trial_name(config), []).append(config)
+    found: dict[str, OMGConfig] = {}
+    for name, same in alike.items():
+        varied = [f.name for f in fields(OMGConfig) if len({getattr(config, f.name) for config in same}) > 1]
+        for config in same:
+            full = name + "".join(f"-{key}{_word(getattr(config, key))}" for key in varied)
+            if found.setdefault(full, config) is not config:
+                allowed = f"two trials that differ in {', '.join(varied)} would share this folder: give each a sweep"
+                raise ConfigError("trial", full, allowed)
+    return found
+
+
+def _word(value: object) -> str:
+    """A setting as part of a folder's name; of a path its last part."""
+    return re.sub(r"[^\w.+-]", "_", Path(str(value)).name)
 
 
 # --- one trial -------------------------------------------------------------------------------------------------------
@@ -113,7 +139,7 @@ def _row(folder: Path, run: Training, cost: Mapping[str, float]) -> Row:
     config = run.config
     row = {key: getattr(config, key) for key in ("env", "learner", "n_agents", "batch_size", "seed")}
     row |= {key: float(last[key]) if last[key] else None for key in COLUMNS if key in last}
-    row |= {"trial": trial_name(config), "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
+    row |= {"trial": folder.name, "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
     return row | {"seconds": cost["seconds"] / max(1, cost["updates"]), "peak_bytes": int(cost["peak_bytes"])}
 
 
@@ -138,9 +164,8 @@ class Results:
             with self.path.open(newline="") as file:
                 self.rows = {row["trial"]: row for row in csv.DictReader(file)}
 
-    def lacks(self, config: OMGConfig) -> bool:
+    def lacks(self, name: str, config: OMGConfig) -> bool:
         """Whether a trial has no end yet. ConfigError if its folder holds another one's settings."""
-        name = trial_name(config)
         folder = self.path.parent / name
         if (folder / "config.json").is_file():
             saved = saved_config(folder).to_dict()
@@ -169,8 +194,8 @@ def sweep(
     `train_return`, where a game has no winner). `gpus` is the share of a GPU for each trial; each takes one CPU.
     """
     out = Path(out).absolute()
-    results, configs = Results(out), [elsewhere(config, device=config.device) for config in configs]
-    missing = [config for config in configs if results.lacks(config)]
+    results, trials = Results(out), named(elsewhere(config, device=config.device) for config in configs)
+    missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
     if missing:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -201,14 +226,14 @@ def _name_of(trial: Any) -> str:
     return Path(trial.config["trial"]["folder"]).name
 
 
-def _tune(configs: Sequence[OMGConfig], out: Path, results: Results, asha: bool, gpus: float, table: bool) -> None:
+def _tune(configs: Mapping[str, OMGConfig], out: Path, results: Results, asha: bool, gpus: float, table: bool) -> None:
     os.environ.update(TUNE)
     tune, schedulers = extra("ray.tune"), extra("ray.tune.schedulers")
     connect()
 
-    known = all(env_info(config.env, config.n_agents).has_winner for config in configs)
+    known = all(env_info(config.env, config.n_agents).has_winner for config in configs.values())
     judged = "train_win_rate" if known else "train_return"
-    trials = [{"folder": str(out / trial_name(config)), "config": config.to_dict()} for config in configs]
+    trials = [{"folder": str(out / name), "config": config.to_dict()} for name, config in configs.items()]
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"cpu": 1, "gpu": gpus}),
         param_space={"trial": tune.grid_search(trials)},

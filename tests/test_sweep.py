@@ -131,7 +131,7 @@ def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path):
     again = Results(tmp_path)
     assert [row["state"] for row in again.rows.values()] == [FINISHED, STOPPED, FAILED]
     assert again.rows[trial_name(trials[2])]["error"] == "OSError: disk full"
-    assert [again.lacks(config) for config in trials] == [False, False, True, True]
+    assert [again.lacks(trial_name(config), config) for config in trials] == [False, False, True, True]
 
 
 def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
