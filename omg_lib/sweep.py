@@ -139,7 +139,7 @@ def _row(folder: Path, run: Training, cost: Mapping[str, float]) -> Row:
     config = run.config
     row = {key: getattr(config, key) for key in ("env", "learner", "n_agents", "batch_size", "seed")}
     row |= {key: float(last[key]) if last[key] else None for key in COLUMNS if key in last}
-    row |= {"trial": folder.name, "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
+    row |= {"trial": trial_name(config), "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
     return row | {"seconds": cost["seconds"] / max(1, cost["updates"]), "peak_bytes": int(cost["peak_bytes"])}
 
 
@@ -211,7 +211,7 @@ def recorder(kind: type, results: Results) -> Any:
     class Recorder(kind):
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             row = trial.last_result
-            results.add(row | {"state": FINISHED if row["share"] >= 1 else STOPPED})
+            results.add(row | {"trial": _name_of(trial), "state": FINISHED if row["share"] >= 1 else STOPPED})
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             settings = trial.config["trial"]["config"]
