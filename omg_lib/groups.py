@@ -25,7 +25,7 @@ def distinct(folders: Iterable[str]) -> list[str]:
     for folder in folders:
         try:
             place = os.stat(folder)
-        except (OSError, ValueError):  # whoever opens it says what is wrong
+        except (OSError, ValueError):  # opening it will say what is wrong
             found.setdefault(folder, folder)
         else:
             found.setdefault((place.st_dev, place.st_ino), folder)

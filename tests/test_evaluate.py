@@ -3,13 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from batches import SMALL
+from batches import SMALL, echo_registered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.coplayers import CoPlayers
+from omg_lib.envs import env_info
 from omg_lib.evaluate import (
     BATTLES_SEED,
     cross_play,
@@ -21,7 +22,7 @@ from omg_lib.evaluate import (
     read_rows,
     seated,
 )
-from omg_lib.pools import Member, Pool, TeammateSet
+from omg_lib.pools import Member, Pool, TeammateSet, pool_of
 from omg_lib.saved import tensors_of
 from omg_lib.seeds import TEST_EPISODES
 
@@ -232,6 +233,32 @@ def test_interval_of_rows_needs_the_same_sets_in_every_run():
         interval_of(rows[:3])
 
 
+def test_sets_of_their_own_are_not_crossed_as_if_all_runs_had_met_them():
+    """Four random networks of each run's seed: drawn within their run, and never taken for another run's."""
+    own = [
+        {"run": run, "teammates": f"random-{seed}-{k}", "win_rate": None, "mean_return": value}
+        for seed, (run, value) in enumerate((("a", 0.0), ("b", 1.0)))
+        for k in range(4)
+    ]
+    assert interval_of(own) == (0.5, 0.0, 1.0, 2, 4)
+    with pytest.raises(ConfigError, match="different teammates"):
+        interval_of(own[:-1])
+    with pytest.raises(ConfigError, match="different teammates"):
+        interval_of([*own, own[0] | {"run": "b"}, own[5] | {"run": "a"}])
+    _, low, high = interval(np.array([[0.0, 1.0]] * 6), own_sets=True)
+    _, crossed_low, crossed_high = interval(np.array([[0.0, 1.0]] * 6))
+    assert crossed_low == 0 and crossed_high == 1 and 0 < low < 0.5 < high < 1
+
+
+def test_random_networks_of_two_seeds_have_names_of_their_own():
+    names = []
+    with echo_registered():
+        for seed in (0, 1):
+            with trained(env="silent echo", learner="iql_actions", seed=seed) as run:
+                names += [score.teammates for score in evaluate(run, ("train",), 2)]
+    assert len(set(names)) == len(names) == 8
+
+
 def test_a_game_without_winners_is_scored_by_its_return():
     rows = [{"run": "a", "teammates": "x", "win_rate": None, "mean_return": 3.5}]
     assert interval_of(rows)[0] == 3.5
@@ -254,6 +281,23 @@ def test_cross_play_seats_one_guest_in_every_team(pool_path):
         won.append(bool(info["battle_won"]))
     assert rates.shape == (2, 2) and rates[0, 1] == np.mean(won)
     assert rates[1, 1] >= rates[0, 1]
+
+
+def test_cross_play_without_winners_is_the_return():
+    """Against a step-by-step reading; the zeros of games that nobody wins say nothing."""
+    pytest.importorskip("mpe2", reason="predator_prey needs the extra envs")
+    pool = pool_of(omg.OMGConfig(env="predator_prey", n_agents=3, learner="iql_actions"), env_info("predator_prey", 3))
+    names = [member.name for member in pool.members]
+    returns = cross_play(pool, names, episodes=3)
+    env, total = omg.make_env("predator_prey", 3, batch=3, seed=BATTLES_SEED), 0.0
+    env.reset(first=TEST_EPISODES)
+    team = np.full((3, 3), env.info.styles.index(names[1]))
+    team[range(3), range(3)] = env.info.styles.index(names[0])
+    done = torch.zeros(3, dtype=torch.bool)
+    while not done.all():
+        reward, done, _ = env.step(env.scripted_actions(team))
+        total += float(reward.mean())
+    assert returns[0, 1] == pytest.approx(total) and np.ptp(returns) > 0
 
 
 def test_read_rows_gives_numbers_as_numbers(tmp_path):
