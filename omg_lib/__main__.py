@@ -16,6 +16,7 @@ from omg_lib.commands import (
     add_pretrain,
     add_sweep,
     add_teammates,
+    check_writable,
     progress_bar,
     run_evaluate,
     run_pretrain,
@@ -27,7 +28,6 @@ from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.doctor import check_setup
 from omg_lib.files import read_json, reason
 from omg_lib.follow import follow
-from omg_lib.places import check_target
 from omg_lib.predict import predict
 from omg_lib.saved import check_config
 from omg_lib.trace import ShapeTrace
@@ -50,6 +50,8 @@ TRAIN_OPTIONS = (
 POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
 SWEEP_OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "device")
 PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
+HELP = {"t_max": "environment steps of a learner's seat: with teammates a run takes n_agents times as many; "}
+"""What the name of an option does not say."""
 INTERRUPTED = 130
 
 
@@ -82,7 +84,8 @@ def build_parser() -> argparse.ArgumentParser:
         for field in dataclasses.fields(OMGConfig):
             if field.name in names:
                 option = "--" + field.name.replace("_", "-")
-                command.add_argument(option, default=argparse.SUPPRESS, help=f"default {field.default}")
+                told = f"{HELP.get(field.name, '')}default {field.default}"
+                command.add_argument(option, default=argparse.SUPPRESS, help=told)
     shapes.add_argument("--json", metavar="FILE", help="also write the trace here")
     for command in (train, many):
         command.add_argument("--config", metavar="FILE", help="a JSON file of settings; options win over it")
@@ -190,6 +193,9 @@ def train(args: argparse.Namespace) -> int:
                 print(folder.notice, file=sys.stderr)
         elif args.out:
             folder = RunFolder.create(args.out, config)
+        if config.updates is None and config.has_teammates:
+            seats = f"t_max={config.t_max:,} for each of {config.n_agents} learner's seats"
+            print(f"{seats}: this run takes {config.t_max_total:,} environment steps", file=sys.stderr)
         try:
             for report in follow(run, folder):
                 log(report)
@@ -237,17 +243,6 @@ def read_settings(path: str | None) -> dict[str, object]:
     except (OSError, ValueError) as error:
         allowed = f"is no readable JSON file ({reason(error)}); allowed is a JSON object of settings"
         raise ConfigError("config", path, allowed) from None
-
-
-def check_writable(name: str, path: str | None) -> None:
-    """Refuse a file before the work that would fill it."""
-    if path is None:
-        return
-    try:
-        check_target(path)
-    except OSError as error:
-        allowed = f"cannot be written ({reason(error)}); allowed is a file in a folder that exists"
-        raise ConfigError(name, path, allowed) from None
 
 
 def log(report: Report) -> None:

@@ -32,6 +32,7 @@ from omg_lib.saved import (
     PATHS,
     UNREADABLE,
     check_config,
+    check_pool,
     digest,
     load_checkpoint,
     load_tensors,
@@ -260,6 +261,7 @@ class RunFolder:
             try:
                 state = read_state(self._checkpoints / name)
                 check_config("resume", str(self.path), state.get("config", run.config.to_dict()), run.config)
+                check_pool("resume", str(self.path), state, run)
                 found = self._checkpoints / name
                 self._ends, self._sums = load_checkpoint(run, found, self._segments, state, with_episodes)
             except ConfigError:
@@ -318,7 +320,8 @@ def load(path: str | Path, progress: Progress | None = None) -> Training:
 
 
 def copy_learner(run: Training, other: Training) -> None:
-    """Make another run of the same networks learn on from where this one stands; its episodes stay its own."""
+    """Make another run of the same networks learn on from where this one stands; its buffer stays its own."""
     load_tensors(other, {key: x.clone() for key, x in tensors_of(run).items()})
     other.update = other.learner.updates = run.update
-    other.runner.t_env = run.runner.t_env
+    other.learner.last_target_update = run.learner.last_target_update
+    other.runner.t_env, other.runner.episode = run.runner.t_env, run.runner.episode

@@ -7,7 +7,7 @@ import io
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,21 +17,23 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from omg_lib import files
-from omg_lib.checkpoint import load
+from omg_lib.checkpoint import load, saved_config
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
-from omg_lib.evaluate import Score, evaluate, fine_tune, interval_of
+from omg_lib.evaluate import check_company, check_rounds, evaluate, fine_tune, interval_of
 from omg_lib.files import reason, write_bytes
+from omg_lib.groups import distinct, told_apart
+from omg_lib.places import check_target
 from omg_lib.plots.results import bars_figure
 from omg_lib.plots.sweeps import sweep_figure
-from omg_lib.pools import Pool
+from omg_lib.pools import SCRIPT, Pool, pool_of
 from omg_lib.priors import pretrain, save_prior
 from omg_lib.sweep import FINISHED, STOPPED, grid, sweep, trial_name
 from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
 
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
 """What a sweep goes through, and by default."""
-COLUMNS = ("run", "env", "n_agents", "learner", "subgoal_mode", "seed", *Score.__dataclass_fields__)
+PICTURES = (".svg", ".png")
 
 
 def add_teammates(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +47,8 @@ def teammates(args: argparse.Namespace, settings: dict[str, object]) -> int:
     with progress_bar() as bar:
         pool = train_pool(config, args.algorithms, _count("seeds", args.seeds), args.out, teller(bar))
     for member in pool.members:
-        rate = "a script" if member.win_rate is None else f"win rate {member.win_rate:.2f}"
+        policy = "a policy" if member.win_rate is None else f"win rate {member.win_rate:.2f}"
+        rate = "a script" if member.algorithm == SCRIPT else policy
         sets = ", ".join(f"{s.split} ({s.kind})" for s in pool.sets if member.name in s.members)
         print(f"{member.name:<14} {rate:<14} {sets}")
     return 0
@@ -61,6 +64,7 @@ def add_pretrain(parser: argparse.ArgumentParser) -> None:
 def run_pretrain(args: argparse.Namespace, settings: dict[str, object]) -> int:
     config = OMGConfig.from_dict(settings | {"learner": "omg"})
     episodes, steps = _count("episodes", args.episodes), _count("steps", args.steps)
+    check_writable("out", args.out)
     with progress_bar() as bar:
         prior, report = pretrain(config, episodes, steps, lambda done, total: teller(bar)("prior", done, total))
     made = {"env": config.env, "n_agents": config.n_agents, "teammates": config.teammates, "seed": config.seed}
@@ -74,7 +78,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teammates", metavar="POOL", help="other teammates than the runs' own pools")
     parser.add_argument("--splits", default="train+test", help="sets to play with, joined by +; default train+test")
     parser.add_argument("--episodes", default="128", help="battles with each set; default 128")
-    parser.add_argument("--fine-tune", default="0", help="first learn on for so many episodes with each set; default 0")
+    tuning = "first learn on for so many episodes with each set, a multiple of n_agents; default 0"
+    parser.add_argument("--fine-tune", default="0", help=tuning)
     parser.add_argument("--out", metavar="FILE", help="write every score to this CSV file")
     parser.add_argument("--figure", metavar="FILE", help="draw the summary as an SVG or PNG file")
 
@@ -86,26 +91,55 @@ def run_evaluate(args: argparse.Namespace) -> int:
     episodes, tuning = _count("episodes", args.episodes), _count("fine_tune", args.fine_tune, least=0)
     if tuning and args.teammates:
         raise ConfigError("fine_tune", tuning, "goes without --teammates: runs learn on with their own pool's sets")
-    rows = []
+    configs = {folder: saved_config(folder) for folder in distinct(args.runs)}
+    check_runs(configs, args.teammates, splits, tuning)
+    check_writable("out", args.out)
+    won = check_winners(configs, args.figure)
+    apart, rows = told_apart(configs), []
     with progress_bar() as bar:
-        for done, folder in enumerate(args.runs):
-            teller(bar)("evaluate", done, len(args.runs))
-            rows += scores_of(folder, args.teammates, splits, episodes, tuning)
+        for done, (folder, settings) in enumerate(apart.items()):
+            teller(bar)("evaluate", done, len(apart))
+            rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
     if args.out:
         write_rows(args.out, rows)
     lines = summary(rows)
-    won = all(row["win_rate"] is not None for row in rows)
     if args.figure:
-        draw(args.figure, lines, won)
-    measure = "win rate" if won else "return"
-    print(f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {measure:>9}  95 % interval   runs x sets")
+        draw(args.figure, lines)
+    measure, width = "win rate" if won else "return", max(map(len, apart.values()))
+    head = (
+        f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {'settings' if width else '':<{width}} {measure:>9}"
+    )
+    print(f"{head}  95 % interval   runs x sets")
     for line in lines:
+        names = f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14}"
         spread = f"{line['low']:.3f} to {line['high']:.3f}"
+        own = " of its own" if line["own"] else ""
         print(
-            f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14} {line['mean']:>9.3f}  "
-            f"{spread:<15} {line['seeds']} x {line['sets']}"
+            f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
+            f"{line['seeds']} x {line['sets']}{own}"
         )
     return 0
+
+
+def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: Sequence[str], tuning: int) -> None:
+    """Refuse, before any battle, runs that cannot meet these sets."""
+    for config in configs.values():
+        check_company(config)
+        info = env_info(config.env, config.n_agents)
+        (Pool.load(pool_path, config.env, info) if pool_path else pool_of(config, info)).ids(*splits)
+        if tuning:
+            check_rounds(config, tuning)
+
+
+def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
+    """Whether somebody can win the games of these runs: else returns are compared, which no figure shows."""
+    won = {env_info(config.env, config.n_agents).has_winner for config in configs.values()}
+    if len(won) > 1:
+        raise ConfigError("runs", len(configs), "some games have a winner, others none: allowed are runs of one kind")
+    if figure and not all(won):
+        raise ConfigError("figure", figure, "it draws win rates, and this game has no winner; allowed is --out")
+    check_writable("figure", figure, PICTURES)
+    return all(won)
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -143,46 +177,48 @@ def _share(name: str, text: str) -> float:
 
 
 def scores_of(
-    folder: str | Path, pool_path: str | None, splits: Sequence[str], episodes: int, tuning: int
+    folder: str, settings: str, pool_path: str | None, splits: Sequence[str], episodes: int, tuning: int
 ) -> list[dict[str, object]]:
     """The scores of one saved run as rows; with `tuning`, after so many episodes of learning with each set."""
     with load(folder) as run:
         config = run.config
-        pool = Pool.load(pool_path, config.env, env_info(config.env, config.n_agents)) if pool_path else None
+        if not run.finished:
+            print(f"{folder}: its training stands at update {run.update} and has not ended", file=sys.stderr)
         if tuning:
             numbers = run.controller.coplayers.pool.ids(*splits)
-            scores = [fine_tune(run, number, tuning)[1] for number in numbers]
+            scores = [fine_tune(run, number, tuning, episodes)[1] for number in numbers]
         else:
+            pool = Pool.load(pool_path, config.env, run.env.info) if pool_path else None
             scores = evaluate(run, splits, episodes, pool)
-        about = {"run": str(folder), "env": config.env, "n_agents": config.n_agents, "learner": config.learner}
+        about = {"run": folder, "env": config.env, "n_agents": config.n_agents, "learner": config.learner}
         mode = config.subgoal_mode if config.learner == "omg" else ""
-        return [about | {"subgoal_mode": mode, "seed": config.seed} | asdict(score) for score in scores]
+        about |= {"subgoal_mode": mode, "settings": settings, "seed": config.seed}
+        return [about | asdict(score) for score in scores]
 
 
 def summary(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    """Mean and 95 % interval of each learner for each split and kind of teammates."""
-    keys = ("learner", "subgoal_mode", "split", "kind")
-    groups = dict.fromkeys(tuple(row[key] for key in keys) for row in rows)
+    """Mean and 95 % interval of each learner and settings for each split and kind of teammates."""
+    keys = ("learner", "subgoal_mode", "settings", "split", "kind")
+    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     lines = []
-    for group in groups:
-        mine = [row for row in rows if tuple(row[key] for key in keys) == group]
+    for group, mine in groups.items():
         mean, low, high, seeds, sets = interval_of(mine)
-        learner, mode, split, kind = group
-        line = {"method": learner, "mode": mode, "split": split, "kind": kind, "mean": mean, "low": low, "high": high}
-        lines.append(line | {"seeds": seeds, "sets": sets})
+        line = dict(zip(("method", "mode", *keys[2:]), group, strict=True)) | {"mean": mean, "low": low, "high": high}
+        own = len({row["teammates"] for row in mine}) > sets
+        lines.append(line | {"seeds": seeds, "sets": sets, "own": own})
     return lines
 
 
-def draw(path: str, lines: Sequence[dict[str, object]], won: bool) -> None:
-    """The summary as a picture: bars of win rates. ConfigError where a game has no winner, and for a bad file name."""
-    if not won:
-        raise ConfigError("figure", path, "it draws win rates, and this game has no winner; allowed is --out")
-    drawn = [line | {"kind": f"{line['split']} {line['kind']}"} for line in lines]
+def draw(path: str, lines: Sequence[dict[str, object]]) -> None:
+    """The summary as a picture: bars of win rates. ConfigError if it cannot be written."""
+    kinds = [" ".join(filter(None, (line["split"], line["kind"], line["settings"]))) for line in lines]
+    drawn = [line | {"kind": kind} for line, kind in zip(lines, kinds, strict=True)]
     try:
         write_bytes(path, picture(bars_figure(drawn), Path(path).suffix[1:]))
-    except (OSError, ValueError) as error:
-        allowed = f"cannot be written ({reason(error)[:80]}); allowed is FILE.svg or FILE.png"
-        raise ConfigError("figure", path, allowed) from None
+    except OSError as error:
+        raise ConfigError("figure", path, f"cannot be written ({reason(error)}); allowed is a file that can") from None
 
 
 def picture(figure: Figure, kind: str) -> bytes:
@@ -190,6 +226,19 @@ def picture(figure: Figure, kind: str) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format=kind, transparent=True)
     return out.getvalue()
+
+
+def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> None:
+    """Refuse a file before the work that would fill it. None, which means that no file is wanted, is fine."""
+    if path is None:
+        return
+    if endings and Path(path).suffix.lower() not in endings:
+        raise ConfigError(name, path, f"allowed is a file that ends in {' or '.join(endings)}")
+    try:
+        check_target(path)
+    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+        allowed = f"cannot be written ({reason(error)}); allowed is a file in a folder that exists"
+        raise ConfigError(name, path, allowed) from None
 
 
 def write_rows(path: str | Path, rows: Sequence[dict[str, object]]) -> None:

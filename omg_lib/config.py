@@ -80,6 +80,9 @@ class OMGConfig:
     ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
     gives Q learning Eq. 8's mix, the inferred subgoal alone or the prior's alone.
 
+    `t_max` counts for each learner's seat: with teammates a run takes n_agents times as many environment steps, which
+    is `t_max_total`, because the seat goes round.
+
     Lengths of time are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
     (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
     """

@@ -7,6 +7,7 @@ so differences are paired. Intervals are percentile bootstraps over what was dra
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,11 @@ import torch
 from jaxtyping import Float
 
 from omg_lib.checkpoint import copy_learner
-from omg_lib.config import ConfigError
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import env_info, make_env, side_by_side
+from omg_lib.envs.base import whole_number
 from omg_lib.files import read_table
 from omg_lib.pools import Pool
 from omg_lib.runner import Runner
@@ -52,9 +54,8 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
     `pool` seats other teammates than those of the run. ConfigError for a run without teammates, for the oracle with a
     foreign pool (it knows its own sets by their number), and for a split that the pool lacks.
     """
+    check_company(run.config)
     own = run.controller.coplayers
-    if own is None:
-        raise ConfigError("teammates", run.config.teammates, "a run in which all seats learn has no teammates to meet")
     if pool is not None and run.config.learner == "oracle" and pool.sets != own.pool.sets:
         raise ConfigError("teammates", "another pool", "the oracle knows the sets of its own pool only")
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
@@ -82,6 +83,7 @@ def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Sco
 
 def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float[np.ndarray, "rows columns"]:
     """Win rate of member `names[i]` in one seat of a team of member `names[j]`: does it matter whom one plays with?
+    Where a game has no winner, the mean return (in a general-sum game that seat's own).
 
     No learner takes part. The seat goes round; the battles are those of `play`.
     """
@@ -89,19 +91,21 @@ def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float
     coplayers = CoPlayers(pool, info, torch.device("cpu"))
     number = {member.name: i for i, member in enumerate(pool.members)}
     env = make_env(pool.env, pool.n_agents, batch=episodes, seed=BATTLES_SEED)
-    rates, rows = np.zeros((len(names), len(names))), np.arange(episodes)
+    scores, rows = np.zeros((len(names), len(names))), np.arange(episodes)
+    seats = rows % pool.n_agents
     for i, guest in enumerate(names):
         for j, host in enumerate(names):
             members = np.full((episodes, pool.n_agents), number[host])
-            members[rows, rows % pool.n_agents] = number[guest]
+            members[rows, seats] = number[guest]
             env.reset(first=TEST_EPISODES)
             coplayers.begin(members)
-            done = torch.zeros(episodes, dtype=torch.bool)
+            done, returns = torch.zeros(episodes, dtype=torch.bool), torch.zeros(episodes)
             while not done.all():
-                _, done, outcome = env.step(coplayers.act(env, env.obs(), env.avail_actions()))
-            rates[i, j] = float(outcome["battle_won"].float().mean())
+                reward, done, outcome = env.step(coplayers.act(env, env.obs(), env.avail_actions()))
+                returns += outcome["rewards"][rows, seats] if info.general_sum else reward
+            scores[i, j] = float((outcome["battle_won"].float() if info.has_winner else returns).mean())
     env.close()
-    return rates
+    return scores
 
 
 def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) -> Controller:
@@ -111,24 +115,48 @@ def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) 
     return other
 
 
-def fine_tune(run: Training, number: int, episodes: int = 100) -> tuple[float, Score]:
-    """Let a copy of a run go on learning for `episodes` episodes with set `number` only.
+def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> tuple[float, Score]:
+    """Let a copy of a run learn on for `episodes` episodes with set `number` of its own pool, and for no other episode.
 
-    The paper averages over 100 episodes of fine-tuning. Here exploration and Eq. 8's mix go on from where the run
-    stands, and the buffer starts empty, so that every sample holds the new teammates alone. Returns the mean of what
-    the paper averages (win rate, or return without winners, exploring), and how it plays afterwards (greedy).
+    It learns from the first round on, an update after each time that the seat has gone round. Its buffer starts empty,
+    so a sample holds the new teammates alone: as many groups as were played, up to the run's `batch_size`. Episodes,
+    exploration and Eq. 8's mix go on from where the run stands.
+
+    Returns the mean over exactly these episodes (win rate, or return without winners; exploring), which is what the
+    paper reports, and how it plays afterwards (greedy, `battles` battles). The games run in this process where the run
+    had Ray's actors. ConfigError for a run without teammates, a set that is not there, and a number of episodes that is
+    no multiple of `n_agents`.
     """
-    coplayers = run.controller.coplayers
-    endless = dict(updates=None, t_max=10**12, test_interval=10**12)
-    with Training(dataclasses.replace(run.config, **endless)) as tuned:
+    coplayers, config = run.controller.coplayers, run.config
+    check_company(config)
+    check_rounds(config, episodes)
+    whole_number("number", number, 0, len(coplayers.pool.sets) - 1)
+    runner = {"runner": "local", "actors": None} if config.runner == "ray" else {}
+    endless = dict(updates=None, t_max=10**12, test_interval=10**15)
+    with Training(dataclasses.replace(config, **endless, **runner)) as tuned:
         copy_learner(run, tuned)
-        tuned.controller.sets = (number,)
-        for _ in tuned:
-            if tuned.runner.episode >= episodes:
-                break
-        returns, wins = zip(*list(tuned.recent)[-episodes:], strict=True)
-        score = play(tuned, coplayers, number, 128)
-    return float(np.mean(wins if score.win_rate is not None else returns)), score
+        tuned.controller.sets, tuned.recent = (number,), deque(maxlen=episodes)
+        updates = iter(tuned)
+        for rounds in range(1, episodes // config.n_agents + 1):
+            tuned.config = dataclasses.replace(tuned.config, batch_size=min(rounds, config.batch_size))
+            next(updates)
+        returns, wins = zip(*tuned.recent, strict=True)
+        score = play(tuned, coplayers, number, battles)
+    return float(np.mean(returns if score.win_rate is None else wins)), score
+
+
+def check_rounds(config: OMGConfig, episodes: int) -> None:
+    """ConfigError unless the learner sits equally often in each seat."""
+    seats = config.n_agents
+    if whole_number("fine_tune", episodes, 1) % seats:
+        near = f"{max(1, episodes // seats) * seats} or {(episodes // seats + 1) * seats}"
+        raise ConfigError("fine_tune", episodes, f"each of the {seats} seats learns in equally many episodes: {near}")
+
+
+def check_company(config: OMGConfig) -> None:
+    """ConfigError for a run without teammates."""
+    if not config.has_teammates:
+        raise ConfigError("teammates", config.teammates, "a run in which all seats learn has no teammates to meet")
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
@@ -144,27 +172,39 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, int, int]:
-    """Mean, 95 % interval, number of runs and of sets, from rows with run, teammates, and a score; every run must have
-    met the same sets.
+    """Mean, 95 % interval, number of runs and of sets that each met, from rows with run, teammates, and a score.
+
+    Either every run met the same sets, or every run as many of its own (random networks of its seed). ConfigError for
+    anything else.
     """
-    runs, sets = (list(dict.fromkeys(row[key] for row in rows)) for key in ("run", "teammates"))
-    values = np.full((len(runs), len(sets)), np.nan)
+    met: dict[str, dict[str, float]] = {}
     for row in rows:
         value = row["mean_return"] if row["win_rate"] is None else row["win_rate"]
-        values[runs.index(row["run"]), sets.index(row["teammates"])] = value
-    if np.isnan(values).any():
-        raise ConfigError("runs", len(runs), "they met different teammates; allowed are runs that met the same sets")
-    return *interval(values), len(runs), len(sets)
+        met.setdefault(row["run"], {})[row["teammates"]] = value
+    first, every = next(iter(met.values())), [name for scores in met.values() for name in scores]
+    own = len(met) > 1 and len(set(every)) == len(every)
+    same = all(scores.keys() == first.keys() for scores in met.values())
+    if not same and not (own and all(len(scores) == len(first) for scores in met.values())):
+        raise ConfigError("runs", len(met), "they met different teammates; allowed are runs that met the same sets")
+    values = [list(scores.values()) if own else [scores[name] for name in first] for scores in met.values()]
+    return *interval(np.array(values), own_sets=own), len(met), len(first)
 
 
 def interval(
-    values: Float[np.ndarray, "seeds sets"], draws: int = 10_000, seed: int = 0, level: float = 0.95
+    values: Float[np.ndarray, "seeds sets"],
+    draws: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+    own_sets: bool = False,
 ) -> tuple[float, float, float]:
-    """Mean of a table and its percentile bootstrap interval: seeds and sets of teammates are drawn again, both."""
+    """Mean of a table and its percentile bootstrap interval: seeds and sets of teammates are drawn again, both.
+
+    A column is one set that all seeds met; with `own_sets` each row holds sets of its own, which are drawn within it.
+    """
     rng = np.random.default_rng(seed)
     seeds, sets = values.shape
     rows = rng.integers(seeds, size=(draws, seeds, 1))
-    columns = rng.integers(sets, size=(draws, 1, sets))
+    columns = rng.integers(sets, size=(draws, seeds if own_sets else 1, sets))
     means = values[rows, columns].mean(axis=(1, 2))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)

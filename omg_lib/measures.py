@@ -63,11 +63,11 @@ class SubgoalReport:
 
 
 def hit_ratio(predicted: Sequence[Hashable], visited: Sequence[Hashable]) -> float:
-    """The share of a trajectory's length that was foretold: |{predicted[t] : predicted[t] in visited[t:]}| / T.
+    """The share of a trajectory's length that was predicted: |{predicted[t] : predicted[t] in visited[t:]}| / T.
 
-    `visited` are the T states of a trajectory, `predicted[t]` is what was foretold at t: T - 1 predictions, because
+    `visited` are the T states of a trajectory, `predicted[t]` is what was predicted at t: T - 1 predictions, because
     nothing follows the last state, or T if one was made there too, which only the last state fulfils. As in the paper's
-    App. E a state counts once, however often it was foretold, and the present state fulfils a prediction as well as a
+    App. E a state counts once, however often it was predicted, and the present state fulfils a prediction as well as a
     later one: so the most to be had is the share of distinct states. ValueError for another number of predictions.
     """
     if not visited or len(visited) - len(predicted) not in (0, 1):

@@ -7,6 +7,7 @@ curve and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of e
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -72,7 +73,10 @@ class TeammateSet:
 
 @dataclass(frozen=True)
 class Pool:
-    """Fixed teammates of one environment and size. `policies` holds the networks of the members that are no scripts."""
+    """Fixed teammates of one environment and size. `policies` holds the networks of the members that are no scripts.
+
+    `digest` is the checksum of who plays in which sets, weights included; None for a pool that is not from disk.
+    """
 
     env: str
     n_agents: int
@@ -80,7 +84,11 @@ class Pool:
     sets: tuple[TeammateSet, ...]
     policies: dict[str, RecurrentAgent] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
-    on_disk: bool = False
+    digest: str | None = None
+
+    @property
+    def on_disk(self) -> bool:
+        return self.digest is not None
 
     def ids(self, *splits: str) -> tuple[int, ...]:
         """Positions of the sets of these splits; ConfigError if there is none."""
@@ -130,7 +138,7 @@ class Pool:
             values = read_json(folder / "pool.json")
             members = tuple(_member(row) for row in listed(values["members"], MOST))
             sets = tuple(_set(row) for row in listed(values["sets"], MOST))
-            found_env, found_agents, digest = values["env"], values["n_agents"], values["weights_sha256"]
+            found_env, found_agents, weights_sum = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {reason(error)[:80]})") from None
@@ -141,12 +149,13 @@ class Pool:
         _check_sets(members, sets, info, refuse)
         names = [member.name for member in members if member.algorithm != SCRIPT]
         try:
-            policies = _policies(folder / "weights.safetensors", names, digest, info, refuse)
+            policies = _policies(folder / "weights.safetensors", names, weights_sum, info, refuse)
         except (OSError, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
             raise refuse(f"weights.safetensors cannot be read ({reason(error)[:80]})") from None
-        return cls(env, info.n_agents, members, sets, policies, config, on_disk=True)
+        digest = _digest(members, sets, weights_sum)
+        return cls(env, info.n_agents, members, sets, policies, config, digest)
 
 
 def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
@@ -156,9 +165,11 @@ def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
     if info.teams:
         teams = [tuple(info.styles[style] for style in team[1:]) for team in info.teams]
         names = dict.fromkeys(name for team in teams for name in team)
-        sets = [TeammateSet(" + ".join(dict.fromkeys(team)), "train", _kind(team), team) for team in teams]
+        short = [" + ".join(dict.fromkeys(team)) for team in teams]
+        words = short if len(set(short)) == len(teams) else [" + ".join(team) for team in teams]
+        sets = [TeammateSet(name, "train", _kind(team), team) for name, team in zip(words, teams, strict=True)]
         return Pool(config.env, info.n_agents, tuple(map(Member, names)), tuple(sets))
-    policies = {f"random-{k}": random_policy(config.seed, k, info) for k in range(RANDOM_TEAMMATES)}
+    policies = {f"random-{config.seed}-{k}": random_policy(config.seed, k, info) for k in range(RANDOM_TEAMMATES)}
     members = tuple(Member(name, "random", config.seed) for name in policies)
     sets = tuple(TeammateSet(name, "train", KINDS[0], (name,) * (info.n_agents - 1)) for name in policies)
     return Pool(config.env, info.n_agents, members, sets, policies)
@@ -169,6 +180,13 @@ def random_policy(seed: int, k: int, info: EnvInfo) -> RecurrentAgent:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_generator(seed, Stream.TEAM, k).initial_seed())
         return RecurrentAgent(sum(input_widths(info)), info.n_actions).requires_grad_(False)
+
+
+def _digest(members: tuple[Member, ...], sets: tuple[TeammateSet, ...], weights_sha256: object) -> str:
+    """The checksum of all that decides what is played: names and algorithms, sets in their order, weights."""
+    players = [(member.name, member.algorithm) for member in members]
+    said = json.dumps([players, [asdict(s) for s in sets], str(weights_sha256)])
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _kind(team: tuple[str, ...]) -> str:
@@ -205,6 +223,10 @@ def _check_sets(
             raise refuse(f"member {member.name!r} is no scripted style of {info.name}")
     if not sets:
         raise refuse("the pool has no sets of teammates")
+    for what, told in (("members", [member.name for member in members]), ("sets", [s.name for s in sets])):
+        twice = next((name for name in told if told.count(name) > 1), None)
+        if twice is not None:
+            raise refuse(f"two of its {what} are called {twice!r}")
     for s in sets:
         if s.split not in SPLITS or s.kind not in KINDS:
             allowed = f"allowed are {', '.join(SPLITS)} and {', '.join(KINDS)}"

@@ -174,6 +174,7 @@ def state_of(run: Training) -> dict[str, Any]:
     """Everything but tensors and episodes, as plain data."""
     return {
         "config": run.config.to_dict(),
+        "pool": pool_digest(run),
         "update": run.update,
         "episode": run.runner.episode,
         "t_env": run.runner.t_env,
@@ -220,6 +221,20 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
             differ.append(f"{field.name}={shown(mine)} here and {shown(theirs)} there")
     if differ:
         raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(BUDGET)} may differ")
+
+
+def pool_digest(run: Training) -> str | None:
+    """The checksum of the pool on disk that a run's teammates come from; None for a run that has no such pool."""
+    return run.controller.coplayers and run.controller.coplayers.pool.digest
+
+
+def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) -> None:
+    """ConfigError where a saved run met another pool than the one that lies at its path now. Checkpoints of before
+    pools were remembered say nothing.
+    """
+    if state.get("pool", pool_digest(run)) != pool_digest(run):
+        where = f"teammates={shown(run.config.teammates)}"
+        raise ConfigError(name, path, f"the pool {where} is not the one it was trained with; allowed is that one")
 
 
 # --- episodes --------------------------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -62,8 +64,32 @@ def grid(
 
 
 def trial_name(config: OMGConfig) -> str:
-    """The folder of a trial below the sweep's."""
+    """The folder of a trial below the sweep's, as far as learner, sizes and seed name it."""
     return f"{config.learner}-n{config.n_agents}-b{config.batch_size}-seed{config.seed}"
+
+
+def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
+    """Trials by the name of their folder; where `trial_name` is the same, what else differs goes on: `-lr0.001`.
+
+    ConfigError where even that leaves two trials one name.
+    """
+    alike: dict[str, list[OMGConfig]] = {}
+    for config in dict.fromkeys(configs):
+        alike.setdefault(trial_name(config), []).append(config)
+    found: dict[str, OMGConfig] = {}
+    for name, same in alike.items():
+        varied = [f.name for f in fields(OMGConfig) if len({getattr(config, f.name) for config in same}) > 1]
+        for config in same:
+            full = name + "".join(f"-{key}{_word(getattr(config, key))}" for key in varied)
+            if found.setdefault(full, config) is not config:
+                allowed = f"two trials that differ in {', '.join(varied)} would share this folder: give each a sweep"
+                raise ConfigError("trial", full, allowed)
+    return found
+
+
+def _word(value: object) -> str:
+    """A setting as part of a folder's name; of a path its last part."""
+    return re.sub(r"[^\w.+-]", "_", Path(str(value)).name)
 
 
 # --- one trial -------------------------------------------------------------------------------------------------------
@@ -153,9 +179,8 @@ class Results:
             allowed = f"its results.csv cannot be read ({reason(error)}); allowed is a new folder, or a sweep's"
             raise ConfigError("out", str(out), allowed) from None
 
-    def lacks(self, config: OMGConfig) -> bool:
+    def lacks(self, name: str, config: OMGConfig) -> bool:
         """Whether a trial has no end yet. ConfigError if its folder holds another one's settings."""
-        name = trial_name(config)
         folder = self.path.parent / name
         if (folder / "config.json").is_file():
             saved = saved_config(folder).to_dict()
@@ -179,8 +204,8 @@ def sweep(
     `train_return`, where a game has no winner). `gpus` is the share of a GPU for each trial; each takes one CPU.
     """
     out = Path(out).absolute()
-    results, configs = Results(out), [elsewhere(config, device=config.device) for config in configs]
-    missing = [config for config in configs if results.lacks(config)]
+    results, trials = Results(out), named(elsewhere(config, device=config.device) for config in configs)
+    missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
     if missing:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -198,7 +223,7 @@ def recorder(kind: type, results: Results) -> Any:
     class Recorder(kind):
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             row = trial.last_result
-            results.add(row | {"state": FINISHED if row["share"] >= 1 else STOPPED})
+            results.add(row | {"trial": _name_of(trial), "state": FINISHED if row["share"] >= 1 else STOPPED})
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             settings = trial.config["trial"]["config"]
@@ -213,14 +238,14 @@ def _name_of(trial: Any) -> str:
     return Path(trial.config["trial"]["folder"]).name
 
 
-def _tune(configs: Sequence[OMGConfig], out: Path, results: Results, asha: bool, gpus: float, table: bool) -> None:
+def _tune(configs: Mapping[str, OMGConfig], out: Path, results: Results, asha: bool, gpus: float, table: bool) -> None:
     os.environ.update(TUNE)
     tune, schedulers = extra("ray.tune"), extra("ray.tune.schedulers")
     connect()
 
-    known = all(env_info(config.env, config.n_agents).has_winner for config in configs)
+    known = all(env_info(config.env, config.n_agents).has_winner for config in configs.values())
     judged = "train_win_rate" if known else "train_return"
-    trials = [{"folder": str(out / trial_name(config)), "config": config.to_dict()} for config in configs]
+    trials = [{"folder": str(out / name), "config": config.to_dict()} for name, config in configs.items()]
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"cpu": 1, "gpu": gpus}),
         param_space={"trial": tune.grid_search(trials)},

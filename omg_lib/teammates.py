@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
 from omg_lib.config import JOINT_LEARNERS, ConfigError, OMGConfig
 from omg_lib.envs import EnvInfo, env_info
+from omg_lib.files import reason
 from omg_lib.networks import RecurrentAgent
 from omg_lib.pools import KINDS, SCRIPT, Member, Pool, TeammateSet
 from omg_lib.training import Training
@@ -34,11 +36,16 @@ def train_pool(
 
     Each member is the shared network of a team in which all seats learn, at its best greedy test. The environment's
     scripts join them. The folder is written after every member; called again, it goes on with those that are missing.
-    ConfigError for an unknown algorithm, and if the folder's pool was made with other settings.
+    ConfigError, before anything is trained, for an unknown algorithm, for `see_actions`, which no member of a pool can
+    do, for a folder that cannot be written, and for one whose pool was made with other settings.
     """
     for algorithm in algorithms:
         if algorithm not in ALGORITHMS:
             raise ConfigError("algorithms", algorithm, f"allowed are {', '.join(ALGORITHMS)}")
+    if config.see_actions:
+        raise ConfigError(
+            "see_actions", True, "a pool's policies read what their own seat sees and did: allowed is False"
+        )
     info, settings = env_info(config.env, config.n_agents), config.to_dict()
     members, policies = [], {}
     if os.path.lexists(Path(out) / "pool.json"):
@@ -46,6 +53,7 @@ def train_pool(
         if OMGConfig.from_dict(begun.config | {"runner": config.runner}) != config:
             raise ConfigError("out", str(out), "its pool was made with other settings; allowed is a new folder")
         members, policies = [m for m in begun.members if m.algorithm != SCRIPT], begun.policies
+    _make_folder(out)
     for seed in range(seeds):
         for algorithm in algorithms:
             name = f"{algorithm}-{seed}"
@@ -57,6 +65,16 @@ def train_pool(
             pool = Pool(config.env, config.n_agents, (*scripts, *members), sets_of(members, info), policies, settings)
             pool.save(out)
     return Pool.load(out, config.env, info)
+
+
+def _make_folder(out: str | Path) -> None:
+    """Make a pool's folder. ConfigError unless files can be written there."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+        allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+        raise ConfigError("out", str(out), allowed) from None
 
 
 def train_member(

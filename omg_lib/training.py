@@ -236,8 +236,12 @@ class Training:
                 return
             self.tested_at = self.runner.t_env
 
-    def test(self) -> float:
-        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles."""
+    def test(self) -> float | None:
+        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles. None, and
+        nothing is played, where a game has no winner.
+        """
+        if not self.env.info.has_winner:
+            return None
         total = self.config.test_nepisode
         if self._test_runner is None:
             self._test_runner = self._make_test_runner()

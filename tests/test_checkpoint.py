@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -199,6 +200,53 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path, damage):
     with pytest.raises(omg.ConfigError) as error:
         omg.load(path)
     assert "\n" not in str(error.value) and "run" in str(error.value)
+
+
+@pytest.mark.parametrize("change", ["a set more", "other weights", "another order"])
+def test_a_run_whose_pool_has_changed_is_refused_and_stays_as_it_is(tmp_path, change):
+    """Extended, say, in place: it would meet other teammates from here on, and nobody would know."""
+    pool = echo_pool(3)
+    pool.save(tmp_path / "pool")
+    settings = config(env="echo", n_agents=3, learner="iql", updates=2, teammates=str(tmp_path / "pool"))
+    train(settings, RunFolder.create(tmp_path / "run", settings), updates=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    if change == "other weights":
+        pool.policies["iql-0"].fc2.bias.add_(1.0)
+        other = pool
+    else:
+        more = (replace(pool.sets[0], name="more"),) if change == "a set more" else ()
+        other = replace(pool, sets=(*more, *pool.sets[::-1]) if change == "another order" else (*pool.sets, *more))
+    other.save(tmp_path / "pool")
+    for open_run in (
+        lambda: omg.load(tmp_path / "run"),
+        lambda: RunFolder.resume(tmp_path / "run", omg.Training(settings)),
+    ):
+        with pytest.raises(omg.ConfigError, match="is not the one it was trained with") as error:
+            open_run()
+        assert str(error.value).startswith("resume=") and "\n" not in str(error.value)
+    assert before == {path: path.read_bytes() for path in before}
+    echo_pool(3).save(tmp_path / "pool")
+    with omg.load(tmp_path / "run") as run:
+        assert run.update == 1
+
+
+def test_what_does_not_change_who_plays_may_be_written_anew(tmp_path):
+    """A win rate, a curve, the settings of the pool; and checkpoints from before pools were remembered say nothing."""
+    pool = echo_pool(3)
+    pool.save(tmp_path / "pool")
+    settings = config(env="echo", n_agents=3, learner="iql", updates=1, teammates=str(tmp_path / "pool"))
+    train(settings, RunFolder.create(tmp_path / "run", settings))
+    members = tuple(replace(member, win_rate=0.1, curve=()) for member in pool.members)
+    replace(pool, members=members, config={}).save(tmp_path / "pool")
+    with omg.load(tmp_path / "run") as run:
+        assert run.update == 1
+    (state,) = tmp_path.glob("run/checkpoints/*/state.json")
+    values = json.loads(state.read_text())
+    values.pop("sha256"), values.pop("pool")
+    state.write_text(json.dumps(values))
+    replace(pool, sets=pool.sets[::-1]).save(tmp_path / "pool")
+    with omg.load(tmp_path / "run") as run:
+        assert run.update == 1
 
 
 def test_a_run_finds_its_pool_from_wherever_it_is_loaded(tmp_path, monkeypatch):

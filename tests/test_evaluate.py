@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from batches import SMALL
+from batches import SMALL, echo_registered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.coplayers import CoPlayers
+from omg_lib.envs import env_info
 from omg_lib.evaluate import (
     BATTLES_SEED,
     cross_play,
@@ -19,7 +22,7 @@ from omg_lib.evaluate import (
     read_rows,
     seated,
 )
-from omg_lib.pools import Member, Pool, TeammateSet
+from omg_lib.pools import Member, Pool, TeammateSet, pool_of
 from omg_lib.saved import tensors_of
 from omg_lib.seeds import TEST_EPISODES
 
@@ -116,34 +119,85 @@ def test_seated_shares_the_networks_and_leaves_the_controller_as_it_was(pool_pat
         assert run.controller.sets == (0, 1)
 
 
+class Watched(omg.Training):
+    """Notes the weights that each copy begins with, and every training episode, update and test battle after them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = TOLD
+        TOLD.update(runner=self.config.runner, start=None, first=None, sets=[], won=[], samples=[])
+
+    def _one_update(self):
+        if self.told["start"] is None:
+            self.told.update(start=copied(self), first=self.runner.episode)
+        report = super()._one_update()
+        self.told["sets"] += self.controller.set_ids.tolist()
+        self.told["won"] += [won for _, won in list(self.recent)[-self.config.n_agents :]]
+        return report
+
+    def _train(self, sample):
+        self.told["samples"].append(len(sample))
+        return super()._train(sample)
+
+
+TOLD = {}
+
+
+def copied(run):
+    return {key: x.clone() for key, x in tensors_of(run).items()}
+
+
 @pytest.mark.parametrize("learner", ["iql", "omg", "liam"])
 def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_path):
     with trained(learner=learner, teammates=pool_path) as run:
-        before = {key: x.clone() for key, x in tensors_of(run).items()}
-        on_the_way, after = fine_tune(run, 2, episodes=10)
+        before, counted = copied(run), (run.runner.episode, run.runner.t_env, run.update)
+        on_the_way, after = fine_tune(run, 2, episodes=10, battles=6)
         assert all(torch.equal(x, before[key]) for key, x in tensors_of(run).items())
-        assert (after.teammates, after.split) == ("nearest", "test") and 0 <= on_the_way <= 1
-        assert fine_tune(run, 2, episodes=10) == (on_the_way, after)
+        assert counted == (run.runner.episode, run.runner.t_env, run.update)
+        assert (after.teammates, after.split, after.episodes) == ("nearest", "test", 6) and 0 <= on_the_way <= 1
+        assert fine_tune(run, 2, episodes=10, battles=6) == (on_the_way, after)
 
 
-def test_fine_tuning_begins_where_the_run_stands_and_meets_only_its_set(pool_path, monkeypatch):
+@pytest.mark.parametrize("episodes", [2, 10, 120])
+def test_fine_tuning_learns_in_every_episode_that_it_reports_and_plays_no_other(pool_path, monkeypatch, episodes):
+    """An update after each round from the first one on, long before the buffer holds a whole sample; and more episodes
+    than a run's own mean looks back at.
+    """
     from omg_lib import evaluate as module
 
-    met, starts, training = set(), [], module.Training
-
-    class Watched(training):
-        def _one_update(self):
-            if not starts:
-                starts.append({key: x.clone() for key, x in tensors_of(self).items()})
-            report = super()._one_update()
-            met.update(self.controller.set_ids.tolist())
-            return report
-
-    with trained(learner="omg", teammates=pool_path) as run:
+    with trained(learner="iql", teammates=pool_path, batch_size=8) as run:
         monkeypatch.setattr(module, "Training", Watched)
-        fine_tune(run, 1, episodes=10)
-        assert met == {1}
-        assert all(torch.equal(x, starts[0][key]) for key, x in tensors_of(run).items())
+        on_the_way, _ = fine_tune(run, 1, episodes, battles=2)
+        assert set(TOLD["sets"]) == {1}
+        assert len(TOLD["won"]) == episodes and on_the_way == np.mean(TOLD["won"])
+        assert TOLD["samples"] == [min(2 * rounds, 16) for rounds in range(1, episodes // 2 + 1)]
+        assert TOLD["first"] == run.runner.episode, "new battles, not those of training once more"
+        assert all(torch.equal(x, TOLD["start"][key]) for key, x in tensors_of(run).items())
+
+
+def test_a_run_of_rays_actors_is_tuned_in_this_process_with_the_set_that_was_asked_for(pool_path, monkeypatch):
+    """Actors have controllers of their own, which would draw from all sets."""
+    from omg_lib import evaluate as module
+
+    with trained(learner="iql", teammates=pool_path) as run:
+        expected = fine_tune(run, 2, episodes=4, battles=2)
+        run.config = replace(run.config, runner="ray", actors=1)
+        monkeypatch.setattr(module, "Training", Watched)
+        assert fine_tune(run, 2, episodes=4, battles=2) == expected
+        assert TOLD["runner"] == "local" and set(TOLD["sets"]) == {2}
+
+
+def test_what_cannot_be_tuned_is_refused_before_anything_is_played(pool_path):
+    with trained(learner="iql", teammates=pool_path) as run:
+        for episodes in (0, 5):
+            with pytest.raises(ConfigError, match=f"fine_tune={episodes}"):
+                fine_tune(run, 2, episodes)
+        with pytest.raises(ConfigError, match="each of the 2 seats learns in equally many episodes: 4 or 6"):
+            fine_tune(run, 2, 5)
+        with pytest.raises(ConfigError, match="number=3"):
+            fine_tune(run, 3, 4)
+    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="teammates=None.*all seats learn"):
+        fine_tune(run, 0, 4)
 
 
 @settings(max_examples=20)
@@ -179,6 +233,32 @@ def test_interval_of_rows_needs_the_same_sets_in_every_run():
         interval_of(rows[:3])
 
 
+def test_sets_of_their_own_are_not_crossed_as_if_all_runs_had_met_them():
+    """Four random networks of each run's seed: drawn within their run, and never taken for another run's."""
+    own = [
+        {"run": run, "teammates": f"random-{seed}-{k}", "win_rate": None, "mean_return": value}
+        for seed, (run, value) in enumerate((("a", 0.0), ("b", 1.0)))
+        for k in range(4)
+    ]
+    assert interval_of(own) == (0.5, 0.0, 1.0, 2, 4)
+    with pytest.raises(ConfigError, match="different teammates"):
+        interval_of(own[:-1])
+    with pytest.raises(ConfigError, match="different teammates"):
+        interval_of([*own, own[0] | {"run": "b"}, own[5] | {"run": "a"}])
+    _, low, high = interval(np.array([[0.0, 1.0]] * 6), own_sets=True)
+    _, crossed_low, crossed_high = interval(np.array([[0.0, 1.0]] * 6))
+    assert crossed_low == 0 and crossed_high == 1 and 0 < low < 0.5 < high < 1
+
+
+def test_random_networks_of_two_seeds_have_names_of_their_own():
+    names = []
+    with echo_registered():
+        for seed in (0, 1):
+            with trained(env="silent echo", learner="iql_actions", seed=seed) as run:
+                names += [score.teammates for score in evaluate(run, ("train",), 2)]
+    assert len(set(names)) == len(names) == 8
+
+
 def test_a_game_without_winners_is_scored_by_its_return():
     rows = [{"run": "a", "teammates": "x", "win_rate": None, "mean_return": 3.5}]
     assert interval_of(rows)[0] == 3.5
@@ -201,6 +281,23 @@ def test_cross_play_seats_one_guest_in_every_team(pool_path):
         won.append(bool(info["battle_won"]))
     assert rates.shape == (2, 2) and rates[0, 1] == np.mean(won)
     assert rates[1, 1] >= rates[0, 1]
+
+
+def test_cross_play_without_winners_is_the_return():
+    """Against a step-by-step reading; the zeros of games that nobody wins say nothing."""
+    pytest.importorskip("mpe2", reason="predator_prey needs the extra envs")
+    pool = pool_of(omg.OMGConfig(env="predator_prey", n_agents=3, learner="iql_actions"), env_info("predator_prey", 3))
+    names = [member.name for member in pool.members]
+    returns = cross_play(pool, names, episodes=3)
+    env, total = omg.make_env("predator_prey", 3, batch=3, seed=BATTLES_SEED), 0.0
+    env.reset(first=TEST_EPISODES)
+    team = np.full((3, 3), env.info.styles.index(names[1]))
+    team[range(3), range(3)] = env.info.styles.index(names[0])
+    done = torch.zeros(3, dtype=torch.bool)
+    while not done.all():
+        reward, done, _ = env.step(env.scripted_actions(team))
+        total += float(reward.mean())
+    assert returns[0, 1] == pytest.approx(total) and np.ptp(returns) > 0
 
 
 def test_read_rows_gives_numbers_as_numbers(tmp_path):

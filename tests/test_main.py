@@ -155,6 +155,29 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--t-max", "20"], "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"),
+        (["--t-max", "20", "--updates", "1"], ""),
+        (["--t-max", "20", "--teammates", "none", "--learner", "iql"], ""),
+    ],
+)
+def test_a_run_says_at_its_start_how_many_steps_it_takes(capsys, options, said):
+    """With teammates as many for each seat: a run that takes A times what was typed must say so."""
+    assert main(["train", *TINY, "--device", "cpu", *options]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith(said) and ("environment steps" in err) == bool(said)
+
+
+def test_the_help_says_what_t_max_counts(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "with teammates a run takes n_agents times as many; default 200000" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
 def test_doctor_names_starcraft_and_always_succeeds(capsys):
     assert main(["doctor"]) == 0
     assert "StarCraft II" in capsys.readouterr().out

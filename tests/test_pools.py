@@ -229,6 +229,16 @@ def test_a_set_that_cannot_be_seated_is_refused_by_its_name(folder, change, word
     assert all(word in sentence for word in words), sentence
 
 
+@pytest.mark.parametrize("what", ["members", "sets"])
+def test_two_of_one_name_are_refused(folder, what):
+    """Scores are filed under the names of sets, and sets name their members."""
+    edit(
+        folder,
+        lambda values: values[what].append(values[what][0] | {"seed": 9} if what == "members" else values[what][0]),
+    )
+    assert f"two of its {what} are called 'right'" in refused()
+
+
 def test_a_pool_without_sets_is_refused(folder):
     edit(folder, lambda values: values.update(sets=[]))
     assert "the pool has no sets of teammates" in refused()

@@ -5,16 +5,29 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from batches import echo_registered, short_pretraining
+from batches import echo_pool, echo_registered, short_pretraining
 from clusters import cluster_of, ray_folder
 
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.checkpoint import RunFolder, saved_config
-from omg_lib.sweep import FAILED, FINISHED, REPORTS, STOPPED, Results, grid, recorder, sweep, train_in, trial_name
+from omg_lib.sweep import (
+    FAILED,
+    FINISHED,
+    REPORTS,
+    STOPPED,
+    Results,
+    grid,
+    named,
+    recorder,
+    sweep,
+    train_in,
+    trial_name,
+)
 
 WAIT = 150
 """Seconds; nothing is measured here, and the machine may be busy."""
@@ -158,7 +171,7 @@ def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path):
     again = Results(tmp_path)
     assert [row["state"] for row in again.rows.values()] == [FINISHED, STOPPED, FAILED]
     assert again.rows[trial_name(trials[2])]["error"] == "OSError: disk full"
-    assert [again.lacks(config) for config in trials] == [False, False, True, True]
+    assert [again.lacks(trial_name(config), config) for config in trials] == [False, False, True, True]
 
 
 def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
@@ -167,6 +180,38 @@ def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
     (other,) = grid(ECHO | {"updates": 7}, [2], [1], ["iql"], 1)
     with pytest.raises(omg.ConfigError, match="was trained there with updates=6"):
         sweep([other], tmp_path)
+
+
+def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path):
+    """Two rates of learning under one name: the later one's row took the place of the good one."""
+    (base,) = grid(ECHO, [2], [1], ["iql"], 1)
+    name, found = trial_name(base), named([base, replace(base, lr=1e-5), base])
+    assert list(found) == [f"{name}-lr0.0005", f"{name}-lr1e-05"] and list(named([base])) == [name]
+    more = [base, replace(base, lr=0.1), replace(base, seed=1), replace(base, gamma=0.5, lr=0.1)]
+    assert list(named(more)) == [
+        f"{name}-gamma0.99-lr0.0005", f"{name}-gamma0.99-lr0.1", f"{name}-gamma0.5-lr0.1", trial_name(more[2]),
+    ]  # fmt: skip
+    results = Results(tmp_path)
+    for folder, config in found.items():
+        *_, row = train_in(tmp_path / folder, config)
+        trial = SimpleNamespace(last_result=row, config={"trial": {"folder": str(tmp_path / folder)}})
+        recorder(object, results).on_trial_complete(0, [], trial)
+    assert [row["state"] for row in Results(tmp_path).rows.values()] == [FINISHED, FINISHED]
+    assert [Results(tmp_path).lacks(folder, config) for folder, config in found.items()] == [False, False]
+
+
+def test_trials_that_no_name_tells_apart_are_refused(tmp_path):
+    for path in ("one", "two"):
+        echo_pool(3).save(tmp_path / path / "pool")
+    same = [
+        omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, teammates=str(tmp_path / path / "pool"))
+        for path in ("one", "two")
+    ]
+    with pytest.raises(
+        omg.ConfigError, match="trial='omg-n3-b2-seed0-teammatespool': two trials that differ in teammates"
+    ):
+        sweep(same, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 # --- on a cluster ---

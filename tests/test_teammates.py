@@ -97,6 +97,21 @@ def test_unknown_algorithms_are_refused(tmp_path):
         train_pool(pool_config(), ("ppo",), 1, tmp_path)
 
 
+def test_a_pool_that_could_never_be_loaded_is_refused_before_it_is_trained(tmp_path, monkeypatch):
+    """Members read what their own seat saw and did, so one that reads its co-players' actions has nobody to tell it."""
+    monkeypatch.setattr("omg_lib.teammates.train_member", lambda *args: pytest.fail("it was trained"))
+    with pytest.raises(ConfigError, match="see_actions=True: .*allowed is False"):
+        train_pool(pool_config(see_actions=True), ("iql",), 1, tmp_path / "pool")
+    assert not (tmp_path / "pool").exists()
+
+
+def test_policies_with_every_other_network_can_be_loaded(tmp_path):
+    changes = dict(rnn_hidden_dim=9, t_max=60)
+    train_pool(pool_config(**changes), ("iql",), 1, tmp_path)
+    loaded = Pool.load(tmp_path, "skirmish:partners", env_info("skirmish:partners", 2))
+    assert loaded.policies["iql-0"].rnn.hidden_size == 9
+
+
 def test_the_shipped_pool_is_what_its_settings_say():
     path = Path(__file__).parents[1] / "data" / "pools" / "partners-3"
     pool = Pool.load(path, "skirmish:partners", env_info("skirmish:partners", 3))

@@ -159,6 +159,13 @@ def test_testing_by_hand_changes_no_training():
     assert found == expected
 
 
+def test_where_nobody_can_win_there_is_no_win_rate(monkeypatch):
+    with Training(quick_config("iql")) as run:
+        run.env.info = dataclasses.replace(run.env.info, has_winner=False)
+        monkeypatch.setattr(run, "_make_test_runner", lambda: pytest.fail("battles were played"))
+        assert run.test() is None
+
+
 def test_tests_come_at_their_interval():
     config = quick_config("iql", updates=40, test_interval=50, teammates="none")
     tested, calls = [], []

@@ -128,7 +128,7 @@ def partners(quick: bool, data: Path) -> Plan:
         prior_steps=20 if quick else 3000,
         arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
         episodes=6 if quick else 192,
-        tuning=6 if quick else 100,
+        tuning=6 if quick else 102,
         tuned_seeds=3,
         cross_episodes=3 if quick else 96,
     )

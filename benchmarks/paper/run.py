@@ -30,6 +30,8 @@ from omg_lib.teammates import ALGORITHMS, POOL_SETTINGS, train_pool
 
 SHIPPED = ("iql", "iql_actions", "omg optimistic")
 """Arms whose first seed goes to `data/agents`."""
+EPISODES = Path("checkpoints", "episodes")
+"""In a run's folder: many megabytes that only training needs, so a folder without them is of a run that has ended."""
 
 
 def make_pool(plan: Plan) -> None:
@@ -90,12 +92,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
     torch.set_num_threads(1)
     began, config = time.process_time(), config_of(plan, arm, seed)
     with omg.Training(config) as run:
-        resumed = any((folder / "checkpoints").glob("update-*"))
-        if not resumed:
-            remove(Place.of(folder))
-        saved = RunFolder.resume(folder, run) if resumed else RunFolder.create(folder, config)
-        for _ in follow(run, saved):
-            pass
+        resumed = train_in(folder, run)
         seconds = time.process_time() - began
         splits = SPLITS if plan.pool_seeds else ("train",)
         splits = ("train", "validation") if arm.group == "selection" else splits
@@ -110,17 +107,32 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
             "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
         }
-    remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, and nothing that follows needs them
     write(done, values)
+    remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, and nothing that follows needs them
     return f"{arm.name} {seed}: {seconds:.0f} CPU seconds"
 
 
+def train_in(folder: Path, run: omg.Training) -> bool:
+    """Train a run to its end in a folder, from the checkpoint that is there; whether there was one."""
+    resumed = any((folder / "checkpoints").glob("update-*"))
+    if not resumed:
+        remove(Place.of(folder))
+    saved = RunFolder.resume(folder, run) if resumed else RunFolder.create(folder, run.config)
+    for _ in follow(run, saved):
+        pass
+    return resumed
+
+
 def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
-    """Fine-tune one trained arm and seed with each test set, and write its scores."""
+    """Fine-tune one arm and seed with each test set, and write its scores; trained first where the run is not here."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "tuned")
     if done.exists():
         return f"{arm.name} {seed}: was tuned"
     torch.set_num_threads(1)
+    if (folder / EPISODES).exists() or not folder.exists():  # in a fresh checkout only its scores are there
+        with omg.Training(config_of(plan, arm, seed)) as run:
+            train_in(folder, run)
+        remove(Place(folder) / "checkpoints" / "episodes")
     with omg.load(folder) as run:
         rows = []
         for number in run.controller.coplayers.pool.ids("test"):

@@ -1,6 +1,7 @@
 """The whole experiment in a smoke version: every piece, every table, every figure; and what the tables mean."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.paper.plan import METHODS, partners
+from benchmarks.paper.run import scores_of
 from benchmarks.paper.tables import PROMISED, complete_groups, differences, summary
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,11 @@ def test_the_smoke_version_makes_every_table_and_figure_and_is_not_run_twice(tmp
     tables = {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "CPU seconds" not in again.stdout and again.stdout.count("was there") > 20
+    assert {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()} == tables
+    shutil.rmtree(tmp_path / "runs")  # as in a fresh checkout, which has no runs: what is tuned again is trained again
+    for piece in results.glob("pieces/*/iql-*-tuned.json"):
+        piece.unlink()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()} == tables
 
 
@@ -78,6 +85,21 @@ def test_summary_and_differences_are_seed_by_seed_and_set_by_set():
     line = next(r for r in differences(rows) if r["arm"] == "omg optimistic")
     assert line["minus_iql"] == line["minus_iql_low"] == line["minus_iql_high"] == 0.3, "paired: no spread is left"
     assert line["minus_iql_actions"] == 0.1 and line["share_of_gap"] == 0.6
+
+
+def test_what_was_fine_tuned_is_what_the_plan_says_and_the_data_page_claims():
+    """Whole arms and seeds only, each with every test set, after as many episodes as the plan has."""
+    plan, results = partners(False, ROOT / "data"), ROOT / "data" / "results"
+    tuned = scores_of(plan, "tuned")
+    assert {piece["episodes"] for piece in tuned} == {plan.tuning} and plan.tuning % plan.n_agents == 0
+    told = [(piece["arm"], str(piece["seed"]), score["teammates"]) for piece in tuned for score in piece["scores"]]
+    rows = rows_of(results / "fine_tuned.csv")
+    assert [(row["arm"], row["seed"], row["teammates"]) for row in rows] == told and len(set(told)) == len(told)
+    sets = {row["teammates"] for row in rows_of(results / "teammates.csv") if row["split"] == "test"}
+    assert all({score["teammates"] for score in piece["scores"]} == sets for piece in tuned)
+    page = (ROOT / "data" / "README.md").read_text()
+    missing = 8 * plan.tuned_seeds - len(tuned)
+    assert f"learns for {plan.tuning} episodes" in page and (not missing or f"the other {missing}" in page)
 
 
 def test_the_plan_is_what_the_issue_asks_for():
