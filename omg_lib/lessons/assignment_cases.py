@@ -113,6 +113,9 @@ def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) 
     if not isinstance(x, Tensor) or list(x.shape) != shape:
         given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
         return [f"it returns {given}, a tensor {shape} is asked for."]
+    wanted = pairs[0](x)[1].dtype
+    if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
+        return [f"the numbers are {x.dtype}, {wanted} is asked for."]
     same = sum(torch.equal(*pair(x)) for pair in pairs)
     return [] if same == len(pairs) else [f"the shape is right, the content is not: {same} of {len(pairs)} {right}."]
 
@@ -155,14 +158,20 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
     n = groups * len(held)
 
     def judge(drawn: object) -> list[str]:
-        if not isinstance(drawn, (list, tuple)) or len(drawn) != n:
-            return [f"a list of {n} episodes is asked for."]
-        for row, episode in enumerate(drawn):
-            if episode not in rings[row % len(held)]:
-                return [f"row {row} should be an episode of seat {row % len(held)}, and is not."]
-        return [] if len(set(drawn)) == n else ["an episode is drawn twice."]
+        wrong = seats_drawn(drawn, rings, n)
+        return [wrong] if wrong else [] if len(set(drawn)) == n else ["an episode is drawn twice."]
 
     return (rings, n, seed), judge
+
+
+def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
+    """What is wrong with the seats of a sample, "" if nothing is: row k is of seat k % A, drawn once or again."""
+    if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
+        return f"a list of {n} episodes is asked for."
+    for row, episode in enumerate(drawn):
+        if episode not in rings[row % len(rings)]:
+            return f"row {row} should be an episode of seat {row % len(rings)}, and is not."
+    return ""
 
 
 def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:

@@ -57,7 +57,7 @@ def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
         Task(
-            "a1-arithmetic-test", "arithmetic", ["a1-arithmetic"],
+            "a1-arithmetic-test", "a1-arithmetic",
             lambda random: of_configs(arithmetic, random) + of_configs(arithmetic, random, learner="iql"),
             [
                 Criterion("sample_size with teammates", 1, entries("sample_size"), "omg"),
@@ -68,7 +68,7 @@ def tasks(folder: Path) -> list[Task]:
             ],
         ),
         Task(
-            "a1-acting-test", "acting", ["a1-acting"],
+            "a1-acting-test", "a1-acting",
             lambda random: of_configs(acting, random),
             [
                 Criterion("fields that every seat has", 1, entries(*PER_SEAT)),
@@ -76,7 +76,7 @@ def tasks(folder: Path) -> list[Task]:
             ],
         ),
         Task(
-            "a1-sampling-test", "sampling", ["a1-sampling"],
+            "a1-sampling-test", "a1-sampling",
             lambda random: of_configs(sampling, random, random.randint(9, 90)),
             [
                 Criterion("the sample", 1, entries("sample obs", "sample reward")),
@@ -84,7 +84,7 @@ def tasks(folder: Path) -> list[Task]:
             ],
         ),
         Task(
-            "a1-learning-test", "learning", ["a1-learning"],
+            "a1-learning-test", "a1-learning",
             lambda random: of_configs(learning, random, random.randint(9, 90)),
             [
                 Criterion("regrouped", 1, entries(*REGROUPED)),
@@ -92,10 +92,10 @@ def tasks(folder: Path) -> list[Task]:
                 Criterion("hidden state, values and loss", 1, entries("hidden", "q", "loss")),
             ],
         ),
-        Task("a1-rows-test", "to_rows", ["a1-rows"], row_cases,
+        Task("a1-rows-test", "a1-rows", row_cases,
              [Criterion("every row is one slot's own sequence", 2, equal)]),
-        Task("a1-slots-test", "to_slots", ["a1-slots"], slot_cases,
+        Task("a1-slots-test", "a1-slots", slot_cases,
              [Criterion("every row has its own group's number", 2, equal)]),
-        Task("a1-seat-test", "own_seat", ["a1-seat"], seat_cases,
+        Task("a1-seat-test", "a1-seat", seat_cases,
              [Criterion("every slot holds its own seat's data", 2, equal)]),
     ]  # fmt: skip

@@ -112,23 +112,23 @@ def naive_cases(random: Random) -> list[tuple[str, Case]]:
 def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
-        Task("a2-insert-test", "insert", ["a2-insert"], insert_cases, [
+        Task("a2-insert-test", "a2-insert", insert_cases, [
             Criterion("while there is room", 1, equal, "room"),
             Criterion("a full ring: the oldest goes, the others keep their places", 3, equal, "full"),
         ]),
-        Task("a2-can-sample-test", "can_sample", ["a2-can-sample"], enough_cases, [
+        Task("a2-can-sample-test", "a2-can-sample", enough_cases, [
             Criterion("all seats hold equally many", 1, equal, "even"),
             Criterion("one seat holds fewer", 2, equal, "scarce"),
         ]),
-        Task("a2-sample-test", "sample", ["a2-sample"], sample_cases, [
+        Task("a2-sample-test", "a2-sample", sample_cases, [
             Criterion("every row has its own seat", 2, right_seats, "seats"),
             Criterion("without replacement", 1, equal, "seats"),
             Criterion("every episode may come, in every row of its seat", 2, by_chance, "chance"),
         ]),
-        Task("a2-max-t-test", "max_t_filled", ["a2-max-t"], length_cases, [Criterion("the longest episode", 2, equal)]),
-        Task("a2-stack-test", "stack", ["a2-stack"], stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
-        Task("a2-counterexample-test", "counterexample", ["a2-counterexample"], naive_cases,
+        Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
+        Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
+        Task("a2-counterexample-test", "a2-counterexample", naive_cases,
              [Criterion("the naive buffer samples, and no draw can be regrouped", 2, equal)]),
-        Task("a2-luck-test", "luck", ["a2-luck"],
+        Task("a2-luck-test", "a2-luck",
              chance_cases, [Criterion("the chance", 2, equal)]),
     ]  # fmt: skip
