@@ -26,10 +26,11 @@ AFTER = ("truncate obs", "truncate reward", "to_device obs", "to_device reward")
 PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
 
 
-def config(random: Random, learner: str = "omg") -> OMGConfig:
-    """Any team but the notebook's eight, any runner that suits it."""
-    agents = random.choice([n for n in range(3, 17) if n != 8])
-    width = random.choice([r for r in range(1, agents + 1) if agents % r == 0])
+def config(random: Random, learner: str = "omg", runner: str = "between") -> OMGConfig:
+    """Any team but the notebook's eight; the runner steps one episode at once, all of a group, or something between."""
+    agents = random.choice([4, 6, 9, 10, 12, 14, 15, 16])
+    between = random.choice([r for r in range(2, agents) if agents % r == 0])
+    width = {"one": 1, "between": between, "all": agents}[runner]
     return OMGConfig(
         n_agents=agents, batch_size=random.randint(5, 30), batch_size_run=width, learner=learner,
         t_max=random.randint(1000, 9999), horizon=random.randint(2, 9), subgoal_dim=random.randint(10, 50),
@@ -37,7 +38,8 @@ def config(random: Random, learner: str = "omg") -> OMGConfig:
 
 
 def of_configs(case, random: Random, *more: int, learner: str = "omg") -> list[tuple[str, Case]]:
-    return [(learner, case(config(random, learner), *more)) for _ in range(4)]
+    runners = ("one", "between", "between", "all")
+    return [(learner, case(config(random, learner, runner), *more)) for runner in runners]
 
 
 def row_cases(random: Random) -> list[tuple[str, Case]]:

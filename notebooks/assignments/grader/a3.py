@@ -98,16 +98,21 @@ def choice_case(mode: str, random: Random) -> Case:
     return choice(*some(random, (4, 9), (2, 9)), mode, generator(random))
 
 
-def kl_case(kind: str, random: Random) -> Case:
-    return divergence(*some(random, (4, 9), (2, 9)), kind == "standard", generator(random))
+def kl_case(kind: str, random: Random, axes: int) -> Case:
+    return divergence(some(random, *[(2, 6)] * axes), kind == "standard", generator(random))
 
 
-def mean_case(kind: str, random: Random) -> Case:
-    return mean_of(random.randint(9, 20), 0.6 if kind == "some" else 0.0, generator(random))
+def mean_case(kind: str, random: Random, axes: int) -> Case:
+    return mean_of(some(random, *[(3, 5)] * (axes + 1)), 0.6 if kind == "some" else 0.0, generator(random))
 
 
-def of_both(make: Callable[[str, Random], Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
+def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
     return lambda random: [(kind, make(kind, random)) for kind in kinds for _ in range(4)]
+
+
+def of_axes(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
+    """Of both kinds tensors with few axes and with many."""
+    return lambda random: [(kind, make(kind, random, axes)) for kind in kinds for axes in (1, 2, 3, 4)]
 
 
 def tasks(folder: Path) -> list[Task]:
@@ -134,12 +139,12 @@ def tasks(folder: Path) -> list[Task]:
             Criterion("conservative", 1, equal, "conservative"),
         ]),
         Task("a3-kl-test", "a3-kl",
-             of_both(kl_case, ("standard", "any")), [
+             of_axes(kl_case, ("standard", "any")), [
             Criterion("to the standard Gaussian", 1, equal, "standard"),
             Criterion("to any Gaussian", 2, equal, "any"),
         ]),
         Task("a3-mean-test", "a3-mean",
-             of_both(mean_case, ("some", "none")), [
+             of_axes(mean_case, ("some", "none")), [
             Criterion("what is masked does not enter, NaN neither", 1, equal, "some"),
             Criterion("nothing is kept: zero", 1, equal, "none"),
         ]),
