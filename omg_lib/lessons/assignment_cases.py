@@ -275,7 +275,7 @@ def windows(last: Int[Tensor, "G A"], steps: int, width: int, horizon: int, gene
 
 
 def value(rows: int, actions: int, generator: Generator) -> Case:
-    """Q of actions some of which are not available: these hold junk. One is available in the first row, all in the last."""
+    """Q of actions some of which are not available: these hold junk. In the first row one is there, in the last all."""
     avail = torch.rand(rows, actions, generator=generator) < 0.6
     avail[torch.arange(rows), torch.randint(actions, (rows,), generator=generator)] = True
     avail[0], avail[-1] = torch.arange(actions) == actions - 1, True
@@ -297,8 +297,9 @@ def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Ca
 
 
 def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
-    """Numbers of which a mask keeps a share; junk stands where it does not."""
+    """Numbers of which a mask keeps a share, but one unless the share is 0; junk stands where it does not."""
     mask = torch.rand(*shape, generator=generator) < kept
+    mask[(0,) * mask.ndim] |= kept > 0
     x = normal(generator, *shape).where(mask, junk(shape, generator))
     return (x, mask), masked_mean(x, mask)
 

@@ -155,7 +155,8 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ConfigError("results", path.name, "it cannot be read; allowed is what the panel has saved") from None
     if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or not whole:
-        raise ConfigError("results", path.name, "a run is missing or not finished, or holds what is no number: press Run again")
+        why = "a run is missing or not finished, or holds what is no number"
+        raise ConfigError("results", path.name, f"{why}: press Run again")
     if updates not in UPDATES:
         raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
     if plan is not None and plan != Plan(*arms, tuple(seeds)):

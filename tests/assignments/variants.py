@@ -1,5 +1,6 @@
-"""Many answers to one task: what the hidden tests say of each. They run in this process, by the child's own function and
-through its encoding: starting processes is tested elsewhere, and takes longer than all of them together.
+"""Many answers to one task: what the hidden tests say of each.
+
+They run in this process, by the child's own function and through its encoding: starting processes is tested elsewhere.
 """
 
 import ast
@@ -16,6 +17,7 @@ from grader.process import Failed, Question
 from grader.tasks import Task, judged, question
 
 from omg_lib.lessons.answer_cells import FUNCTIONS
+
 
 def task_of(grade_id: str) -> Task:
     tasks = importlib.import_module(f"grader.{grade_id[:2]}").tasks(Path())

@@ -156,7 +156,7 @@ def tasks(folder: Path) -> list[Task]:
         Task("a2-sample-test", "a2-sample", sample_cases, [
             Criterion("every row has its own seat", 2, right_seats, "seats"),
             Criterion("without replacement", 1, equal, "seats"),
-            Criterion("every choice is as likely as any other, and all chance comes from the seed", 2, by_chance, "chance"),
+            Criterion("every choice as likely as any other, by chance from the seed alone", 2, by_chance, "chance"),
         ]),
         Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
         Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),

@@ -103,7 +103,8 @@ def kl_case(kind: str, random: Random, axes: int) -> Case:
 
 
 def mean_case(kind: str, random: Random, axes: int) -> Case:
-    return mean_of(some(random, *[(3, 5)] * (axes + 1)), 0.6 if kind == "some" else 0.0, generator(random))
+    kept = 0.0 if kind == "none" else 0.6 if axes > 1 else 1e-9
+    return mean_of(some(random, *[(3, 5)] * (axes + 1)), kept, generator(random))
 
 
 def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:

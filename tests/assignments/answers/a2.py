@@ -106,7 +106,7 @@ RIGHT = {
             chance *= held * (n_agents - k) / (held * n_agents - k)
         return chance
         """,
-        "import math\nreturn float(np.exp(n_agents * np.log(held) - np.log(float(math.comb(held * n_agents, n_agents)))))",
+        "import math\nreturn held**n_agents * math.factorial(n_agents) / math.perm(held * n_agents, n_agents)",
         "np.float64(r)",
         "torch.tensor(r, dtype=torch.float64)",
     ],

@@ -1,5 +1,7 @@
 """Answers to assignment 3. WRONG: body -> the points of each criterion; `r` is what the reference solution returns."""
 
+import re
+
 ORDERED = "(seat[:, 0, 0] == torch.arange(len(seat)) % obs.shape[2]).all()"
 WHOLE = "((obs != 0).any(dim=3) | ~filled).all()"
 """No unit has died."""
@@ -265,11 +267,7 @@ WRONG = {
         " torch.arange(obs.shape[1]).reshape(1, -1, 1) < last.unsqueeze(1))": "00",
     },
 }  # fmt: skip
-PLACES = {"ORDERED": ORDERED, "WHOLE": WHOLE, "STANDARD": STANDARD, "DIED": DIED}
 WRONG = {
-    task: {
-        body.replace("ORDERED", ORDERED).replace("WHOLE", WHOLE).replace("STANDARD", STANDARD).replace("DIED", DIED): due
-        for body, due in bodies.items()
-    }
+    task: {re.sub(r"\b[A-Z]{4,}\b", lambda word: globals()[word[0]], body): due for body, due in bodies.items()}
     for task, bodies in WRONG.items()
 }
