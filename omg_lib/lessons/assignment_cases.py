@@ -113,6 +113,9 @@ def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) 
     if not isinstance(x, Tensor) or list(x.shape) != shape:
         given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
         return [f"it returns {given}, a tensor {shape} is asked for."]
+    wanted = pairs[0](x)[1].dtype
+    if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
+        return [f"the numbers are {x.dtype}, {wanted} is asked for."]
     same = sum(torch.equal(*pair(x)) for pair in pairs)
     return [] if same == len(pairs) else [f"the shape is right, the content is not: {same} of {len(pairs)} {right}."]
 
@@ -155,14 +158,20 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
     n = groups * len(held)
 
     def judge(drawn: object) -> list[str]:
-        if not isinstance(drawn, (list, tuple)) or len(drawn) != n:
-            return [f"a list of {n} episodes is asked for."]
-        for row, episode in enumerate(drawn):
-            if episode not in rings[row % len(held)]:
-                return [f"row {row} should be an episode of seat {row % len(held)}, and is not."]
-        return [] if len(set(drawn)) == n else ["an episode is drawn twice."]
+        wrong = seats_drawn(drawn, rings, n)
+        return [wrong] if wrong else [] if len(set(drawn)) == n else ["an episode is drawn twice."]
 
     return (rings, n, seed), judge
+
+
+def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
+    """What is wrong with the seats of a sample, "" if nothing is: row k is of seat k % A, drawn once or again."""
+    if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
+        return f"a list of {n} episodes is asked for."
+    for row, episode in enumerate(drawn):
+        if episode not in rings[row % len(rings)]:
+            return f"row {row} should be an episode of seat {row % len(rings)}, and is not."
+    return ""
 
 
 def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:
@@ -193,7 +202,8 @@ def counterexample(n_agents: int, n: int) -> Case:
     """
 
     def judge(seats: object) -> list[str]:
-        if not isinstance(seats, (list, tuple)) or any(seat not in range(n_agents) for seat in seats):
+        whole = isinstance(seats, (list, tuple)) and all(type(seat) is int for seat in seats)
+        if not whole or any(seat not in range(n_agents) for seat in seats):
             return [f"a list of seats is asked for, each from 0 to {n_agents - 1}."]
         if len(seats) < n:
             return [f"{len(seats)} episodes are too few: the naive buffer would not sample {n}."]
@@ -223,6 +233,12 @@ def normal(generator: Generator, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
+def junk(shape: Sequence[int], generator: Generator) -> Tensor:
+    """What may stand where nothing counts: NaN, infinity, a number that is too large."""
+    kinds = torch.tensor([math.nan, math.inf, -1e9], dtype=torch.float64)
+    return kinds[torch.randint(3, tuple(shape), generator=generator)]
+
+
 def regrouping(groups: int, agents: int, steps: int, width: int, shuffled: bool, generator: Generator) -> Case:
     """obs of a sample, and who learnt in each row."""
     rows = groups * agents
@@ -237,12 +253,18 @@ def lengths_of(groups: int, agents: int, steps: int, generator: Generator) -> In
 
 
 def living(groups: int, agents: int, steps: int, deaths: bool, generator: Generator) -> Case:
-    """Padded episodes, in which units may have died before the end; what the padding holds means nothing."""
+    """Padded episodes, in which units may have died before the end; what the padding holds means nothing. Who lives
+    sees some zeros as well, and numbers of which the sum is zero.
+    """
     played = lengths_of(groups, agents, steps, generator)
     lived = torch.minimum(lengths_of(groups, agents, steps, generator), played) if deaths else played
     time = rearrange(torch.arange(steps), "t -> 1 t 1")
     filled, dead = time < played.unsqueeze(1), (time >= lived.unsqueeze(1)) & (time < played.unsqueeze(1))
-    obs = normal(generator, groups, steps, agents, 3).masked_fill(dead.unsqueeze(3), 0.0)
+    obs = normal(generator, groups, steps, agents, 3)
+    odd = torch.randint(3, obs.shape[:3], generator=generator)
+    obs[odd == 1] *= torch.tensor([0.0, 1.0, 0.0])
+    obs[odd == 2] = obs[odd == 2][:, :1] * torch.tensor([1.0, 0.0, -1.0])
+    obs = obs.masked_fill(dead.unsqueeze(3), 0.0)
     return (obs, filled), last_living(obs, filled)
 
 
@@ -253,10 +275,11 @@ def windows(last: Int[Tensor, "G A"], steps: int, width: int, horizon: int, gene
 
 
 def value(rows: int, actions: int, generator: Generator) -> Case:
-    """Q of actions some of which are not available: these hold NaN."""
+    """Q of actions some of which are not available: these hold junk. In the first row one is there, in the last all."""
     avail = torch.rand(rows, actions, generator=generator) < 0.6
-    avail[:, 0] = True
-    q = normal(generator, rows, actions).masked_fill(~avail, math.nan)
+    avail[torch.arange(rows), torch.randint(actions, (rows,), generator=generator)] = True
+    avail[0], avail[-1] = torch.arange(actions) == actions - 1, True
+    q = normal(generator, rows, actions).where(avail, junk(avail.shape, generator))
     return (q, avail), mean_available(q, avail)
 
 
@@ -265,18 +288,19 @@ def choice(rows: int, horizon: int, mode: str, generator: Generator) -> Case:
     return (values, mode), choose(values, mode)
 
 
-def divergence(rows: int, width: int, standard: bool, generator: Generator) -> Case:
-    """From a Gaussian to the standard one, or to any."""
-    mu, log_var, target_mu, target_log_var = (normal(generator, rows, width) for _ in range(4))
+def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Case:
+    """From Gaussians [..., Z] to the standard one, or to any."""
+    mu, log_var, target_mu, target_log_var = (normal(generator, *shape) for _ in range(4))
     if standard:
         target_mu, target_log_var = torch.zeros_like(mu), torch.zeros_like(mu)
     return (mu, log_var, target_mu, target_log_var), gaussian_kl(mu, log_var, target_mu, target_log_var)
 
 
-def mean_of(rows: int, kept: float, generator: Generator) -> Case:
-    """Numbers of which a mask keeps a share; NaN stands where it does not."""
-    mask = torch.rand(rows, 4, generator=generator) < kept
-    x = normal(generator, rows, 4).masked_fill(~mask, math.nan)
+def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
+    """Numbers of which a mask keeps a share, but one unless the share is 0; junk stands where it does not."""
+    mask = torch.rand(*shape, generator=generator) < kept
+    mask[(0,) * mask.ndim] |= kept > 0
+    x = normal(generator, *shape).where(mask, junk(shape, generator))
     return (x, mask), masked_mean(x, mask)
 
 
@@ -340,8 +364,8 @@ VISIBLE: dict[str, Callable[[], list[Case]]] = {
     "a3-windows": lambda: [windows(torch.tensor([[7, 4], [2, 6]]), 8, 3, 3, seeded(2))],
     "a3-value": lambda: [value(6, 5, seeded(3))],
     "a3-choose": lambda: [choice(6, 5, mode, seeded(4)) for mode in ("optimistic", "conservative")],
-    "a3-kl": lambda: [divergence(6, 4, standard, seeded(5)) for standard in (True, False)],
-    "a3-mean": lambda: [mean_of(6, kept, seeded(6)) for kept in (0.5, 0.0)],
+    "a3-kl": lambda: [divergence((2, 3, 4), standard, seeded(5)) for standard in (True, False)],
+    "a3-mean": lambda: [mean_of((6, 4), kept, seeded(6)) for kept in (0.5, 0.0)],
     "a4-plan": lambda: [planned()],
     "a4-band": lambda: [band_by_hand(3, 2.0, 4.303 / 3**0.5), band_by_hand(5, 3.0, 2.776 / 2**0.5)],
     "a3-loss": lambda: [loss_by_hand()],

@@ -6,7 +6,7 @@ The points come from hidden tests at other sizes and with fresh seeds: what is h
 from __future__ import annotations
 
 import builtins
-import linecache
+import copy
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,8 @@ from torch import Tensor
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
+from omg_lib.lessons.answer_cells import HELPERS, answer_text, cells_of, follow
+from omg_lib.lessons.answer_data import plain
 from omg_lib.lessons.assignment_cases import VISIBLE
 from omg_lib.lessons.experiment import read_plan, read_results
 
@@ -44,9 +46,9 @@ class NotYet(Exception):  # noqa: N818 -- shown to a student, for whom nothing w
 def check_answer(task: str, function: object, *helpers: object) -> Verdict:
     """Hold a task's function against the library at the visible sizes.
 
-    The answer cell is run once more by itself, as the grader does it: what another cell defines is not there, nor is
-    omg_lib. `helpers` are functions of other answer cells that this task may use. Under nbgrader's Validate a verdict
-    that is not right is raised.
+    The answer's cells are run once more by themselves, as the grader does it: what another cell defines is not there,
+    nor is omg_lib. `helpers` are the functions of the HELPERS that this task may use. Under nbgrader's Validate a
+    verdict that is not right is raised.
     """
     return _shown(_verdict(task, function, helpers))
 
@@ -54,12 +56,14 @@ def check_answer(task: str, function: object, *helpers: object) -> Verdict:
 def check_results(path: str | Path, plan: Callable) -> Verdict:
     """Whether the file holds the finished runs of a plan: what the panel of assignment 4 saves."""
     try:
-        wanted = read_plan(plan())
+        wanted = read_plan(plain(run_alone("a4-plan", plan)()))
         read_results(path, wanted)
     except NotImplementedError:
         return _shown(Verdict("open", "Not answered yet: the plan comes first."))
     except ConfigError as error:
         return _shown(Verdict("wrong", f"Not yet: {error}."))
+    except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
+        return _shown(_stopped(error))
     return _shown(Verdict("right", f"Right: {len(wanted.seeds)} seeds of each arm are finished and saved."))
 
 
@@ -69,41 +73,60 @@ def _shown(verdict: Verdict) -> Verdict:
     return verdict
 
 
+def remember_cells() -> None:
+    """From here on know which cell is which answer's, also where it was split in two; in JupyterLab only."""
+    if shell := _shell():
+        follow(shell)
+
+
+def _shell() -> Any:
+    """The notebook's IPython; None where there is none."""
+    return getattr(builtins, "get_ipython", lambda: None)()
+
+
 def _verdict(task: str, function: object, helpers: Sequence[object]) -> Verdict:
     if not callable(function):
         return Verdict("open", "Not answered yet: write the function in the cell above, and run both cells again.")
     try:
-        own = run_alone(function, helpers)
+        own = run_alone(task, function, helpers)
         for args, truth in VISIBLE[task]():
-            said, *lines = difference(own(*args), truth) or [""]
+            said, *lines = difference(plain(own(*copy.deepcopy(args))), truth) or [""]
             if said:
                 return Verdict("wrong", f"Not yet: {said}", tuple(lines))
     except NotImplementedError:
         return Verdict("open", "Not answered yet: put your code into the cell above, and run both cells again.")
-    except Exception as error:  # whatever a student's code does is told, not thrown
-        alone = "an answer cell is run by itself, without omg_lib: imports and helpers stand inside it"
-        lines = (alone,) if isinstance(error, (NameError, ImportError)) else ()
-        return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}", lines)
+    except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
+        return _stopped(error)
     return Verdict("right", "Right at these sizes. The points come from tests at other sizes.")
 
 
-def run_alone(function: Callable, helpers: Sequence[object] = ()) -> Callable:
-    """The function made anew from the source of its notebook cell alone (after those of the helpers), as the grader
+def _stopped(error: BaseException) -> Verdict:
+    alone = "an answer cell is run by itself, without omg_lib: imports and helpers stand inside it"
+    lines = (alone,) if isinstance(error, (NameError, ImportError)) else ()
+    return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}", lines)
+
+
+def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -> Callable:
+    """The function made anew from the text of the answer's cells alone (after those of the helpers), as the grader
     makes it. Raises what kept it from being made.
     """
-    if function.__module__ != "__main__":  # of a module: it has no cell
+    shell = _shell()
+    if shell is None and function.__module__ != "__main__":  # of a module: it has no cell
         return function
-    own: dict[str, Any] = {"__name__": "answer", "__builtins__": vars(builtins) | {"__import__": _guarded}} | NAMES
-    failed = None
-    for one in (*helpers, function):
-        cell = one.__code__.co_filename
+    kept = {name: one for name, one in vars(builtins).items() if name not in ("get_ipython", "display")}
+    own: dict[str, Any] = {"__name__": "answer", "__builtins__": kept | {"__import__": _guarded}} | NAMES
+    name, failed = "", None
+    for answer, one in zip((*HELPERS.get(task, ())[: len(helpers)], task), (*helpers, function), strict=True):
+        name, cells = cells_of(answer, one, shell)
+        if not cells:
+            failed = NameError(f"no cell that was run here defines {name or 'it'}: run the answer cell again")
         try:
-            exec(compile("".join(linecache.getlines(cell)), cell, "exec"), own)
-        except Exception as error:  # a cell that fails in its last line has still done what stands before
+            exec(compile(answer_text(cells), "<answer>", "exec", dont_inherit=True), own)
+        except (Exception, SystemExit) as error:  # a cell that fails in its last line has still done what stands before
             failed = error
-    if function.__name__ not in own:
-        raise failed or NameError(function.__name__)
-    return own[function.__name__]
+    if not callable(own.get(name)):
+        raise failed or NameError(f"there is no function {name}")
+    return own[name]
 
 
 def _guarded(name: str, *rest: Any, **named: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.files import count, finite, listed, read_json, reason, write_text
+from omg_lib.files import count, read_json, reason, write_text
 from omg_lib.training import Report, Training
 
 START = dict(
@@ -40,6 +41,8 @@ T95 = {3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
 KEPT = ("loss", "train_return", "train_win_rate")
 ARMS = ("base", "changed")
 MOST_BYTES = 4 << 20
+MOST = 1e30
+"""No number of a run comes near it; NaN and what JSON reads as infinite are not below it."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
         results = read_json(path, MOST_BYTES)
         updates, seeds = count(results["updates"]), [count(seed) for seed in results["plan"]["seeds"]]
         found = sorted((run["arm"], count(run["seed"])) for run in results["runs"])
-        lengths = {len(_curve(run[name])) for run in results["runs"] for name in ("t_env", *KEPT)}
+        whole = all(_whole(run, updates) for run in results["runs"])
         arms = [OMGConfig.from_dict(results["plan"][arm]) for arm in ARMS]  # older than a setting: its default
     except FileNotFoundError:
         allowed = "there is no such file; the panel saves it when all runs have ended"
@@ -154,8 +157,9 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         allowed = f"it cannot be read ({reason(error)}); allowed is what the panel has saved"
         raise ConfigError("results", path.name, allowed) from None
-    if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or lengths != {updates}:
-        raise ConfigError("results", path.name, "a run is missing or not finished: press Run again")
+    if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or not whole:
+        why = "a run is missing or not finished, or holds what is no number"
+        raise ConfigError("results", path.name, f"{why}: press Run again")
     if updates not in UPDATES:
         raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
     if plan is not None and plan != Plan(*arms, tuple(seeds)):
@@ -163,8 +167,20 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     return results
 
 
-def _curve(values: object) -> list[float]:
-    return [finite(value) for value in listed(values, UPDATES.stop)]
+def _whole(run: Mapping[str, Any], updates: int) -> bool:
+    """Whether a run has a number for each update, in every column; steps only grow, and a rate is from 0 to 1."""
+    columns = {name: run[name] for name in ("t_env", *KEPT)}
+    numbers = all(
+        isinstance(column, list) and len(column) == updates
+        and all(type(x) in (int, float) and abs(x) < MOST for x in column)
+        for column in columns.values()
+    )  # fmt: skip
+    return (
+        numbers
+        and all(type(x) is int and x > 0 for x in run["t_env"])
+        and all(now < later for now, later in pairwise(run["t_env"]))
+        and all(0 <= rate <= 1 for rate in run["train_win_rate"])
+    )
 
 
 def curves(results: Mapping[str, Any], metric: str = "train_return") -> dict[str, Float[Tensor, "seeds updates"]]:

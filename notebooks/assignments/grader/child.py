@@ -50,6 +50,8 @@ def encode(x: object) -> object:
         x = x.item() if x.ndim == 0 else x
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu().contiguous()
+        if str(x.dtype).removeprefix("torch.") not in DTYPES and not x.is_complex():
+            x = x.float() if x.is_floating_point() else x.long()
         name = str(x.dtype).removeprefix("torch.")
         if name not in DTYPES:
             raise TypeError(f"a tensor of {name} is no answer, allowed are {', '.join(DTYPES)}")

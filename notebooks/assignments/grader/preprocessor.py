@@ -20,12 +20,15 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Integer, List, Unicode
 
+from omg_lib.lessons.answer_cells import answer_text
+
 
 class ReleasedCells(NbGraderPreprocessor):
     """Gives every cell that was released what nbgrader knows of it, and takes all other claims away.
 
-    Points, kinds and checksums come from the gradebook. Of cells with the same id the last one counts. Graded cells
-    that a student deleted come back at the end as they were released: an answer counts without them.
+    Points, kinds and checksums come from the gradebook. Cells with the same id become one, in order: splitting a cell
+    gives both halves its id. Graded cells that a student deleted come back at the end as they were released: an answer
+    counts without them.
     """
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
@@ -34,16 +37,56 @@ class ReleasedCells(NbGraderPreprocessor):
             notebook = gradebook.find_notebook(names["notebook"], names["assignment"])
             missing = {cell.name: cell for cell in notebook.source_cells}
             about = {name: released_as(notebook, cell) for name, cell in missing.items()}
-            for cell in reversed(nb.cells):
-                claimed = cell.metadata.pop("nbgrader", None)
-                name = claimed.get("grade_id") if isinstance(claimed, dict) else None
-                if isinstance(name, str) and missing.pop(name, None):
-                    cell.metadata["nbgrader"] = about[name]
+            nb.cells = joined(nb.cells, about)
+            for cell in nb.cells:
+                if "nbgrader" in cell.metadata:
+                    del missing[cell.metadata["nbgrader"]["grade_id"]]
             for name, cell in missing.items():
                 if about[name]["grade"]:
                     make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
                     nb.cells.append(make(cell.source, metadata={"nbgrader": about[name]}))
         return nb, resources
+
+
+def joined(cells: Sequence[NotebookNode], about: dict[str, dict]) -> list[NotebookNode]:
+    """The cells, those with the same known id as one, at the place of the first; `about` is the metadata of each id.
+
+    Only cells of the kind that was released count, if there is one.
+    """
+    kept, named = [], {}
+    for cell in cells:
+        name = claimed_id(cell)
+        if name not in named:
+            kept.append(cell if name not in about else name)
+        if name in about:
+            named.setdefault(name, []).append(cell)
+    for name, same in named.items():
+        kind = about[name]["cell_type"]
+        one = _as_one([cell for cell in same if cell.cell_type == kind] or same)
+        one.metadata["nbgrader"] = about[name]
+        kept[kept.index(name)] = one
+    return kept
+
+
+def claimed_id(cell: NotebookNode) -> str | None:
+    """The id that a cell says it has; the claim is taken from it."""
+    claimed = cell.metadata.pop("nbgrader", None)
+    name = claimed.get("grade_id") if isinstance(claimed, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _as_one(same: Sequence[NotebookNode]) -> NotebookNode:
+    """The first of these cells with what stands in all of them."""
+    first, *more = same
+    if more:
+        sources = [cell.source for cell in same]
+        first.source = answer_text(sources) if first.cell_type == "code" else "\n\n".join(sources)
+    for cell in more:
+        if "outputs" in first and "outputs" in cell:
+            first.outputs += cell.outputs
+        if "attachments" in cell:
+            first.attachments = first.get("attachments", {}) | cell.attachments
+    return first
 
 
 def released_as(notebook: Notebook, cell: SourceCell) -> dict:
@@ -76,7 +119,7 @@ class GradeAnswers(NbGraderPreprocessor):
         assignment = resources["nbgrader"]["assignment"]
         seed = SEED if self.seed is None else self.seed
         sources = {
-            cell.metadata.nbgrader.grade_id: cell.source
+            cell.metadata.nbgrader.grade_id: answer_text([cell.source])
             for cell in nb.cells
             if cell.cell_type == "code" and is_solution(cell)
         }

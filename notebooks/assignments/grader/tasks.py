@@ -10,6 +10,8 @@ from random import Random
 import torch
 
 from grader.process import Failed, Question, ask
+from omg_lib.lessons.answer_cells import FUNCTIONS, HELPERS
+from omg_lib.lessons.answer_data import plain
 from omg_lib.lessons.assignment_cases import Case
 from omg_lib.lessons.assignment_checks import difference
 
@@ -29,14 +31,13 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Task:
-    """One graded cell: its grade_id, the answer cells that it needs, the function that they define, the hidden tests.
+    """One graded cell: its grade_id, the answer that it tests, the hidden tests.
 
     `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, expected values from the library.
     """
 
     grade_id: str
-    function: str
-    cells: Sequence[str]
+    answer: str
     cases: Callable[[Random], list[tuple[str, Case]]]
     criteria: Sequence[Criterion]
 
@@ -84,15 +85,26 @@ def marks(
     what a submission does.
     """
     made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
-    asked = []
-    for task, cases in zip(tasks, made, strict=True):
-        cells = [sources[cell] for cell in task.cells if cell in sources]
-        asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
+    asked = [question(task, cases, sources) for task, cases in zip(tasks, made, strict=True)]
     given = ask(asked, python, seconds)
     return {
-        task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
+        task.grade_id: judged(task, cases, answers)
         for task, cases, answers in zip(tasks, made, given, strict=True)
     }
+
+
+def question(task: Task, cases: Sequence[tuple[str, Case]], sources: dict[str, str]) -> Question:
+    """What a submission is asked, whose answer cells are `sources`."""
+    cells = [*HELPERS.get(task.answer, ()), task.answer]
+    return Question(
+        [sources[cell] for cell in cells if cell in sources], FUNCTIONS[task.answer], [args for _, (args, _) in cases]
+    )
+
+
+def judged(task: Task, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> list[Mark]:
+    """The marks of one task, from the answers to all of its cases."""
+    answers = [answer if isinstance(answer, Failed) else plain(answer) for answer in answers]
+    return [_mark(criterion, cases, answers) for criterion in task.criteria]
 
 
 def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> Mark:
