@@ -78,7 +78,12 @@ def entries(*keys: str) -> Judge:
 
 
 def marks(
-    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str], seconds: int
+    tasks: Sequence[Task],
+    sources: dict[str, str],
+    seed: int,
+    python: Sequence[str],
+    seconds: int,
+    unsafe: bool = False,
 ) -> dict[str, list[Mark]]:
     """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
     what a submission does.
@@ -88,7 +93,7 @@ def marks(
     for task, cases in zip(tasks, made, strict=True):
         cells = [sources[cell] for cell in task.cells if cell in sources]
         asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
-    given = ask(asked, python, seconds)
+    given = ask(asked, python, seconds, unsafe)
     return {
         task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
         for task, cases, answers in zip(tasks, made, given, strict=True)
