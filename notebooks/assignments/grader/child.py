@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from grader import fence
+from grader.fence import can_shut
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "bool")}
 MOST_BYTES = 8 << 20

@@ -101,7 +101,7 @@ def started(python: tuple[str, ...], unsafe: bool) -> Host:
 
 
 def protection_of(course: Path, unsafe: bool) -> Protection:
-    """What keeps answers from this machine in a course, as its nbgrader_config.py says; raises what `protection` does."""
+    """What keeps answers from this machine in a course, by its nbgrader_config.py; raises what `protection` raises."""
     said = PyFileConfigLoader("nbgrader_config.py", str(course)).load_config().GradeAnswers
     return protection(said.get("python", [sys.executable]), unsafe or said.get("unsafe", False))
 
