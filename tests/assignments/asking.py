@@ -15,7 +15,9 @@ WITHOUT_JAIL = ["env", sys.executable]
 """Another command, so no jail of ours. Root may still mount."""
 if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("setpriv"):
     WITHOUT_JAIL = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable]
-needs_fence = pytest.mark.skipif(not can_shut(), reason="this kernel has no Landlock, or the processor is unknown")
+UNSAFE = not can_shut()
+"""Elsewhere the tests of what an answer may do, not of what it may not, run without a fence."""
+needs_fence = pytest.mark.skipif(UNSAFE, reason="this kernel has no Landlock, or the processor is unknown")
 PLACES = [
     pytest.param(JAIL, id="jail", marks=pytest.mark.skipif(not jail.works(), reason="no bubblewrap jail here")),
     pytest.param(WITHOUT_JAIL, id="without-jail", marks=needs_fence),
@@ -26,5 +28,4 @@ def asked(python: list[str] = JAIL, before: str = "", **bodies: str) -> dict[str
     """What the body of a function without arguments gives, by name; all asked at once."""
     indented = {name: "".join(f"    {line}\n" for line in body.splitlines()) for name, body in bodies.items()}
     questions = [Question([f"{before}\ndef answer():\n{body}"], "answer", [()]) for body in indented.values()]
-    unsafe = not can_shut()
-    return dict(zip(bodies, (one for (one,) in ask(questions, python, SECONDS, unsafe)), strict=True))
+    return dict(zip(bodies, (one for (one,) in ask(questions, python, SECONDS, UNSAFE)), strict=True))

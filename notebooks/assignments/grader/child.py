@@ -1,10 +1,10 @@
 """Runs submitted code, and knows no expected value: a process of its own that reads jobs and writes answers.
 
 Python gets this file, `fence` and `seccomp` as text (`python -I -c`), so they work alone: no omg_lib, no course folder,
-a container if need be. The first line of stdin, in JSON, is {"unsafe", "witness"}, a path that only the teacher's files
-have; back comes what protects them here. Without protection, and if nobody said "unsafe", that is all. Then each line
-is a job, {"limits": {"seconds", "bytes"}, "tasks": [{"sources", "function", "calls"}]}, and back comes a line for each
-task. A task runs in a fork that has put up the fence.
+a container if need be. The first line of stdin, in JSON, is {"unsafe", "witness", "forget"}: whether to go
+on without protection, a path that only the teacher's files have, names of variables that no answer needs. Back comes
+what protects the teacher's files here. Then each line is a job, {"limits": {"seconds", "bytes"}, "tasks": [{"sources",
+"function", "calls"}]}, and back comes a line for each task. A task runs in a fork that has put up the fence.
 """
 
 import base64
@@ -187,7 +187,7 @@ def protection(witness: str) -> dict[str, bool]:
     if given != json.dumps({"answers": [{"value": encode(2 * torch.eye(2))}]}):
         raise RuntimeError(f"an honest answer cannot be asked here: {given}")
     files, calls, apart = fence.can_shut_files(), fence.can_shut_calls(), not os.path.exists(witness)
-    return {"files": files, "calls": calls, "apart": apart, "enough": calls and (files or apart)}
+    return {"files": files, "calls": calls, "apart": apart, "enough": can_shut() or (calls and apart)}
 
 
 def main() -> None:
@@ -195,6 +195,8 @@ def main() -> None:
     torch.set_num_threads(1)
     sys.meta_path.insert(0, NoLibrary())
     fence.hide_memory()
+    for name in asked["forget"]:
+        os.environ.pop(name, None)
     fence.readable()  # is kept, so that no fork looks again
     found = protection(asked["witness"])
     print(json.dumps(found), flush=True)

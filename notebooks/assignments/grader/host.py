@@ -37,7 +37,7 @@ STARTING = 120
 SECRET_FREE = ("LANG", "LD_LIBRARY_PATH")
 """All that the process inherits: no token, no password, no path of yours."""
 COMMANDS_NEED = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST")
-"""What it inherits besides if it is a command of the teacher's own, which has to find its parts."""
+"""What it inherits besides if it is a command of the teacher's own, which has to find its parts; Python forgets it."""
 
 
 class UnprotectedError(RuntimeError):
@@ -66,7 +66,7 @@ class Host:
         except OSError as error:
             raise RuntimeError(f"{' '.join(python)} cannot run submissions: {error}") from None
         atexit.register(self.stop)
-        [ready] = self.answers({"unsafe": unsafe, "witness": __file__}, 1, STARTING)
+        [ready] = self.answers({"unsafe": unsafe, "witness": __file__, "forget": COMMANDS_NEED}, 1, STARTING)
         self.protection = Protection(jail=jailed, **json.loads(ready))
 
     def answers(self, message: dict, count: int, seconds: int) -> list[bytes]:
