@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asking import WITHOUT_JAIL, needs_fence
-from grader import jail
+from grader import host, jail
 from grader.host import UnprotectedError, protection, protection_of, started
 from grader.process import Failed, Question, ask
 from grader.protection import LANDLOCK, PLATFORMS, REFUSED, STRONGEST, Protection
@@ -95,13 +95,42 @@ def test_each_place_has_one_sentence_and_only_enough_is_called_protection():
 
 def test_one_process_serves_all_and_is_replaced_when_it_is_gone():
     python = ["env", "ONE=process", sys.executable]
-    parent = Question(["import os\ndef answer():\n    return os.getppid()"], "answer", [()])
-    (first,), (second,) = (ask([parent], python, 2, unsafe=True)[0] for _ in range(2))
-    assert first == second and first not in (None, os.getpid())
+    process = started(tuple(python), True).process
+    assert ask(SEVEN, python, 2, unsafe=True) == ask(SEVEN, python, 2, unsafe=True) == [[7]]
+    assert started(tuple(python), True).process is process and process.poll() is None
     started(tuple(python), True).process.kill()
-    with pytest.raises(RuntimeError, match="cannot run submissions"):
-        ask([parent], python, 2, unsafe=True)
+    started(tuple(python), True).process.wait()
     assert ask(SEVEN, python, 2, unsafe=True) == [[7]]
+
+
+MARK = "a classmate's " + "answer"
+SCAN = f"""
+import ctypes
+def answer():
+    mark = b"a classmate's " + bytes([97, 110, 115, 119, 101, 114])
+    found = 0
+    for line in open("/proc/self/maps"):
+        span, rights, *_ = line.split()
+        low, high = (int(part, 16) for part in span.split("-"))
+        if rights.startswith("rw"):
+            found += ctypes.string_at(low, high - low).count(mark)
+    return found
+"""
+"""Counts a text in all memory of its process that can be written, and makes it only where it is counted."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the list of a process's memory is Linux's")
+def test_no_answer_is_left_in_the_memory_that_the_next_student_gets(monkeypatch):
+    """The fence is taken away, so that an answer may read the list of its memory."""
+    open_text = host.PROGRAM.replace("module.main()", "module.fence.put_up = lambda *_: None\nmodule.main()")
+    monkeypatch.setattr(host, "PROGRAM", open_text)
+    python = ["env", "MEMORY=open", sys.executable]
+    classmate = [Question([f"# {MARK}" + " " * 4000 + f"\ndef answer():\n    return {MARK!r}"], "answer", [()])] * 20
+    assert ask(classmate, python, 2, unsafe=True) == [[MARK]] * 20
+    own = [Question([f"# {MARK}\n{SCAN}"], "answer", [()])]
+    [[alone]] = ask([Question([SCAN], "answer", [()])], python, 9, unsafe=True)
+    [[after_own]] = ask(own, python, 9, unsafe=True)
+    assert alone == 1 < after_own  # the text that it looks for
 
 
 def test_replies_of_any_depth_harm_nobody_else():
@@ -121,11 +150,11 @@ def test_the_process_ends_when_the_grader_is_killed():
         "print(started((sys.executable,), True).process.pid, flush=True)\nsys.stdin.read()"
     )
     grader = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    host = int(grader.stdout.readline())
-    assert alive(host)
+    running = int(grader.stdout.readline())
+    assert alive(running)
     grader.send_signal(signal.SIGKILL)
     grader.wait()
-    while alive(host):
+    while alive(running):
         time.sleep(0.05)
 
 

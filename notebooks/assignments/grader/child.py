@@ -4,7 +4,10 @@ Python gets this file, `fence` and `seccomp` as text (`python -I -c`), so they w
 a container if need be. The first line of stdin, in JSON, is {"unsafe", "witness", "forget"}: whether to go
 on without protection, a path that only the teacher's files have, names of variables that no answer needs. Back comes
 what protects the teacher's files here. Then each line is a job, {"limits": {"seconds", "bytes"}, "tasks": [{"sources",
-"function", "calls"}]}, and back comes a line for each task. A task runs in a fork that has put up the fence.
+"function", "calls"}]}, and back comes a line for each task.
+
+A job is read by a fork of the first process, and a task runs in a fork of that, which has put up the fence. So nothing
+of an answer is left in the memory from which the next student's processes are made.
 """
 
 import base64
@@ -202,7 +205,24 @@ def main() -> None:
     print(json.dumps(found), flush=True)
     if not (found["enough"] or asked["unsafe"]):
         return
-    for line in sys.stdin.buffer:
+    while select.select([0], [], [])[0]:
+        pid = os.fork()
+        if pid == 0:
+            fence.end_with_parent()
+            os._exit(work(sys.stdin.buffer.readline()))
+        if os.waitpid(pid, 0)[1]:
+            return
+
+
+def work(line: bytes) -> int:
+    """Do a job; 1 if there was none, or if it could not be done."""
+    if not line:
+        return 1
+    try:
         job = json.loads(line)
         for task in job["tasks"]:
             print(run(task, job["limits"]), flush=True)
+    except Exception as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    return 0

@@ -6,7 +6,6 @@ It is `child`, and stays for all submissions of a run: Python and torch take lon
 from __future__ import annotations
 
 import atexit
-import functools
 import json
 import os
 import subprocess
@@ -94,10 +93,16 @@ class Host:
         atexit.unregister(self.stop)
 
 
-@functools.cache
+HOSTS: dict[tuple, Host] = {}
+"""Those that were started, by what `started` was asked for."""
+
+
 def started(python: tuple[str, ...], unsafe: bool) -> Host:
     """The process that this command starts, the same one again while it lives."""
-    return Host(python, unsafe)
+    key = python, unsafe
+    if key not in HOSTS or HOSTS[key].process.poll() is not None:
+        HOSTS[key] = Host(python, unsafe)
+    return HOSTS[key]
 
 
 def protection_of(course: Path, unsafe: bool) -> Protection:

@@ -44,12 +44,9 @@ def ask(
         for q in questions
     ]
     protection(python, unsafe)
+    host = started(tuple(python), unsafe)
     job = {"limits": {"seconds": seconds, "bytes": MEMORY}, "tasks": tasks}
-    try:
-        lines = started(tuple(python), unsafe).answers(job, len(tasks), STARTING + 4 * seconds * len(tasks))
-    except RuntimeError:
-        started.cache_clear()  # the next submission gets a fresh process
-        raise
+    lines = host.answers(job, len(tasks), STARTING + 4 * seconds * len(tasks))
     return [_read(line, len(task["calls"])) for line, task in zip(lines, tasks, strict=True)]
 
 
