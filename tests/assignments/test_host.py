@@ -44,7 +44,7 @@ def test_the_jail_has_no_network_no_processes_and_no_file_of_the_teachers():
 
 @needs_jail
 def test_nothing_in_the_jail_can_be_written_and_the_library_is_not_there(tmp_path):
-    places = ["/", "/tmp", "/usr/lib", os.path.dirname(os.__file__), NUMPY, str(tmp_path)]
+    places = ["/", "/answer", "/usr/lib", os.path.dirname(os.__file__), NUMPY, str(tmp_path)]
     assert inside(f"[os.access(place, os.W_OK) for place in {places}]") == [False] * len(places)
     packages = os.path.dirname(NUMPY)
     assert inside(f"os.path.isdir({packages!r}) and not os.path.exists({packages + '/omg_lib/regroup.py'!r})")
@@ -104,7 +104,7 @@ def test_one_process_serves_all_and_is_replaced_when_it_is_gone():
 
 
 MARK = "a classmate's " + "answer"
-SCAN = f"""
+SCAN = """
 import ctypes
 def answer():
     mark = b"a classmate's " + bytes([97, 110, 115, 119, 101, 114])

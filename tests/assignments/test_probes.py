@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from asking import PLACES, asked
+from asking import JAIL, PLACES, asked
 from grader.process import Failed
 from probes import BEFORE, FILLING, MANY_FILES, ONLY_WHERE_ALLOWED, PROBES, X86_ONLY
 
@@ -62,7 +62,8 @@ def test_each_way_is_open_where_there_is_no_fence(name, victim, tmp_path):
 def test_what_an_answer_writes_is_limited_in_all_and_gone_with_it(python):
     writes = "open('note', 'w').write('mine')\nreturn open('note').read()"
     told = asked(python, full=FILLING, many=MANY_FILES, next="import os\nreturn os.listdir('.')", honest=writes)
-    if told["honest"] == "mine":
+    if python == JAIL:
+        assert told["honest"] == "mine"
         assert 8 << 20 <= told["full"] <= 16 << 20 and 10 < told["many"] < 64 and told["next"] == []
     else:
         assert told["full"] == told["many"] == 0 and "PermissionError" in told["honest"].why

@@ -20,8 +20,8 @@ from grader.seccomp import can_shut_calls, shut_calls
 
 LIBRARIES = [os.path.dirname(os.__file__), *site.getsitepackages()]
 SYSTEM = ("/usr/lib", "/lib", "/lib64", "/usr/share/zoneinfo", "/etc/localtime", "/dev/null", "/dev/urandom")
-SCRATCH = "/tmp"
-"""Where an answer may write, if anywhere: an empty file system of its own, which ends with its process."""
+SCRATCH = "/answer"
+"""Where an answer may write, a folder that only a jail has: an empty file system of its own, which ends with it."""
 SCRATCH_SIZE = b"size=16m,nr_inodes=64,mode=700"
 LARGEST_FILE = 8 << 20
 CREATE, ADD, RESTRICT = 444, 445, 446
@@ -40,10 +40,10 @@ def can_shut() -> bool:
 
 
 def own_scratch() -> bool:
-    """Put an empty file system over `SCRATCH`, seen by this process alone. False where it may not mount: a jail lets
-    it, and so does root.
+    """Put an empty file system over `SCRATCH`, seen by this process alone. False outside a jail, and in one that may
+    not mount.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not os.path.isdir(SCRATCH):
         return False
     libc = ctypes.CDLL(None)
     new_mounts, private, no_programs = 0x20000, 0x44000, 2 | 4 | 8

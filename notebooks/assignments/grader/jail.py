@@ -12,6 +12,8 @@ import site
 import subprocess
 import sys
 
+from grader.fence import SCRATCH
+
 ZONES = "/usr/share/zoneinfo"
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", ZONES)
 NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN")
@@ -43,7 +45,7 @@ def command() -> list[str]:
         made += ["--tmpfs", path]
     for device in ("/dev/null", "/dev/urandom"):
         made += ["--dev-bind", device, device]
-    return [*made, "--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]
+    return [*made, "--proc", "/proc", "--dir", SCRATCH, "--remount-ro", "/", "--chdir", "/"]
 
 
 @functools.cache
