@@ -50,11 +50,31 @@ def test_nothing_in_the_jail_can_be_written_and_the_library_is_not_there(tmp_pat
     assert inside(f"os.path.isdir({packages!r}) and not os.path.exists({packages + '/omg_lib/regroup.py'!r})")
 
 
+@pytest.mark.parametrize("program", [None, "#!/bin/sh\nexit 1\n"], ids=["missing", "refuses"])
+def test_a_bubblewrap_that_is_missing_or_refuses_is_no_jail(program, monkeypatch, tmp_path):
+    path = tmp_path / "bwrap"
+    if program:
+        path.write_text(program)
+        path.chmod(0o755)
+    monkeypatch.setattr(jail.shutil, "which", lambda name: str(path) if program else None)
+    assert not jail.works.__wrapped__()
+
+
 @needs_jail
 def test_a_jail_is_around_this_python_and_an_answer_cannot_see_what_is_outside():
     assert protection([sys.executable]).jail
     secret = Question([f"import os\ndef answer():\n    return os.path.exists({str(COURSE)!r})"], "answer", [()])
     assert ask([secret], [sys.executable], 2) == [[False]]
+
+
+@needs_jail
+def test_a_container_of_the_teachers_own_is_known_by_what_it_does_not_hold():
+    """Another command that starts Python where the course is not: for once our own jail."""
+    container = [*jail.command(), sys.executable]
+    found = protection(container)
+    assert found.apart and found.enough and not found.jail
+    assert str(found).startswith("Answers run apart from the course")
+    assert ask(SEVEN, container, 2) == [[7]]
 
 
 @needs_fence

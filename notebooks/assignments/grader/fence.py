@@ -18,7 +18,7 @@ import sys
 
 from grader.seccomp import can_shut_calls, shut_calls
 
-LIBRARIES = [os.path.dirname(os.__file__), *site.getsitepackages()]
+LIBRARIES = list(filter(os.path.isdir, [os.path.dirname(os.__file__), *site.getsitepackages()]))
 SYSTEM = ("/usr/lib", "/lib", "/lib64", "/usr/share/zoneinfo", "/etc/localtime", "/dev/null", "/dev/urandom")
 SCRATCH = "/answer"
 """Where an answer may write, a folder that only a jail has: an empty file system of its own, which ends with it."""
