@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -120,6 +121,20 @@ def test_one_process_serves_all_and_is_replaced_when_it_is_gone():
     assert started(tuple(python), True).process is process and process.poll() is None
     started(tuple(python), True).process.kill()
     started(tuple(python), True).process.wait()
+    assert ask(SEVEN, python, 2, unsafe=True) == [[7]]
+
+
+def test_an_interrupted_question_leaves_no_answer_for_the_next():
+    python = ["env", "INTERRUPTED=yes", sys.executable]
+    ask(SEVEN, python, 2, unsafe=True)
+    slow = Question(["import time\ndef answer():\n    time.sleep(1000)"], "answer", [()])
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(KeyboardInterrupt):
+            ask([Question(["def answer():\n    return 'first'"], "answer", [()]), slow], python, 20, unsafe=True)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     assert ask(SEVEN, python, 2, unsafe=True) == [[7]]
 
 

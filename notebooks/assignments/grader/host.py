@@ -78,13 +78,16 @@ class Host:
             lines = [self.process.stdout.readline() for _ in range(count)]
         except BrokenPipeError:
             lines = [b""]
+        except BaseException:
+            self.stop()  # or its next reply would be the rest of this one
+            raise
         finally:
             clock.cancel()
         if not all(lines):
             self.stop()
             self.said.seek(0)
             last = self.said.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise RuntimeError(f"{' '.join(self.python)} cannot run submissions: {''.join(last)}")
+            raise RuntimeError(f"{' '.join(self.python)} cannot run submissions: {''.join(last)}"[:300])
         return lines
 
     def stop(self) -> None:
@@ -108,7 +111,10 @@ def started(python: tuple[str, ...], unsafe: bool) -> Host:
 def protection_of(course: Path, unsafe: bool) -> Protection:
     """What keeps answers from this machine in a course, by its nbgrader_config.py; raises what `protection` raises."""
     said = PyFileConfigLoader("nbgrader_config.py", str(course)).load_config().GradeAnswers
-    return protection(said.get("python", [sys.executable]), unsafe or said.get("unsafe", False))
+    python, unsafe = tuple(said.get("python", [sys.executable])), unsafe or said.get("unsafe", False)
+    found = protection(python, unsafe)
+    started(python, unsafe).stop()  # nbgrader starts its own
+    return found
 
 
 def protection(python: Sequence[str], unsafe: bool = False) -> Protection:
