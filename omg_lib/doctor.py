@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -45,6 +46,7 @@ def check_setup() -> SetupReport:
         "packages": _packages,
         "torch": _torch,
         "current folder": _current_folder,
+        "bubblewrap": _bubblewrap,
         "StarCraft II": starcraft_checks,
     }
     checks = SetupReport()
@@ -188,6 +190,24 @@ def _torch() -> list[Check]:
         remedy = "update the NVIDIA driver, and see that CUDA_VISIBLE_DEVICES does not hide the GPU"
         checks.append(Check("GPU", False, found, remedy, optional=True))
     return checks
+
+
+def _bubblewrap() -> list[Check]:
+    """The jail in which `make grade` runs students' code; only teachers need it."""
+    if platform.system() != "Linux":
+        return [Check("bubblewrap", True, "for Linux only; elsewhere teachers grade in a container")]
+    program = shutil.which("bwrap")
+    if program is None:
+        found = "not installed (teachers: the jail around students' code)"
+        return [Check("bubblewrap", False, found, "install the package bubblewrap of your system", optional=True)]
+    trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    done = subprocess.run(trial, capture_output=True, text=True)
+    if done.returncode:
+        said = " ".join(done.stderr.split()[-12:])
+        remedy = "let this user make namespaces; without them teachers grade behind Landlock and seccomp alone"
+        return [Check("bubblewrap", False, f"cannot make a jail here: {said}", remedy, optional=True)]
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+    return [Check("bubblewrap", True, f"{version}, makes a jail around students' code")]
 
 
 def _current_folder() -> list[Check]:

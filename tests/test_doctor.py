@@ -41,6 +41,7 @@ def test_report_names_everything():
         "torch threads",
         "GPU",
         "current folder",
+        "bubblewrap",
         "StarCraft II",
         "SMACv2 maps",
         "smacv2",
@@ -201,3 +202,29 @@ def test_the_limits_of_an_older_container(tmp_path):
 def test_no_limits(tmp_path):
     assert doctor.usable_cores(tmp_path) >= 1
     assert doctor.usable_memory(tmp_path) > 2**28
+
+
+# --- the jail ---
+
+
+def test_a_machine_without_bubblewrap_is_told_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    (check,) = doctor._bubblewrap()
+    assert check.state == "optional" and "package bubblewrap" in check.remedy
+
+
+def test_a_bubblewrap_that_may_make_no_namespaces_is_not_called_a_jail(monkeypatch, tmp_path):
+    refusing = tmp_path / "bwrap"
+    refusing.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: str(refusing))
+    (check,) = doctor._bubblewrap()
+    assert check.state == "optional" and "setting up uid map: Permission denied" in check.found
+
+
+def test_another_system_has_nothing_to_install(monkeypatch):
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Darwin")
+    (check,) = doctor._bubblewrap()
+    assert check.ok and "container" in check.found

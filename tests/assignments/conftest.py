@@ -2,13 +2,12 @@
 
 import copy
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from places import COURSE
+from places import COURSE, copy_course
 
 sys.path.insert(0, str(COURSE))
 
@@ -45,12 +44,4 @@ def changed():
 @pytest.fixture(scope="session")
 def course(tmp_path_factory) -> Path:
     """A course folder of its own, with the teacher's files and nothing else."""
-    folder = tmp_path_factory.mktemp("teacher") / "notebooks" / "assignments"
-    shutil.copytree(
-        COURSE,
-        folder,
-        ignore=shutil.ignore_patterns(
-            "release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints"
-        ),
-    )
-    return folder
+    return copy_course(tmp_path_factory.mktemp("teacher"))

@@ -94,7 +94,7 @@ check_answer = lambda *_: 100
 FORGED_ANSWER = """
 import builtins, json, os, sys
 for name in ("encode", "answers", "forked", "fence"):
-    setattr(sys.modules["__main__"], name, lambda *_: {"answers": [{"value": 6}] * 8})
+    setattr(sys.modules["grader.child"], name, lambda *_: {"answers": [{"value": 6}] * 8})
 json.dumps = lambda *_, **__: '{"answers": [{"value": 6}]}'
 builtins.all = builtins.any = lambda *_: True
 """

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grader.host import protection_of
+
 COURSE = Path(__file__).resolve().parents[1]
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
@@ -16,6 +18,8 @@ STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
 """What a student needs to know; in the students' copy it stands in the place of the teacher's guide."""
 TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
 """What no student's copy holds. The released notebooks are put in its place."""
+UNSAFE = "--unsafe"
+"""Grades also where nothing keeps submitted code from the teacher's files."""
 
 
 def nbgrader(*arguments: str) -> int:
@@ -43,6 +47,12 @@ def grade(*more: str) -> int:
         print(f"There is nothing to grade in {HERE}submitted/STUDENT/ASSIGNMENT/.", file=sys.stderr)
         name_ungraded()
         return 2
+    try:
+        print(protection_of(COURSE, UNSAFE in more), file=sys.stderr)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    more = ["--GradeAnswers.unsafe=True" if option == UNSAFE else option for option in more]
     failed = [nbgrader("autograde", name, "--create", *more) for name in handed_in]
     failed += [nbgrader("generate_feedback", name, "--force") for name in handed_in]
     failed.append(nbgrader("export"))

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from nbgrader.api import Gradebook, Notebook, SourceCell
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
-from traitlets import Integer, List, Unicode
+from traitlets import Bool, Integer, List, Unicode
 
 from omg_lib.lessons.answer_cells import answer_text
 
@@ -111,6 +111,7 @@ class GradeAnswers(NbGraderPreprocessor):
         Unicode(), [sys.executable], help="The command that starts Python for submitted code, with torch and einops."
     ).tag(config=True)
     seconds = Integer(10, help="Computing time of one task; three times as much may pass on the wall.").tag(config=True)
+    unsafe = Bool(False, help="Grade also where nothing keeps submitted code from your files.").tag(config=True)
     seed = Integer(
         None, allow_none=True, help="Seed of the hidden tests, to repeat a grading; each run draws a new one else."
     ).tag(config=True)
@@ -126,7 +127,7 @@ class GradeAnswers(NbGraderPreprocessor):
         from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
 
         tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
-        found = marks(tasks, sources, seed, self.python, self.seconds)
+        found = marks(tasks, sources, seed, self.python, self.seconds, self.unsafe)
         for cell in nb.cells:
             if is_grade(cell) and not is_solution(cell):
                 cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)

@@ -1,4 +1,4 @@
-"""Asks submitted code: starts `child` as a fresh process, sends it inputs, takes back answers that it does not trust.
+"""Asks submitted code: sends inputs to the process where answers run, and takes back answers that it does not trust.
 
 The expected values stay here, in the grader's process: submitted code never sees them, nor the code that counts points.
 """
@@ -6,23 +6,14 @@ The expected values stay here, in the grader's process: submitted code never see
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from grader.child import MOST_BYTES, decode, encode
+from grader.host import STARTING, protection, started
 
-CHILD = (Path(__file__).parent / "child.py").read_text(encoding="utf-8")
 MEMORY = 1 << 30
 """Bytes that a task may take, beyond what Python and torch take."""
-STARTING = 120
-"""Seconds that a fresh process, or a container, may take until it is ready."""
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "DOCKER_HOST", "LD_LIBRARY_PATH")
-"""All that the process inherits: no token, no password."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +32,21 @@ class Question:
     calls: Sequence[tuple]
 
 
-def ask(questions: Sequence[Question], python: Sequence[str], seconds: int) -> list[list[object]]:
+def ask(
+    questions: Sequence[Question], python: Sequence[str], seconds: int, unsafe: bool = False
+) -> list[list[object]]:
     """The answer to every call of every question, `Failed` where there is none. `python` is a command that starts it,
-    `seconds` the computing time of each question. Raises nothing that a submission could bring about; RuntimeError if
-    not even an honest process could be started.
+    `seconds` the computing time of each question. Raises nothing that a submission could bring about, but what
+    `protection` raises.
     """
     tasks = [
         {"sources": list(q.sources), "function": q.function, "calls": [encode(list(args)) for args in q.calls]}
         for q in questions
     ]
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.run(
-            [*python, "-I", "-c", CHILD],
-            input=json.dumps({"limits": {"seconds": seconds, "bytes": MEMORY}, "tasks": tasks}).encode(),
-            capture_output=True,
-            cwd=folder,
-            env=environment,
-            timeout=STARTING + 4 * seconds * len(tasks),
-        )
-    ready, *lines = process.stdout.splitlines() or [b""]
-    if ready == b"ready, without a fence":
-        warnings.warn("submitted code can read files here; GUIDE.md says what to do about it", stacklevel=2)
-    elif ready != b"ready":
-        last = process.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise RuntimeError(f"{' '.join(python)} cannot run submissions: {''.join(last)}")
-    lines += [b"{}"] * (len(tasks) - len(lines))
+    protection(python, unsafe)
+    host = started(tuple(python), unsafe)
+    job = {"limits": {"seconds": seconds, "bytes": MEMORY}, "tasks": tasks}
+    lines = host.answers(job, len(tasks), STARTING + 4 * seconds * len(tasks))
     return [_read(line, len(task["calls"])) for line, task in zip(lines, tasks, strict=True)]
 
 

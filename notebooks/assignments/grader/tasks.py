@@ -79,14 +79,19 @@ def entries(*keys: str) -> Judge:
 
 
 def marks(
-    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str], seconds: int
+    tasks: Sequence[Task],
+    sources: dict[str, str],
+    seed: int,
+    python: Sequence[str],
+    seconds: int,
+    unsafe: bool = False,
 ) -> dict[str, list[Mark]]:
     """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
     what a submission does.
     """
     made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
     asked = [question(task, cases, sources) for task, cases in zip(tasks, made, strict=True)]
-    given = ask(asked, python, seconds)
+    given = ask(asked, python, seconds, unsafe)
     return {
         task.grade_id: judged(task, cases, answers)
         for task, cases, answers in zip(tasks, made, given, strict=True)
