@@ -4,10 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
+    GetGrades,
     LimitOutput,
     OverwriteCells,
     OverwriteKernelspec,
@@ -29,6 +30,7 @@ c.ClearSolutions.text_stub = "*Write here.*"
 # teacher marks plots by hand; those of the test cells are overwritten.
 c.Autograde.sanitize_preprocessors = [
     "grader.preprocessor.ReleasedCells",
+    "grader.markup.Harmless",
     OverwriteKernelspec,
     OverwriteCells,
     CheckCellMetadata,
@@ -41,3 +43,10 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
+
+# Submissions are made harmless before they are kept, and once more where they are shown: in the feedback after a teacher's
+# comments have come in, and in the formgrader, which may find some from before. grader/page.html.j2 lets neither page run
+# what is in it all the same.
+c.GenerateFeedback.preprocessors = [GetGrades, "grader.markup.Harmless", CSSHTMLHeaderPreprocessor]
+c.HTMLExporter.preprocessors = ["grader.markup.Harmless"]
+c.HTMLExporter.template_file = str(HERE / "grader" / "page.html.j2")
