@@ -44,9 +44,9 @@ c.Autograde.autograde_preprocessors = [
     CheckCellMetadata,
 ]
 
-# Submissions are made harmless before they are kept, and once more where they are shown: in the feedback after a teacher's
-# comments have come in, and in the formgrader, which may find some from before. grader/page.html.j2 lets neither page run
-# what is in it all the same.
+# Submissions are made harmless before they are kept, and once more where they are shown: in the feedback, after a
+# teacher's comments have come in, and in the formgrader, which may find older ones. Beyond that, grader/page.html.j2
+# forbids both pages to run or load anything.
 c.GenerateFeedback.preprocessors = [GetGrades, "grader.markup.Harmless", CSSHTMLHeaderPreprocessor]
 c.HTMLExporter.preprocessors = ["grader.markup.Harmless"]
 c.HTMLExporter.template_file = str(HERE / "grader" / "page.html.j2")

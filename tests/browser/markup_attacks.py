@@ -88,7 +88,8 @@ def in_cells() -> dict[str, NotebookNode]:
     made["widget-view"] = shown("", "application/vnd.jupyter.widget-view+json", widget)
     breakout = {name: f'"></script>{script(name)}{image(name)}' for name in ("png-data", "png-size", "output-file")}
     made["png-data"] = shown("", "image/png", breakout["png-data"])
-    made["png-size"] = shown("", "image/png", PNG, {"image/png": dict.fromkeys(("width", "height", "alt"), breakout["png-size"])})
+    size = dict.fromkeys(("width", "height", "alt"), breakout["png-size"])
+    made["png-size"] = shown("", "image/png", PNG, {"image/png": size})
     made["output-file"] = shown("", "image/png", PNG, {"filenames": {"image/png": breakout["output-file"]}})
     made["attachment"] = new_markdown_cell(
         "![x](attachment:x.svg) ![y](attachment:y)",

@@ -74,7 +74,7 @@ def keep_what_draws(root: Element) -> None:
             if not allowed or not nested.isdisjoint(targets(name, value)):
                 del element.attrib[name]
         for child in list(element):
-            if not isinstance(child.tag, str) or child.tag.removeprefix(SVG) not in ELEMENTS or styled_from_outside(child):
+            if str(child.tag).removeprefix(SVG) not in ELEMENTS or styled_from_outside(child):
                 element.remove(child)
 
 
