@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import markup_attacks as attacks
 import nbformat
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1200)]
 FOLDER = "class"
 """Of the course, below the folder that the server shows."""
 EVERY = [*attacks.in_cells(), *attacks.in_notebook(nbformat.v4.new_notebook())]
+NAME = "<img src=x onerror=ran=Array.of(location.protocol)>"
+"""A student's: the name of a folder, without a slash and without what a pattern of files reads otherwise."""
 TRY_EVERYTHING = """async () => {
   for (const one of document.querySelectorAll('#notebook *')) {
     one.dispatchEvent(new MouseEvent('mouseover', {bubbles: true}));
@@ -74,7 +77,9 @@ def course(tmp_path_factory):
     valid = notebook_of(course)
     valid.cells += attacks.in_cells().values()
     attacks.in_notebook(valid)
-    hand_in(course, "eve", valid)
+    folder = hand_in(course, "eve", valid)
+    (folder / "nbgrader_config.py").write_text("from pathlib import Path\nPath('owned-config').touch()\n")
+    hand_in(course, NAME, notebook_of(course))
     nbgrader(course, "autograde", "a4", "--create")
     nbgrader(course, "generate_feedback", "a4")
     return course
@@ -203,6 +208,34 @@ def test_a_teacher_marks_on_the_page(formgrader, course):
     nbgrader(course, "generate_feedback", "a4", "--force")
     text = (course / "feedback" / "honest" / "a4" / "a4.html").read_text()
     assert "Which <strong>units</strong>?" in text and "(Score: 3.0 / 20.0)" in text
+
+
+@pytest.mark.parametrize(
+    "page", ["manage_students", f"manage_students/{quote(NAME)}", f"manage_students/{quote(NAME)}/a4",
+             "manage_submissions/a4", "gradebook/a4/a4"]
+)  # fmt: skip
+def test_a_students_name_is_text_on_every_page(page, browser, server):
+    visit = Visit(browser, f"{server}/formgrader/{page}", server)
+    visit.page.locator("#main-table td").nth(1).wait_for()
+    assert visit.ran == set()
+    assert NAME in visit.page.content().replace("&lt;", "<").replace("&gt;", ">") or page.startswith("gradebook")
+
+
+def test_a_students_name_is_text_above_the_submission(formgrader):
+    assert formgrader(NAME).ran == set()
+    assert NAME in formgrader(NAME).page.locator("a.name-shown").text_content()
+
+
+def test_no_address_runs_the_configuration_of_a_submission(browser, server, course):
+    page = Visit(browser, f"{server}/formgrader/?path=submitted/eve/a4", server).page
+    assert page.url.startswith(f"{server}/formgrader/manage_assignments")
+    assert list(course.rglob("owned*")) == []
+
+
+def test_a_file_beside_a_submission_runs_nothing_where_it_is_opened(browser, server, course, formgrader):
+    (course / "autograded" / "eve" / "a4" / "more.html").write_text(f"<div id=notebook>{attacks.script('file')}</div>")
+    visit = Visit(browser, formgrader("eve").page.url.split("?")[0] + "more.html", server)
+    assert visit.page.locator("#notebook").count() == 1 and visit.ran == set()
 
 
 @pytest.mark.parametrize("guard", ["Harmless", "policy"])
