@@ -12,7 +12,6 @@ from pathlib import Path
 ASSIGNMENTS = "notebooks/assignments"
 OF_TEACHERS = [f"{ASSIGNMENTS}/{name}" for name in (
     "source", "grader", "gradebook.db", "submitted", "autograded", "feedback", "grades.csv", "nbgrader_config.py",
-    "jupyter_server_config.py",
 )] + ["tests/assignments"]  # fmt: skip
 """Solutions, hidden tests, grades and the work of others: what no student may read."""
 

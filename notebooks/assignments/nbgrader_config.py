@@ -50,3 +50,10 @@ c.Autograde.autograde_preprocessors = [
 c.GenerateFeedback.preprocessors = [GetGrades, "grader.markup.Harmless", CSSHTMLHeaderPreprocessor]
 c.HTMLExporter.preprocessors = ["grader.markup.Harmless"]
 c.HTMLExporter.template_file = str(HERE / "grader" / "page.html.j2")
+
+# The formgrader reads this file in the server's own process, and only there is a server.
+ServerApp = getattr(sys.modules.get("jupyter_server.serverapp"), "ServerApp", None)
+if ServerApp and isinstance(getattr(ServerApp, "_instance", None), ServerApp):
+    from grader.formgrader import close
+
+    close(ServerApp._instance)

@@ -70,8 +70,7 @@ def course(tmp_path_factory):
     course.mkdir()
     for name in ("source", "grader"):
         shutil.copytree(COURSE / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in COURSE.glob("*.py"):
-        shutil.copy(path, course)
+    shutil.copy(COURSE / "nbgrader_config.py", course)
     nbgrader(course, "generate_assignment", "a4", "--create")
     hand_in(course, "honest", honest(notebook_of(course)))
     valid = notebook_of(course)

@@ -14,8 +14,7 @@ ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
 """What a student needs to know; in the students' copy it stands in the place of the teacher's guide."""
-TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", f"{HERE}jupyter_server_config.py",
-            "tests/assignments/")  # fmt: skip
+TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
 """What no student's copy holds. The released notebooks are put in its place."""
 
 
