@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def harmless(*cells, **metadata) -> nbformat.NotebookNode:
     return Harmless().preprocess(notebook, {})[0]
 
 
+@cache
+def exporter() -> HTMLExporter:
+    return HTMLExporter(template_name="basic")
+
+
+def page_of(markdown: str) -> str:
+    """What nbconvert makes of it, without anything of ours."""
+    return exporter().from_notebook_node(harmless(new_markdown_cell(markdown)))[0]
+
+
 def source_of(markdown: str) -> str:
     return harmless(new_markdown_cell(markdown)).cells[0].source
 
@@ -44,8 +55,8 @@ def test_plain_markdown_stays_as_it_is():
 def test_markdown_that_is_more_than_text_is_shown_as_text(name):
     source = attacks.MARKDOWN[name](name)
     assert source_of(source).startswith("~~~") and source in source_of(source)
-    page, _ = HTMLExporter(template_name="basic").from_notebook_node(harmless(new_markdown_cell(source)))
-    assert "<script" not in page and "<img" not in page and '="javascript:' not in page
+    page = page_of(source)
+    assert "<script" not in page and "<img" not in page and "<a " not in page
 
 
 @pytest.mark.parametrize(
@@ -64,11 +75,11 @@ def test_links_foreign_pictures_and_names_of_cells_are_shown_as_text(source):
 
 
 @given(st.text("~`<>!&[]()#$\\ab:\n \"'=/-|{}*_", max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_harmless_stays_so_and_holds_no_markup(source):
     once = source_of(source)
     assert source_of(once) == once and source in once
-    page, _ = HTMLExporter(template_name="basic").from_notebook_node(harmless(new_markdown_cell(source)))
+    page = page_of(source)
     assert "href=" not in page.replace('href="#', "") and "<a>" not in page and "src=" not in page
 
 
