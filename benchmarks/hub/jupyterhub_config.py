@@ -3,6 +3,7 @@
 | variable | meaning | default |
 |---|---|---|
 | OMG_HUB_FOLDER | where the hub keeps its state, and students their homes | `runs/hub` |
+| OMG_HUB_COURSE | the students' copy: notebooks and data, nothing of a teacher's | `build/student-copy` |
 | OMG_HUB_PYTHON | the Python that has the course | the one that runs the hub |
 | OMG_HUB_CPUS, OMG_HUB_MEMORY | what each process of a student may use: cores, bytes | 1, 2 GiB |
 | OMG_HUB_PASSWORD | one password for everybody: for trying it out only | none: nobody can log in |
@@ -15,10 +16,24 @@ from pathlib import Path
 
 HERE = Path(__file__).parent.resolve()
 sys.path.insert(0, str(HERE))
-from students import StudentSpawner  # noqa: E402 -- beside this file, which is no package
+from layout import refusal  # noqa: E402 -- beside this file, which is no package
+from students import NAME, StudentSpawner  # noqa: E402
 
+course = Path(os.environ.get("OMG_HUB_COURSE", HERE.parents[1] / "build" / "student-copy")).absolute()
+if why := refusal(course, apart=os.getuid() == 0):
+    print(why, file=sys.stderr)
+    sys.exit(2)
+
+# Students pass through the folder to their homes; what else is in it, database and cookies, is the hub's.
 folder = Path(os.environ.get("OMG_HUB_FOLDER", "runs/hub")).absolute()
-folder.mkdir(parents=True, exist_ok=True)
+homes = folder / "homes"
+homes.mkdir(parents=True, exist_ok=True)
+for place in (folder, homes):
+    place.chmod(0o711)
+os.umask(0o077)
+for path in folder.iterdir():
+    if path.is_file():
+        path.chmod(0o600)
 python = os.environ.get("OMG_HUB_PYTHON", sys.executable)
 
 c = get_config()  # noqa: F821 -- traitlets provides it
@@ -31,11 +46,12 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = os.environ.get("OMG_HUB_PASSWORD") or os.urandom(16).hex()
 c.Authenticator.allow_all = True
+c.Authenticator.username_pattern = rf"{NAME}\Z"
 
 # What a student gets: the course's notebooks in a home of their own, its recorded data read-only beside them.
 c.JupyterHub.spawner_class = StudentSpawner
-c.StudentSpawner.homes = str(folder / "homes")
-c.StudentSpawner.course = str(HERE.parents[1])
+c.StudentSpawner.homes = str(homes)
+c.StudentSpawner.course = str(course)
 c.Spawner.cmd = [python, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
 c.Spawner.environment = {"OMP_NUM_THREADS": "1"}

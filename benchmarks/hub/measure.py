@@ -60,6 +60,12 @@ CHECKS = {
         "except PermissionError:\n    print('closed')",
         "closed",
     ),
+    "no solution and no grade can be read": (
+        "import os\nfrom pathlib import Path\nabove = (Path.home() / 'data').resolve().parents\n"
+        "print([str(path) for up in (Path.home(), *above) for name in ('source', 'grader', 'gradebook.db')\n"
+        "       if os.access(path := up / 'notebooks/assignments' / name, os.R_OK)])",
+        "[]",
+    ),
     "cores": ("import os\nprint(len(os.sched_getaffinity(0)))", "1"),
 }
 """What is tried in a student's kernel, and what has to come out."""

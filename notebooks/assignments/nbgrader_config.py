@@ -4,10 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
+    GetGrades,
     LimitOutput,
     OverwriteCells,
     OverwriteKernelspec,
@@ -29,6 +30,7 @@ c.ClearSolutions.text_stub = "*Write here.*"
 # teacher marks plots by hand; those of the test cells are overwritten.
 c.Autograde.sanitize_preprocessors = [
     "grader.preprocessor.ReleasedCells",
+    "grader.markup.Harmless",
     OverwriteKernelspec,
     OverwriteCells,
     CheckCellMetadata,
@@ -41,3 +43,17 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
+
+# Submissions are made harmless before they are kept, and once more where they are shown: in the feedback, after a
+# teacher's comments have come in, and in the formgrader, which may find older ones. Beyond that, grader/page.html.j2
+# forbids both pages to run or load anything.
+c.GenerateFeedback.preprocessors = [GetGrades, "grader.markup.Harmless", CSSHTMLHeaderPreprocessor]
+c.HTMLExporter.preprocessors = ["grader.markup.Harmless"]
+c.HTMLExporter.template_file = str(HERE / "grader" / "page.html.j2")
+
+# The formgrader reads this file in the server's own process, and only there is a server.
+ServerApp = getattr(sys.modules.get("jupyter_server.serverapp"), "ServerApp", None)
+if ServerApp and isinstance(getattr(ServerApp, "_instance", None), ServerApp):
+    from grader.formgrader import close
+
+    close(ServerApp._instance)

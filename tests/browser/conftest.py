@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab of this test session's own, with no setting of the user in it."""
+    """The address of a JupyterLab on the notebooks."""
+    with serve(folder) as address:
+        yield address
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """A JupyterLab started in a folder, for this test session only, with no setting of the user in it; its address."""
     own = folder.parent
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
@@ -85,6 +93,12 @@ def lab(folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable:
+    """served(folder): a context with a JupyterLab started in that folder; its address."""
+    return serve
 
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
