@@ -62,6 +62,27 @@ def test_the_iteration_is_stepped_through_by_keyboard(page):
     says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
 
 
+def test_arrow_keys_move_a_slider_after_a_click_anywhere_on_it(page):
+    """A click beside the handle moves it there, and the arrow keys go on from there."""
+    handle = page.locator(".omg-iteration-slider [role=slider]")
+    line = page.locator(".omg-iteration-slider .noUi-base").bounding_box()
+    page.mouse.click(line["x"] + 0.62 * line["width"], line["y"] + line["height"] / 2)
+    says(page, "omg-iteration", "Stage 7 of 11")
+    page.keyboard.press("ArrowRight")
+    says(page, "omg-iteration", "Stage 8 of 11")
+    handle.click()
+    page.keyboard.press("ArrowLeft")
+    says(page, "omg-iteration", "Stage 7 of 11")
+
+
+def test_a_prediction_is_entered_in_the_puzzle_by_keyboard(page):
+    for name, key in (("shape", "r"), ("seats", "w")):
+        page.locator(f".omg-seat-expect-{name} select").focus()
+        page.keyboard.press(key)
+    page.locator(".omg-seat-answers [type=radio]").nth(5).click()
+    says(page, "omg-seat", "You predicted: shape right, which held; seats wrong, which held. 2 of 2 so far.")
+
+
 def test_arrow_keys_choose_the_slice(page):
     page.locator(".omg-iteration-slider [role=slider]").press("Home")
     says(page, "omg-iteration", "Stage 1 of 11")
