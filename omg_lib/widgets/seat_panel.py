@@ -9,10 +9,11 @@ import ipywidgets as W
 from omg_lib.config import ConfigError
 from omg_lib.lessons.regroup_answers import ANSWERS
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.seat_model import PREDICTED, SeatModel
 
 
-class SeatPuzzle(W.VBox):
+class SeatPuzzle(Panel):
     """Choose an answer and see where every label goes: `SeatPuzzle()` as a cell's last line.
 
     `puzzle.model.choose(answer=5, shuffled=True)` does the same from Python, and the controls follow.
@@ -41,6 +42,7 @@ class SeatPuzzle(W.VBox):
         children = [asked, self.answers, controls, self.code, self.status, self.picture, names]
         super().__init__(children, layout={"max_width": "1000px"})
         self.add_class("omg-seat")
+        self.keep(self.status, self.picture)
         for control, name in ((self.answers, "answer"), (self.agents, "n_agents"), (self.shuffled, "shuffled")):
             control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
         self.model.listen(self._show)

@@ -16,6 +16,7 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
     picture = cells["picture-plan"].outputs[0].data["text/html"]
     assert picture.startswith("<svg") and 'role="img"' in picture and "aria-label" in picture
     assert "application/vnd.jupyter.widget-view+json" in cells["panel-show"].outputs[0].data
+    assert "data:image/svg+xml" in cells["panel-show"].outputs[1].data["text/html"], "the picture that stays"
     assert shown(cells["code-run"]).strip().endswith("[]")
 
 
