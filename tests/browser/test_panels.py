@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,12 @@ def says(page, panel: str, text: str) -> None:
 
 
 def picture(page, panel: str) -> str:
-    return page.locator(f".{panel}-picture").inner_html()
+    """A panel's picture without the ids that make each drawing differ from all others."""
+    return re.sub("omg-[0-9a-f]{10}-", "", page.locator(f".{panel}-picture").inner_html())
 
 
 def other_picture(page, panel: str, before: str) -> None:
-    check = "([part, before]) => document.querySelector(part).innerHTML !== before"
+    check = "([part, before]) => document.querySelector(part).innerHTML.replace(/omg-[0-9a-f]{10}-/g, '') !== before"
     page.wait_for_function(check, arg=[f".{panel}-picture", before], timeout=60_000)
 
 
@@ -197,3 +199,19 @@ def test_screenshots_in_light_and_dark(page):
         page.wait_for_timeout(500)
         page.screenshot(path=Path(into) / f"panels_{theme.lower()}.png")
     page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+
+
+def test_a_closed_notebook_still_shows_each_panels_last_picture(page, open_notebook):
+    kept = page.locator(".omg-kept")
+    assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels stand there themselves"
+    page.locator(".omg-seat-answers [type=radio]").nth(6).click()
+    held = page.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    held.wait_for(state="attached", timeout=60_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    closed = open_notebook("panels_under_test.ipynb", height=2600)
+    closed.get_by_text("Error displaying widget: model not found").first.wait_for()
+    assert all(one.is_visible() for one in closed.locator(".omg-kept").all())
+    assert closed.locator(".omg-kept img").count() == 4
+    picture = closed.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    assert picture.evaluate("one => one.complete && one.naturalWidth > 0")
