@@ -131,10 +131,23 @@ class Rows(BatchedEnv):
         """Write down what some games show."""
         for row, now in moments.items():
             self._obs[row], self._state[row], self._available[row] = now.obs, now.state, now.available
-            self._rewards[row] = now.rewards
+            self._rewards[row] = self._paid(now.rewards)
             over = bool(now.over)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
+
+    def _paid(self, rewards: Any) -> np.ndarray:
+        """The rewards of a Moment: one number in a team's game, one for each seat in a general-sum game (where a bare 0
+        will do for all). ConfigError for another count, from which a team's game would take seat 0's.
+        """
+        paid = np.asarray(rewards, np.float32)
+        if self.info.general_sum and paid.shape != (self.info.n_agents,) and (paid.size > 1 or paid.any()):
+            allowed = f"allowed in a general-sum game are {self.info.n_agents} numbers, one for each seat"
+            raise ConfigError("rewards", rewards, allowed)
+        if not self.info.general_sum and paid.size != 1:
+            allowed = "allowed is one number, the team's; for one for each seat, set general_sum=True in the EnvInfo"
+            raise ConfigError("rewards", rewards, allowed)
+        return paid
 
     def _give_out(self, array: np.ndarray) -> Tensor:
         """A copy on the device: no later step may write to what was returned."""
