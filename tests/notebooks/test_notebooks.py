@@ -15,6 +15,7 @@ from running import FOLDER, NAMES, OTHER_SIZES, SECONDS, code_cells, read, shown
 
 from omg_lib.lessons.answers import Answers
 from omg_lib.lessons.museum import EXHIBITS
+from omg_lib.lessons.regroup_answers import check_regrouping
 
 # --- as committed ---
 
@@ -116,6 +117,28 @@ def test_a_repair_can_be_typed_over_the_dots_as_it_stands(key):
     typed, names = cell.source.replace(exhibit.blank, exhibit.right), {}
     exec(typed[: typed.index("answers.keep")], names)
     assert names["line"].strip() == exhibit.right
+
+
+RIGHT_FUNCTIONS = [
+    """own = x[order, :, seat[order, 0, 0]]
+    return rearrange(own, "(a g) t f -> g t a f", a=x.shape[2])""",
+    """rows = order.reshape(A, GA // A).T
+    return rearrange(x[rows, :, torch.arange(A)], "g a t f -> g t a f")""",
+]
+
+
+@pytest.mark.parametrize("written", RIGHT_FUNCTIONS)
+def test_notebook_4_has_imported_what_a_right_function_needs(written):
+    cells = code_cells(read("04_regroup.ipynb"))
+    until = [cell.id for cell in cells].index("write-function")
+    lines = [node for cell in cells[: until + 1] for node in ast.parse(cell.source).body]
+    names: dict[str, object] = {}
+    imports = [line for line in lines if isinstance(line, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), "imports", "exec"), names)
+    (function,) = [ast.unparse(line) for line in lines if getattr(line, "name", "") == "mine"]
+    order = "order = seat[:, 0, 0].argsort(stable=True)"
+    exec(function.replace("return ...", f"{order}\n    {written}"), names)
+    assert check_regrouping(names["mine"]).ok
 
 
 # --- run ---
