@@ -7,11 +7,13 @@ one enemy glow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from matplotlib.animation import PillowWriter
@@ -81,7 +83,17 @@ def named_svg(figure: Figure, said: str) -> str:
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True)
     svg = text.getvalue()
-    return f'<svg role="img" aria-label="{escape(said)}"' + svg[svg.index("<svg") + len("<svg") :]
+    return own_ids(f'<svg role="img" aria-label="{escape(said)}"' + svg[svg.index("<svg") + len("<svg") :])
+
+
+def own_ids(svg: str) -> str:
+    """The same drawing with ids that no other drawing has.
+
+    A page looks an id up in all of its drawings and takes the first. Once that drawing is hidden, as JupyterLab hides
+    what is out of sight, every other drawing that refers to the id loses its hatching.
+    """
+    own = f"omg-{uuid4().hex[:10]}-"
+    return re.sub(r'((?<![\w-])id="|url\(#|href="#)', rf"\1{own}", svg)
 
 
 def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0) -> None:

@@ -140,7 +140,8 @@ class Rows(BatchedEnv):
                 allowed = f"its Moment says who is alive: allowed is deaths='told', not {self.info.deaths!r}"
                 raise ConfigError("env", self.info.name, allowed)
             paid = self._rewards[row].shape if self.info.general_sum else ()
-            self._rewards[row] = self._checked("rewards", now.rewards, paid, True)
+            nothing = not np.any(plain(now.rewards))  # a bare 0 will do for all; any other number would be paid n times
+            self._rewards[row] = self._checked("rewards", now.rewards, paid, nothing)
             over = bool(now.over)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
@@ -151,7 +152,8 @@ class Rows(BatchedEnv):
         if found.shape == (*shape, 1):
             found = found[..., 0]
         if found.dtype.kind not in "biuf" or (found.shape != shape and not (one_for_all and found.shape == ())):
-            allowed = f"its Moment has {what} {shown(values)}; allowed are numbers {list(shape)}"
+            wanted = f"are numbers {list(shape)}" if shape else "is one number"
+            allowed = f"its Moment has {what} {shown(values)}; allowed {wanted}"
             raise ConfigError("env", self.info.name, allowed)
         return found
 

@@ -19,7 +19,7 @@ from omg_lib.plots.tables import Table
 
 FOLDER = ".answers"
 MOST = 500
-"""Most characters of an answer that are stored, should it be something strange."""
+"""Most characters that are stored of an answer that is no text, should it be something strange."""
 MOST_BYTES = 16 * 2**20
 """More than a course of answers takes."""
 
@@ -132,7 +132,8 @@ class Answers:
 def _text(guess: object) -> str:
     if isinstance(guess, tuple) and len(guess) == 1:
         (guess,) = guess
-    return guess if isinstance(guess, str) else repr(guess)[:MOST]
+    said = guess if isinstance(guess, str) else repr(guess)
+    return said if isinstance(guess, str) or len(said) <= MOST else f"{said[:MOST]}... ({len(said):,} characters)"
 
 
 def _line(one: dict[str, str]) -> str:

@@ -115,11 +115,11 @@ def ways_to_more(costs: Costs) -> dict[str, float]:
 
 
 def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Some columns of a sweep's rows."""
+    """Some columns of a sweep's rows: counts and memory, which do not depend on how busy the machine is."""
 
     def shown(row: dict[str, Any]) -> tuple[str, ...]:
-        win = "" if row["win_rate"] in (None, "") else f"{float(row['win_rate']):.2f}"
-        memory, seconds = f"{float(row['peak_bytes']) / 1e6:,.0f} MB", f"{1000 * float(row['seconds']):.0f} ms"
-        return row["trial"], row["state"], str(row["update"]), seconds, memory, win
+        updates, memory = int(row["update"] or 0), float(row["peak_bytes"]) / 1e6
+        steps = f"{int(row['t_env']) / updates:.0f}" if updates else ""  # a trial that failed before its first update
+        return row["trial"], row["state"], str(updates), steps, f"{memory:,.0f} MB"
 
-    return Table(("trial", "state", "update", "one update", "peak", "win rate"), tuple(map(shown, rows)))
+    return Table(("trial", "state", "updates", "steps an update", "peak of the process"), tuple(map(shown, rows)))

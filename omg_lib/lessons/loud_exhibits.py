@@ -150,25 +150,25 @@ def mixer_holds(names: Names) -> bool:
 
 LOUD = (
     scheme_exhibit(
-        "8-80",
+        "field-obs",
         "A field as wide as obs",
         "infer_mu = field((O, Z))",
         "G T-1 A O Z",
     ),
     scheme_exhibit(
-        "8-120",
+        "field-seats",
         "A field that brings its own seats, and gains them again",
         "infer_mu = field((A, Z))",
         "G T-1 A A Z",
     ),
     scheme_exhibit(
-        "64-8",
+        "field-one",
         "A field declared like a reward",
         "infer_mu = field((1,))",
         "G T-1 A",
     ),
     Exhibit(
-        "2112-16896",
+        "mask",
         "A mask for every seat, a state for nobody",
         NOTES,
         'inputs = rearrange(state, "g t s -> (g t) s")',
@@ -181,7 +181,7 @@ LOUD = (
         operands(inputs=("rows S",), mask=("rows 1",)),
     ),
     Exhibit(
-        "32-800",
+        "mixer",
         "A mixer that swallows the batch",
         "marlbenchmark/off-policy#13",
         "q_tot = q.sum(dim=-1).view(-1, 1, 1).squeeze(-1)",

@@ -26,7 +26,7 @@ def exhibit(key: str) -> Exhibit:
 def fail(key: str, config: OMGConfig) -> Outcome:
     """Run an exhibit as it went wrong, at the sizes of this configuration.
 
-    >>> fail("8-80", OMGConfig(n_agents=8, batch_size=32)).numbers
+    >>> fail("field-obs", OMGConfig(n_agents=8, batch_size=32)).numbers
     {'first size': 8, 'second size': 80, 'dimension': 3}
     """
     return run(exhibit(key), exhibit(key).wrong, config)
@@ -47,12 +47,13 @@ def found_by_shape(config: OMGConfig) -> list[str]:
 def mend(key: str, line: object, config: OMGConfig) -> Verdict:
     """Run an exhibit with another line, given as text, and say whether it is repaired. Its value alone will do.
 
-    >>> mend("false", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
+    >>> mend("text", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
     Repaired: with False, of 240 choices 0 take the highest value and 240 the lowest.
     """
     one = exhibit(key)
+    line = line.strip() if isinstance(line, str) else line  # in a cell it has a line of its own between the quotes
     known = f"names that you can use: {', '.join(one.names(config))}"
-    if line is ... or (isinstance(line, str) and line.strip() == one.blank):
+    if line is ... or line == one.blank:
         return Verdict("open", "Not answered yet: complete the line in place of the dots.", (known,))
     if not isinstance(line, str):
         return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.", guess=line)

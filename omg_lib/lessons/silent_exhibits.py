@@ -13,6 +13,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.lessons.exhibit import SHOWN, Exhibit, Names, Places, places, tally, verdict
 from omg_lib.lessons.loud_exhibits import NOTES, SPREAD
+from omg_lib.lessons.shifted_exhibit import SHIFTED
 from omg_lib.mixers import VDNMixer
 from omg_lib.predict import predict
 from omg_lib.subgoals import choose
@@ -248,7 +249,7 @@ def text_look(names: Names) -> Places:
 
 SILENT = (
     Exhibit(
-        "n-by-n",
+        "pairs",
         "Every value against every target",
         "PacktPublishing/Deep-Reinforcement-Learning-Hands-On#33",
         "error = mixer(q, state).view(-1) - target",
@@ -261,7 +262,7 @@ SILENT = (
         pairs_look,
     ),
     Exhibit(
-        "agent-major",
+        "order",
         "Agents first, or environments first",
         "FLAIROx/JaxMARL#85 and FLAIROx/JaxMARL#169",
         'rows = repeat(state, "r s -> (r a) s", a=A)',
@@ -300,7 +301,7 @@ SILENT = (
         slice_look,
     ),
     Exhibit(
-        "false",
+        "text",
         'The text "False"',
         NOTES + " (the options of one run)",
         'mode = "optimistic" if flag else "conservative"',
@@ -313,4 +314,5 @@ SILENT = (
         text_look,
         partial(text_bench, said="True"),
     ),
+    SHIFTED,
 )

@@ -1,7 +1,8 @@
 """`flow_svg`: the flow of tensors through one update, as an SVG picture.
 
 One row per stage. The chart in its middle is drawn to scale: one column per episode (or group), one line per
-seat, and full colour where the learner's own data is. With teammates a sample is a wide staircase, because an
+seat, and full colour where the learner's own data is. Columns of the runner that would be too thin to see are wider,
+and how much wider stands beside them. With teammates a sample is a wide staircase, because an
 episode holds one learner's seat; regrouping pushes it together to a narrow full block of the same area.
 
 Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from omg_lib.plots.page import svg_text
+from omg_lib.plots.page import svg_frame, svg_hatches, svg_text
 from omg_lib.plots.words import (
     at_most,
     difference_text,
@@ -33,6 +34,8 @@ Number = int | float
 WIDTH = 900
 """Width of the picture in its own units; on a page it shrinks with its frame."""
 NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
+ROOM, THINNEST, WIDER = 204, 3.0, 120
+"""Width that a chart may take, the thinnest column that can be seen, and the width of all columns drawn wider."""
 KINDS = {
     "episodes": ("#dd7011", "M0 6L6 0"),
     "groups": ("#d6418a", "M0 0L6 6M0 6L6 0"),
@@ -53,7 +56,7 @@ def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Seq
     wrong = {difference.stage: difference for difference in reversed(differences)}
     stages = [*plan.stages, *(stage for name, stage in measured.items() if name not in _names(plan))]
     states = {s.name: "predicted" if not trace else "different" if s.name in wrong else "equal" for s in stages}
-    parts, y, before = [_patterns(), _summary(plan), _heads(trace)], 112.0, None
+    parts, y, before = [svg_hatches("omg", KINDS), _summary(plan), _heads(trace)], 112.0, None
     for stage in stages:
         others = other_fields(stage)
         others = "" if before and others == other_fields(before) else others
@@ -65,13 +68,7 @@ def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Seq
         parts.append(f'<g {named} transform="translate(0 {y:g})">{body}</g>')
         y, before = y + height, stage
     parts.append(_legend(y + 6, has_regrouping(plan)))
-    style = f"width:100%;max-width:{WIDTH + 80}px;height:auto;display:block"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 34:g}" role="img"'
-        f' aria-label="{escape(spoken(plan, trace, states))}" fill="currentColor" font-size="11"'
-        f' font-family="system-ui, sans-serif" style="{style};color:var(--jp-content-font-color1, inherit)">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg_frame(WIDTH, y + 34, spoken(plan, trace, states), parts, widest=WIDTH + 80)
 
 
 def _names(plan: ShapeTrace) -> set[str]:
@@ -91,15 +88,6 @@ def axis_kind(axis: str, grouped: bool) -> str:
 def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, **attributes: Number | str) -> str:
     named = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
     return f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" fill="{fill}"{named}/>'
-
-
-def _patterns() -> str:
-    made = "".join(
-        f'<pattern id="omg-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.4"/></pattern>'
-        for kind, (colour, hatch) in KINDS.items()
-    )
-    return f"<defs>{made}</defs>"
 
 
 def _summary(plan: ShapeTrace) -> str:
@@ -176,11 +164,16 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
     A, G = plan.sizes["A"], plan.sizes["G"]
     alone = has_regrouping(plan) and "seat" in stage.fields  # one learner's seat in each episode
     scale = CHART_WIDTH / (G * A)
+    note = ""
     if stage.name == "runner.run" or stage.name == "buffer.insert_episode_batch":
-        each = min(8.0, max(3.0, scale)) * stage.leading
-        starts = [call * (each + 4) for call in range(stage.calls)]
-        columns = [(x + each * r / stage.leading, each / stage.leading) for x in starts for r in range(stage.leading)]
-        backs = [(x, each) for x in starts]
+        played = stage.calls * stage.leading
+        column = scale if THINNEST <= scale <= ROOM / played else min(THINNEST, WIDER / played)
+        gap = min(3.0, (ROOM - column * played) / stage.calls)  # each call stands by itself
+        backs = [(call * (column * stage.leading + gap), column * stage.leading) for call in range(stage.calls)]
+        columns = [(x + column * r, column) for x, _ in backs for r in range(stage.leading)]
+        if column != scale:
+            x = CHART_X + sum(backs[-1]) + 4
+            note = svg_text(x, 27, f"drawn {column / scale:.2g} × as wide", 9.5, opacity=0.75)
     else:
         width = max(3.0, stage.leading * scale)
         columns = [(width * a / A, width / A) for a in range(A)] if alone else [(0.0, width)]
@@ -190,7 +183,7 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
     for index, (x, w) in enumerate(columns):
         for seat in [index % A] if alone else range(A):
             parts.append(_rect(CHART_X + x, 6 + seat * line, w, 0.85 * line, colour))
-    return "".join(parts)
+    return "".join(parts) + note
 
 
 def _chips(name: str, field: Field, grouped: bool) -> str:

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter
 from omg_lib.envs.drawing import GLOW, INK, TEAM_LOOKS
 from omg_lib.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
 from omg_lib.plots.curves import LOSS, TEST
+from omg_lib.plots.page import svg_frame
 
 CELL, MARGIN = 32, 22
 """Width of a cell and of the frame that holds the numbers, in the picture's own units."""
@@ -44,12 +45,7 @@ def gridworld_svg(episode: Episode, values: Float[np.ndarray, "11 11"] | None = 
     said = _said(episode)
     for y, line in zip((HEIGHT - 22, HEIGHT - 6), said, strict=True):
         parts.append(f'<text x="{MARGIN}" y="{y}" font-size="12" fill="currentColor">{line}</text>')
-    style = f"width:100%;max-width:{SIDE + 40}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {HEIGHT}" role="img"'
-        f' aria-label="{said[0]} {said[1]}" font-family="system-ui, sans-serif" style="{style}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg_frame(SIDE, HEIGHT, f"{said[0]} {said[1]}", parts, widest=SIDE + 40)
 
 
 def gridworld_figure(curves: Sequence[Learned]) -> Figure:

@@ -24,16 +24,20 @@ MAP = matplotlib.colormaps["viridis"]
 def heat_svg(x: Shaped[Tensor, "down across"], down: str, across: str, title: str) -> str:
     """The text of an `<svg>` element: the numbers of `x` as colours, few of them as numbers too.
 
-    The smallest number is dark blue, the largest yellow; NaN stays blank. The picture has the same size for any slice.
+    The smallest number is dark blue, the largest yellow, and where all are the same the scale also has zero; NaN stays
+    blank. The picture has the same size for any slice.
     """
     values = x.detach().cpu().double().numpy()
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    least, most = low, high
+    if low == high:  # one number only: beside zero, so that ones do not look like zeros
+        low, high = min(low, 0.0), max(high, 0.0)
     shade = (values - low) / (high - low) if high > low else np.zeros_like(values)
     rows, columns = values.shape
     height, width = min(HIGH, 28 * rows), min(WIDE, 56 * columns)
     zeros = float((values == 0).mean())
-    said = f"{rows} × {columns} numbers from {low:.3g} to {high:.3g}, {zeros:.0%} of them zero"
+    said = f"{rows} × {columns} numbers from {least:.3g} to {most:.3g}, {zeros:.0%} of them zero"
     parts = [
         svg_text(LEFT, 14, title, 13, font_weight="bold"),
         _image(shade, LEFT, TOP, width, height),

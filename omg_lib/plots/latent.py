@@ -17,6 +17,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK
+from omg_lib.plots.page import svg_frame
 from omg_lib.plots.subgoals import RUN_LOOKS
 
 SIDE, MARGIN, LINE = 340, 14, 20
@@ -108,11 +109,7 @@ def latent_svg(
     )
     width, height = SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + LINE * ((len(names) + 1) // 2) + 4
     said = f"{len(cloud)} embeddings in a plane, and a path of {len(path)} steps; the ring is at step {now}."
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{said}"'
-        f' font-family="system-ui, sans-serif" font-size="12" style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, height, said, parts, size=12)
 
 
 def _legend(kind: int, mark: str, colour: str, name: str) -> str:

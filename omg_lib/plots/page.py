@@ -9,6 +9,8 @@ from io import StringIO
 
 from matplotlib.figure import Figure
 
+from omg_lib.envs.drawing import own_ids
+
 Number = int | float
 
 
@@ -23,18 +25,21 @@ def figure_svg(figure: Figure, said: str) -> str:
     width = figure.get_figwidth() * 96
     look = f'<svg role="img" aria-label="{escape(said)}" style="width:100%;max-width:{width:.0f}px;height:auto"'
     head, rest = body.split(">", 1)
-    return re.sub(r' (?:width|height)="[^"]*"', "", head).replace("<svg", look, 1) + ">" + rest
+    return own_ids(re.sub(r' (?:width|height)="[^"]*"', "", head).replace("<svg", look, 1) + ">" + rest)
 
 
-def svg_frame(width: Number, height: Number, said: str, parts: Iterable[str]) -> str:
-    """The text of an `<svg>` element around parts drawn by hand, in the page's own ink, never wider than its column.
-    `said` is its name for those who hear the page.
+def svg_frame(
+    width: Number, height: Number, said: str, parts: Iterable[str], size: Number = 11, widest: Number | None = None
+) -> str:
+    """The text of an `<svg>` element around parts drawn by hand, in the page's own ink, never wider than its column
+    or than `widest` pixels (by default its own width). `size` is that of texts that name none. `said` is its name for
+    those who hear the page. Its ids become its own: no other drawing on a page shares them.
     """
-    style = f"width:100%;max-width:{width:g}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
+    look = f"width:100%;max-width:{widest or width:g}px;height:auto;display:block"
+    return own_ids(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
-        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
-        f' style="{style}">{"".join(parts)}</svg>'
+        f' aria-label="{escape(said)}" fill="currentColor" font-size="{size:g}" font-family="system-ui, sans-serif"'
+        f' style="{look};color:var(--jp-content-font-color1, inherit)">{"".join(parts)}</svg>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from omg_lib.plots.page import svg_frame
 from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
@@ -52,12 +53,7 @@ def stage_svg(trace: ShapeTrace) -> str:
     total += f", all stages {seconds_text(sum(times))}" if times else ""
     parts.append(_text(BYTES_X, y + 16, total, font_weight="bold"))
     width, height = TIME_X + BAR + 90, y + 26
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
-        f' aria-label="{escape(". ".join([*said, total]))}." fill="currentColor" font-size="12"'
-        f' font-family="system-ui, sans-serif" style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, height, f"{'. '.join([*said, total])}.", parts, size=12)
 
 
 def _heads(trace: ShapeTrace) -> str:

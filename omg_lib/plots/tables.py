@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 
 import torch
 from jaxtyping import Shaped
@@ -14,6 +15,11 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from omg_lib.trace import Stage
+
+WIDE = 60
+"""Most characters of a cell that stay in one line."""
+LONG = f"white-space: pre-wrap; overflow-wrap: anywhere; min-width: {WIDE / 2:g}ch"
+"""How a longer cell looks, or one of several lines: it is wrapped, so that nothing of it is cut off."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,18 @@ class Table:
         def star(i: int, j: int) -> str:
             return "*" if (i, j) in self.strong else ""
 
-        lines = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
+        rows = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
+        lines = [line for row in rows for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         return "\n".join([*text, *filter(None, [self.caption])])
 
     def _repr_html_(self) -> str:
         def cell(i: int, j: int, text: str) -> str:
+            style = "text-align: left; " + (LONG if len(text) > WIDE or "\n" in text else "white-space: nowrap")
             if (i, j) not in self.strong:
-                return f'<td style="text-align: left; white-space: nowrap">{escape(text)}</td>'
-            style = "text-align: left; white-space: nowrap; background: #b8500d; color: #fff"
-            return f'<td style="{style}"><b>{escape(text)}*</b></td>'
+                return f'<td style="{style}">{escape(text)}</td>'
+            return f'<td style="{style}; background: #b8500d; color: #fff"><b>{escape(text)}*</b></td>'
 
         heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
         cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]

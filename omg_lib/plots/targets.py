@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from omg_lib.lessons.td_target import Targets
+from omg_lib.plots.page import svg_frame, svg_hatches
 
 Number = int | float
 EARNED, ESTIMATED, ERROR = "#dd7011", "#3b82d6", "#e0484d"
@@ -28,10 +29,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     def y(value: Number) -> float:
         return TOP + HEIGHT * (high - value) / (high - low)
 
-    parts = [
-        '<defs><pattern id="omg-estimated" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="M0 6L6 0" stroke="{ESTIMATED}" stroke-width="1.6"/></pattern></defs>'
-    ]
+    parts = [svg_hatches("omg", {"estimated": (ESTIMATED, "M0 6L6 0")})]
     if lived < count:
         words = "padding" + (": masked" if mask else ": counted")
         parts += [
@@ -77,12 +75,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
         f"estimated, Q is {taken[0]:.3f}. {end[0].upper()}{end[1:]}. Loss of the whole batch {targets.loss:.4f}."
     )
     width = LEFT + WIDTH + 8
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {legend + 20}" role="img"'
-        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
-        f' style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, legend + 20, said, parts)
 
 
 def _round_up(value: float) -> float:

@@ -9,9 +9,10 @@ import ipywidgets as W
 from omg_lib.lessons.capacity import Cluster, Costs
 from omg_lib.widgets.capacity_model import CapacityModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class CapacityPanel(W.VBox):
+class CapacityPanel(Panel):
     """What so many environment steps a day take: `CapacityPanel(costs)` as a cell's last line.
 
     `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python, and the sliders follow.
@@ -43,6 +44,7 @@ class CapacityPanel(W.VBox):
         self._following = False
         super().__init__([*self.controls.values(), self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-capacity")
+        self.keep(self.status, self.picture)
         self.model.listen(self._show)
         self._show()
 

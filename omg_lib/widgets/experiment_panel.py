@@ -12,9 +12,11 @@ import ipywidgets as W
 
 from omg_lib.config import ConfigError
 from omg_lib.lessons.experiment import UPDATES, read_plan, run_experiment, save_results
+from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class ExperimentPanel(W.VBox):
+class ExperimentPanel(Panel):
     """`ExperimentPanel(plan, "results.json")` as a cell's last line, where `plan()` gives a dict for `read_plan`.
 
     The slider sets how many updates each run gets; Run trains, Stop ends, and nothing is saved before all runs have
@@ -36,7 +38,11 @@ class ExperimentPanel(W.VBox):
         for name in ("updates", "start", "stop", "status"):
             getattr(self, name).add_class(f"omg-experiment-{name}")
         buttons = W.HBox([self.start, self.stop, self.progress])
-        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status])
+        handles = {".omg-experiment-updates [role=slider]": "updates slider"}
+        names = naming("omg-experiment", "omg-experiment-status", handles)
+        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status, names])
+        self.add_class("omg-experiment")
+        self.keep(self.status)
         self._say("Choose how many updates each run gets, then press Run.")
 
     def run(self, updates: int) -> None:

@@ -19,11 +19,12 @@ from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import fields_table
 from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 NAMES = {f".omg-{part.replace('_', '-')} [role=slider]": f"{part} slider" for part in ("n_agents", "batch_size")}
 
 
-class FlowPanel(W.VBox):
+class FlowPanel(Panel):
     """The flow of tensors, predicted while a slider moves and measured while training runs.
 
         from omg_lib.widgets import FlowPanel
@@ -70,6 +71,7 @@ class FlowPanel(W.VBox):
             layout={"max_width": "1000px"},
         )
         self.add_class("omg-panel")
+        self.keep(*(self._parts[name] for name in ("status", "flow", "curves")))
         self._details.observe(lambda _: self._show("flow"), "value")
         self.model.listen(self._show)
         for part in ("settings", "progress", "status", "flow", "curves"):

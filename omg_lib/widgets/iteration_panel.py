@@ -9,13 +9,14 @@ import ipywidgets as W
 from omg_lib.lessons.iteration import Iteration
 from omg_lib.widgets.iteration_model import MOVES, IterationModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 CLOSE = "<style>.omg-iteration-table :is(td, th) { padding: 1px 10px 1px 0; line-height: 1.35; }</style>"
 FIXED = 3
 """Most axes that are not in the picture: candidates have five."""
 
 
-class IterationPanel(W.VBox):
+class IterationPanel(Panel):
     """Step through a recorded update: `IterationPanel(record(cfg))`, or of a file, without its values,
     `IterationPanel(Iteration(ShapeTrace.load(file)))`.
 
@@ -59,6 +60,7 @@ class IterationPanel(W.VBox):
             layout={"max_width": "1000px"},
         )
         self.add_class("omg-iteration")
+        self.keep(self.status, self.picture, self.table, self.source)
         self.model.listen(self._show)
         self._show()
 

@@ -9,9 +9,10 @@ import ipywidgets as W
 from omg_lib.config import OMGConfig
 from omg_lib.widgets.memory_model import GB, MemoryModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class MemoryMeter(W.VBox):
+class MemoryMeter(Panel):
     """Bytes for every n_agents beside what this process may use: `MemoryMeter()` as a cell's last line.
 
     `meter.model.choose(buffer_size=1000, limit=4)` does the same from Python, and the controls follow.
@@ -41,6 +42,7 @@ class MemoryMeter(W.VBox):
         names = naming("omg-memory", "omg-memory-status", {})
         super().__init__([controls, self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-memory")
+        self.keep(self.status, self.picture)
         self.model.listen(self._show)
         self._show()
 

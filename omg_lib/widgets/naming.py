@@ -9,8 +9,9 @@ import ipywidgets as W
 
 # A slider has no accessible name, a group of radio buttons neither; an HTML widget replaces a live region together with
 # its text; a number box that is left empty goes back to its last value without a word; JupyterLab takes the arrow keys
-# from lists of choices and radio buttons, to walk to the next cell. The script runs where the panel is shown, when its
-# parts arrive, and mends all of them.
+# from lists of choices and radio buttons, to walk to the next cell; a click beside a slider's handle moves the handle,
+# but leaves the focus on the cell, so that the arrow keys then do nothing. The script runs where the panel is shown,
+# when its parts arrive, and repairs all of them.
 SCRIPT = """
 (function mend(tries) {
   const panel = element.closest('.' + PANEL);
@@ -31,6 +32,9 @@ SCRIPT = """
     if (box.type !== 'number' || box.value.trim() || !said) return;
     const label = box.closest('.widget-inline-hbox').querySelector('label').textContent;
     said.textContent = `${label}: a number is missing, the last one stays`;
+  }, true);
+  panel.addEventListener('click', event => {
+    event.target.closest('.noUi-target')?.querySelector('[role=slider]')?.focus();
   }, true);
   new MutationObserver(name).observe(panel, {childList: true, subtree: true});
   name();

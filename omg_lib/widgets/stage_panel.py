@@ -6,9 +6,10 @@ import ipywidgets as W
 
 from omg_lib.plots.stages import stage_svg
 from omg_lib.widgets.flow_model import FlowModel
+from omg_lib.widgets.panel import Panel
 
 
-class StagePanel(W.VBox):
+class StagePanel(Panel):
     """The picture of `stage_svg` for the latest update of a FlowModel, or for its plan before the first one.
 
     StagePanel(panel.model)          # beside a FlowPanel: has no buttons of its own
@@ -18,6 +19,7 @@ class StagePanel(W.VBox):
         self.model, self.picture = model, W.HTML()
         self.picture.add_class("omg-stages")
         super().__init__([self.picture], layout={"max_width": "1000px"})
+        self.keep(self.picture)
         model.listen(self._show)
         self._show("flow")
 

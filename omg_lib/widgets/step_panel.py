@@ -13,13 +13,14 @@ from torch import Tensor
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.training import Training
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene
 
 FIT = "<style>.omg-pictures svg { max-width: 100%; height: auto; }</style>"
 """Battles come with a fixed width; in a narrow column they shrink."""
 
 
-class StepPanel(W.VBox):
+class StepPanel(Panel):
     """A choice of battles, a slider over the steps, pictures, and a sentence that says what they show.
 
     Everything that is shown comes from `panel.model`; `panel.show(step)` moves the slider from Python.
@@ -40,6 +41,7 @@ class StepPanel(W.VBox):
         names = naming("omg-step-panel", "omg-said", {".omg-step [role=slider]": "step slider"})
         super().__init__([controls, self._said, self._pictures, names], layout={"max_width": "900px"})
         self.add_class("omg-step-panel")
+        self.keep(self._said, self._pictures)
         self._battle.observe(self._choose, "value")
         self._step.observe(lambda _: self._draw(), "value")
         self._draw()

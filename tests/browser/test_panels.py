@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,12 @@ def says(page, panel: str, text: str) -> None:
 
 
 def picture(page, panel: str) -> str:
-    return page.locator(f".{panel}-picture").inner_html()
+    """A panel's picture without the ids that make each drawing differ from all others."""
+    return re.sub("omg-[0-9a-f]{10}-", "", page.locator(f".{panel}-picture").inner_html())
 
 
 def other_picture(page, panel: str, before: str) -> None:
-    check = "([part, before]) => document.querySelector(part).innerHTML !== before"
+    check = "([part, before]) => document.querySelector(part).innerHTML.replace(/omg-[0-9a-f]{10}-/g, '') !== before"
     page.wait_for_function(check, arg=[f".{panel}-picture", before], timeout=60_000)
 
 
@@ -60,6 +62,27 @@ def test_the_iteration_is_stepped_through_by_keyboard(page):
     page.locator(".omg-iteration-first").focus()
     page.keyboard.press("Enter")
     says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
+
+
+def test_arrow_keys_move_a_slider_after_a_click_anywhere_on_it(page):
+    """A click beside the handle moves it there, and the arrow keys go on from there."""
+    handle = page.locator(".omg-iteration-slider [role=slider]")
+    line = page.locator(".omg-iteration-slider .noUi-base").bounding_box()
+    page.mouse.click(line["x"] + 0.62 * line["width"], line["y"] + line["height"] / 2)
+    says(page, "omg-iteration", "Stage 7 of 11")
+    page.keyboard.press("ArrowRight")
+    says(page, "omg-iteration", "Stage 8 of 11")
+    handle.click()
+    page.keyboard.press("ArrowLeft")
+    says(page, "omg-iteration", "Stage 7 of 11")
+
+
+def test_a_prediction_is_entered_in_the_puzzle_by_keyboard(page):
+    for name, key in (("shape", "r"), ("seats", "w")):
+        page.locator(f".omg-seat-expect-{name} select").focus()
+        page.keyboard.press(key)
+    page.locator(".omg-seat-answers [type=radio]").nth(5).click()
+    says(page, "omg-seat", "You predicted: shape right, which held; seats wrong, which held. 2 of 2 so far.")
 
 
 def test_arrow_keys_choose_the_slice(page):
@@ -176,3 +199,19 @@ def test_screenshots_in_light_and_dark(page):
         page.wait_for_timeout(500)
         page.screenshot(path=Path(into) / f"panels_{theme.lower()}.png")
     page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+
+
+def test_a_closed_notebook_still_shows_each_panels_last_picture(page, open_notebook):
+    kept = page.locator(".omg-kept")
+    assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels stand there themselves"
+    page.locator(".omg-seat-answers [type=radio]").nth(6).click()
+    held = page.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    held.wait_for(state="attached", timeout=60_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    closed = open_notebook("panels_under_test.ipynb", height=2600)
+    closed.get_by_text("Error displaying widget: model not found").first.wait_for()
+    assert all(one.is_visible() for one in closed.locator(".omg-kept").all())
+    assert closed.locator(".omg-kept img").count() >= 3, "the last stage of the iteration has no tensor to draw"
+    picture = closed.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    assert picture.evaluate("one => one.complete && one.naturalWidth > 0")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from omg_lib.checks import check_choice, check_shape, check_values
+from omg_lib.checks import Verdict, check_choice, check_shape, check_values
 from omg_lib.config import ConfigError
 from omg_lib.lessons.answers import Answers
 from omg_lib.lessons.regroup_answers import ANSWERS, check_regrouping
@@ -185,3 +185,13 @@ def test_an_answer_for_which_the_disk_has_no_room_is_stored_whole_or_not_at_all(
 def test_a_name_that_is_no_file_name_is_refused(tmp_path, bad):
     with pytest.raises(ConfigError, match="notebook="):
         Answers(bad, tmp_path)
+
+
+def test_progress_shows_long_answers_whole_and_says_where_something_strange_is_cut(tmp_path):
+    answers = Answers("long", tmp_path)
+    code = "def mine(x, seat):\n" + "    # thinking about seats and rows, at length\n" * 40 + "    return x\n"
+    answers.keep("write", Verdict("wrong", "Not yet", guess=code))
+    answers.keep("odd", Verdict("wrong", "Not yet", guess=list(range(1000))))
+    shown = {row[0]: row[2] for row in Answers("long", tmp_path).progress().rows}
+    assert shown["write"] == code
+    assert shown["odd"].startswith("[0, 1, 2") and shown["odd"].endswith("... (4,890 characters)")

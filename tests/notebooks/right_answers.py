@@ -61,8 +61,9 @@ RIGHT = {
     ("12_failure_museum.ipynb", "shuffle-guess"): "hardly any",
     ("12_failure_museum.ipynb", "slice-guess"): (0,),
     ("12_failure_museum.ipynb", "text-guess"): "optimistic",
+    ("12_failure_museum.ipynb", "shifted-guess"): (0, 31),
     ("12_failure_museum.ipynb", "question-mask"): (396, 1980, 0),
     ("12_failure_museum.ipynb", "question-shape"): (0,),
-    ("12_failure_museum.ipynb", "question-harmless"): "agent-major",
+    ("12_failure_museum.ipynb", "question-harmless"): "order",
 }
 """(Notebook, cell) -> what a student should answer: the three questions of each, and guesses further up."""

@@ -16,6 +16,7 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
     picture = cells["picture-plan"].outputs[0].data["text/html"]
     assert picture.startswith("<svg") and 'role="img"' in picture and "aria-label" in picture
     assert "application/vnd.jupyter.widget-view+json" in cells["panel-show"].outputs[0].data
+    assert "data:image/svg+xml" in cells["panel-show"].outputs[1].data["text/html"], "the picture that stays"
     assert shown(cells["code-run"]).strip().endswith("[]")
 
 
@@ -184,9 +185,10 @@ def test_notebook_12_raises_every_message_and_repairs_it(run, replaced):
         assert "RuntimeError: The size of tensor a ({}) must match the size of tensor b ({})".format(*numbers) in said
     assert shown(cells["text-refused"]).startswith("see_actions='False': ")
     pictures = {id: cell.outputs[-1].data.get("text/html", "") for id, cell in cells.items() if id.endswith("-run")}
-    assert len(pictures) == 10 and all(picture.startswith("<svg") for picture in pictures.values())
+    assert len(pictures) == 11 and all(picture.startswith("<svg") for picture in pictures.values())
     repairs = [shown(cell) for id, cell in cells.items() if id.endswith("-repair")]
-    assert len(repairs) == 8 and all("Repaired: " in said for said in repairs)
-    assert shown(cells["field-same"]).count("Repaired: ") == 2
+    assert len(repairs) == 9 and all("Repaired: " in said for said in repairs)
+    same = shown(cells["field-same"])
+    assert same.count("Repaired: ") == 2 and "[Repaired" not in same, "two sentences, no list"
     tries = [shown(cell) for id, cell in cells.items() if id.endswith("-try")]
-    assert len(tries) == 8 and all(said.startswith("Not answered yet") for said in tries)
+    assert len(tries) == 9 and all(said.startswith("Not answered yet") for said in tries)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from minutes import TIMED, load
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -40,6 +41,24 @@ def test_every_notebook_is_listed_with_the_minutes_of_the_readme():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_says_the_same_minutes_itself(name):
     assert f"*About {README[name]} minutes." in "".join(cells(name)[0]["source"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minutes_are_what_its_words_and_actions_take(name):
+    """Rounded to five. Whoever changes a notebook by much is told the new number."""
+    needed = load(f"{name}.ipynb").minutes
+    assert README[name] % 5 == 0 and -3 <= README[name] - needed <= 5, f"{name} takes about {needed:.0f} minutes"
+
+
+@pytest.mark.parametrize(("read", "minutes"), TIMED)
+def test_the_paces_give_the_times_that_were_taken(read, minutes):
+    assert abs(read.minutes - minutes) < 2.5, read
+
+
+def test_words_and_actions_are_counted():
+    first, museum = load("00_start_here.ipynb"), load("12_failure_museum.ipynb")
+    assert (first.answers, first.panels, first.folded) == (3, 1, 1) and 1000 < first.words < 1600
+    assert museum.panels == 0 and museum.answers > 20
 
 
 def test_who_reads_recorded_data_is_said():

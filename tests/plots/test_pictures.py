@@ -55,6 +55,28 @@ def test_predicted_rows_carry_the_numbers_of_the_plan(n_agents, batch_size, lear
         assert (f"× {stage.calls} calls" in shown) == (stage.calls > 1)
 
 
+SIZES = [(8, 32, "omg", 1), (8, 32, "omg", 8), (16, 64, "omg", 1), (2, 1, "omg", 1), (8, 1, "omg", 1),
+         (8, 32, "iql", 64), (4, 2, "iql", 300), (2, 40, "naive_om", 2)]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_agents, batch_size, learner, at_once", SIZES)
+def test_columns_are_to_scale_and_what_is_drawn_wider_says_so(n_agents, batch_size, learner, at_once):
+    plan = predict(OMGConfig(n_agents, batch_size, learner=learner, batch_size_run=at_once))
+    widths = {}
+    for name, row in rows(flow_svg(plan)).items():
+        chart = [part for part in row.iter() if part.get("fill-opacity") == "0.25"]  # what lies behind the columns
+        if chart:
+            episodes = plan[name].leading * (plan[name].calls if len(chart) > 1 else 1)
+            said = [re.match(r"drawn ([\d.e+]+) × as wide", text) for text in texts(row)]
+            wider = float(next(filter(None, said), [1, 1])[1])
+            widths[name] = sum(float(part.get("width")) for part in chart) / episodes / wider
+            ends = float(chart[-1].get("x")) + float(chart[-1].get("width"))
+            assert ends <= 456, "the axes of the main field begin there"
+    assert {"runner.run", "buffer.sample"} < set(widths)
+    sample = widths["buffer.sample"]
+    assert widths == {name: pytest.approx(sample, rel=0.06) for name in widths}
+
+
 def test_head_shows_runner_sample_learner_and_network():
     shown = texts(ElementTree.fromstring(flow_svg(predict(OMGConfig(n_agents=5, batch_size=7)))))
     numbers = [int(text) for text in shown if text.isdigit()][:4]

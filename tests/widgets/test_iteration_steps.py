@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from omg_lib import OMGConfig
 from omg_lib.config import ConfigError
 from omg_lib.lessons.iteration import Iteration, record
+from omg_lib.plots.heat import heat_svg
 from omg_lib.trace import ShapeTrace
 from omg_lib.widgets import IterationModel, IterationPanel
 
@@ -130,3 +131,11 @@ def test_the_panel_follows_its_controls_and_its_model(iteration):
     assert 'role="status"' in panel.status.value and "td_loss" in panel.status.value
     panel.moves["first"].click()
     assert panel.model.position == 0 and "aria-label" in panel.picture.value and "<table" in panel.table.value
+
+
+def test_a_slice_of_one_number_has_the_colour_of_that_number():
+    """A mask of ones must not look like a mask of zeros."""
+    ones, zeros, both = (pixels(heat_svg(torch.tensor([x]), "T", "A", "")) for x in ([1, 1], [0, 0], [1, 0]))
+    assert torch.equal(both, torch.stack([ones[:, 0], zeros[:, 0]], dim=1)) and not torch.equal(ones, zeros)
+    below = heat_svg(torch.tensor([[-2.0, -2.0]]), "T", "A", "")
+    assert torch.equal(pixels(below), zeros) and "numbers from -2 to -2" in below
