@@ -79,7 +79,7 @@ PROBES = {
     "memory_file": "return os.memfd_create('omg-probe')",
     "pipe": "return os.pipe()[0]",
     "userfaultfd": "return call((323, 282), 1)",
-    "perf": "return call((298, 241), ctypes.create_string_buffer(128), 0, -1, -1, 0) + 1",
+    "perf": "return call((298, 241), ctypes.create_string_buffer(b'\\x01', 128), 0, -1, -1, 0) + 1",
     "unshare_user": "return call((272, 97), 0x10000000) + 1",
     "change_folder": "os.chdir('/')\nreturn 1",
     "umask": "return os.umask(0o022) + 1",
