@@ -20,6 +20,10 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Integer, List, Unicode
 
+from grader.records import note_seed
+from grader.submissions import Submission
+from grader.tasks import marks
+
 
 class ReleasedCells(NbGraderPreprocessor):
     """Gives every cell that was released what nbgrader knows of it, and takes all other claims away.
@@ -80,13 +84,12 @@ class GradeAnswers(NbGraderPreprocessor):
             for cell in nb.cells
             if cell.cell_type == "code" and is_solution(cell)
         }
-        from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
-
         tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
         found = marks(tasks, sources, seed, self.python, self.seconds)
         for cell in nb.cells:
             if is_grade(cell) and not is_solution(cell):
-                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)
+                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id])
+        note_seed(Submission(resources["nbgrader"]["student"], assignment), seed)
         return nb, resources
 
 
@@ -94,8 +97,8 @@ SEED = secrets.randbits(32)
 """Of this process: all submissions of one run meet the same tests, and nobody knows them before."""
 
 
-def outputs(given: Sequence[object], seed: int) -> list[NotebookNode]:
+def outputs(given: Sequence[object]) -> list[NotebookNode]:
     """What a test cell shows: a line for each criterion, and the number that nbgrader reads."""
-    text = "".join(f"{mark}\n" for mark in given) + f"(tests drawn with seed {seed})\n"
+    text = "".join(f"{mark}\n" for mark in given)
     points = str(sum(mark.points for mark in given))
     return [new_output("stream", name="stdout", text=text), new_output("execute_result", {"text/plain": points})]
