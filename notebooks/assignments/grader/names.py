@@ -42,5 +42,7 @@ def shown(text: str, most: int = 120) -> str:
 
 
 def cell(text: str) -> str:
-    """The text as a cell of a table: as it is, but with a ' before what a spreadsheet would take for a formula."""
-    return FORMULA.sub(r"\1'", text)
+    """The text as a cell of a table: as it is, but with a ' before what a spreadsheet would take for a formula, and
+    with bytes that are no UTF-8 written out.
+    """
+    return FORMULA.sub(r"\1'", text).encode(errors="backslashreplace").decode()
