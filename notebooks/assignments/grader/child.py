@@ -22,6 +22,7 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 
 import einops
 import numpy as np
@@ -174,10 +175,23 @@ def fence(limits: dict[str, int], folder: str) -> None:
 # --- the answers -----------------------------------------------------------------------------------------------------
 
 
-def say(error: BaseException) -> str:
+CELL = "<answer {}>"
+"""What an answer cell is called in a traceback."""
+
+
+def say(error: BaseException, sources: list[str]) -> object:
+    """What went wrong, without the exception's own words: Python's type, and the last place in an answer cell."""
     if type(error) is NotImplementedError:
         return "not answered"
-    return f"{type(error).__name__}: {error}"[:300].rstrip(": ")
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == "builtins")
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename, error.lineno))
+    for name, line in reversed(places):
+        for cell in range(len(sources)):
+            if name == CELL.format(cell):
+                return {"kind": kind, "cell": cell, "line": line}
+    return {"kind": kind, "cell": None, "line": None}
 
 
 def answers(task: dict) -> dict:
@@ -187,11 +201,11 @@ def answers(task: dict) -> dict:
     """
     failed = f"there is no function {task['function']}"
     names = {"__name__": "answer", "np": np, "torch": torch} | {"rearrange": einops.rearrange, "repeat": einops.repeat}
-    for source in task["sources"]:
+    for cell, source in enumerate(task["sources"]):
         try:
-            exec(compile(source, "<answer>", "exec"), names)
+            exec(compile(source, CELL.format(cell), "exec"), names)
         except BaseException as error:  # SystemExit too
-            failed = say(error)
+            failed = say(error, task["sources"])
     if not callable(names.get(task["function"])):
         return {"error": failed}
     given = []
@@ -199,7 +213,7 @@ def answers(task: dict) -> dict:
         try:
             given.append({"value": encode(names[task["function"]](*decode(args)))})
         except BaseException as error:
-            given.append({"error": say(error)})
+            given.append({"error": say(error, task["sources"])})
     return {"answers": given}
 
 
