@@ -185,7 +185,7 @@ def draw(path: str, lines: Sequence[dict[str, object]], won: bool) -> None:
 def write_rows(path: str | Path, rows: Sequence[dict[str, object]]) -> None:
     """Write rows as a CSV file. ConfigError if it cannot be written."""
     try:
-        with Path(path).open("w", newline="") as file:
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)

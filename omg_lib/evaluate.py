@@ -141,7 +141,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
             return text
 
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8") as file:
             return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file, strict=True)]
     except (OSError, ValueError, csv.Error) as error:
         reason = f"is no readable table ({str(error)[:80]}); allowed is a CSV file"

@@ -133,7 +133,7 @@ def _run(arm: str, seed: int, reports: list[Report]) -> dict[str, Any]:
 
 
 def save_results(results: Mapping[str, Any], path: str | Path) -> None:
-    Path(path).write_text(json.dumps(results) + "\n")
+    Path(path).write_text(json.dumps(results) + "\n", encoding="utf-8")
 
 
 def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise ConfigError("results", path.name, "there is no such file; the panel saves it when all runs have ended")
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
         updates, seeds = results["updates"], results["plan"]["seeds"]
         found = sorted((run["arm"], run["seed"]) for run in results["runs"])
         lengths = {len(run[name]) for run in results["runs"] for name in ("t_env", *KEPT)}
