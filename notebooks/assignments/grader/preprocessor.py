@@ -22,7 +22,6 @@ from traitlets import Integer, List, Unicode
 
 from grader.records import note_seed
 from grader.submissions import Submission
-from grader.tasks import marks
 
 
 class ReleasedCells(NbGraderPreprocessor):
@@ -84,6 +83,8 @@ class GradeAnswers(NbGraderPreprocessor):
             for cell in nb.cells
             if cell.cell_type == "code" and is_solution(cell)
         }
+        from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
+
         tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
         found = marks(tasks, sources, seed, self.python, self.seconds)
         for cell in nb.cells:
