@@ -22,6 +22,7 @@ NAMES = [
     "Last, First", 'say "x"', "a;b", "two\nlines", "=1+1", "[x]", "blank ", "a*", "ab", "王小明",
     unicodedata.normalize("NFC", "Zoë"),
 ]  # fmt: skip
+NAMES += ["😀", "~F0~9F~98~80"]  # the second is how nbgrader calls the first
 if sys.platform == "linux":  # where a name is any bytes
     NAMES += [unicodedata.normalize("NFD", "Zoë"), "\udce9"]
 
@@ -89,11 +90,12 @@ def test_every_name_is_graded_or_named_and_nothing_else_stops(first, a1_course):
 
 
 def test_feedback_lies_under_the_students_own_names_and_holds_nothing_of_a_teachers(first, a1_course):
-    pages = sorted(path.relative_to(a1_course / "feedback") for path in a1_course.rglob("feedback/*/*/*"))
+    pages = sorted(path.relative_to(a1_course / "feedback") for path in a1_course.glob("feedback/*/*/*"))
     assert pages == sorted(Path(name) / "a1" / "a1.html" for name in [*NAMES, "more"])
     seeds = {json.loads(path.read_text())["seed"] for path in a1_course.glob(".grading/graded/*/a1.json")}
     assert len(seeds) == 1, "all meet the same tests"
-    for path in a1_course.rglob("feedback/*/*/a1.html"):
+    assert not list(a1_course.glob(".grading/feedback/*/*")), "each page is moved"
+    for path in a1_course.glob("feedback/*/*/a1.html"):
         page = path.read_text(encoding="utf-8")
         assert str(seeds.copy().pop()) not in page and "drawn with" not in page
     assert (a1_course / ".grading").stat().st_mode & 0o077 == 0
@@ -117,7 +119,8 @@ def test_what_changed_is_graded_anew_and_marks_given_by_hand_stay(first, a1_cour
         path.unlink()
     (course / "submitted" / "more" / "a1" / "a1.html").unlink()
     blank = course / "release" / "a1" / "a1.ipynb"
-    shutil.copy(blank, course / "submitted" / "ab" / "a1" / "a1.ipynb")
+    for name in ("ab", "😀"):
+        shutil.copy(blank, course / "submitted" / name / "a1" / "a1.ipynb")
     (course / "submitted" / "[x]" / "a1" / "a1.ipynb").unlink()
     (course / "submitted" / "[x]" / "a1" / "a1.ipynb").symlink_to(blank)
     shutil.rmtree(course / "submitted" / "a;b")
@@ -128,7 +131,9 @@ def test_what_changed_is_graded_anew_and_marks_given_by_hand_stay(first, a1_cour
     assert found["ab"] == (0.0, "graded") and found["a*"] == (20.0, "graded") and found["a;b"] == (20.0, "graded")
     assert found["[x]"] == (0.0, "cannot be graded") and found["more"] == (19.5, "graded")
     changed = {path.parts[-3] for path, time in before.items() if path.stat().st_mtime_ns != time}
-    assert changed == {"ab"}, "nothing else is graded again"
+    assert changed == {"ab", "~F0~9F~98~80"}, "nothing else is graded again"
+    pages = {name: (course / "feedback" / name / "a1" / "a1.html").read_text() for name in ("😀", "~F0~9F~98~80")}
+    assert ["not answered" in page for page in pages.values()] == [True, False], "each has the own page"
 
     shutil.rmtree(course / "submitted" / "[x]")
     forced = run(course, "grade", "--force", "--GradeAnswers.seed=17")

@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from grader.calls import gradebook_url, nbgrader
 from grader.grades import table
 from grader.names import shown, student_name
-from grader.records import COURSE, STAGED, alone, clear, is_graded
+from grader.records import COURSE, FEEDBACK, STAGED, alone, clear, is_graded
 from grader.submissions import Left, Submission, stage
 from omg_lib.files import write_text
 from omg_lib.streams import open_streams
@@ -54,11 +54,11 @@ def grade(*more: str) -> int:
             if not is_graded(one):
                 clear(one)
         failed = [nbgrader("autograde", name, "--create", *more, lock=lock) for name in handed_in(read)]
-        left += [Left(place(one), "nbgrader failed, as said above", student_name(one.id), one.assignment)
-                 for one in read if not is_graded(one)]  # fmt: skip
-        for name in handed_in(read):  # made anew each time, so that it is no warning that there was some
-            failed.append(nbgrader("generate_feedback", name, "--force", lock=lock, level="ERROR"))
-        deliver(read)
+        left += [Left(place(one), "nbgrader did not grade it", one) for one in read if not is_graded(one)]
+        shutil.rmtree(FEEDBACK, ignore_errors=True)
+        where = f"--CourseDirectory.feedback_directory={FEEDBACK.relative_to(COURSE)}"
+        failed += [nbgrader("generate_feedback", name, where, lock=lock) for name in handed_in(read)]
+        deliver({one.about for one in left})
         with gradebook_url() as url:
             made = table(url, assignments(), read, left)
         write_text(COURSE / "grades.csv", made)
@@ -82,17 +82,17 @@ def tell(left: Sequence[Left]) -> bool:
     return any(one.worry for one in left)
 
 
-def deliver(read: Sequence[Submission]) -> None:
-    """Put the feedback of students whose names nbgrader cannot hold under these names."""
-    for one in read:
-        made = COURSE / "feedback" / one.id / one.assignment
-        target = COURSE / "feedback" / student_name(one.id) / one.assignment
-        if made != target and made.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            target.parent.mkdir(exist_ok=True)
-            made.rename(target)
-            if not any(made.parent.iterdir()):
-                made.parent.rmdir()
+def deliver(refused: Collection[Submission | None]) -> None:
+    """Move the new feedback from the folders with nbgrader's ids to those with the students' names, in feedback/. What
+    is refused now may have been graded before, in another version: its feedback is no news.
+    """
+    for made in FEEDBACK.glob("*/*"):
+        if Submission(made.parent.name, made.name) in refused:
+            continue
+        target = COURSE / "feedback" / student_name(made.parent.name) / made.name
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(target)
 
 
 def student_copy(target: str = "build/student-copy") -> int:

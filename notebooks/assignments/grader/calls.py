@@ -35,13 +35,13 @@ def gradebook_url() -> Iterator[str]:
         yield f"sqlite:///{course}/gradebook.db"
 
 
-def nbgrader(*arguments: str, lock: int | None = None, level: str = "WARN") -> int:
+def nbgrader(*arguments: str, lock: int | None = None) -> int:
     """One of nbgrader's commands, in the course's folder; its exit status. The lock's descriptor stays open in it.
 
     Its errors are shown without tracebacks, which are kept in the log; warnings of the database are no news.
     """
     with plain_path() as course:
-        command = [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments, f"--log-level={level}"]
+        command = [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments, "--log-level=WARN"]
         command += [f"--CourseDirectory.root={course}", f"--CourseDirectory.db_url=sqlite:///{course}/gradebook.db"]
         held = () if lock is None else (lock,)
         done = subprocess.run(command, cwd=COURSE, stderr=subprocess.PIPE, pass_fds=held)

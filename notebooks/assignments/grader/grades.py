@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from grader.names import cell, student_id, student_name
+from grader.names import cell, student_name
 from grader.records import is_graded, was_graded
 from grader.submissions import Left, Submission
 
@@ -23,14 +23,13 @@ COURSE_ID = "omg"
 
 def table(url: str, assignments: Sequence[str], read: Sequence[Submission], left: Iterable[Left]) -> str:
     """The whole table as CSV: the students of the gradebook, and those of whom nothing could be graded."""
-    refused = {Submission(student_id(one.student), one.assignment) for one in left if one.student}
-    handed_in = {*read, *(one for one in refused if one.assignment)}
+    handed_in = {*read, *(one.about for one in left if one.about)}
     text = io.StringIO()
     out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     out.writeheader()
     with Gradebook(url, COURSE_ID) as gradebook:
         known = {student.id: student for student in gradebook.students}
-        everybody = sorted({*known, *(one.id for one in {*read, *refused})}, key=student_name)
+        everybody = sorted({*known, *(one.id for one in handed_in)}, key=student_name)
         for assignment in filter(lambda one: one.name in assignments, gradebook.assignments):
             for id in everybody:
                 one = Submission(id, assignment.name)

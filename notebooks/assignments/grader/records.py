@@ -23,6 +23,7 @@ PRIVATE = COURSE / ".grading"
 """For teachers only: the copies that are graded, the records with the seeds of the hidden tests, nbgrader's log."""
 STAGED = PRIVATE / "read"
 GRADED = PRIVATE / "graded"
+FEEDBACK = PRIVATE / "feedback"
 
 
 def record(one: Submission) -> Path:

@@ -38,28 +38,27 @@ class RefusedError(ValueError):
 
 
 @dataclass(frozen=True)
+class Submission:
+    """What a student handed in, by nbgrader's id of the student; "" stands for no certain assignment."""
+
+    id: str
+    assignment: str = ""
+
+
+@dataclass(frozen=True)
 class Left:
-    """Something in submitted/ that is not graded: where it is, and why. `student` is a folder's name, `assignment` is
-    set where it was handed in as one and so has no points. `worry` is False for what machines leave behind.
+    """Something in submitted/ that is not graded: where it is, why, and whose it is, where that is known. Where it was
+    handed in as an assignment, that has no points. `worry` is False for what programs leave behind.
     """
 
     place: str
     why: str
-    student: str = ""
-    assignment: str = ""
+    about: Submission | None = None
     worry: bool = True
 
     def __str__(self) -> str:
-        said = "Not graded, so without points" if self.assignment else "Not read"
+        said = "Not graded, so without points" if self.about and self.about.assignment else "Not read"
         return f"{said}: {self.place} ({self.why})"
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A submission that was read, by nbgrader's id of the student."""
-
-    id: str
-    assignment: str
 
 
 def stage(submitted: Path, target: Path, assignments: Sequence[str]) -> tuple[list[Submission], list[Left]]:
@@ -91,24 +90,25 @@ class Reader:
             else:
                 expected = f"; expected is {place}/STUDENT/{first}/{first}.ipynb"
                 with self.naming(here), folder(name, inside, expected) as student:
-                    self.student(student, here, name, student_id(name))
+                    self.student(student, here, student_id(name))
 
-    def student(self, inside: int, place: str, student: str, id: str) -> None:
+    def student(self, inside: int, place: str, id: str) -> None:
         for name in sorted(os.listdir(inside)):
-            here, about = f"{place}/{shown(name)}", name.removesuffix(".ipynb")
+            here, assignment = f"{place}/{shown(name)}", name.removesuffix(".ipynb")
+            found = Submission(id, assignment)
             if name in MACHINES:
-                self.left.append(Left(here, PROGRAMS, student, worry=False))
-            elif about not in self.assignments:
+                self.left.append(Left(here, PROGRAMS, Submission(id), worry=False))
+            elif assignment not in self.assignments:
                 why = f"no assignment has this name: {', '.join(self.assignments)}"
-                self.left.append(Left(here, why, student))
-            elif name != about:
-                self.left.append(Left(here, f"expected is {place}/{about}/{name}", student, about))
+                self.left.append(Left(here, why, Submission(id)))
+            elif name != assignment:
+                self.left.append(Left(here, f"expected is {place}/{assignment}/{name}", found))
             else:
-                with self.naming(here, student, name), folder(name, inside) as one:
-                    self.submission(one, here, student, Submission(id, name))
+                with self.naming(here, found), folder(name, inside) as one:
+                    self.submission(one, here, found)
 
-    def submission(self, inside: int, place: str, student: str, found: Submission) -> None:
-        wanted, names = f"{found.assignment}.ipynb", sorted(os.listdir(inside))
+    def submission(self, inside: int, place: str, found: Submission) -> None:
+        wanted, names, student = f"{found.assignment}.ipynb", sorted(os.listdir(inside)), Submission(found.id)
         others = [name for name in names if name not in (wanted, RESULTS)]
         for name in others[:MOST_NAMED]:
             why = PROGRAMS if name in MACHINES else f"only {wanted} and {RESULTS} count"
@@ -127,12 +127,12 @@ class Reader:
         self.read.append(found)
 
     @contextlib.contextmanager
-    def naming(self, place: str, student: str = "", assignment: str = "") -> Iterator[None]:
+    def naming(self, place: str, about: Submission | None = None) -> Iterator[None]:
         """What cannot be read stops nothing else."""
         try:
             yield
         except (OSError, ValueError) as error:
-            self.left.append(Left(place, reason(error), student, assignment))
+            self.left.append(Left(place, reason(error), about))
 
 
 def reason(error: Exception) -> str:
