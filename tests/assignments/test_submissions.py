@@ -1,5 +1,6 @@
 """The careful reader of submitted/: what is graded was read there, and everything else is named."""
 
+import errno
 import json
 import os
 import socket
@@ -13,6 +14,8 @@ from grader.names import cell, shown, student_id, student_name
 from grader.submissions import DEEPEST, MOST_BYTES, MOST_NAMED, notebook, stage
 from hypothesis import given
 from hypothesis import strategies as st
+
+from omg_lib.config import RunError
 
 NAMES = ("a1", "a4")
 SAFE = set(string.ascii_letters + string.digits + "_.-@~ ")
@@ -68,7 +71,7 @@ def linked_file(place: Path, secret: Path) -> str:
 def linked_assignment(place: Path, secret: Path) -> str:
     place.parent.mkdir(parents=True)
     place.symlink_to(secret / "a1", target_is_directory=True)
-    return "a link in the place of a folder"
+    return "a link; expected is a folder"
 
 
 def linked_results(place: Path, secret: Path) -> str:
@@ -130,7 +133,7 @@ def nothing_there(place: Path, secret: Path) -> str:
 def plain_assignment(place: Path, secret: Path) -> str:
     place.parent.mkdir(parents=True)
     place.write_text("a1")
-    return "a plain file in the place of a folder"
+    return "a plain file; expected is a folder"
 
 
 ATTACKS = (
@@ -155,11 +158,11 @@ def test_a_linked_student_and_a_linked_submitted_are_not_followed(submitted, tmp
     written(tmp_path / "source" / "a1" / "a1.ipynb", "the solution")
     (submitted / "s17").symlink_to(tmp_path / "source", target_is_directory=True)
     expected = "expected is submitted/STUDENT/a1/a1.ipynb"
-    assert staged(submitted) == ({}, [f"Not read: submitted/s17 (a link in the place of a folder; {expected})"])
+    assert staged(submitted) == ({}, [f"Not read: submitted/s17 (a link; {expected})"])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "submitted").symlink_to(submitted)
     files, left = staged(tmp_path / "other" / "submitted")
-    assert (files, left) == ({}, ["Not read: submitted (a link in the place of a folder)"])
+    assert (files, left) == ({}, ["Not read: submitted (a link; expected is a folder)"])
 
 
 def test_files_in_a_wrong_place_are_named(submitted):
@@ -167,12 +170,14 @@ def test_files_in_a_wrong_place_are_named(submitted):
     written(submitted / "Last_123_a1.ipynb")
     written(submitted / "s18" / "a9" / "a9.ipynb")
     written(submitted / "s19" / "notes.txt")
+    (submitted / "s20").mkdir()
     expected = "expected is submitted/STUDENT/a1/a1.ipynb"
     assert staged(submitted) == ({}, [
-        f"Not read: submitted/Last_123_a1.ipynb (a plain file in the place of a folder; {expected})",
+        f"Not read: submitted/Last_123_a1.ipynb (a plain file; {expected})",
         "Not graded, so without points: submitted/s17/a1.ipynb (expected is submitted/s17/a1/a1.ipynb)",
         "Not read: submitted/s18/a9 (no assignment has this name: a1, a4)",
         "Not read: submitted/s19/notes.txt (no assignment has this name: a1, a4)",
+        "Not read: submitted/s20 (the folder is empty)",
     ])  # fmt: skip
 
 
@@ -190,7 +195,19 @@ def test_other_files_beside_a_submission_are_named_and_not_copied(submitted):
     ]
     for number in range(50):
         (place / f"y{number}").touch()
-    assert len(staged(submitted)[1]) == MOST_NAMED + 1
+    left = staged(submitted)[1]
+    assert len(left) == MOST_NAMED + 1 and left[-1] == "Not read: submitted/s17/a1 (and 48 more)"
+
+
+def test_a_full_disk_is_no_students_fault(submitted, tmp_path, monkeypatch):
+    written(submitted / "s17" / "a1" / "a1.ipynb")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RunError, match="cannot be copied to read: No space left on device"):
+        stage(submitted, tmp_path / "read", NAMES)
 
 
 def test_what_programs_leave_behind_is_named_without_worry(submitted, tmp_path):

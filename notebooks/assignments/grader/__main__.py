@@ -14,13 +14,14 @@ from grader.grades import table
 from grader.names import shown, student_name
 from grader.records import COURSE, FEEDBACK, STAGED, alone, clear, is_graded
 from grader.submissions import Left, Submission, stage
+from omg_lib.config import RunError
 from omg_lib.files import write_text
 from omg_lib.streams import open_streams
 
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
-"""What a student needs to know; in the students' copy it stands in the place of the teacher's guide."""
+"""What a student needs to know; in the students' copy it replaces the teacher's guide."""
 TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
 """What no student's copy holds. The released notebooks are put in its place."""
 INTERRUPTED = 130
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     try:
         return COMMANDS[arguments[0]](*arguments[1:])
-    except OSError as error:
+    except (OSError, RunError) as error:
         print(f"The command stopped: {shown(str(error), 250)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 
 from grader.names import shown, student_id
+from omg_lib.config import RunError
 
 RESULTS = "results.json"
 MOST_BYTES = {".ipynb": 20 << 20, ".json": 4 << 20}
@@ -88,43 +89,62 @@ class Reader:
             if name in MACHINES:
                 self.left.append(Left(here, PROGRAMS, worry=False))
             else:
-                expected = f"; expected is {place}/STUDENT/{first}/{first}.ipynb"
+                expected = f"expected is {place}/STUDENT/{first}/{first}.ipynb"
                 with self.naming(here), folder(name, inside, expected) as student:
                     self.student(student, here, student_id(name))
 
     def student(self, inside: int, place: str, id: str) -> None:
-        for name in sorted(os.listdir(inside)):
+        names, strange = sorted(os.listdir(inside)), []
+        for name in names:
             here, assignment = f"{place}/{shown(name)}", name.removesuffix(".ipynb")
-            found = Submission(id, assignment)
+            found, files = Submission(id, assignment), None
             if name in MACHINES:
-                self.left.append(Left(here, PROGRAMS, Submission(id), worry=False))
+                strange.append(Left(here, PROGRAMS, Submission(id), worry=False))
             elif assignment not in self.assignments:
                 why = f"no assignment has this name: {', '.join(self.assignments)}"
-                self.left.append(Left(here, why, Submission(id)))
+                strange.append(Left(here, why, Submission(id)))
             elif name != assignment:
                 self.left.append(Left(here, f"expected is {place}/{assignment}/{name}", found))
             else:
                 with self.naming(here, found), folder(name, inside) as one:
-                    self.submission(one, here, found)
+                    files = self.files(one, here, found)
+            if files:
+                self.copy(found, files)
+        self.name_some(strange if names else [Left(place, "the folder is empty", Submission(id))])
 
-    def submission(self, inside: int, place: str, found: Submission) -> None:
-        wanted, names, student = f"{found.assignment}.ipynb", sorted(os.listdir(inside)), Submission(found.id)
-        others = [name for name in names if name not in (wanted, RESULTS)]
-        for name in others[:MOST_NAMED]:
-            why = PROGRAMS if name in MACHINES else f"only {wanted} and {RESULTS} count"
-            why = "a student can write it, so its time counts nothing" if name == "timestamp.txt" else why
-            self.left.append(Left(f"{place}/{shown(name)}", why, student, worry=name not in MACHINES))
-        if len(others) > MOST_NAMED:
-            self.left.append(Left(f"{place}/", f"and {len(others) - MOST_NAMED} more names", student))
+    def files(self, inside: int, place: str, found: Submission) -> dict[str, bytes]:
+        """The files that count. RefusedError if one of them cannot be read: a submission is read whole or not."""
+        wanted, strange = f"{found.assignment}.ipynb", []
+        names = sorted(os.listdir(inside))
+        for name in names:
+            if name not in (wanted, RESULTS):
+                why = PROGRAMS if name in MACHINES else f"only {wanted} and {RESULTS} count"
+                why = "a student can write it, so its time counts nothing" if name == "timestamp.txt" else why
+                here = f"{place}/{shown(name)}"
+                strange.append(Left(here, why, Submission(found.id), worry=name not in MACHINES))
+        self.name_some(strange)
         if wanted not in names:
             raise RefusedError(f"expected {wanted}")
         files = {name: contents(name, inside) for name in (wanted, RESULTS) if name in names}
-        files[wanted] = notebook(files[wanted])
-        copies = self.target / found.id / found.assignment
-        copies.mkdir(parents=True)
-        for name, data in files.items():
-            (copies / name).write_bytes(data)
+        return files | {wanted: notebook(files[wanted])}
+
+    def copy(self, found: Submission, files: dict[str, bytes]) -> None:
+        """Put a submission where it is graded. RunError if that fails, which is no student's fault."""
+        place = self.target / found.id / found.assignment
+        try:
+            place.mkdir(parents=True)
+            for name, data in files.items():
+                (place / name).write_bytes(data)
+        except OSError as error:
+            raise RunError(f"a submission cannot be copied to {place.parent.parent.name}: {reason(error)}") from None
         self.read.append(found)
+
+    def name_some(self, strange: Sequence[Left]) -> None:
+        """Name what should not be in a folder, a few of many."""
+        self.left += strange[:MOST_NAMED]
+        if len(strange) > MOST_NAMED:
+            more = f"and {len(strange) - MOST_NAMED} more"
+            self.left.append(Left(os.path.dirname(strange[-1].place), more, strange[-1].about))
 
     @contextlib.contextmanager
     def naming(self, place: str, about: Submission | None = None) -> Iterator[None]:
@@ -153,10 +173,10 @@ def opened(path: str | Path, inside: int | None = None, flags: int = 0) -> Itera
 
 
 @contextlib.contextmanager
-def folder(name: str, inside: int, expected: str = "") -> Iterator[int]:
+def folder(name: str, inside: int, expected: str = "expected is a folder") -> Iterator[int]:
     """A folder in an open folder, opened itself. RefusedError if it is a link or anything else."""
     if kind(name, inside) != "a folder":
-        raise RefusedError(f"{kind(name, inside)} in the place of a folder{expected}")
+        raise RefusedError(f"{kind(name, inside)}; {expected}")
     with opened(name, inside, os.O_NOFOLLOW) as handle:
         yield handle
 
