@@ -44,7 +44,8 @@ def is_graded(one: Submission) -> bool:
     """Whether this submission, as it was read last, has been graded to the end."""
     files = digests(one)
     with contextlib.suppress(OSError, ValueError):
-        return read_json(record(one)).get("files") == files and all((autograded(one) / name).is_file() for name in files)
+        same = read_json(record(one)).get("files") == files
+        return same and all((autograded(one) / name).is_file() for name in files)
     return False
 
 
