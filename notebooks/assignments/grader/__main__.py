@@ -23,7 +23,7 @@ HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
 """What a student needs to know; in the students' copy it replaces the teacher's guide."""
 TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
-"""What no student's copy holds. The released notebooks are put in its place."""
+"""What no student's copy holds: it gets the released notebooks."""
 INTERRUPTED = 130
 
 
@@ -49,6 +49,7 @@ def grade(*more: str) -> int:
     with alone() as lock:
         read, left = stage(COURSE / "submitted", STAGED, assignments())
         if not read and not any(one.worry for one in left):
+            tell(left)
             print(f"There is nothing to grade in {HERE}submitted/STUDENT/ASSIGNMENT/.", file=sys.stderr)
             return 2
         for one in read:
