@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import signal
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ from omg_lib.files import read_json, reason
 from omg_lib.follow import follow
 from omg_lib.predict import predict
 from omg_lib.saved import check_config
+from omg_lib.streams import open_streams
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 a run failed, 2 bad input, 130 interrupted."""
-    _open_streams()
+    open_streams()
     try:
         args = build_parser().parse_args(argv)
         return COMMANDS[args.command](args)
@@ -116,15 +116,6 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         print(f"the run failed: {type(error).__name__}: {' '.join(str(error).split())}"[:299], file=sys.stderr)
         return 1
-
-
-def _open_streams() -> None:
-    """Let what was closed before the start lead nowhere: else print would take stdout for a stderr that is not there,
-    and the next file that is opened would take its number.
-    """
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, object]:

@@ -46,6 +46,7 @@ class ConfigError(ValueError):
         said = f"{name}={shown}: {allowed}"
         super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote what stands in a file
         self._parts = (name, value, allowed)
+        self.name, self.allowed = name, allowed
 
     def __reduce__(self) -> tuple:  # an exception is pickled by its message alone, which is not how this one is made
         return type(self), self._parts

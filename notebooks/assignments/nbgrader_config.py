@@ -23,6 +23,10 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 c = get_config()  # noqa: F821 -- traitlets puts it there
 c.CourseDirectory.course_id = "omg"
 c.CourseDirectory.root = str(HERE)
+# nbgrader never walks through what students send: grader/submissions.py reads it, and these are its copies.
+c.CourseDirectory.submitted_directory = ".grading/read"
+c.Autograde.pre_convert_hook = "grader.records.begin"
+c.Autograde.post_convert_hook = "grader.records.end"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # put your code in place of this line"}
 c.ClearSolutions.text_stub = "*Write here.*"
 

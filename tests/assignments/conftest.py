@@ -45,3 +45,14 @@ def changed():
 def course(tmp_path_factory) -> Path:
     """A course folder of its own, with the teacher's files and nothing else."""
     return copy_course(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def a1_course(tmp_path_factory) -> Path:
+    """A course folder with one assignment, and a path that is full of search patterns."""
+    folder = tmp_path_factory.mktemp("a1") / "course [2026]? *" / "notebooks" / "assignments"
+    strange = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for name in ("grader", "source/a1"):
+        shutil.copytree(COURSE / name, folder / name, ignore=strange)
+    shutil.copy(COURSE / "nbgrader_config.py", folder)
+    return folder

@@ -6,7 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "notebooks" / "assignments"
 NAMES = ("a1", "a2", "a3", "a4")
-MADE = ("release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints")
+MADE = (
+    "release", "submitted", "autograded", "feedback", "gradebook.db", "grades.csv", ".grading", "__pycache__",
+    ".ipynb_checkpoints",
+)  # fmt: skip
 
 
 def copy_course(folder: Path) -> Path:

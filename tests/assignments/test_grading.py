@@ -198,9 +198,10 @@ def test_a_file_that_is_no_notebook_stops_nothing_and_is_told(graded):
     _, said = graded
     assert said.returncode == 1
     assert re.findall(r"Not graded, so without points: (.+)", said.stderr) == [
-        "submitted/empty-file/a1",
+        "submitted/empty-file/a1 (the file is empty)",
         "submitted/twice-downloaded/a1 (expected a1.ipynb)",
     ]
+    assert "Not read: submitted/twice-downloaded/a1/a1 (1).ipynb (only a1.ipynb and results.json count)" in said.stderr
     assert "reference" in said.stdout, "the table of grades is shown"
     assert "These grades are in notebooks/assignments/grades.csv" in said.stderr
 
@@ -240,16 +241,11 @@ def test_what_a_person_marks_waits_for_that_person_and_shows_the_students_plot(g
 
 def test_tests_of_one_run_are_the_same_for_all_and_new_in_the_next(graded):
     course, _ = graded
-    pattern = r"tests drawn with seed (\d+)"
-    seeds = {
-        name: {
-            seed
-            for path in (course / "autograded").glob(f"*/{name}/{name}.ipynb")
-            for seed in re.findall(pattern, path.read_text())
-        }
-        for name in NAMES
-    }
+    records = {name: list((course / ".grading" / "graded").glob(f"*/{name}.json")) for name in NAMES}
+    seeds = {name: {json.loads(path.read_text())["seed"] for path in paths} for name, paths in records.items()}
     assert all(len(of_one) == 1 for of_one in seeds.values()) and len(set.union(*seeds.values())) == len(NAMES)
+    shown = "".join(path.read_text() for path in course.rglob("feedback/*/*/*.html"))
+    assert not any(str(seed) in shown for seed in set.union(*seeds.values()))
 
 
 # --- what nobody gets to see -----------------------------------------------------------------------------------------

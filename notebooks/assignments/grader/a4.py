@@ -33,7 +33,7 @@ def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequenc
         try:
             return judge(answers[0]) or ""
         except ConfigError as error:
-            return str(error)
+            return f"{error.name}: {error.allowed}"  # not the value, which the submission chose
 
     return told_of
 

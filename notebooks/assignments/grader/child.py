@@ -19,6 +19,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 
 import einops
 import numpy as np
@@ -90,10 +91,23 @@ class NoLibrary(importlib.abc.MetaPathFinder):
             raise ImportError("an answer is your own code: omg_lib is not there while you are graded")
 
 
-def say(error: BaseException) -> str:
+CELL = "<answer {}>"
+"""What an answer cell is called in a traceback."""
+
+
+def say(error: BaseException, sources: list[str]) -> object:
+    """What went wrong, without the exception's own words: Python's type, and the last place in an answer cell."""
     if type(error) is NotImplementedError:
         return "not answered"
-    return f"{type(error).__name__}: {error}"[:300].rstrip(": ")
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == "builtins")
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename, error.lineno))
+    for name, line in reversed(places):
+        for cell in range(len(sources)):
+            if name == CELL.format(cell):
+                return {"kind": kind, "cell": cell, "line": line}
+    return {"kind": kind, "cell": None, "line": None}
 
 
 def answers(task: dict) -> dict:
@@ -103,11 +117,11 @@ def answers(task: dict) -> dict:
     """
     failed = f"there is no function {task['function']}"
     names = {"__name__": "answer", "np": np, "torch": torch} | {"rearrange": einops.rearrange, "repeat": einops.repeat}
-    for source in task["sources"]:
+    for cell, source in enumerate(task["sources"]):
         try:
-            exec(compile(source, "<answer>", "exec"), names)
+            exec(compile(source, CELL.format(cell), "exec"), names)
         except BaseException as error:  # SystemExit too
-            failed = say(error)
+            failed = say(error, task["sources"])
     if not callable(names.get(task["function"])):
         return {"error": failed}
     given = []
@@ -115,7 +129,7 @@ def answers(task: dict) -> dict:
         try:
             given.append({"value": encode(names[task["function"]](*decode(args)))})
         except BaseException as error:
-            given.append({"error": say(error)})
+            given.append({"error": say(error, task["sources"])})
     return {"answers": given}
 
 
@@ -177,11 +191,14 @@ def run(task: dict, limits: dict[str, int]) -> str:
     return json.dumps({"error": early or ended(status, limits["seconds"])})
 
 
+NO_ANSWER_NEEDS = "stopped: it asked the system for what no answer needs, such as another process or the network"
+
+
 def ended(status: int, seconds: int) -> str:
     """Why a process that said nothing ended."""
     why = {
         signal.SIGXCPU: f"stopped after {seconds} seconds of computing",
-        signal.SIGSYS: "stopped: it asked the system for what no answer needs, such as another process or the network",
+        signal.SIGSYS: NO_ANSWER_NEEDS,
     }
     return why.get(os.WTERMSIG(status), "the process ended before it had answered")
 

@@ -20,6 +20,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Bool, Integer, List, Unicode
 
+from grader.records import note_seed
+from grader.submissions import Submission
 from omg_lib.lessons.answer_cells import answer_text
 
 
@@ -130,7 +132,8 @@ class GradeAnswers(NbGraderPreprocessor):
         found = marks(tasks, sources, seed, self.python, self.seconds, self.unsafe)
         for cell in nb.cells:
             if is_grade(cell) and not is_solution(cell):
-                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id], seed)
+                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id])
+        note_seed(Submission(resources["nbgrader"]["student"], assignment), seed)
         return nb, resources
 
 
@@ -138,8 +141,8 @@ SEED = secrets.randbits(32)
 """Of this process: all submissions of one run meet the same tests, and nobody knows them before."""
 
 
-def outputs(given: Sequence[object], seed: int) -> list[NotebookNode]:
+def outputs(given: Sequence[object]) -> list[NotebookNode]:
     """What a test cell shows: a line for each criterion, and the number that nbgrader reads."""
-    text = "".join(f"{mark}\n" for mark in given) + f"(tests drawn with seed {seed})\n"
+    text = "".join(f"{mark}\n" for mark in given)
     points = str(sum(mark.points for mark in given))
     return [new_output("stream", name="stdout", text=text), new_output("execute_result", {"text/plain": points})]

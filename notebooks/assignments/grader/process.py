@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.child import MOST_BYTES, decode, encode
+from grader.feedback import SILENT, failure
 from grader.host import STARTING, protection, started
 
 MEMORY = 1 << 30
@@ -47,28 +48,25 @@ def ask(
     host = started(tuple(python), unsafe)
     job = {"limits": {"seconds": seconds, "bytes": MEMORY}, "tasks": tasks}
     lines = host.answers(job, len(tasks), STARTING + 4 * seconds * len(tasks))
-    return [_read(line, len(task["calls"])) for line, task in zip(lines, tasks, strict=True)]
+    return [_read(line, question, seconds) for line, question in zip(lines, questions, strict=True)]
 
 
-def _read(line: bytes, calls: int) -> list[object]:
+def _read(line: bytes, question: Question, seconds: int) -> list[object]:
     """One line of the child, of which every part may be forged."""
+
+    def failed(told: object) -> Failed:
+        return Failed(failure(told, question.sources, question.function, seconds))
+
+    def value(one: dict) -> object:
+        try:
+            return failed(one["error"]) if "error" in one else decode(one["value"])
+        except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError):
+            return Failed("the answer cannot be read")
+
+    calls = len(question.calls)
     try:
         found = json.loads(line) if len(line) < 2 * MOST_BYTES else {}
         given = found.get("answers", [])
-        if len(given) != calls:
-            return [Failed(_line(found.get("error", "it did not answer")))] * calls
-        return [_value(one) for one in given]
+        return [value(one) for one in given] if len(given) == calls else [failed(found.get("error", SILENT))] * calls
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return [Failed("it did not answer")] * calls
-
-
-def _value(one: dict) -> object:
-    try:
-        return Failed(_line(one["error"])) if "error" in one else decode(one["value"])
-    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError):
-        return Failed("the answer cannot be read")
-
-
-def _line(text: object) -> str:
-    """One harmless line: a submission chooses its words, and they are shown in a teacher's browser."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:300]
+        return [Failed(SILENT)] * calls

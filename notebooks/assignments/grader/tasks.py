@@ -9,11 +9,11 @@ from random import Random
 
 import torch
 
+from grader.feedback import mismatch
 from grader.process import Failed, Question, ask
 from omg_lib.lessons.answer_cells import FUNCTIONS, HELPERS
 from omg_lib.lessons.answer_data import plain
 from omg_lib.lessons.assignment_cases import Case
-from omg_lib.lessons.assignment_checks import difference
 
 Judge = Callable[[Sequence[Case], Sequence[object]], str]
 """Cases and their answers -> what is wrong, "" if nothing is."""
@@ -62,9 +62,9 @@ class Mark:
 def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
     """Every answer is what the library says."""
     for (_, truth), answer in zip(cases, answers, strict=True):
-        wrong = answer.why if isinstance(answer, Failed) else " ".join(difference(answer, truth)[:1])
+        wrong = answer.why if isinstance(answer, Failed) else mismatch(answer, truth)
         if wrong:
-            return wrong.rstrip(".")
+            return wrong
     return ""
 
 
