@@ -3,7 +3,10 @@
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-HALVES = ("def swapped(x):\n    return x.transpose(0, 1)", "%%time\ndef to_rows(x):\n    return swapped(x).flatten(1, 2)")
+HALVES = (
+    "def swapped(x):\n    return x.transpose(0, 1)",
+    "%%time\ndef to_rows(x):\n    return swapped(x).flatten(1, 2)",
+)
 IMPORT = "from omg_lib.lessons.assignment_checks import check_answer, remember_cells\nremember_cells()"
 
 
