@@ -178,6 +178,9 @@ class Skirmish(BatchedEnv):
         """0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack enemy j."""
         return self.arrays.give_out(self.battle.available & True)
 
+    def alive(self) -> Bool[Tensor, "R A"]:
+        return self.arrays.give_out(self.battle.alive[:, 0] & True)
+
     def obs(self) -> Float[Tensor, "R A O"]:
         """SMAC's observation, in this order.
 

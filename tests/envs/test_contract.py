@@ -195,6 +195,7 @@ def test_row_n_holds_what_was_seen_last_and_the_batch_knows_who_lived(case):
             lived = by_hand.alive()[0]
             assert torch.equal(recorded[row, n], lived) and not recorded[row, n + 1 :].any()
             assert (info.deaths == "none") <= bool(lived.all())
+            assert info.deaths != "zeros" or torch.equal(lived, (by_hand.obs()[0] != 0).any(dim=-1))
             if "health" in by_hand.frame():
                 assert torch.equal(lived, torch.from_numpy(by_hand.frame()["health"][0] > 0))
             if info.name not in ("skirmish", "skirmish:partners") and "smac" not in info.name:
