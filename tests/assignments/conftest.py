@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 import sys
 from pathlib import Path
 

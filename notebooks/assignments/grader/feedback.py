@@ -18,7 +18,13 @@ from grader.names import shown
 from omg_lib.lessons.assignment_checks import difference
 
 SILENT = "it did not answer"
-PLAIN = ("not answered", "the answers are too large", "the process ended before it had answered", NO_ANSWER_NEEDS, SILENT)
+PLAIN = (
+    "not answered",
+    "the answers are too large",
+    "the process ended before it had answered",
+    NO_ANSWER_NEEDS,
+    SILENT,
+)
 """What the child says in its own words; and how long it took, which depends."""
 VALUES = re.compile(r"\[[^\]]*\]|-?\d+(\.\d+)?(e-?\d+)?")
 KINDS = (
