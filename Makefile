@@ -32,7 +32,7 @@ lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
 
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: hours; goes on where it was
-	.venv/bin/python -m benchmarks.paper
+	.venv/bin/python -m paper
 
 smacv2: $(BASE)  ## install SMACv2 (environment.yml pins it) and say what StarCraft II still lacks
 	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"

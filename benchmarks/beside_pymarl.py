@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 
 import omg_lib as omg
 from benchmarks.pymarl_side import PyMARL
-from omg_lib.files import read_table, write_rows
 from omg_lib.seeds import TEST_EPISODES
+from omg_lib.system.files import read_table, write_rows
 
 N_AGENTS = 3
 BATTLES = 128

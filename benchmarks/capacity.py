@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from omg_lib.config import OMGConfig
-from omg_lib.files import read_json, read_table, write_text
 from omg_lib.lessons.capacity import Cluster, Costs, measure, plan
+from omg_lib.system.files import read_json, read_table, write_text
 
 SPEEDS = Path(__file__).parents[1] / "data/results/ray_runner.csv"
 CONFIG = dict(env="skirmish", n_agents=8, batch_size=32, device="cpu")

@@ -21,7 +21,7 @@ from benchmarks.floor import gate_product, train_flop
 from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import interleave, machine, ratio, spread
-from omg_lib.files import write_text
+from omg_lib.system.files import write_text
 
 PARTS = ("speed", "memory", "omg")
 GROUPS = {

@@ -27,9 +27,9 @@ from benchmarks.timing import Operation, Reading, interleave, machine, ratio, sp
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
-from omg_lib.files import write_text
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.runner import Runner
+from omg_lib.system.files import write_text
 from omg_lib.trace import Recorder, stage
 from omg_lib.training import resolve_device
 

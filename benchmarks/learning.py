@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import omg_lib as omg
-from omg_lib.files import read_table, write_rows
+from omg_lib.system.files import read_table, write_rows
 
 PARTNERS = dict(
     env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted", t_max=50_000

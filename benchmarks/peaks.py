@@ -17,7 +17,7 @@ from itertools import islice, product
 
 from benchmarks.memory import in_fresh_process, resident
 from omg_lib.config import OMGConfig
-from omg_lib.peak import LIBRARIES, predicted_peak
+from omg_lib.memory.peak import LIBRARIES, predicted_peak
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.training import Training
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from omg_lib.files import read_json
+from omg_lib.system.files import read_json
 
 SPEED = {
     "runner_1": ("runner, 1 environment", 5),

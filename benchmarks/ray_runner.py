@@ -23,10 +23,10 @@ from benchmarks.slow_game import Slow, SlowGame
 from omg_lib import config, envs
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs.processes import Processes
-from omg_lib.files import write_rows
-from omg_lib.remote import RayRunner, start_here
+from omg_lib.distributed.processes import Processes
+from omg_lib.distributed.ray_runner import RayRunner, start_here
 from omg_lib.runner import Runner
+from omg_lib.system.files import write_rows
 
 WIDTH, SLOW = 8, "slow game"
 CPUS = 24

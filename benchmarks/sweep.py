@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from benchmarks import memory
 from omg_lib.config import OMGConfig
-from omg_lib.files import read_table, write_rows
 from omg_lib.lessons.growth import predicted
 from omg_lib.plots.growth import growth_figure
+from omg_lib.system.files import read_table, write_rows
 
 LEARNERS = ("iql", "omg")
 N_AGENTS = (2, 4, 8, 12, 16)

@@ -1,8 +1,8 @@
 """OMG Lab: what shape is this tensor here, and why? Runner, buffer, OMG learner and training loop, with every shape
 predicted from the configuration and measured in the real run.
 
-Reading order: config, trace, envs, episodes, networks, opponents, subgoals, pools, coplayers, controller, runner,
-buffer, regroup, learners, training, predict; then, around fixed teammates, priors, teammates, evaluate, measures.
+Reading order: config, contract, trace, envs, episodes, networks, opponents, subgoals, teammates, controller, runner,
+buffer, regroup, learners, training, predict; then runs and experiment.
 
 Importing this package needs the standard library only. A public name, or a room such as `omg_lib.envs`, loads when it
 is first used (PEP 562), so that `doctor` can say what is missing where nothing is installed.
@@ -17,26 +17,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from omg_lib.checkpoint import load
     from omg_lib.config import ConfigError, OMGConfig
-    from omg_lib.doctor import check_setup
     from omg_lib.envs import EnvInfo, make_env
     from omg_lib.episodes import EpisodeBatch
     from omg_lib.predict import Difference, compare, predict
     from omg_lib.regroup import regroup
+    from omg_lib.runs.folder import load
+    from omg_lib.system.doctor import check_setup
     from omg_lib.trace import ShapeTrace
     from omg_lib.training import Report, Training, run_sequential
 
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "checkpoint": ("load",),
     "config": ("ConfigError", "OMGConfig"),
-    "doctor": ("check_setup",),
     "envs": ("EnvInfo", "make_env"),
     "episodes": ("EpisodeBatch",),
     "predict": ("Difference", "compare", "predict"),
     "regroup": ("regroup",),
+    "runs.folder": ("load",),
+    "system.doctor": ("check_setup",),
     "trace": ("ShapeTrace",),
     "training": ("Report", "Training", "run_sequential"),
 }

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from omg_lib.checkpoint import RunFolder, saved_config
-from omg_lib.commands import (
+from omg_lib.commands.experiment import (
     add_evaluate,
     add_pretrain,
     add_sweep,
@@ -25,12 +24,13 @@ from omg_lib.commands import (
     teller,
 )
 from omg_lib.config import ConfigError, OMGConfig, RunError
-from omg_lib.doctor import check_setup
-from omg_lib.files import read_json, reason
-from omg_lib.follow import follow
 from omg_lib.predict import predict
-from omg_lib.saved import check_config
-from omg_lib.streams import open_streams
+from omg_lib.runs.folder import RunFolder, saved_config
+from omg_lib.runs.follow import follow
+from omg_lib.runs.state import check_config
+from omg_lib.system.doctor import check_setup
+from omg_lib.system.files import read_json, reason
+from omg_lib.system.streams import open_streams
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 

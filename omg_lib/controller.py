@@ -10,14 +10,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
-from omg_lib.coplayers import CoPlayers
 from omg_lib.envs import BatchedEnv, EnvInfo
 from omg_lib.networks import RecurrentAgent, greedy, input_widths, one_hot
 from omg_lib.opponents import OpponentModel, Seen, make_baseline, others_actions, own_action
-from omg_lib.pools import pool_of
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
-from omg_lib.torch_state import check_torch
+from omg_lib.system.torch_state import check_torch
+from omg_lib.teammates.players import CoPlayers
+from omg_lib.teammates.pool import pool_of
 from omg_lib.trace import stage
 
 

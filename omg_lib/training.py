@@ -19,18 +19,18 @@ from torch import Tensor
 from omg_lib.buffer import Episode, ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
+from omg_lib.distributed.processes import Processes
+from omg_lib.distributed.ray_runner import RayRunner
 from omg_lib.envs import BatchedEnv, make_env
-from omg_lib.envs.processes import Processes
 from omg_lib.episodes import EpisodeBatch, living, sizes_of, to_device, truncate
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.peak import check_memory, out_of_memory, ways_out
-from omg_lib.priors import load_prior
-from omg_lib.remote import RayRunner
+from omg_lib.memory.peak import check_memory, out_of_memory, ways_out
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
-from omg_lib.torch_state import check_learning
+from omg_lib.system.torch_state import check_learning
+from omg_lib.teammates.priors import load_prior
 from omg_lib.trace import Recorder
 
 PRIOR_EPISODES = 64

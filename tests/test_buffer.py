@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from batches import INFO, make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.envs import EnvInfo
 from omg_lib.episodes import EpisodeBatch
+from tests.helpers.batches import INFO, make_sample
 
 A, L = INFO.n_agents, INFO.episode_limit
 

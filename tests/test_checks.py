@@ -9,7 +9,7 @@ import omg_lib as omg
 from omg_lib import checks
 from omg_lib.checks import check_choice, check_numbers, check_shape, check_values, four_numbers
 from omg_lib.config import ConfigError
-from omg_lib.trace import contract
+from omg_lib.contract import contract
 
 
 def test_examples():

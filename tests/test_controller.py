@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from batches import CPU, SMALL, Echo
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.coplayers import NOBODY
 from omg_lib.envs import make_env
 from omg_lib.learners import make_learner
 from omg_lib.networks import greedy
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
 from omg_lib.subgoals import SubgoalInference
+from omg_lib.teammates.players import NOBODY
+from tests.helpers.batches import CPU, SMALL, Echo
 
 
 def test_greedy_takes_the_best_available():

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from batches import DEATHS, INFO, LENGTHS, make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from omg_lib.episodes import (
     to_device,
     truncate,
 )
+from tests.helpers.batches import DEATHS, INFO, LENGTHS, make_sample
 
 lengths_of_rows = st.lists(st.lists(st.integers(1, 6), min_size=2, max_size=2), min_size=1, max_size=4)
 

@@ -6,16 +6,16 @@ import time
 import numpy as np
 import pytest
 import torch
-from batches import Echo, echo_registered, short_pretraining
 
 import omg_lib as omg
 from omg_lib import envs
 from omg_lib.__main__ import main
-from omg_lib.checkpoint import RunFolder
 from omg_lib.config import LEARNERS, RunError
 from omg_lib.faults import NotFiniteError, require_finite
-from omg_lib.follow import follow
-from omg_lib.saved import tensors_of
+from omg_lib.runs.folder import RunFolder
+from omg_lib.runs.follow import follow
+from omg_lib.runs.state import tensors_of
+from tests.helpers.batches import Echo, echo_registered, short_pretraining
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,14 +6,14 @@ import threading
 
 import pytest
 import torch
-from batches import echo_registered, short_pretraining
 
 import omg_lib as omg
 from omg_lib.__main__ import main
-from omg_lib.checkpoint import RunFolder
 from omg_lib.config import ConfigError, RunError
-from omg_lib.files import open_tensors, write_tensors
-from omg_lib.follow import follow
+from omg_lib.runs.folder import RunFolder
+from omg_lib.runs.follow import follow
+from omg_lib.system.files import open_tensors, write_tensors
+from tests.helpers.batches import echo_registered, short_pretraining
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows"),

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from batches import echo_registered, short_pretraining
 
 import omg_lib as omg
-from omg_lib import checkpoint
-from omg_lib import follow as following
 from omg_lib.__main__ import main
-from omg_lib.checkpoint import RunFolder
 from omg_lib.config import LEARNERS, RunError
-from omg_lib.follow import follow
-from omg_lib.saved import BUDGET, state_of, tensors_of
+from omg_lib.runs import folder as checkpoint
+from omg_lib.runs import follow as following
+from omg_lib.runs.folder import RunFolder
+from omg_lib.runs.follow import follow
+from omg_lib.runs.state import BUDGET, state_of, tensors_of
+from tests.helpers.batches import echo_registered, short_pretraining
 
 ROOT = Path(__file__).parents[1]
 KILLS = 20
@@ -70,7 +70,7 @@ def killed(tmp_path_factory):
     """What one process reports that forks, kills and resumes a run of every learner."""
     if not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
-    command = [sys.executable, "-m", "benchmarks.interruptions", "--kills", str(KILLS)]
+    command = [sys.executable, "-m", "benchmarks.robustness.interruptions", "--kills", str(KILLS)]
     command += ["--out", str(tmp_path_factory.mktemp("killed"))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1100)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -13,7 +13,7 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.__main__ import main
-from omg_lib.checkpoint import saved_config
+from omg_lib.runs.folder import saved_config
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
 

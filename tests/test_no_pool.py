@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import CPU, Echo, config_with, echo_registered, short_pretraining
 
 import omg_lib as omg
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
-from omg_lib.pools import KINDS, pool_of
+from omg_lib.teammates.pool import KINDS, pool_of
+from tests.helpers.batches import CPU, Echo, config_with, echo_registered, short_pretraining
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,19 @@
 
 import pytest
 import torch
-from batches import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.utils import clip_grad_norm_
+
+import omg_lib as omg
+from omg_lib.config import JOINT_LEARNERS, LEARNERS, OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.episodes import truncate
+from omg_lib.networks import one_hot
+from omg_lib.opponents import Seen, make_baseline, others_actions, own_action
+from omg_lib.regroup import regroup
+from omg_lib.teammates.pool import Member, Pool, TeammateSet
+from tests.helpers.batches import (
     CPU,
     INFO,
     SMALL,
@@ -15,18 +27,6 @@ from batches import (
     spoil_padding,
     wilful_policy,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch.nn.utils import clip_grad_norm_
-
-import omg_lib as omg
-from omg_lib.config import JOINT_LEARNERS, LEARNERS, OMGConfig
-from omg_lib.controller import Controller
-from omg_lib.episodes import truncate
-from omg_lib.networks import one_hot
-from omg_lib.opponents import Seen, make_baseline, others_actions, own_action
-from omg_lib.pools import Member, Pool, TeammateSet
-from omg_lib.regroup import regroup
 
 T_ENV = 20_000
 MODELS = ("naive_om", "liam", "omg")

@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omg_lib.regroup import co_players
+from tests.helpers.batches import (
     INFO,
     episode_of,
     make_sample,
@@ -12,10 +16,6 @@ from batches import (
     small_config,
     spying,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from omg_lib.regroup import co_players
 
 T_ENV = 20_000
 SHUFFLED = (2, 0, 0, 1, 2, 1)

@@ -2,11 +2,11 @@ import dataclasses
 from types import MappingProxyType
 
 import pytest
-from batches import SMALL, echo_registered, short_pretraining
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
+from tests.helpers.batches import SMALL, echo_registered, short_pretraining
 
 
 def one_update(config):

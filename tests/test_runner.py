@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from batches import CPU, SMALL, Echo
-from test_controller import playing
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import GameLost, make_env
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.runner import ATTEMPTS, EpisodeRunner, ParallelRunner, Runner
+from tests.helpers.batches import CPU, SMALL, Echo
+from tests.test_controller import playing
 
 DTYPES = dict(
     obs=torch.float32,

@@ -5,11 +5,11 @@ import threading
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
+from omg_lib.runs.folder import RunFolder
 from omg_lib.training import Training
+from tests.helpers.batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 
 @pytest.fixture(scope="module", autouse=True)

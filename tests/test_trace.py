@@ -7,8 +7,9 @@ import torch
 from tensordict import TensorDict
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.contract import axis_size, contract
 from omg_lib.predict import predict
-from omg_lib.trace import Recorder, ShapeTrace, axis_size, contract, stage, trace_of
+from omg_lib.trace import Recorder, ShapeTrace, stage, trace_of
 
 SIZES = dict(A=8, G=32, R=1, L=120, T=100, O=80, S=168, C=14, Z=64, H=5)
 COMMON_AFTER = ["controller.init_hidden", "learner.q_values", "learner.td_loss", "learner.step"]

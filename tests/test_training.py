@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.training import Training, resolve_device
+from tests.helpers.batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 ALWAYS = {"loss", "td_loss", "grad_norm", "epsilon", "train_return", "train_win_rate"}
 OMG_ONLY = {"omg_loss", "recon_loss", "kl_loss"}

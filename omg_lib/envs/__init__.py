@@ -19,7 +19,7 @@ from omg_lib.envs.pettingzoo import PettingZoo
 from omg_lib.envs.predator_prey import PredatorPrey
 from omg_lib.envs.skirmish import Partners, Skirmish
 from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
-from omg_lib.torch_state import check_torch
+from omg_lib.system.torch_state import check_torch
 
 __all__ = [
     "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register", "side_by_side",

@@ -16,8 +16,8 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.base import EnvInfo, real_number, whole_number
 from omg_lib.envs.games import Games
 from omg_lib.envs.starcraft import StarCraft
-from omg_lib.files import write_bytes
-from omg_lib.starcraft import starcraft_checks
+from omg_lib.system.files import write_bytes
+from omg_lib.system.starcraft import starcraft_checks
 
 RACES = {
     "10gen_terran": ("marine", "marauder", "medivac"),

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import Rows
+from omg_lib.learners.mixers import make_mixer
 from omg_lib.learners.q_learner import QLearner, Steps
-from omg_lib.mixers import make_mixer
 from omg_lib.seeds import Stream, torch_generator
 
 

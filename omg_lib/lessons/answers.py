@@ -13,9 +13,9 @@ from pathlib import Path
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
-from omg_lib.files import parse_json, read_bytes, reason
-from omg_lib.places import Place, append, make_folder, names, rename, replacing
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import parse_json, read_bytes, reason
+from omg_lib.system.places import Place, append, make_folder, names, rename, replacing
 
 FOLDER = ".answers"
 MOST = 500

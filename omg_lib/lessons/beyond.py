@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from omg_lib.config import OMGConfig
-from omg_lib.files import read_table
+from omg_lib.distributed.ray_runner import connect, extra, start_here
+from omg_lib.experiment.sweep import grid, sweep
 from omg_lib.lessons.capacity import Costs, plan, speed
-from omg_lib.machine import usable_cores
-from omg_lib.plots.tables import Table
-from omg_lib.remote import connect, extra, start_here
-from omg_lib.sweep import grid, sweep
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import read_table
+from omg_lib.system.limits import usable_cores
 from omg_lib.training import Training
 
 ROUNDS = 3

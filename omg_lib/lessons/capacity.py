@@ -17,7 +17,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.memory import row_bytes
+from omg_lib.memory.need import row_bytes
 from omg_lib.training import Training
 
 Number = int | float

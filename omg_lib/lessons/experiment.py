@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.files import count, read_json, reason, write_text
+from omg_lib.system.files import count, read_json, reason, write_text
 from omg_lib.training import Report, Training
 
 START = dict(

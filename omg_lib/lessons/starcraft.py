@@ -12,8 +12,8 @@ import numpy as np
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs.drawing import frame_svg
-from omg_lib.files import read_json, reason, write_text
-from omg_lib.starcraft import starcraft_checks
+from omg_lib.system.files import read_json, reason, write_text
+from omg_lib.system.starcraft import starcraft_checks
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Training
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omg_lib.evaluate import Score
-from omg_lib.plots.tables import Table
+from omg_lib.experiment.evaluate import Score
+from omg_lib.lessons.table import Table
 
 Row = Mapping[str, Any]
 KINDS = ("seen", "homologue", "non_homologue")

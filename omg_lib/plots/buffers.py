@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
-from omg_lib.memory import Need, gives_up_at
+from omg_lib.lessons.table import Table
+from omg_lib.memory.need import Need, gives_up_at
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
-from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
 Number = int | float

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from omg_lib.files import read_table
 from omg_lib.lessons.capacity import Costs, Plan, cycle, speed
+from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
-from omg_lib.plots.tables import Table
+from omg_lib.system.files import read_table
 
 PARTS = {"playing": ("#1f9a68", ""), "carrying": ("#dd7011", "M0 6L6 0"), "learning": ("#3b82d6", "M0 3H6")}
 """Part of an update -> colour and hatch, so that no part is known by colour alone."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensordict import TensorDictBase
 
 from omg_lib.lessons.clocks import Tick
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
 from omg_lib.plots.words import seconds_text
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from omg_lib.envs.drawing import GLOW, INK, TEAM_LOOKS
-from omg_lib.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
+from omg_lib.experiment.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
 from omg_lib.plots.curves import LOSS, TEST
 from omg_lib.plots.page import svg_frame
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
+from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
-from omg_lib.plots.tables import Table
 
 ANCHOR = (8, 32)
 LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"), ("#d6418a", "v"))

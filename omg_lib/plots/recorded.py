@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 
 from omg_lib.config import ConfigError
-from omg_lib.files import read_json, reason
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import read_json, reason
 
 COMMAND = "python -m benchmarks.gpu --json data/gpu/NAME.json"
 

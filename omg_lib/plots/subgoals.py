@@ -17,7 +17,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, named_svg, spoken, view_half
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import RANGE
-from omg_lib.measures import units_of
+from omg_lib.experiment.measures import units_of
 
 RUN_LOOKS = (("#3b82d6", ""), ("#dd7011", "////"), ("#1f9a68", "...."), ("#9166d6", "xxxx"))
 """Colour and hatch of each run. The colours have a contrast of 3 or more on white and on black."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from omg_lib.config import ConfigError
-from omg_lib.evaluate import interval
+from omg_lib.experiment.evaluate import interval
 from omg_lib.plots.results import INK, METHODS
 
 Row = Mapping[str, Any]

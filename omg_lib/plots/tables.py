@@ -1,59 +1,14 @@
-"""Tables for notebooks: the shapes of a batch, and whose data ended up where.
-
-Every table shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed.
-"""
+"""Tables for notebooks: the shapes of a batch, and whose data ended up where."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from html import escape
-from itertools import zip_longest
 
 import torch
 from jaxtyping import Shaped
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
+from omg_lib.lessons.table import Table
 from omg_lib.trace import Stage
-
-WIDE = 60
-"""Most characters of a cell that stay in one line."""
-LONG = f"white-space: pre-wrap; overflow-wrap: anywhere; min-width: {WIDE / 2:g}ch"
-"""How a longer cell looks, or one of several lines: it is wrapped, so that nothing of it is cut off."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under heads. Cells in `strong` (row, column) stand out, by colour and by a star."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    strong: frozenset[tuple[int, int]] = frozenset()
-    caption: str = ""
-
-    def __repr__(self) -> str:
-        def star(i: int, j: int) -> str:
-            return "*" if (i, j) in self.strong else ""
-
-        rows = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
-        lines = [line for row in rows for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-        return "\n".join([*text, *filter(None, [self.caption])])
-
-    def _repr_html_(self) -> str:
-        def cell(i: int, j: int, text: str) -> str:
-            style = "text-align: left; " + (LONG if len(text) > WIDE or "\n" in text else "white-space: nowrap")
-            if (i, j) not in self.strong:
-                return f'<td style="{style}">{escape(text)}</td>'
-            return f'<td style="{style}; background: #b8500d; color: #fff"><b>{escape(text)}*</b></td>'
-
-        heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
-        cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]
-        rows = "".join(f"<tr>{row}</tr>" for row in cells)
-        look = "caption-side: bottom; text-align: left; white-space: nowrap"
-        caption = f'<caption style="{look}">{escape(self.caption)}</caption>'
-        return f"<table>{caption if self.caption else ''}<tr>{heads}</tr>{rows}</table>"
 
 
 def shape_table(batch: TensorDictBase, stage: Stage) -> Table:

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
-from omg_lib.doctor import usable_memory
-from omg_lib.files import write_bytes, write_text
-from omg_lib.memory import need
-from omg_lib.peak import TooLargeError
+from omg_lib.memory.need import need
+from omg_lib.memory.peak import TooLargeError
 from omg_lib.plots.curves import curves_png
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import bytes_text
 from omg_lib.predict import Difference, compare, predict
+from omg_lib.system.doctor import usable_memory
+from omg_lib.system.files import write_bytes, write_text
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job

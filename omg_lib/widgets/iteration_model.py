@@ -8,8 +8,8 @@ from typing import Any
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import whole_number
 from omg_lib.lessons.iteration import Iteration, Memory, Source, memory_of, source_of
+from omg_lib.lessons.table import Table
 from omg_lib.plots.heat import heat_svg
-from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
 MOVES = {"first": lambda at, last: 0, "back": lambda at, last: max(at - 1, 0),

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.machine import usable_memory
-from omg_lib.memory import gives_up_at, needs
+from omg_lib.memory.need import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
 from omg_lib.plots.words import bytes_text
+from omg_lib.system.limits import usable_memory
 
 GB = 10**9
 UNKNOWN = 8 * GB

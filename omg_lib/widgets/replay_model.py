@@ -20,8 +20,8 @@ from omg_lib.envs.base import whole_number
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.skirmish import Skirmish
 from omg_lib.episodes import EpisodeBatch
+from omg_lib.experiment.measures import inferred_states, play_tests, replay, units_of
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.measures import inferred_states, play_tests, replay, units_of
 from omg_lib.plots.latent import MARKS, latent_svg, principal_plane
 from omg_lib.plots.subgoals import subgoal_svg
 from omg_lib.regroup import regroup

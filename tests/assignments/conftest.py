@@ -8,7 +8,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from places import COURSE, copy_course
+
+from tests.helpers.places import COURSE, copy_course
 
 sys.path.insert(0, str(COURSE))
 

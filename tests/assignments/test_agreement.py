@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from traitlets.config import Config
-from variants import points
 
-from omg_lib.lessons.answer_cells import answer_text
-from omg_lib.lessons.answer_data import plain
+from omg_lib.lessons.assignments.cells import answer_text
+from omg_lib.lessons.assignments.data import plain
+from tests.helpers.variants import points
 
 RIGHT = "def to_rows(x):\n    y = x.transpose(0, 1)\n    return y.flatten(1, 2)"
 WRONG = "def to_rows(x):\n    return x.reshape(x.shape[1], -1, x.shape[3])"
@@ -30,7 +30,7 @@ LINES = ("%time 3", "!true", "to_rows?", "?len", "x = %time 3", "# what is this?
          "exit()", "display(3)", "get_ipython()")  # fmt: skip
 HEADS = ("%%time\n", "%%capture out\n", "%%bash\n", "")
 SCRATCH = ("def scratch(x):\n    return x.transpose(0, 1).flatten(1, 2)", "%time 3", WRONG, "x = 1")
-CHECK = "from omg_lib.lessons.assignment_checks import check_answer\nverdict = check_answer('a1-rows', to_rows)"
+CHECK = "from omg_lib.lessons.assignments.checks import check_answer\nverdict = check_answer('a1-rows', to_rows)"
 ABOUT = {"a1-rows": {"grade_id": "a1-rows", "cell_type": "code"}}
 
 
@@ -54,7 +54,7 @@ class Notebook:
         shell.events.callbacks["pre_run_cell"].clear()
         self.shell, self.tells, self.metadata = shell, tells, {}
         self.shell.kernel = types.SimpleNamespace(get_parent=lambda channel: {"metadata": self.metadata})
-        self.run("from omg_lib.lessons.assignment_checks import remember_cells\nremember_cells()")
+        self.run("from omg_lib.lessons.assignments.checks import remember_cells\nremember_cells()")
         self.run("import torch\nfrom einops import rearrange")
 
     def run(self, source: str, answer: str | None = None) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from omg_lib.lessons.assignment_cases import VISIBLE, sample
-from omg_lib.lessons.assignment_checks import NotYet, check_answer, check_results, difference
+from omg_lib.lessons.assignments.cases import VISIBLE, sample
+from omg_lib.lessons.assignments.checks import NotYet, check_answer, check_results, difference
 
 
 def from_cell(source: str, name: str) -> types.FunctionType:

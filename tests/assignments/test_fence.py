@@ -5,11 +5,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from asking import PLACES, SECONDS, UNSAFE, asked
 from grader import host
 from grader.child import decode, encode
 from grader.process import Failed, Question, ask
-from places import ROOT
+
+from tests.helpers.asking import PLACES, SECONDS, UNSAFE, asked
+from tests.helpers.places import ROOT
 
 FORGER = """
 import os

@@ -13,14 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hostile
 import nbformat
 import pytest
-from asking import UNSAFE
 from nbclient import NotebookClient
-from places import COURSE, NAMES, ROOT
 
-from omg_lib.lessons.assignment_cases import VISIBLE
+from omg_lib.lessons.assignments.cases import VISIBLE
+from tests.helpers import hostile
+from tests.helpers.asking import UNSAFE
+from tests.helpers.places import COURSE, NAMES, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 MOST = {"a1": 20, "a2": 20, "a3": 24, "a4": 20}

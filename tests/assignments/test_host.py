@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import WITHOUT_JAIL, needs_fence
 from grader import host, jail
 from grader.host import UnprotectedError, protection, protection_of, started
 from grader.process import Failed, Question, ask
 from grader.protection import LANDLOCK, PLATFORMS, REFUSED, STRONGEST, Protection
-from places import COURSE
+
+from tests.helpers.asking import WITHOUT_JAIL, needs_fence
+from tests.helpers.places import COURSE
 
 needs_jail = pytest.mark.skipif(not jail.works(), reason="no bubblewrap jail here")
 UNKNOWN = ["setarch", "linux32", sys.executable]

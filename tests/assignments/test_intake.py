@@ -18,7 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
-from places import ROOT
+
+from tests.helpers.places import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NAMES = ["Last, First", "two\nlines", "=1+1", "[x]", "a*", "ab", "王小明", "😀", "~F0~9F~98~80"]

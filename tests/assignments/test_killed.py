@@ -14,7 +14,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from places import ROOT
+
+from tests.helpers.places import ROOT
 
 KILLS = int(os.environ.get("OMG_KILLS", "2"))
 STUDENTS = ("s17", "Last, First")

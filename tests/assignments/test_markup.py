@@ -2,10 +2,8 @@
 
 import base64
 import json
-import sys
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -18,8 +16,7 @@ from PIL import Image
 from omg_lib.plots.page import figure_svg
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: it is the extra for teachers")
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-import markup_attacks as attacks
+from tests.helpers import markup_attacks as attacks
 
 
 def harmless(*cells, **metadata) -> nbformat.NotebookNode:

@@ -1,10 +1,10 @@
 """Mutation testing of the reference solutions: a changed one that keeps all points shows a test that is missing."""
 
 import pytest
-from mutants import mutants
-from variants import points, task_of
 
-from omg_lib.lessons.answer_cells import FUNCTIONS
+from omg_lib.lessons.assignments.cells import FUNCTIONS
+from tests.helpers.mutants import mutants
+from tests.helpers.variants import points, task_of
 
 SAME: dict[str, list[str]] = {
     "a2-stack": ["0 -> -1"],  # the width of the last episode is that of the first

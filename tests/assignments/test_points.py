@@ -3,9 +3,10 @@
 import importlib
 
 import pytest
-from variants import points, task_of, with_body
 
-TABLES = {name: importlib.import_module(f"answers.{name}") for name in ("a1", "a2", "a3", "a4")}
+from tests.helpers.variants import points, task_of, with_body
+
+TABLES = {name: importlib.import_module(f"tests.helpers.answers.{name}") for name in ("a1", "a2", "a3", "a4")}
 TASKS = [task for table in TABLES.values() for task in table.WRONG]
 
 
@@ -34,6 +35,6 @@ def test_each_criterion_is_lost_by_five_wrong_answers_and_kept_by_right_ones(ans
 
 
 def test_no_answer_was_forgotten():
-    from omg_lib.lessons.answer_cells import FUNCTIONS
+    from omg_lib.lessons.assignments.cells import FUNCTIONS
 
     assert sorted(TASKS) == sorted(FUNCTIONS)

@@ -7,7 +7,8 @@ import shutil
 import pytest
 from grader import a4
 from grader.tasks import judged
-from places import COURSE
+
+from tests.helpers.places import COURSE
 
 PLAN = {"base": {"td_steps": 5}, "changed": {"td_steps": 1}, "seeds": [0, 1, 2]}
 

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from asking import JAIL, PLACES, asked
 from grader.process import Failed
-from probes import BEFORE, FILLING, MANY_FILES, ONLY_WHERE_ALLOWED, PROBES, X86_ONLY
+
+from tests.helpers.asking import JAIL, PLACES, asked
+from tests.helpers.probes import BEFORE, FILLING, MANY_FILES, ONLY_WHERE_ALLOWED, PROBES, X86_ONLY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence is Linux's")
 ALL = PROBES | (X86_ONLY if platform.machine() == "x86_64" else {})

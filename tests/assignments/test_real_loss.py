@@ -3,8 +3,8 @@
 import torch
 
 from omg_lib.episodes import masked_mean
-from omg_lib.lessons import real_loss
-from omg_lib.lessons.real_loss import beside_learner
+from omg_lib.lessons.assignments import real_loss
+from omg_lib.lessons.assignments.real_loss import beside_learner
 from omg_lib.subgoals import gaussian_kl
 from omg_lib.training import Training
 

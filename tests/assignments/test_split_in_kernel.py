@@ -7,7 +7,7 @@ HALVES = (
     "def swapped(x):\n    return x.transpose(0, 1)",
     "%%time\ndef to_rows(x):\n    return swapped(x).flatten(1, 2)",
 )
-IMPORT = "from omg_lib.lessons.assignment_checks import check_answer, remember_cells\nremember_cells()"
+IMPORT = "from omg_lib.lessons.assignments.checks import check_answer, remember_cells\nremember_cells()"
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import sys
 
 import nbformat
 import pytest
-from places import ROOT, copy_course
-from test_host import UNKNOWN, needs_setarch
+
+from tests.assignments.test_host import UNKNOWN, needs_setarch
+from tests.helpers.places import ROOT, copy_course
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_setarch]
 

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-import markup_attacks as attacks
 import nbformat
 import pytest
+
+from tests.helpers import markup_attacks as attacks
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: it is the extra for teachers")
 COURSE = Path(__file__).parents[2] / "notebooks" / "assignments"

@@ -3,7 +3,8 @@
 import importlib.util
 
 import pytest
-from sc2_double import install
+
+from tests.helpers.sc2_double import install
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from battles import look, mixed_squads, play, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.helpers.battles import look, mixed_squads, play, squads, started
 
 BASIC = ["nearest", "weakest", "strongest", "kite", "hold", "flank north", "flank south", "follow", "index"]
 

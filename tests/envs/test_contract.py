@@ -5,18 +5,18 @@ from contextlib import closing
 import numpy as np
 import pytest
 import torch
-from batches import SMALL, short_pretraining
-from toys import toy_registered
 
 import omg_lib as omg
 from omg_lib.controller import Controller
+from omg_lib.distributed.processes import Processes
 from omg_lib.envs import ENVIRONMENTS, env_info, make_env
-from omg_lib.envs.processes import Processes
 from omg_lib.episodes import living
 from omg_lib.runner import Runner
+from tests.helpers.batches import SMALL, short_pretraining
+from tests.helpers.toys import toy_registered
 
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
-NAMES = [*ENVIRONMENTS, SPREAD, "pettingzoo:zoo_toy"]
+NAMES = [*ENVIRONMENTS, SPREAD, "pettingzoo:tests.helpers.zoo_toy"]
 CASES = {name: {"name": name} for name in NAMES} | {
     "skirmish in torch": {"name": "skirmish", "backend": "torch"},
     "toy in processes": {"name": "toy", "processes": True},

@@ -5,13 +5,13 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from battles import squads, started
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from omg_lib.envs.drawing import GLOW, TEAM_LOOKS, draw_frame, episode_gif, frame_svg
 from omg_lib.seeds import TEST_EPISODES
+from tests.helpers.battles import squads, started
 
 
 def frames_of(env, style, steps):

@@ -7,14 +7,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from batches import SMALL, short_pretraining
 
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.config import ConfigError, RunError
+from omg_lib.distributed.processes import Processes
 from omg_lib.envs import env_info, make_env
 from omg_lib.envs.pettingzoo import LIMIT, UNSAID
-from omg_lib.envs.processes import Processes
+from tests.helpers.batches import SMALL, short_pretraining
 
 pytest.importorskip("pettingzoo")
 spaces = pytest.importorskip("gymnasium.spaces")
@@ -363,8 +363,8 @@ def test_games_of_pettingzoo_last_as_long_as_they_say(module, limit):
 
 
 def test_a_real_game_in_processes_keeps_its_last_row_and_who_is_alive():
-    env = Processes(3, batch=2, name="pettingzoo:zoo_toy", seed=4)
-    local = make_env("pettingzoo:zoo_toy", 3, batch=2, seed=4)
+    env = Processes(3, batch=2, name="pettingzoo:tests.helpers.zoo_toy", seed=4)
+    local = make_env("pettingzoo:tests.helpers.zoo_toy", 3, batch=2, seed=4)
     try:
         for one in (env, local):
             one.reset()

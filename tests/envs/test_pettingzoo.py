@@ -13,9 +13,9 @@ from omg_lib.envs.pettingzoo import LIMIT
 
 pytest.importorskip("pettingzoo")
 spaces = pytest.importorskip("gymnasium.spaces")
-from zoo_toy import Zoo  # noqa: E402 -- needs the packages above
+from tests.helpers.zoo_toy import Zoo  # noqa: E402 -- needs the packages above
 
-TOY = "pettingzoo:zoo_toy"
+TOY = "pettingzoo:tests.helpers.zoo_toy"
 
 
 @pytest.mark.parametrize(

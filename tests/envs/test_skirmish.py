@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from battles import look, mixed_squads, play, random_actions, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib.envs.skirmish import action_names
+from tests.helpers.battles import look, mixed_squads, play, random_actions, squads, started
 
 NAMES = st.sampled_from(["skirmish", "skirmish:partners"])
 SIZES = st.integers(2, 16)

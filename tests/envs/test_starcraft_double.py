@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from omg_lib.config import ConfigError
+from omg_lib.distributed.processes import Processes
 from omg_lib.envs import GameLost, env_info, make_env
 from omg_lib.envs.drawing import frame_svg
-from omg_lib.envs.processes import Processes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the foreign packages
 

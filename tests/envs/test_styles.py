@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from battles import mixed_squads, squads, started
+
+from tests.helpers.battles import mixed_squads, squads, started
 
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(6)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from batches import short_pretraining
 
 from omg_lib import config, envs
-from omg_lib.envs import games, processes
+from omg_lib.distributed import processes
+from omg_lib.envs import games
 from omg_lib.envs.base import EnvInfo
+from tests.helpers.batches import short_pretraining
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "omg_lib/envs/README.md").read_text(encoding="utf-8")

@@ -20,17 +20,18 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 if "guided" in sys.argv:  # only what is imported in here tells atheris which lines an input has reached
     import atheris
 
     with atheris.instrument_imports(include=["omg_lib"]):
-        from readers import Readers
+        from tests.helpers.readers import Readers
 else:
-    from readers import Readers
-from fuzzing import damaged, json_values  # noqa: E402
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+    from tests.helpers.readers import Readers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.helpers.fuzzing import damaged, json_values
 
 SECONDS = 10
 BYTES = 600 * 2**20

@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "omg_lib").rglob("*.py"))
 RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
-PIPES = {"omg_lib/envs/processes.py"}
+PIPES = {"omg_lib/distributed/processes.py"}
 """What speaks with processes that it has started itself; no file is read there."""
-CELLS = {"omg_lib/lessons/exhibit.py", "omg_lib/lessons/assignment_checks.py"}
+CELLS = {"omg_lib/lessons/museum/exhibit.py", "omg_lib/lessons/assignments/checks.py"}
 """What runs lines that stand in a module, or that a student has typed into a cell and run; none comes from a file."""
 CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {("torch", "load"), ("torch", "save"), ("np", "load"), ("np", "save"), ("np", "fromfile"), ("torch", "hub")}

@@ -1,4 +1,4 @@
-"""Files are opened, written and removed in one way, by `omg_lib.places`: no module goes round it."""
+"""Files are opened, written and removed in one way, by `omg_lib.system.places`: no module goes round it."""
 
 import ast
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "omg_lib").rglob("*.py"))
 SYSTEMS_OWN = {
-    "omg_lib/places.py": "it is the way",
-    "omg_lib/machine.py": "reads /proc and the control groups",
-    "omg_lib/starcraft.py": "reads the head of an installed program",
-    "omg_lib/doctor.py": "reads the project's own pyproject.toml, and needs nothing but the standard library",
+    "omg_lib/system/places.py": "it is the way",
+    "omg_lib/system/limits.py": "reads /proc and the control groups",
+    "omg_lib/system/starcraft.py": "reads the head of an installed program",
+    "omg_lib/system/doctor.py": "reads the project's own pyproject.toml, and needs nothing but the standard library",
     "omg_lib/__main__.py": "opens the null device where a stream is closed",
 }
 """What may open files by itself, and why: none of it is a file that somebody could have sent."""

@@ -7,13 +7,13 @@ import struct
 
 import numpy as np
 import pytest
-from fuzzing import damaged, json_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers import Readers
 from safetensors.numpy import save
 
 import omg_lib as omg
+from tests.helpers.fuzzing import damaged, json_values
+from tests.helpers.readers import Readers
 
 NAMES = (
     "state", "weights", "segment", "metrics", "trace", "pool", "pool_weights", "prior", "config", "run_config",

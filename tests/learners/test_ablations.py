@@ -3,14 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from batches import CPU, INFO, SMALL, Echo, gradients, make_sample, make_small_learner, small_config, spying
-from reference import Reference, Result
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.learners import make_learner
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
+from tests.helpers.batches import (
+    CPU,
+    INFO,
+    SMALL,
+    Echo,
+    gradients,
+    make_sample,
+    make_small_learner,
+    small_config,
+    spying,
+)
+from tests.helpers.reference import Reference, Result
 
 T_ENV, MIX = 20_000, 0.3
 SHUFFLED = (2, 0, 0, 1, 2, 1)

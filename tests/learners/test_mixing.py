@@ -1,12 +1,12 @@
 import pytest
 import torch
-from batches import CPU, INFO, LENGTHS, make_sample, make_small_learner, small_config, spoil_padding
-from reference import Reference, linear
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
 from omg_lib.controller import Controller
 from omg_lib.learners import make_learner
+from omg_lib.runs.folder import RunFolder
+from tests.helpers.batches import CPU, INFO, LENGTHS, make_sample, make_small_learner, small_config, spoil_padding
+from tests.helpers.reference import Reference, linear
 
 EMBED_DIM = 32
 

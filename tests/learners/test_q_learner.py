@@ -1,6 +1,10 @@
 import pytest
 import torch
-from batches import (
+
+from omg_lib.controller import Controller
+from omg_lib.episodes import Rows
+from omg_lib.learners import make_learner
+from tests.helpers.batches import (
     CPU,
     DEATHS,
     INFO,
@@ -12,11 +16,7 @@ from batches import (
     spoil_padding,
     spying,
 )
-from reference import Reference
-
-from omg_lib.controller import Controller
-from omg_lib.episodes import Rows
-from omg_lib.learners import make_learner
+from tests.helpers.reference import Reference
 
 
 @pytest.mark.parametrize("td_steps", [1, 3, 5])

@@ -5,8 +5,8 @@ import torch
 from tensordict import TensorDict
 
 from omg_lib import OMGConfig, compare, predict
+from omg_lib.contract import contract
 from omg_lib.lessons.iteration import STAGES, Memory, memory_of, record, source_of
-from omg_lib.trace import contract
 
 CONFIG = OMGConfig(n_agents=2, batch_size=2, device="cpu")
 

@@ -4,7 +4,6 @@ import doctest
 
 import pytest
 import torch
-from batches import make_sample
 from einops import rearrange
 
 import omg_lib as omg
@@ -20,6 +19,7 @@ from omg_lib.lessons.regroup_answers import (
     tally,
 )
 from omg_lib.regroup import rows_of_seats
+from tests.helpers.batches import make_sample
 
 
 def test_examples():

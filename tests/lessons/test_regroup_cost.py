@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from batches import make_sample
 
 import omg_lib as omg
 from omg_lib.lessons.regroup_cost import own_actions, plant, train_beside
+from tests.helpers.batches import make_sample
 
 TEAM = dict(n_agents=3, batch_size=2, learner="iql", teammates="scripted", batch_size_run=3, device="cpu", gamma=0.0)
 

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from omg_lib.evaluate import Score, read_rows
+from omg_lib.experiment.evaluate import Score, read_rows
 from omg_lib.lessons import unseen
 
 DATA = Path(__file__).parents[2] / "data/results"

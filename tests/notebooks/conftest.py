@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
-from running import execute, shown
+
+from tests.helpers.running import execute, shown
 
 
 @pytest.fixture(scope="session")

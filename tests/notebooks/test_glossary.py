@@ -10,8 +10,8 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.config import LEARNERS
+from omg_lib.contract import LETTERS, axis_size, contract
 from omg_lib.envs import env_info
-from omg_lib.trace import LETTERS, axis_size, contract
 
 TEXT = (Path(__file__).parents[2] / "notebooks" / "glossary.md").read_text(encoding="utf-8")
 HEADS = ("PyMARL", "OMG, released", "here")

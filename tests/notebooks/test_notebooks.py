@@ -10,12 +10,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from right_answers import RIGHT
-from running import FOLDER, NAMES, OTHER_SIZES, SECONDS, code_cells, read, shown
 
 from omg_lib.lessons.answers import Answers
 from omg_lib.lessons.museum import EXHIBITS
 from omg_lib.lessons.regroup_answers import check_regrouping
+from tests.helpers.right_answers import RIGHT
+from tests.helpers.running import FOLDER, NAMES, OTHER_SIZES, SECONDS, code_cells, read, shown
 
 # --- as committed ---
 

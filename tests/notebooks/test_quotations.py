@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from running import NAMES, read
+
+from tests.helpers.running import NAMES, read
 
 NOTE = r"""
 - [?] 在 OMG 代码中，`runner.run()` 和 `learner.train()`  的 `batch_size` 是不一样的：

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from running import OTHER_SIZES, code_cells, shown
 
 from omg_lib.envs import env_info
+from tests.helpers.running import OTHER_SIZES, code_cells, shown
 
 pytestmark = pytest.mark.notebook
 

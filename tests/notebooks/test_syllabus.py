@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from minutes import TIMED, load
+
+from tests.helpers.minutes import TIMED, load
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"

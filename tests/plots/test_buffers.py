@@ -3,12 +3,12 @@
 from xml.etree import ElementTree
 
 import pytest
-from batches import make_sample
 
 import omg_lib as omg
 from omg_lib.buffer import ReplayBuffer
-from omg_lib.memory import needs
+from omg_lib.memory.need import needs
 from omg_lib.plots import mask_svg, memory_svg, ring_table
+from tests.helpers.batches import make_sample
 
 
 def filled_buffer(size: int, lengths: list[int]) -> ReplayBuffer:

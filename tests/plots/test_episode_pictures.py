@@ -1,9 +1,8 @@
 """Episodes row by row, and clocks, as tables."""
 
-from batches import make_sample
-
 from omg_lib.lessons.clocks import Tick
 from omg_lib.plots.episodes import clock_table, step_table
+from tests.helpers.batches import make_sample
 
 
 def test_rows_of_an_episode_show_what_is_stored():

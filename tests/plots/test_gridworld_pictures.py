@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from omg_lib.gridworld import BEST_RETURN, Episode, Learned, band
+from omg_lib.experiment.gridworld import BEST_RETURN, Episode, Learned, band
 from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 
 

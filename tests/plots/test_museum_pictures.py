@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 import pytest
 
 import omg_lib as omg
-from omg_lib.lessons.exhibit import run, tally
-from omg_lib.lessons.loud_exhibits import LOUD
 from omg_lib.lessons.museum import EXHIBITS, fail
-from omg_lib.lessons.silent_exhibits import SILENT
+from omg_lib.lessons.museum.exhibit import run, tally
+from omg_lib.lessons.museum.loud import LOUD
+from omg_lib.lessons.museum.silent import SILENT
 from omg_lib.plots import museum_svg
 
 CONFIG = omg.OMGConfig(n_agents=5, batch_size=3, batch_size_run=5)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import omg_lib as omg
+from omg_lib.lessons.table import Table
 from omg_lib.plots import label_seats, label_table, shape_table
-from omg_lib.plots.tables import Table
 
 
 @pytest.fixture(scope="module")

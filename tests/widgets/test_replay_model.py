@@ -3,12 +3,12 @@
 import ipywidgets as W
 import pytest
 import torch
-from batches import SMALL
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
-from omg_lib.measures import choice_shares, inferred_states, play_tests
+from omg_lib.experiment.measures import choice_shares, inferred_states, play_tests
 from omg_lib.widgets import LatentModel, LatentPanel, ReplayModel, ReplayPanel, replay_model, scene
+from tests.helpers.batches import SMALL
 
 A, H = 3, 4
 

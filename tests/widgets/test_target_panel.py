@@ -5,12 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from batches import make_sample, make_small_learner, small_config
 
 from omg_lib.lessons.td_target import Choices, td_targets
 from omg_lib.plots import target_svg, targets
 from omg_lib.regroup import regroup
 from omg_lib.widgets import TargetModel, TargetPanel
+from tests.helpers.batches import make_sample, make_small_learner, small_config
 
 
 @pytest.fixture

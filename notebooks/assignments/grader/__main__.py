@@ -16,8 +16,8 @@ from grader.names import shown, student_name
 from grader.records import COURSE, FEEDBACK, STAGED, alone, clear, is_graded
 from grader.submissions import Left, Submission, stage
 from omg_lib.config import RunError
-from omg_lib.files import write_text
-from omg_lib.streams import open_streams
+from omg_lib.system.files import write_text
+from omg_lib.system.streams import open_streams
 
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"

@@ -7,7 +7,7 @@ from random import Random
 
 from grader.tasks import Criterion, Task, entries, equal
 from omg_lib.config import OMGConfig
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     REGROUPED,
     SUBGOALS,
     Case,

@@ -12,7 +12,7 @@ import torch
 
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     Case,
     can_sample,
     counterexample,

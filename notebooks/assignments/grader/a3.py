@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.episodes import masked_mean
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     Case,
     choice,
     divergence,

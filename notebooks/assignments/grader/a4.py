@@ -11,7 +11,7 @@ import torch
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.config import ConfigError
-from omg_lib.lessons.assignment_cases import Case, normal, planned
+from omg_lib.lessons.assignments.cases import Case, normal, planned
 from omg_lib.lessons.experiment import (
     ARMS,
     T95,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from grader.child import NO_ANSWER_NEEDS
 from grader.names import shown
-from omg_lib.lessons.assignment_checks import difference
+from omg_lib.lessons.assignments.checks import difference
 
 SILENT = "it did not answer"
 PLAIN = (

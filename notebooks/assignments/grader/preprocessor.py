@@ -22,7 +22,7 @@ from traitlets import Bool, Integer, List, Unicode
 
 from grader.records import note_seed
 from grader.submissions import Submission
-from omg_lib.lessons.answer_cells import answer_text
+from omg_lib.lessons.assignments.cells import answer_text
 
 
 class ReleasedCells(NbGraderPreprocessor):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.submissions import Submission
-from omg_lib.files import read_json, write_text
+from omg_lib.system.files import read_json, write_text
 
 COURSE = Path(__file__).resolve().parents[1]
 PRIVATE = COURSE / ".grading"

@@ -11,9 +11,9 @@ import torch
 
 from grader.feedback import mismatch
 from grader.process import Failed, Question, ask
-from omg_lib.lessons.answer_cells import FUNCTIONS, HELPERS
-from omg_lib.lessons.answer_data import plain
-from omg_lib.lessons.assignment_cases import Case
+from omg_lib.lessons.assignments.cases import Case
+from omg_lib.lessons.assignments.cells import FUNCTIONS, HELPERS
+from omg_lib.lessons.assignments.data import plain
 
 Judge = Callable[[Sequence[Case], Sequence[object]], str]
 """Cases and their answers -> what is wrong, "" if nothing is."""

@@ -1,0 +1,1 @@
+"""The commands of `python -m omg_lib`, one module each."""

@@ -1,0 +1,1 @@
+"""Bytes before anything runs: what a configuration needs, and the peak of one update."""

@@ -1,0 +1,327 @@
+"""A prior on disk is the prior that was saved, or it is refused; and what `pretrain` reports can be computed again."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import omg_lib as omg
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.envs import make_env
+from omg_lib.runs.folder import RunFolder
+from omg_lib.seeds import Stream, torch_generator
+from omg_lib.subgoals import SubgoalPrior
+from omg_lib.teammates import priors as priors_module
+from omg_lib.teammates.players import CoPlayers
+from omg_lib.teammates.priors import collect_states, digest, errors, load_prior, pretrain, save_prior
+from tests.helpers.batches import SMALL, Echo, echo_pool, echo_registered, short_pretraining
+
+WIDTHS = Echo.ACTIONS + 2, SMALL["subgoal_dim"]
+
+
+@pytest.fixture(autouse=True)
+def echo(tmp_path, monkeypatch):
+    """The game of the tests; and short names for files, as on a command line."""
+    monkeypatch.chdir(tmp_path)
+    with echo_registered():
+        yield
+
+
+def config(**changes):
+    common = dict(env="echo", n_agents=3, batch_size=1, device="cpu", updates=2, test_nepisode=1)
+    return OMGConfig(**(common | SMALL | changes))
+
+
+def make_prior(seed=0, widths=WIDTHS):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SubgoalPrior(*widths)
+
+
+def flat(prior):
+    return torch.cat([weight.detach().flatten() for weight in prior.parameters()])
+
+
+# --- the round trip ---
+
+
+def test_a_prior_comes_back_bit_for_bit_and_says_how_it_was_made():
+    prior, other = make_prior(), make_prior(1)
+    save_prior(prior, "prior.safetensors", {"env": "echo", "seed": 3})
+    assert not torch.equal(flat(prior), flat(other))
+    load_prior(other, "prior.safetensors")
+    assert torch.equal(flat(prior), flat(other))
+    with safe_open("prior.safetensors", "pt") as file:
+        made = json.loads(file.metadata()["made"])
+    assert made.pop("sha256") == digest(prior.state_dict()) and made == {"env": "echo", "seed": 3}
+
+
+def test_a_prior_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
+    for path in ("no/such/folder/prior.safetensors", "."):
+        with pytest.raises(ConfigError, match=f"^out='{path}': cannot be written .*allowed is a file that can$"):
+            save_prior(make_prior(), path, {})
+
+
+# --- refusals ---
+
+
+def refused(path="prior.safetensors"):
+    """The sentence in which a prior's file is refused, by itself and by a run that has not begun."""
+    prior = make_prior(7)
+    with pytest.raises(ConfigError) as error:
+        load_prior(prior, path)
+    with pytest.raises(ConfigError) as of_run:
+        omg.Training(config(prior=path))
+    assert str(of_run.value) == str(error.value)
+    assert torch.equal(flat(prior), flat(make_prior(7))), "nothing of a refused file is taken"
+    sentence = str(error.value)
+    assert sentence.startswith(f"prior='{path}': ") and "\n" not in sentence and len(sentence) < 300
+    return sentence
+
+
+@pytest.mark.parametrize("widths", [(WIDTHS[0] + 1, WIDTHS[1]), (WIDTHS[0], 64), (80, 64), (1, 1)])
+def test_a_prior_of_other_widths_is_refused_with_both(widths):
+    save_prior(make_prior(0, widths), "prior.safetensors", {})
+    sentence = refused()
+    assert f"it is for obs_dim={widths[0]} and subgoal_dim={widths[1]}" in sentence
+    assert f"this run has obs_dim={WIDTHS[0]} and subgoal_dim={WIDTHS[1]}" in sentence
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 20, 200, -100, -1])
+def test_a_prior_that_was_cut_off_is_refused(tmp_path, keep):
+    save_prior(make_prior(), "prior.safetensors", {})
+    whole = (tmp_path / "prior.safetensors").read_bytes()
+    (tmp_path / "prior.safetensors").write_bytes(whole[:keep])
+    assert "is no readable prior" in refused()
+
+
+@pytest.mark.parametrize("content", [b"no prior at all", b"\xff" * 100, b'{"schema": 1}'])
+def test_what_is_no_prior_is_refused(tmp_path, content):
+    (tmp_path / "prior.safetensors").write_bytes(content)
+    assert "is no readable prior" in refused()
+
+
+def test_a_damaged_header_is_refused(tmp_path):
+    save_prior(make_prior(), "prior.safetensors", {})
+    data = bytearray((tmp_path / "prior.safetensors").read_bytes())
+    data[9] ^= 0xFF
+    (tmp_path / "prior.safetensors").write_bytes(data)
+    assert "is no readable prior" in refused()
+
+
+def changed(change):
+    """A saved prior whose weights were changed."""
+    save_prior(make_prior(), "prior.safetensors", {})
+    weights = load_file("prior.safetensors")
+    change(weights)
+    save_file(weights, "prior.safetensors")
+
+
+@pytest.mark.parametrize("worst", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("key", ["encoder.0.weight", "log_var.bias", "decoder.3.bias"])
+def test_a_prior_that_is_not_finite_is_refused(worst, key):
+    changed(lambda weights: weights[key].view(-1)[-1:].fill_(worst))
+    assert f"its weights {key} hold NaN or infinity" in refused()
+
+
+@pytest.mark.parametrize("key", ["encoder.2.weight", "log_var.weight", "decoder.0.bias"])
+def test_a_prior_without_some_weights_or_with_others_is_refused(key):
+    changed(lambda weights: weights.pop(key))
+    assert f"its weights {key} are missing, or are not [" in refused()
+    changed(lambda weights: weights.update({key: torch.zeros(3, 3)}))
+    assert f"its weights {key} are missing, or are not [" in refused()
+
+
+@pytest.mark.parametrize("key", ["encoder.0.weight", "mu.weight"])
+def test_a_prior_whose_widths_cannot_be_read_is_refused(key):
+    changed(lambda weights: weights.pop(key))
+    assert "is no readable prior" in refused() and key in refused()
+    changed(lambda weights: weights.update({key: torch.tensor(1.0)}))
+    assert "is no readable prior" in refused()
+
+
+def test_a_prior_that_is_gone_is_refused():
+    with pytest.raises(ConfigError, match=r"^prior='prior.safetensors': is no readable prior \(No such file"):
+        load_prior(make_prior(), "prior.safetensors")
+    with pytest.raises(ConfigError, match=r"^prior='prior.safetensors': allowed is None"):
+        config(prior="prior.safetensors")
+
+
+# --- pre-training ---
+
+
+def recomputed(prior, states):
+    """Mean squared error of what the mean decodes to, and the KL to N(0, 1), by torch's own distributions."""
+    with torch.no_grad():
+        mu, log_var = prior(states)
+        wrong = [float((row**2).mean()) for row in prior.decoder(mu) - states]
+        one = torch.distributions.Normal(mu.double(), (log_var.double() / 2).exp())
+        kl = torch.distributions.kl_divergence(one, torch.distributions.Normal(torch.zeros(()).double(), 1.0)).sum(1)
+    return sum(wrong) / len(wrong), float(kl.mean())
+
+
+@pytest.mark.parametrize("env", ["echo", "skirmish:partners"])
+def test_pretraining_lowers_the_error_of_states_that_it_never_saw(env):
+    settings = config(env=env, n_agents=2)
+    heard = []
+    prior, report = pretrain(settings, episodes=11, steps=120, progress=lambda *done: heard.append(done))
+    seen = collect_states(settings, 11)
+    assert len(seen) == 11 and heard == [(i, 120) for i in range(1, 121)]
+    held = torch.cat([states for k, states in enumerate(seen) if k % 5 == 0])
+    fitted = torch.cat([states for k, states in enumerate(seen) if k % 5 != 0])
+    assert (report.held_out_states, report.states) == (len(held), len(fitted))
+    for states, recon, kl in (
+        (held, report.held_out_recon, report.held_out_kl),
+        (fitted, report.recon, report.kl),
+    ):
+        assert (recon, kl) == pytest.approx(recomputed(prior, states), rel=1e-4)
+    unfitted, _ = errors(make_prior(0, (prior.encoder[0].in_features, 4)), held)
+    assert report.held_out_recon < 0.5 * unfitted
+    assert not any(weight.requires_grad for weight in prior.parameters())
+    text = str(report)
+    assert f"{report.held_out_recon:.5f}" in text and f"{report.recon:.5f}" in text and str(len(held)) in text
+
+
+def test_pretraining_is_a_function_of_the_seed():
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first, report = pretrain(config(seed=3), episodes=6, steps=5)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    again, other = pretrain(config(seed=3), episodes=6, steps=5), pretrain(config(seed=4), episodes=6, steps=5)
+    assert torch.equal(flat(first), flat(again[0])) and report == again[1]
+    assert not torch.equal(flat(first), flat(other[0])) and report != other[1]
+
+
+def test_pretraining_needs_an_episode_to_fit_and_one_to_hold_out():
+    assert pretrain(config(), episodes=2, steps=1)[1].states > 0
+    with pytest.raises(ConfigError, match="^episodes=1: allowed is a whole number of at least 2$"):
+        pretrain(config(), episodes=1, steps=1)
+
+
+def test_only_the_fitted_states_are_fitted(monkeypatch):
+    given, fit = [], SubgoalPrior.fit
+    monkeypatch.setattr(SubgoalPrior, "fit", lambda self, states, *args, **more: given.append(states))
+    pretrain(config(), episodes=6, steps=5)
+    seen = collect_states(config(), 6)
+    assert torch.equal(given[0], torch.cat(seen[1:5]))
+    monkeypatch.setattr(SubgoalPrior, "fit", fit)
+    prior, _ = pretrain(config(seed=5), episodes=6, steps=5)
+    by_hand = make_prior(torch_generator(5, Stream.PRIOR).initial_seed())
+    states = torch.cat(collect_states(config(seed=5), 6)[1:5])
+    by_hand.fit(states, torch_generator(5, Stream.PRIOR, 1), 0.001, 5)
+    assert torch.equal(flat(prior), flat(by_hand))
+
+
+def test_states_are_what_living_units_saw_before_the_end(monkeypatch):
+    """Against a plain record of every observation and every end."""
+    record = []
+
+    def recording_env(*args, **kwargs):
+        env = make_env(*args, **kwargs)
+        obs, step, reset = env.obs, env.step, env.reset
+        env.obs = lambda: record.append(obs()) or record[-1]
+        env.step = lambda actions: record.append(step(actions)[1]) or (None, record[-1], None)
+        env.reset = lambda: record.append("reset") or reset()
+        return env
+
+    monkeypatch.setattr(priors_module, "make_env", recording_env)
+    monkeypatch.setattr(priors_module, "WIDTH", 3)
+    seen = collect_states(config(env="skirmish:partners"), 7)
+    expected, dead = [], 0
+    for entry in record:
+        if isinstance(entry, str):
+            expected += [[], [], []]
+            done = [False] * 3
+        elif entry.dtype == torch.bool:
+            done = [was or bool(now) for was, now in zip(done, entry, strict=True)]
+        else:
+            for row in (row for row in range(3) if not done[row]):
+                for unit in entry[row]:
+                    dead += not unit.any()
+                    if unit.any():
+                        expected[row - 3].append(unit)
+    assert len(seen) == 7 and len(expected) == 9 and dead
+    for mine, other in zip(seen, expected, strict=False):
+        assert torch.equal(mine, torch.stack(other))
+
+
+@pytest.mark.parametrize(
+    ("splits", "names"),
+    [
+        (None, {"right", "qmix-0", "iql-0", "right but last"}),
+        ("test", {"iql-0"}),
+        ("validation", {"right but last"}),
+    ],
+)
+def test_states_come_from_the_sets_of_the_training_splits(splits, names, monkeypatch):
+    echo_pool(4).save("pool")
+    seated, begin = [], CoPlayers.begin
+
+    def listen(self, members):
+        seated.append(members.copy())
+        begin(self, members)
+
+    monkeypatch.setattr(CoPlayers, "begin", listen)
+    settings = config(n_agents=4, teammates="pool", splits=splits)
+    collect_states(settings, 20)
+    pool = echo_pool(4)
+    allowed = {tuple(s.members) for s in pool.sets if s.split == (splits or "train")}
+    met = [tuple(pool.members[i].name for i in row) for row in seated[0].tolist()]
+    assert {row[1:] for row in met} == allowed
+    assert all(row[0] == row[1] for row in met), "the pool plays alone"
+    assert {name for row in met for name in row} == names
+
+
+# --- a run with a prior from a file ---
+
+
+def test_a_run_uses_the_prior_of_its_file_and_never_changes_it():
+    save_prior(make_prior(5), "prior.safetensors", {})
+    phases = []
+    with omg.Training(config(prior="prior.safetensors"), lambda phase, *done: phases.append(phase)) as run:
+        assert torch.equal(flat(run.learner.prior), flat(make_prior(5)))
+        reports = list(run)
+        assert torch.equal(flat(run.learner.prior), flat(make_prior(5)))
+        assert run.prior_errors == [] and "prior" not in phases
+        assert not any(weight.requires_grad for weight in run.learner.prior.parameters())
+        assert omg.compare(omg.predict(run.config), run.trace) == []
+    save_prior(make_prior(6), "other.safetensors", {})
+    other = omg.run_sequential(config(prior="other.safetensors"))
+    assert [r.metrics["kl_loss"] for r in other] != [r.metrics["kl_loss"] for r in reports]
+
+
+def test_a_run_without_a_file_fits_its_own():
+    with short_pretraining(), omg.Training(config()) as run:
+        before = flat(run.learner.prior)
+        next(iter(run))
+        assert len(run.prior_errors) == 3 and not torch.equal(flat(run.learner.prior), before)
+
+
+def test_a_saved_run_keeps_the_prior_that_it_was_trained_with(tmp_path):
+    """Even if the file is another one by then."""
+    save_prior(make_prior(5), "prior.safetensors", {})
+    settings = config(prior="prior.safetensors")
+    folder = RunFolder.create(tmp_path / "run", settings)
+    with omg.Training(settings) as run:
+        next(iter(run))
+        folder.save(run)
+        rest = list(run)
+    save_prior(make_prior(6), "prior.safetensors", {})
+    loaded = omg.load(tmp_path / "run")
+    assert torch.equal(flat(loaded.learner.prior), flat(make_prior(5)))
+    assert list(loaded) == rest
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    """safetensors itself does not look at what the numbers are."""
+    prior, path = SubgoalPrior(4, 3), tmp_path / "prior.safetensors"
+    save_prior(prior, path, {})
+    load_prior(SubgoalPrior(4, 3), path)
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError, match="damaged"):
+        load_prior(SubgoalPrior(4, 3), path)
