@@ -1,6 +1,6 @@
 """What this machine has, what it lacks, and what to do about it: one line each.
 
-It never raises, and apart from torch it needs only the standard library: it runs where something is missing.
+It never raises and needs only the standard library, so it also runs where every package is missing.
 """
 
 from __future__ import annotations
@@ -23,23 +23,33 @@ from omg_lib.system.starcraft import Check, starcraft_checks, version_of
 
 
 class SetupReport(list):
-    """A list of checks that prints as a text and shows as a table in a notebook."""
+    """A list of checks. It prints as text; a notebook shows one line, what needs attention, and a fold."""
 
     def __repr__(self) -> str:
         return report(self)
 
     def _repr_html_(self) -> str:
-        def row(tag: str, *texts: str) -> str:
-            style = 'style="text-align: left"'
-            return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+        attention = [check for check in self if check.state == "fix"]
+        return (
+            f"<p>{html.escape(_summary(self))}</p>{_table(attention) if attention else ''}"
+            f"<details><summary>All that was checked</summary>{_table(self)}</details>"
+        )
 
-        head = row("th", "state", "what", "found", "what to do")
-        body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in self)
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{html.escape(_summary(self))}</p>"
+
+def _table(checks: list[Check]) -> str:
+    """Checks as an HTML table."""
+
+    def row(tag: str, *texts: str) -> str:
+        style = 'style="text-align: left"'
+        return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+    head = row("th", "state", "what", "found", "what to do")
+    body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in checks)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def check_setup() -> SetupReport:
-    """Look at everything. A part that fails becomes a line of its own: a doctor does not fall ill."""
+    """Check everything. Never raises: a check that fails becomes a row of its own."""
     parts = {
         "system": _system,
         "cores and memory": _cores_and_memory,
@@ -71,7 +81,9 @@ def report(checks: list[Check]) -> str:
 
 def _summary(checks: list[Check]) -> str:
     faults = [check.name for check in checks if check.state == "fix"]
-    return f"To fix: {', '.join(faults)}." if faults else "Everything that the course needs is here."
+    if faults:
+        return f"To fix: {', '.join(faults)}."
+    return f"Everything the course needs is here: {', '.join(check.gist for check in checks if check.gist)}."
 
 
 def _system() -> list[Check]:
@@ -98,13 +110,14 @@ def _system() -> list[Check]:
 
 def _cores_and_memory() -> list[Check]:
     cores, memory = usable_cores(), usable_memory()
-    checks = [Check("CPU cores", True, f"{cores} usable of {os.cpu_count()}")]
+    checks = [Check("CPU cores", True, f"{cores} usable of {os.cpu_count()}", gist=f"{cores} cores")]
     if memory is None:
         checks.append(Check("memory", True, "not known on this system"))
     else:
         enough = memory >= 4 * GIB  # the replay buffer of the paper's setting takes 2 GiB at 8 against 8
         remedy = "" if enough else "keep fewer episodes: OMGConfig(buffer_size=1000), or fewer agents"
-        checks.append(Check("memory", enough, f"{memory / GIB:.1f} GiB usable", remedy))
+        size = f"{memory / GIB:.1f} GiB"
+        checks.append(Check("memory", enough, f"{size} usable", remedy, gist=size))
     return checks
 
 
@@ -166,7 +179,7 @@ def _torch() -> list[Check]:
         return []  # the packages' part says so
     try:
         import torch
-    except (ImportError, OSError) as error:
+    except Exception as error:  # a broken build can raise anything
         return [Check("torch loads", False, f"no: {error}", "make clean, then make lab")]
 
     threads, cores = torch.get_num_threads(), usable_cores()
@@ -176,20 +189,22 @@ def _torch() -> list[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old driver: the line below says it
         seen = torch.cuda.is_available()
+    version = torch.__version__.partition("+")[0]
     if seen:
         cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         found = ", ".join(f"{card.name} with {card.total_memory / GIB:.0f} GiB" for card in cards)
-        checks.append(Check("GPU", True, f"{found} (CUDA {torch.version.cuda})"))
-    elif shutil.which("nvidia-smi") is None:
-        checks.append(Check("GPU", True, "none; training runs on the CPU"))
-    elif torch.version.cuda is None:
+        gist = f"torch {version} on {cards[0].name}"
+        return [*checks, Check("GPU", True, f"{found} (CUDA {torch.version.cuda})", gist=gist)]
+    gist = f"torch {version} on CPU"
+    if shutil.which("nvidia-smi") is None:
+        return [*checks, Check("GPU", True, "none; training runs on the CPU", gist=gist)]
+    if torch.version.cuda is None:
+        found = "not used: this torch is a CPU build"
         remedy = "install the CUDA build of torch that PyTorch's install page names"
-        checks.append(Check("GPU", False, "not used: this torch is a CPU build", remedy, optional=True))
     else:
         found = f"not seen by torch, which is built for CUDA {torch.version.cuda}"
         remedy = "update the NVIDIA driver, and see that CUDA_VISIBLE_DEVICES does not hide the GPU"
-        checks.append(Check("GPU", False, found, remedy, optional=True))
-    return checks
+    return [*checks, Check("GPU", False, found, remedy, optional=True, gist=gist)]
 
 
 def _bubblewrap() -> list[Check]:

@@ -24,6 +24,7 @@ class Check:
     found: str
     remedy: str = ""
     optional: bool = False  # the course works without it
+    gist: str = ""  # what the report's one-line summary says of it
 
     @property
     def state(self) -> str:

@@ -1,8 +1,8 @@
 """The doctor names what is missing and how to get it, and never falls ill itself."""
 
+import re
 import subprocess
 import sys
-import time
 from importlib import metadata
 
 import pytest
@@ -60,14 +60,6 @@ def test_a_complete_machine_has_nothing_to_fix():
     assert [check for check in check_setup() if check.state == "fix"] == []
 
 
-def test_it_takes_less_than_two_seconds():
-    import torch  # noqa: F401  loading it is not the doctor's time
-
-    start = time.perf_counter()
-    check_setup()
-    assert time.perf_counter() - start < 2
-
-
 def test_a_part_that_fails_becomes_a_line(monkeypatch):
     def broken():
         raise OSError("no such device")
@@ -91,8 +83,17 @@ def test_the_text_and_the_table_say_the_same():
     assert "fix       two    a < b\n" in text and "-> do this" in text
     assert "optional  three" in text
     assert text.endswith("To fix: two.")
-    table = checks._repr_html_()
-    assert table.count("<tr>") == 4 and "a &lt; b" in table and "To fix: two." in table
+    page = checks._repr_html_()
+    shown, _, folded = page.partition("<details>")
+    assert "To fix: two." in shown and shown.count("<tr>") == 2 and "a &lt; b" in shown
+    assert folded.count("<tr>") == 4
+
+
+def test_a_complete_machine_is_one_line_and_a_fold():
+    shown, _, folded = check_setup()._repr_html_().partition("<details>")
+    assert shown == f"<p>{str(check_setup()).splitlines()[-1]}</p>"
+    assert re.search(r"Everything the course needs is here: \d+ cores, [\d.]+ GiB, torch [\d.]+ on .+\.", shown)
+    assert "<td" in folded
 
 
 def test_importing_it_prints_nothing_and_looking_loads_no_optional_package():
