@@ -6,23 +6,38 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
 INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
+EVERYTHING = .[envs,teacher,ray,test]
+# torch first and on its own: it is most of what is downloaded, and the lines in between say how far it has got.
+define install
+@echo "Installing torch, the largest part: this takes some minutes ..."
+@$(INSTALL) --quiet -c constraints.txt torch
+@echo "Installing JupyterLab, the library and what they need ..."
+@$(INSTALL) --quiet -c constraints.txt -e "$(1)"
+endef
+
 # Stamps: what is installed stays installed until pyproject.toml or constraints.txt change.
 BASE = .venv/base.stamp
 FULL = .venv/full.stamp
 TEACHER = .venv/teacher.stamp
 
-.PHONY: help lab setup test lint results smacv2 assignments student-copy grade clean
+.PHONY: help lab setup quick test lint results smacv2 assignments student-copy grade clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(BASE)  ## install the course and open it in JupyterLab
-	.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	@echo "Opening JupyterLab in your browser; Ctrl-C here ends it."
+	@.venv/bin/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 setup: $(FULL)  ## install everything that the tests need as well
 
-test: $(FULL)  ## run the tests
+quick: $(FULL)  ## for developers, all day: style, types, and the tests that need no browser, notebook or cluster
+	.venv/bin/python -m ruff check --quiet
+	.venv/bin/python -m mypy
+	.venv/bin/python -m pytest -n 2 --dist loadfile -q -m "not browser and not notebook and not slow"
+
+test: $(FULL)  ## run all tests
 	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
 		echo "Chromium was not found, so the browser tests are skipped: install it, or name it in OMG_CHROMIUM."
 	.venv/bin/python -m ruff check --quiet
@@ -56,16 +71,23 @@ clean:  ## remove .venv/ and all caches
 .venv/pyvenv.cfg:
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo \
 		"OMG Lab needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3.12." >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
+	@echo "Making .venv/, which holds all that is installed ..."
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
 
-$(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg
-	$(INSTALL) -c constraints.txt -e .
+# JupyterLab asks at its first start whether it may show news; this says no, for this .venv/ only.
+NEWS = .venv/share/jupyter/lab/settings/overrides.json
+$(NEWS): | .venv/pyvenv.cfg
+	@mkdir -p $(@D)
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $@
+
+$(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
+	$(call install,.)
 	@touch $@
 
-$(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg
-	$(INSTALL) -c constraints.txt -e ".[envs,teacher,ray,test]"
+$(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
+	$(call install,$(EVERYTHING))
 	@touch $(BASE) $(TEACHER) $@
 
-$(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg
-	$(INSTALL) -c constraints.txt -e ".[teacher]"
+$(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
+	$(call install,.[teacher])
 	@touch $(BASE) $@
