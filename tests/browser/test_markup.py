@@ -216,9 +216,9 @@ def test_a_teacher_marks_on_the_page(formgrader, course):
 )  # fmt: skip
 def test_a_students_name_is_text_on_every_page(page, browser, server):
     visit = Visit(browser, f"{server}/formgrader/{page}", server)
-    visit.page.locator("#main-table td").nth(1).wait_for()
     assert visit.ran == set()
-    assert NAME in visit.page.content().replace("&lt;", "<").replace("&gt;", ">") or page.startswith("gradebook")
+    shown = visit.page.locator("body").inner_text()
+    assert NAME in shown or page.startswith("gradebook"), "the gradebook has numbers instead of names"
 
 
 def test_a_students_name_is_text_above_the_submission(formgrader):
