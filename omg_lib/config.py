@@ -37,6 +37,10 @@ SPLITS = ("train", "validation", "test")
 """What the teammate sets of a pool are for."""
 
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
+
+
 class ConfigError(ValueError):
     """Bad input, said in one sentence: the name, the value, what is allowed."""
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 import omg_lib as omg
-from omg_lib.commands.experiment import write_rows
 from omg_lib.config import SPLITS
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import cross_play, evaluate, fine_tune
 from omg_lib.experiment.measures import subgoal_report
+from omg_lib.experiment.scores import write_rows
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow

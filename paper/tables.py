@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from omg_lib.commands.experiment import write_rows
 from omg_lib.experiment import gridworld
 from omg_lib.experiment.evaluate import interval
 from omg_lib.experiment.gridworld import CONDITIONS
+from omg_lib.experiment.scores import write_rows
 from omg_lib.plots.gridworld import gridworld_figure
 from omg_lib.plots.results import bars_figure, learning_figure
 from omg_lib.plots.subgoals import choice_figure

@@ -336,11 +336,15 @@ def test_other_threads_leave_signals_alone():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX here")
 def test_ctrl_c_while_torch_loads_is_one_word():
-    """The module -m is found, and its package is being imported, when sys.argv is ["-m", ...]."""
     code = (
-        "import sys, os, signal, threading, runpy\n"
-        "threading.Timer(0.15, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "sys.argv[:] = ['-m', 'train']\nimport omg_lib\n"
+        "import os, runpy, signal, sys\n"
+        "class Torch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Torch())\n"
+        "sys.argv[:] = ['omg_lib', 'train']\n"
+        "runpy.run_module('omg_lib', run_name='__main__', alter_sys=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

@@ -135,7 +135,7 @@ def test_what_cannot_be_written_or_played_is_refused_before_the_work(made, capsy
     def work(*args, **kwargs):
         raise AssertionError("the work has begun")
 
-    for name in ("commands.load", "commands.pretrain", "teammates.train_member"):
+    for name in ("experiment.scores.load", "commands.pretrain.pretrain", "experiment.train_pool.train_member"):
         monkeypatch.setattr(f"omg_lib.{name}", work)
     monkeypatch.chdir(made)
     command, *options = words

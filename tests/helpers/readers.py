@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 import omg_lib as omg
-from omg_lib.__main__ import read_settings
+from omg_lib.commands.options import read_settings
 from omg_lib.config import OMGConfig
 from omg_lib.experiment.evaluate import read_rows
 from omg_lib.experiment.sweep import Results, _cost
