@@ -159,7 +159,7 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     ("options", "said"),
     [
         (["--t-max", "20"], "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"),
-        (["--t-max", "20", "--updates", "1"], ""),
+        (["--updates", "1"], ""),
         (["--t-max", "20", "--teammates", "none", "--learner", "iql"], ""),
     ],
 )

@@ -80,7 +80,7 @@ def course(tmp_path_factory):
     folder = hand_in(course, "eve", valid)
     (folder / "nbgrader_config.py").write_text("from pathlib import Path\nPath('owned-config').touch()\n")
     hand_in(course, NAME, notebook_of(course))
-    nbgrader(course, "autograde", "a4", "--create")
+    nbgrader(course, "autograde", "a4", "--create", "--CourseDirectory.submitted_directory=submitted")
     nbgrader(course, "generate_feedback", "a4")
     return course
 

@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -85,8 +86,9 @@ def course(tmp_path):
     (course / "notebooks" / "assignments" / "a1" / "a1.ipynb").write_text("{}")
     (course / "notebooks" / "00_start_here.ipynb").write_text("{}")
     (course / "data").mkdir()
-    for folder in (tmp_path.parents[1], tmp_path.parents[0], tmp_path):
-        folder.chmod(0o755)  # pytest closes them, and a student of a hub that runs as root is another user
+    above = Path(tempfile.gettempdir()).resolve()
+    for folder in (tmp_path, *tmp_path.resolve().relative_to(above).parents[:-1]):
+        (above / folder).chmod(0o755)  # pytest closes them, and a student of a hub that runs as root is another user
     return course
 
 

@@ -298,7 +298,7 @@ def test_a_module_that_cannot_be_loaded(tmp_path, monkeypatch, source, words):
 
 
 def test_a_file_that_names_a_class_parallel_env_is_enough(tmp_path, monkeypatch):
-    (tmp_path / "named_game.py").write_text("from test_parallel import Script as parallel_env\n")
+    (tmp_path / "named_game.py").write_text("from tests.envs.test_parallel import Script as parallel_env\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert env_info("pettingzoo:named_game", 2).episode_limit == 20
 

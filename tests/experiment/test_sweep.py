@@ -29,7 +29,7 @@ from omg_lib.runs.folder import RunFolder, saved_config
 from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
 from tests.helpers.clusters import cluster_of, ray_folder
 
-WAIT = 150
+WAIT = 280
 """Seconds; nothing is measured here, and the machine may be busy."""
 UPDATES = 300
 ECHO = dict(env="echo", updates=6, test_nepisode=4)

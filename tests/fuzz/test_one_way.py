@@ -12,7 +12,7 @@ SYSTEMS_OWN = {
     "omg_lib/system/limits.py": "reads /proc and the control groups",
     "omg_lib/system/starcraft.py": "reads the head of an installed program",
     "omg_lib/system/doctor.py": "reads the project's own pyproject.toml, and needs nothing but the standard library",
-    "omg_lib/__main__.py": "opens the null device where a stream is closed",
+    "omg_lib/system/streams.py": "opens the null device where a stream is closed",
 }
 """What may open files by itself, and why: none of it is a file that somebody could have sent."""
 NAMES = {"open", "save_file", "load_file", "safe_open"}

@@ -93,7 +93,7 @@ class Readers:
         gpu = {"stages": {"iql": {"learner.step": {"median": 1.5}}}, "sizes": sizes, "card": "a card", "machine": {}}
         (folder / "gpu" / "card.json").write_text(json.dumps(gpu | {"torch": "2.11", "commit": "abc"}))
         OneUpdate(HERE, omg.predict(self.config), ()).save(folder / "recording.json", 0)
-        curve = {name: [0.0] * 5 for name in ("t_env", *KEPT)}
+        curve = {name: [0.0] * 5 for name in KEPT} | {"t_env": [6, 12, 18, 24, 30]}
         runs = [{"arm": arm, "seed": seed} | curve for arm in ARMS for seed in range(3)]
         plan = {arm: START | {"n_agents": 2} for arm in ARMS} | {"seeds": [0, 1, 2]}
         (folder / "results.json").write_text(json.dumps({"plan": plan, "updates": 5, "runs": runs}))
