@@ -28,7 +28,7 @@ def stages() -> list[dict]:
 
 
 FIELDS = {field for stage in stages() for _, fields in stage.values() for field in fields}
-MODULES = [omg, *(importlib.import_module(f"omg_lib.{found.name}") for found in pkgutil.iter_modules(omg.__path__))]
+MODULES = [omg, *(importlib.import_module(found.name) for found in pkgutil.walk_packages(omg.__path__, "omg_lib."))]
 
 
 def exists(name: str) -> bool:
