@@ -25,7 +25,7 @@ def test_notebook_1_shows_the_three_numbers_and_finds_no_difference(cell):
     assert "{'runner.run': 1, 'buffer.sample': 256, 'learner.regroup': 32}" in cell(name, "question-three-numbers")
     assert re.search(r"too few: .* 240 248\nenough:  256\n", cell(name, "sample-can-sample"))
     assert "against its own prediction: []" in cell(name, "whole-compare")
-    assert "differ from the note's: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
+    assert "differ from the notes: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
 
 
 @pytest.mark.parametrize("replaced", [None, OTHER_SIZES["01_three_batch_sizes.ipynb"]])
