@@ -46,7 +46,7 @@ def test_a_notebook_says_the_same_minutes_itself(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_minutes_are_what_its_words_and_actions_take(name):
-    """Rounded to five. Whoever changes a notebook by much is told the new number."""
+    """Rounded to five. The failure gives the new number."""
     needed = load(f"{name}.ipynb").minutes
     assert README[name] % 5 == 0 and -3 <= README[name] - needed <= 5, f"{name} takes about {needed:.0f} minutes"
 
