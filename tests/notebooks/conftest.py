@@ -15,7 +15,7 @@ from tests.helpers.running import execute, shown
 def run(tmp_path_factory):
     """run(name) -> the notebook, run from top to bottom in a copy of its folder, once for each replacement.
 
-    Test files that pytest-xdist gives to two processes share what was run: whoever comes second waits for it.
+    Processes of pytest-xdist share each run: the second to ask waits for the first.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -28,14 +28,7 @@ def stages() -> list[dict]:
 
 
 FIELDS = {field for stage in stages() for _, fields in stage.values() for field in fields}
-MODULES = [
-    omg,
-    *(
-        importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(omg.__path__, "omg_lib.")
-        if not found.name.startswith(("omg_lib.commands", "omg_lib.__main__"))
-    ),
-]
+MODULES = [omg, *(importlib.import_module(found.name) for found in pkgutil.walk_packages(omg.__path__, "omg_lib."))]
 
 
 def exists(name: str) -> bool:

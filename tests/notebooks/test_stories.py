@@ -11,6 +11,17 @@ from tests.helpers.running import OTHER_SIZES, code_cells, shown
 pytestmark = pytest.mark.notebook
 
 
+def test_notebook_0_opens_with_the_picture_then_the_panel_then_the_check(run):
+    notebook = run("00_start_here.ipynb")
+    heading, sentence, picture = notebook.cells[0].source.split("\n\n")[:3]
+    assert heading.startswith("# ") and sentence.startswith("**What shape is this tensor here, and why?**")
+    assert picture.startswith("![") and picture.endswith("](images/flow_panel.png)")
+    panel, check = code_cells(notebook)[:2]
+    assert (panel.id, check.id) == ("panel-show", "setup-check")
+    page = check.outputs[0].data["text/html"]
+    assert re.match(r"<p>(Everything the course needs is here|To fix): ", page) and "<details>" in page
+
+
 def test_notebook_0_shows_the_picture_without_a_browser(run):
     cells = {cell.id: cell for cell in run("00_start_here.ipynb").cells}
     picture = cells["picture-plan"].outputs[0].data["text/html"]
@@ -25,7 +36,7 @@ def test_notebook_1_shows_the_three_numbers_and_finds_no_difference(cell):
     assert "{'runner.run': 1, 'buffer.sample': 256, 'learner.regroup': 32}" in cell(name, "question-three-numbers")
     assert re.search(r"too few: .* 240 248\nenough:  256\n", cell(name, "sample-can-sample"))
     assert "against its own prediction: []" in cell(name, "whole-compare")
-    assert "differ from the note's: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
+    assert "differ from the notes: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
 
 
 @pytest.mark.parametrize("replaced", [None, OTHER_SIZES["01_three_batch_sizes.ipynb"]])

@@ -46,7 +46,7 @@ def test_a_notebook_says_the_same_minutes_itself(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_minutes_are_what_its_words_and_actions_take(name):
-    """Rounded to five. Whoever changes a notebook by much is told the new number."""
+    """Rounded to five. The failure gives the new number."""
     needed = load(f"{name}.ipynb").minutes
     assert README[name] % 5 == 0 and -3 <= README[name] - needed <= 5, f"{name} takes about {needed:.0f} minutes"
 
@@ -100,7 +100,7 @@ def test_links_lead_to_files_and_assignments_are_named_once_there_are_any():
 
 
 def test_what_it_says_of_the_code_is_so():
-    tests = ROOT / "tests" / "notebooks"
+    tests = ROOT / "tests" / "helpers"
     assert "\nRIGHT = {" in (tests / "right_answers.py").read_text(encoding="utf-8")
     assert "\nSECONDS = 60\n" in (tests / "running.py").read_text(encoding="utf-8")
     assert "def check_regrouping" in (ROOT / "omg_lib" / "lessons" / "regroup_answers.py").read_text(encoding="utf-8")
