@@ -23,9 +23,9 @@ from omg_lib.training import Training
 Number = int | float
 DAY = 86_400
 LEARNING = ("buffer.sample", "truncate", "to_device", "learner.", "controller.init_hidden")
-"""How the names of the stages begin during which no game is played."""
+"""Prefixes of the stages of a trace during which no game is played."""
 FULL = 0.7
-"""Share of a link or a store above which it counts as the limit, because it is not used evenly."""
+"""Share of a link or a store above which it counts as the limit, because its use is uneven."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,10 @@ def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> P
 
 
 def measure(config: OMGConfig, updates: int = 10) -> Costs:
-    """Measure the costs of a configuration from the traces of `updates` updates; this process plays without waiting.
+    """Measure the costs of a configuration from the traces of `updates` updates.
 
-    On a CPU, only the time that this process actually ran counts: on an idle machine that is all of it.
+    This process plays the games, without waiting. On a CPU, only the time that it actually ran counts: on an idle
+    machine that is all of it.
     """
     with Training(replace(config, updates=updates + 1)) as run:
         play = learn = 0.0

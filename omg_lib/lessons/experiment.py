@@ -164,7 +164,7 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
     if updates not in UPDATES:
         raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
     if plan is not None and plan != Plan(*arms, tuple(seeds)):
-        raise ConfigError("results", path.name, "they belong to another plan's run: press Run again")
+        raise ConfigError("results", path.name, "they are from another plan's runs: press Run again")
     return results
 
 

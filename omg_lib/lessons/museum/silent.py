@@ -204,7 +204,7 @@ def slice_look(names: Names) -> Places:
 
 
 def options(arguments: Iterable[str]) -> dict[str, str]:
-    """Parse command line options like the released code parses those it does not know: every value is text."""
+    """Parse command line options as the released code parses unknown ones: every value is text."""
     return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
 
 
