@@ -170,7 +170,7 @@ LOUD = (
     ),
     Exhibit(
         "mask",
-        "A mask for every seat, but no state for it",
+        "A mask for each seat, but one state for all",
         NOTES,
         'inputs = rearrange(state, "g t s -> (g t) s")',
         'inputs = repeat(state, "g t s -> (g t a) s", a=A)',
