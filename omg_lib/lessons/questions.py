@@ -1,4 +1,4 @@
-"""What is right at questions of the notebooks: worked out here, so that no cell that asks gives its answer away."""
+"""Right answers to questions of the notebooks: computed here, because no cell that asks may give its answer away."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ AXES = {
     "means": "states Z",
 }
 """The axes of tensors that no plan names: what all seats see, obs of a stored episode, the network's first rows, Q of
-the actions that were played, Q of the extra step with the goal of t, embeddings of states.
+the actions played, Q of the extra step with the goal of t, embeddings of states.
 """
 
 
 def check_faster(guess: object, config: OMGConfig) -> Verdict:
-    """Notebook 1: which of three settings makes the runner play more at once, while the learner sees the same?"""
+    """Notebook 1: which of three settings makes the runner step more at once, while the learner sees the same?"""
     larger = {"n_agents": 2 * config.n_agents, "batch_size": 2 * config.batch_size, "batch_size_run": config.n_agents}
     numbers = {name: four_numbers(replace(config, **{name: size})) for name, size in larger.items()}
     run, *rest = four_numbers(config)
@@ -61,13 +61,13 @@ def check_place(guess: object, sample: TensorDictBase, row: int) -> Verdict:
 
 
 def check_finder(guess: object) -> Verdict:
-    """Notebook 4: which check finds every answer of the puzzle that is not to be trusted?"""
+    """Notebook 4: which check finds every answer of the puzzle that you cannot trust?"""
     found = found_by()
     return check_choice(guess, max(found, key=lambda name: int(found[name].split()[1])), found)
 
 
 def check_network_rows(guess: object, config: OMGConfig) -> Verdict:
-    """Notebook 7: with what is `init_hidden` called, how many rows does the network step, how many numbers are that?"""
+    """Notebook 7: what is `init_hidden` called with, how many rows does the network step, how many numbers is that?"""
     groups, slots, width = predict(config)["controller.init_hidden"].fields["hidden"].shape
     return check_values(guess, {"called with": groups, "rows": groups * slots, "numbers": groups * slots * width})
 
@@ -84,13 +84,13 @@ def check_targets(guess: object, online: Float[Tensor, " C"], target: Float[Tens
 
 
 def check_limit(guess: object, targets: Targets) -> Verdict:
-    """Notebook 7: of what is the last target made where the time limit cut a battle off?"""
+    """Notebook 7: what is the last target made of if the time limit cut the battle off?"""
     facts = cut_off(targets)
     return check_choice(guess, max(facts, key=lambda name: int(facts[name].split()[2])), facts)
 
 
 def steps_a_second(steps_a_day: int) -> dict[str, int]:
-    """Notebook 10: as many steps in a second, rounded.
+    """Notebook 10: convert steps a day to steps per second, rounded.
 
     >>> steps_a_second(86_400)
     {'steps a second': 1}
@@ -99,7 +99,7 @@ def steps_a_second(steps_a_day: int) -> dict[str, int]:
 
 
 def swept_again(trials: Sequence[object], ended: int) -> dict[str, int]:
-    """Notebook 10: how many trials a sweep has, and how many are left after so many have ended.
+    """Notebook 10: count the trials of a sweep, and those left to run after `ended` have ended.
 
     >>> swept_again(range(5), 2)
     {'trials': 5, 'run again': 3}

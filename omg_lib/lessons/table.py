@@ -1,4 +1,4 @@
-"""A table that shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed."""
+"""A table that shows as HTML in a notebook and prints as text elsewhere. It does not need Jupyter."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from html import escape
 from itertools import zip_longest
 
 WIDE = 60
-"""Most characters of a cell that stay in one line."""
+"""Most characters of a cell that stay on one line."""
 LONG = f"white-space: pre-wrap; overflow-wrap: anywhere; min-width: {WIDE / 2:g}ch"
-"""How a longer cell looks, or one of several lines: it is wrapped, so that nothing of it is cut off."""
+"""Style of a longer cell, or one with several lines: wrap it instead of cutting it off."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under heads. Cells in `strong` (row, column) stand out, by colour and by a star."""
+    """Rows of text under heads. A colour and a star mark the cells in `strong` (row, column)."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

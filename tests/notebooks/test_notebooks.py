@@ -202,7 +202,7 @@ def test_right_answers_are_accepted(name, run):
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", sorted({name for name, _ in RIGHT}))
 def test_unanswered_questions_store_nothing_and_answers_survive_the_kernel(name, run, cell):
-    assert cell(name, "progress-show").endswith("0 right, 0 not yet, of the questions that you have tried.")
+    assert cell(name, "progress-show").endswith("0 right, 0 not yet, of the questions you have tried.")
     answered = [kept_as(cell) for cell in run(name).cells if cell.id.endswith("-answered")]
     later = Answers(Path(name).stem, run(name).metadata["folder"])
     assert later.file.is_file()

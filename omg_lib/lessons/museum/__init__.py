@@ -1,4 +1,4 @@
-"""The failure museum: what went wrong in other people's multi-agent code, run again here, and repaired."""
+"""The failure museum: bugs in other people's multi-agent code, reproduced here, and repaired."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from omg_lib.lessons.museum.loud import LOUD
 from omg_lib.lessons.museum.silent import SILENT
 
 EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
-"""Key -> exhibit: first those that stop with a message, then those that say nothing."""
+"""Key -> exhibit: first those that stop with a message, then the silent ones."""
 
 
 def exhibit(key: str) -> Exhibit:
-    """The exhibit of this key. ConfigError for another."""
+    """Return the exhibit with this key. ConfigError if there is none."""
     if key not in EXHIBITS:
         raise ConfigError("exhibit", key, f"allowed are {', '.join(EXHIBITS)}")
     return EXHIBITS[key]
@@ -38,25 +38,25 @@ def repair(key: str, config: OMGConfig) -> Outcome:
 
 
 def found_by_shape(config: OMGConfig) -> list[str]:
-    """The silent exhibits whose result has another shape when it is wrong than when it is right."""
+    """Return the silent exhibits whose wrong result has a different shape from the right one."""
     pairs = {one.key: (fail(one.key, config), repair(one.key, config)) for one in SILENT}
     shapes = {key: [x.names[x.exhibit.result].shape for x in pair] for key, pair in pairs.items()}
     return [key for key, (broken, whole) in shapes.items() if broken != whole]
 
 
 def mend(key: str, line: object, config: OMGConfig) -> Verdict:
-    """Run an exhibit with another line, given as text, and say whether it is repaired. Its value alone will do.
+    """Run an exhibit with another line, given as text, and judge the repair. The value of the line alone is enough.
 
     >>> mend("text", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
     Repaired: with False, of 240 choices 0 take the highest value and 240 the lowest.
     """
     one = exhibit(key)
-    line = line.strip() if isinstance(line, str) else line  # in a cell it has a line of its own between the quotes
-    known = f"names that you can use: {', '.join(one.names(config))}"
+    line = line.strip() if isinstance(line, str) else line  # in a cell, the quotes are on separate lines
+    known = f"names you can use: {', '.join(one.names(config))}"
     if line is ... or line == one.blank:
-        return Verdict("open", "Not answered yet: complete the line in place of the dots.", (known,))
+        return Verdict("open", "Not answered yet: replace the dots to complete the line.", (known,))
     if not isinstance(line, str):
-        return Verdict("wrong", f"Not yet: the line is asked for as text, this is a {type(line).__name__}.", guess=line)
+        return Verdict("wrong", f"Not yet: enter the line as text; this is a {type(line).__name__}.", guess=line)
     outcome = run(one, one.whole(line), config)
     verdict = judge(outcome)
     more = [known] if "stops with NameError" in verdict.said else []
@@ -66,7 +66,7 @@ def mend(key: str, line: object, config: OMGConfig) -> Verdict:
 
 
 def _another_shape(outcome: Outcome, config: OMGConfig) -> list[str]:
-    """A hint where what the line assigns has not the shape that it has in the repair."""
+    """Return a hint if what the line assigns has a different shape from the repair."""
     name = outcome.exhibit.wrong.partition(" = ")[0]
     mine, right = outcome.names.get(name), repair(outcome.exhibit.key, config).names.get(name)
     if mine is None or not isinstance(right, Tensor) or getattr(mine, "shape", None) == right.shape:

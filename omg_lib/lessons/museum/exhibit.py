@@ -1,7 +1,7 @@
-"""What an exhibit of the failure museum is: a line that went wrong somewhere, run here, and the line that mends it.
+"""An exhibit of the failure museum: a line that went wrong somewhere, run here, and the line that fixes it.
 
-The lines that are shown are the lines that run. They run in names of their own, whatever they raise is caught, and
-the message is the one that was really raised.
+The lines shown are the lines that run. They run in a separate namespace, and every error is caught: its message is the
+one that was actually raised.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from omg_lib.checks import Verdict
 from omg_lib.config import OMGConfig
 
 Names = dict[str, object]
-"""What the lines of an exhibit know, by name, and what they define."""
+"""The names that the lines of an exhibit can use and define."""
 TOOLS: Names = {"torch": torch, "rearrange": rearrange, "reduce": reduce, "repeat": repeat}
-"""What every line may use beside the names of its exhibit."""
+"""What every line can use besides the names of its exhibit."""
 SHOWN = 8
-"""At most so many rows and columns of a table are drawn."""
+"""Most rows and columns of a table to draw."""
 Cells = Iterable[Iterable[tuple[str, str]]]
 
 
@@ -38,8 +38,8 @@ class Operands:
 class Places:
     """A table: `cells[row][column]` is (label, kind).
 
-    A kind is right (something is here, as it should be), wrong (here, and should not be), missed (not here, and should
-    be) or plain; `words` says for each kind that occurs what it means in this exhibit.
+    A kind is right (something is here, as it should be), wrong (here, but should not be), missed (not here, but should
+    be) or plain; `words` explains each kind that occurs in this exhibit.
     """
 
     title: str
@@ -51,18 +51,18 @@ class Places:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A line that fails, or that does worse: that does not.
+    """A line that fails, or worse, does not.
 
     | field | meaning |
     |---|---|
-    | key, title, source | its name, a headline, and where it was met: repository#number |
-    | wrong, right | the line as it was written, and the line in its place |
-    | rest, result | the lines after it, which stay as they are, and the name of what they lead to |
-    | bench | configuration -> the names that the lines know; every size comes from there |
-    | holds | names after the run -> whether the result is right, worked out in another way |
-    | told | names after the run -> one sentence about what came of it |
-    | look | names after the run -> what there is to draw |
-    | twin | as bench, with another input for which the line has to be right as well |
+    | key, title, source | its name, a headline, and where it comes from: repository#number |
+    | wrong, right | the line as it was written, and the line that replaces it |
+    | rest, result | the unchanged lines after it, and the name of their result |
+    | bench | configuration -> the names that the lines use, with every size |
+    | holds | names after the run -> whether the result is right, computed in another way |
+    | told | names after the run -> one sentence about the result |
+    | look | names after the run -> what to draw |
+    | twin | like bench, with another input for which the line must be right as well |
     """
 
     key: str
@@ -80,16 +80,16 @@ class Exhibit:
 
     @property
     def blank(self) -> str:
-        """The line that a student completes: dots in place of what went wrong."""
+        """The line that a student completes: dots replace what went wrong."""
         name, equals, _ = self.wrong.partition(" = ")
         return f"{name} = ..." if equals else self.wrong.partition("(")[0] + "(...)"
 
     def names(self, config: OMGConfig) -> list[str]:
-        """What a line may use, in alphabetical order: sizes first, as they are capitals."""
+        """Return the names a line can use, in alphabetical order: sizes first, because they are capitals."""
         return sorted(TOOLS | self.bench(config))
 
     def whole(self, line: str) -> str:
-        """The line itself; where a name is assigned and only its value was given, the assignment."""
+        """Return the line; if it is only the value of an assignment, return the whole assignment."""
         try:
             ast.parse(line.strip(), mode="eval")
         except SyntaxError:
@@ -100,8 +100,8 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: `message` is what was raised, or None; `holds` says whether the result is right, and `told`
-    is a sentence about it, empty where the result is nothing of which it could be said.
+    """The outcome of a run: `message` is what was raised, or None; `holds` is whether the result is right; `told` is a
+    sentence about it, empty if nothing can be said about such a result.
     """
 
     exhibit: Exhibit
@@ -113,7 +113,7 @@ class Outcome:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """The two sizes that a message about shapes names, and the dimension; {} for another message or none."""
+        """The two sizes and the dimension in a message about shapes; {} for another message or none."""
         found = re.search(r"\((\d+)\).*?\((\d+)\).*?dimension (\d+)", self.message or "")
         names = ("first size", "second size", "dimension")
         return dict(zip(names, map(int, found.groups()), strict=True)) if found else {}
@@ -125,12 +125,12 @@ class Outcome:
 
 
 def code(exhibit: Exhibit, line: str) -> str:
-    """All lines of an exhibit, with `line` in the place of the one that went wrong."""
+    """Return all lines of an exhibit, with `line` instead of the one that went wrong."""
     return "\n".join(filter(None, [line, exhibit.rest]))
 
 
 def run(exhibit: Exhibit, line: str, config: OMGConfig) -> Outcome:
-    """Run an exhibit with `line`, in names of its own; nothing is raised."""
+    """Run an exhibit with `line` in a separate namespace. Never raises."""
     outcome = _run(exhibit, line, TOOLS | exhibit.bench(config))
     if outcome.holds and exhibit.twin and not (other := _run(exhibit, line, TOOLS | exhibit.twin(config))).holds:
         return other
@@ -140,29 +140,29 @@ def run(exhibit: Exhibit, line: str, config: OMGConfig) -> Outcome:
 def _run(exhibit: Exhibit, line: str, names: Names) -> Outcome:
     try:
         exec(compile(code(exhibit, line), f"<exhibit {exhibit.key}>", "exec"), names)
-    except Exception as error:  # the message is what this is about
+    except Exception as error:  # the message is the point of the exhibit
         return Outcome(exhibit, line, names, f"{type(error).__name__}: {error}")
     try:
         return Outcome(exhibit, line, names, None, exhibit.holds(names), exhibit.told(names))
-    except Exception:  # the line led to something that is no result at all
+    except Exception:  # the line produced something that is not a result at all
         return Outcome(exhibit, line, names, None)
 
 
 def judge(outcome: Outcome) -> Verdict:
-    """What a repair is worth."""
+    """Judge a repair."""
     if outcome.message:
         return Verdict("wrong", f"Not yet: it stops with {outcome.message}")
     if outcome.holds:
         return Verdict("right", f"Repaired: {outcome.told}.")
     told = filter(None, [outcome.told])
-    return Verdict("wrong", "Not yet: there is no error, and the result is wrong.", tuple(told))
+    return Verdict("wrong", "Not yet: there is no error, but the result is wrong.", tuple(told))
 
 
 # --- tables of places -------------------------------------------------------------------------------------------------
 
 
 def places(title: str, row: str, column: str, cells: Cells, **words: str) -> Places:
-    """A table whose rows and columns are numbered; kinds that do not occur are not explained."""
+    """Make a table with numbered rows and columns; explain only the kinds that occur."""
     table = tuple(tuple(line) for line in cells)
     used = {kind for line in table for _, kind in line}
     return Places(
@@ -175,10 +175,10 @@ def places(title: str, row: str, column: str, cells: Cells, **words: str) -> Pla
 
 
 def verdict(is_so: bool, should_be: bool) -> str:
-    """The kind of a place, from what is there and what should be."""
+    """Return the kind of a place, from what is there and what should be."""
     return ("right" if is_so else "missed") if should_be else ("wrong" if is_so else "plain")
 
 
 def tally(table: Iterable[Iterable[str]]) -> Counter[str]:
-    """How many places are of each kind."""
+    """Count the places of each kind."""
     return Counter(kind for line in table for kind in line)

@@ -1,7 +1,7 @@
-"""Exhibits that stop with a message: two sizes that do not fit, and an axis that nobody had in mind.
+"""Exhibits that stop with a message: two sizes that do not match, because of an axis that was overlooked.
 
-Messages and lines are those of real threads and notes. Sizes come from the configuration: with 8 agents and a
-batch_size of 32 they are the numbers that were reported.
+Messages and lines come from real threads and notes. Sizes come from the configuration: 8 agents and a batch_size of 32
+give the reported numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPREAD = 25
 
 
 def operands(**axes: tuple[str, ...]) -> Callable[[Names], Operands]:
-    """Draws tensors by name; of several readings of its axes that one counts which has as many as the tensor."""
+    """Return a function that draws tensors by name, using the first reading with as many axes as the tensor."""
 
     def look(names: Names) -> Operands:
         return Operands({name: named_axes(names[name], readings) for name, readings in axes.items()})
@@ -35,14 +35,14 @@ def operands(**axes: tuple[str, ...]) -> Callable[[Names], Operands]:
 
 
 def named_axes(x: Tensor, readings: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """(axis, size) of every axis; "?" where no reading has as many axes as x."""
+    """Return (axis, size) of every axis; "?" if no reading has as many axes as x."""
     split = (reading.split() for reading in readings)
     letters = next((axes for axes in split if len(axes) == x.ndim), ["?"] * x.ndim)
     return tuple(zip(letters, x.shape, strict=True))
 
 
 def sized(name: str) -> Callable[[Names], str]:
-    """Tells the shape of what came of it."""
+    """Return a function that describes the shape of the result."""
     return lambda names: f"{name} is {list(names[name].shape)}"
 
 
@@ -50,9 +50,10 @@ def sized(name: str) -> Callable[[Names], str]:
 
 
 def scheme_bench(config: OMGConfig) -> Names:
-    """A learner that wants the inferred means which acting put into the buffer, and `field`, which fetches them.
+    """A learner that needs the inferred means that acting stored in the buffer, and `field`, which fetches them.
 
-    As in the released code, a field with a group keeps each seat's own slice, and one without gains an agent axis.
+    As in the released code, a field with a group keeps each seat's own slice, and a field without one gains an agent
+    axis.
     """
     sizes = predict(config).sizes
     A, G, T, Z = (sizes[letter] for letter in "AGTZ")
@@ -73,7 +74,7 @@ def scheme_bench(config: OMGConfig) -> Names:
 
 
 def scheme_holds(names: Names) -> bool:
-    """Every slot was held against what its own seat had put away: the label says episode, step and seat."""
+    """Check that every slot is compared with what its own seat stored: labels encode episode, step and seat."""
     G, A, T = (names[letter] for letter in "GAT")
     g, t, a = torch.meshgrid(torch.arange(G), torch.arange(T - 1), torch.arange(A), indexing="ij")
     label = ((g * A + a) * T + t) * A + a
@@ -81,7 +82,7 @@ def scheme_holds(names: Names) -> bool:
 
 
 def scheme_exhibit(key: str, title: str, wrong: str, stored: str) -> Exhibit:
-    """Three wrong entries of the scheme that meet in the same place."""
+    """Make an exhibit of a wrong entry in the scheme; all of them fail in the same place."""
     return Exhibit(
         key,
         title,
@@ -101,7 +102,7 @@ def scheme_exhibit(key: str, title: str, wrong: str, stored: str) -> Exhibit:
 
 
 def mask_bench(config: OMGConfig) -> Names:
-    """States of a sample [G, T-1, S], a VAE over states, and a mask that was repeated for every seat."""
+    """States of a sample [G, T-1, S], a VAE over states, and a mask repeated for every seat."""
     sizes = predict(config).sizes
     A, G, S = (sizes[letter] for letter in "AGS")
     steps = min(LONGEST, sizes["T"]) - 1
@@ -120,7 +121,7 @@ def mask_bench(config: OMGConfig) -> Names:
 
 
 def mask_holds(names: Names) -> bool:
-    """The mean over what was played, episode by episode: repeating a state does not change a mean."""
+    """Check the mean over what was played, episode by episode: repeating a state does not change a mean."""
     state, filled, vae = names["state"], names["filled"], names["vae"]
     errors = torch.cat([((vae(x) - x)[played] ** 2) for x, played in zip(state, filled, strict=True)])
     return torch.allclose(names["loss"], errors.mean(), rtol=1e-4)
@@ -142,7 +143,7 @@ def mixer_bench(config: OMGConfig) -> Names:
 
 
 def mixer_holds(names: Names) -> bool:
-    """Step by step through the library's own mixer, which reads no state."""
+    """Check step by step against the library's own mixer, which reads no state."""
     reward, q, mixer = names["reward"], names["q"], VDNMixer()
     right = [r + names["gamma"] * mixer(now, now).unsqueeze(-1) for r, now in zip(reward, q, strict=True)]
     return names["target"].shape == reward.shape and torch.allclose(names["target"], torch.stack(right), atol=1e-5)
@@ -157,7 +158,7 @@ LOUD = (
     ),
     scheme_exhibit(
         "field-seats",
-        "A field that brings its own seats, and gains them again",
+        "A field that has its own seats, and gains them again",
         "infer_mu = field((A, Z))",
         "G T-1 A A Z",
     ),
@@ -169,7 +170,7 @@ LOUD = (
     ),
     Exhibit(
         "mask",
-        "A mask for every seat, a state for nobody",
+        "A mask for each seat, but one state for all",
         NOTES,
         'inputs = rearrange(state, "g t s -> (g t) s")',
         'inputs = repeat(state, "g t s -> (g t a) s", a=A)',

@@ -1,4 +1,4 @@
-"""The exhibit of the mask that is one step late: every ending is lost, and the sum of the mask is still right."""
+"""The exhibit of a mask that is one step late: every ending is lost, but the sum of the mask is still right."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from omg_lib.lessons.museum.exhibit import SHOWN, Exhibit, Names, Places, verdic
 from omg_lib.predict import predict
 
 COLUMNS = {-3: "n - 3", -2: "n - 2", -1: "n - 1", 0: "n", 1: "n + 1"}
-"""Rows around an episode's end that are drawn; its n steps are the rows 0 to n - 1, and row n is only seen."""
+"""The rows to draw around an episode's end; its n steps are rows 0 to n - 1, and row n is only observed."""
 
 
 def ends_bench(config: OMGConfig) -> Names:
     """What PyMARL's learner knows of G episodes, as floats: `filled` [G, T, 1], `terminated` and `error` [G, T-1, 1].
 
-    The last episode was cut off by the limit, the others ended (so does the only one). An ending has an error of 1.
+    The limit cut off the last episode; the others ended (so does the only one if G = 1). An ending has an error of 1.
     """
     sizes = predict(config).sizes
     G, T = sizes["G"], sizes["T"]
@@ -33,25 +33,25 @@ def ends_bench(config: OMGConfig) -> Names:
 
 
 def steps_of(names: Names) -> Tensor:
-    """How many steps each episode had, [G, 1]; T - 1 where nothing ended it."""
+    """Return the number of steps of each episode, [G, 1]; T - 1 if it did not end."""
     terminated = names["terminated"][..., 0]
     ended = terminated.any(dim=1, keepdim=True)
     return torch.where(ended, terminated.argmax(dim=1, keepdim=True) + 1, names["T"] - 1)
 
 
 def played(names: Names) -> Tensor:
-    """Whether a step was really played, [G, T-1]."""
+    """Return whether each step was actually played, [G, T-1]."""
     return torch.arange(names["T"] - 1) < steps_of(names)
 
 
 def lost(names: Names) -> int:
-    """Rows that were filled before the mask was made, and are not any more."""
+    """Count the rows that were filled before the mask was made, and no longer are."""
     filled = torch.arange(names["T"]) <= steps_of(names)
     return int((filled & (names["filled"][..., 0] == 0)).sum())
 
 
 def counted(names: Names) -> dict[str, int]:
-    """How many endings count, and how many rows of padding, in which nothing was played."""
+    """Count the endings and the rows of padding (where nothing was played) that the mask includes."""
     counts = names["mask"][..., 0] != 0
     ends = names["terminated"][..., 0] != 0
     return {
@@ -61,7 +61,7 @@ def counted(names: Names) -> dict[str, int]:
 
 
 def ends_hold(names: Names) -> bool:
-    """The mask is what was played, step by step, and the batch is as it was."""
+    """Check that the mask covers exactly what was played, and that the batch is unchanged."""
     return torch.equal(names["mask"][..., 0] != 0, played(names)) and not lost(names)
 
 
@@ -83,7 +83,7 @@ def ends_look(names: Names) -> Places:
         return f"t{t}", verdict(bool(counts[episode, t]), bool(real[episode, t]))
 
     cells = tuple(tuple(cell(e, n + after) for after in COLUMNS) for e, n in enumerate(steps))
-    words = {"right": "played, and counts", "wrong": "not played, and counts", "missed": "played, and does not count"}
+    words = {"right": "played, and counts", "wrong": "not played, but counts", "missed": "played, but does not count"}
     used = {kind for line in cells for _, kind in line}
     words = {kind: said for kind, said in (words | {"plain": "padding"}).items() if kind in used}
     rows = tuple(f"episode {e}" for e in range(len(steps)))

@@ -1,4 +1,4 @@
-"""Exhibits that say nothing: every shape is right, and what lies there is not what should."""
+"""Silent exhibits: every shape is right, but the content is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from omg_lib.subgoals import choose
 
 
 def pairs_bench(config: OMGConfig) -> Names:
-    """N = T * G values of a team and their targets, which keep the reward's last axis of length 1."""
+    """N = T * G values of a team and their targets, which keep the last axis of the reward, of length 1."""
     sizes = predict(config).sizes
     rows, generator = min(SPREAD, sizes["L"]) * sizes["G"], torch.Generator().manual_seed(0)
     q = torch.randn(rows, sizes["A"], generator=generator)
@@ -35,7 +35,7 @@ def pairs_bench(config: OMGConfig) -> Names:
 
 
 def pairs_hold(names: Names) -> bool:
-    """Number by number: each value beside its own target."""
+    """Check number by number that each value meets its own target."""
     couples = zip(names["q"].tolist(), names["target"].flatten().tolist(), strict=True)
     squares = [(sum(values) - target) ** 2 for values, target in couples]
     return abs(float(names["loss"]) - sum(squares) / len(squares)) < 1e-4
@@ -44,7 +44,7 @@ def pairs_hold(names: Names) -> bool:
 def pairs_told(names: Names) -> str:
     error, own = names["error"], len(names["q"])
     pairs = f"{own} of its {error.numel()} numbers pair a value with its own target"
-    return f"error is {list(error.shape)}, {pairs}, the loss is {names['loss']:.3f}"
+    return f"error is {list(error.shape)}, {pairs}, and the loss is {names['loss']:.3f}"
 
 
 def pairs_look(names: Names) -> Places:
@@ -62,7 +62,7 @@ def pairs_look(names: Names) -> Places:
 def batchify_bench(config: OMGConfig) -> Names:
     """R battles side by side, one of them just over; flags in the order of the actors, all battles of seat 0 first.
 
-    The state of battle r is r + 1 everywhere, so that every row tells whose it is.
+    The state of battle r is r + 1 everywhere, so every row shows which battle it belongs to.
     """
     sizes = predict(config).sizes
     R, A, S = (sizes[letter] for letter in "RAS")
@@ -75,7 +75,7 @@ def batchify_bench(config: OMGConfig) -> Names:
 
 
 def resets(names: Names) -> list[list[str]]:
-    """For each battle and each of its A rows: was its memory wiped, and should it have been?"""
+    """Return for each battle and each of its A rows whether its memory was wiped, and should have been."""
     done, found = names["done"].tolist(), [[] for _ in names["done"]]
     for row, memory in zip(names["rows"][:, 0].tolist(), names["memory"][:, 0].tolist(), strict=True):
         battle = int(row) - 1
@@ -84,7 +84,7 @@ def resets(names: Names) -> list[list[str]]:
 
 
 def batchify_holds(names: Names) -> bool:
-    """Agents first or battles first, and what a row remembers is wiped exactly if its battle is over."""
+    """Check that rows are agents first or battles first, and their memory wiped exactly if the battle is over."""
     battles, done = (names["rows"][:, 0] - 1).long(), names["done"]
     right = torch.stack([torch.zeros_like(x) if over else x for x, over in zip(names["state"], done, strict=True)])
     orders = (repeat(torch.arange(names["R"]), f"r -> {order}", a=names["A"]) for order in ("(a r)", "(r a)"))
@@ -114,30 +114,30 @@ HOW_MANY = {"all": 1.0, "half": 0.5, "hardly any": 0.0}
 
 
 def shuffle_bench(config: OMGConfig) -> Names:
-    """Sequences of labels [G, T, 2], each (sequence, step), and the order of n things, drawn by chance."""
+    """Sequences of labels [G, T, 2], each (sequence, step), and a function that draws a random order of n things."""
     sizes = predict(config).sizes
     g, t = torch.meshgrid(torch.arange(sizes["G"]), torch.arange(sizes["T"]), indexing="ij")
 
     def order_of(n: int) -> Tensor:
         order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-        return order if (order != torch.arange(n)).any() else order.flip(0)  # chance may leave two as they are
+        return order if (order != torch.arange(n)).any() else order.flip(0)  # a random order of two may change nothing
 
     return dict(sizes) | {"x": torch.stack([g, t], dim=-1), "order_of": order_of}
 
 
 def followed(names: Names) -> Tensor:
-    """Whether step t + 1 of a row is what really came after step t, [G, T-1]."""
+    """Return whether step t + 1 of a row is what actually came after step t, [G, T-1]."""
     return (names["after"] == names["before"] + torch.tensor([0, 1])).all(dim=-1)
 
 
 def how_many(names: Names) -> str:
-    """The key of HOW_MANY that is nearest to the share of steps which follow their own."""
+    """Return the key of HOW_MANY closest to the share of steps that follow their own predecessor."""
     share = float(followed(names).float().mean())
     return min(HOW_MANY, key=lambda words: abs(HOW_MANY[words] - share))
 
 
 def shuffle_holds(names: Names) -> bool:
-    """Every step follows its own, nothing is lost, and the sequences stand in another order."""
+    """Check that every step follows its own predecessor, nothing is lost, and the sequences are in another order."""
     mixed, x = names["mixed"], names["x"]
     distinct = rearrange(mixed, "g t f -> (g t) f").unique(dim=0)
     moved = len(x) == 1 or not torch.equal(mixed, x)
@@ -146,7 +146,7 @@ def shuffle_holds(names: Names) -> bool:
 
 def shuffle_told(names: Names) -> str:
     found = followed(names)
-    order = ", and nothing was shuffled" if torch.equal(names["mixed"], names["x"]) else ""
+    order = ", but nothing was shuffled" if torch.equal(names["mixed"], names["x"]) else ""
     return f"{int(found.sum())} of {found.numel()} steps follow the step that a recurrent network saw before{order}"
 
 
@@ -157,7 +157,7 @@ def shuffle_look(names: Names) -> Places:
         [(f"g{g} t{t}", verdict(True, fit)) for (g, t), fit in zip(*line, strict=True)]
         for line in zip(mixed.tolist(), fits, strict=True)
     ]
-    words = {"right": "follows what stands before it", "wrong": "comes from elsewhere"}
+    words = {"right": "follows the step before it", "wrong": "comes from elsewhere"}
     return places("rows of a minibatch, their first steps (g: sequence, t: step)", "row", "step", cells, **words)
 
 
@@ -165,9 +165,9 @@ def shuffle_look(names: Names) -> Places:
 
 
 def slice_bench(config: OMGConfig) -> Names:
-    """A batch of R episodes, what was inferred last, [R, A, Z], and PyMARL's `update(data, bs, ts)`.
+    """A batch of R episodes, the last inference, [R, A, Z], and PyMARL's `update(data, bs, ts)`.
 
-    As in PyMARL, a number is taken as a slice of length 1.
+    As in PyMARL, a number means a slice of length 1.
     """
     sizes = predict(config).sizes
     R, A, Z, rows = sizes["R"], sizes["A"], sizes["Z"], sizes["L"] + 1
@@ -183,7 +183,7 @@ def slice_bench(config: OMGConfig) -> Names:
 
 
 def written(names: Names) -> list[list[str]]:
-    """For each episode and row: does something stand there, and should it?"""
+    """Return for each episode and row whether something was written there, and should have been."""
     filled = (names["infer_mu"] != 0).all(dim=-1).all(dim=-1).tolist()
     return [[verdict(is_so, t == names["t"]) for t, is_so in enumerate(line)] for line in filled]
 
@@ -191,7 +191,7 @@ def written(names: Names) -> list[list[str]]:
 def slice_told(names: Names) -> str:
     count = tally(written(names))
     meant = count["right"] + count["missed"]
-    return f"{count['right']} of {meant} rows that are meant hold it, and {count['wrong']} others"
+    return f"{count['right']} of the {meant} intended rows hold it, and {count['wrong']} others"
 
 
 def slice_look(names: Names) -> Places:
@@ -204,12 +204,12 @@ def slice_look(names: Names) -> Places:
 
 
 def options(arguments: Iterable[str]) -> dict[str, str]:
-    """Options of a command line as the released code reads those that it does not know: every value is text."""
+    """Parse command line options as the released code parses unknown ones: every value is text."""
     return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
 
 
 def text_bench(config: OMGConfig, said: str = "False") -> Names:
-    """Values [G, T-1, A, H] of the candidates, and what the command line says about the mode."""
+    """Values [G, T-1, A, H] of the candidates, and the mode from the command line."""
     sizes = predict(config).sizes
     shape = [sizes["G"], sizes["T"] - 1, sizes["A"], sizes["H"]]
     values = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -221,12 +221,12 @@ def text_bench(config: OMGConfig, said: str = "False") -> Names:
 
 
 def taken(names: Names) -> Tensor:
-    """The value of what was chosen, [G, T-1, A]."""
+    """Return the value of the chosen candidate, [G, T-1, A]."""
     return names["values"].take_along_dim(names["chosen"].unsqueeze(-1), dim=-1)[..., 0]
 
 
 def text_holds(names: Names) -> bool:
-    """The best was chosen if the text says so, else the worst."""
+    """Check that the best candidate was chosen if the text is "True", otherwise the worst."""
     values = names["values"]
     return torch.equal(taken(names), values.amax(dim=-1) if names["flag"] == "True" else values.amin(dim=-1))
 
@@ -243,7 +243,7 @@ def text_look(names: Names) -> Places:
         [(f"{value:+.1f}", verdict(h == k, value == min(line))) for h, value in enumerate(line)]
         for line, k in zip(lines, chosen, strict=True)
     ]
-    words = {"right": "chosen", "wrong": "chosen by mistake", "missed": "should have been chosen", "plain": "left"}
+    words = {"right": "chosen", "wrong": "chosen by mistake", "missed": "should have been chosen", "plain": "others"}
     return places("values of the candidates at the first step", "seat", "candidate", cells, **words)
 
 

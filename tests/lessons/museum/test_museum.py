@@ -118,7 +118,7 @@ def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
 )
 def test_a_repair_that_only_looks_like_one_is_refused(key, line):
     verdict = mend(key, line, config_of(key, 5))
-    assert (verdict.state, verdict.said) == ("wrong", "Not yet: there is no error, and the result is wrong.")
+    assert (verdict.state, verdict.said) == ("wrong", "Not yet: there is no error, but the result is wrong.")
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,7 @@ def test_the_line_to_replace_is_marked_and_a_student_completes_it(key):
 def test_a_name_that_is_not_there_is_answered_by_those_that_are():
     unknown, other = (mend("slice", line, REPORTED) for line in ("update(data, ts=t)", "update(held, ts=t, x=1)"))
     assert "name 'data' is not defined" in unknown.said and "TypeError" in other.said and other.axes == ()
-    known = (
-        "names that you can use: A, C, G, H, L, O, R, S, T, Z, batch, held, rearrange, reduce, repeat, t, torch, update"
-    )
+    known = "names you can use: A, C, G, H, L, O, R, S, T, Z, batch, held, rearrange, reduce, repeat, t, torch, update"
     assert unknown.axes == mend("slice", ..., REPORTED).axes == (known,)
 
 
