@@ -195,7 +195,7 @@ def work(
     """What a worker does: it makes its environment, then answers numbered questions until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; in the end it closes the pipe
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has said it
+    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has already warned
     os.environ.update(environ)
     player = Player(env, n_agents, seed, options)
     with suppress(EOFError, OSError):
