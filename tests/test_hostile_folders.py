@@ -218,5 +218,5 @@ def test_a_file_that_is_cut_while_it_is_read_is_a_sentence(tmp_path):
     write_tensors(path, arrays)
     with open_tensors(path) as file:
         os.truncate(path, 5000)
-        with pytest.raises(ValueError, match="weights.safetensors is cut off"):
+        with pytest.raises(ValueError, match="weights.safetensors is truncated"):
             file.arrays({"x": ("float32", (2**18,))})

@@ -305,5 +305,5 @@ def test_read_rows_gives_numbers_as_numbers(tmp_path):
     assert read_rows(tmp_path / "a.csv") == [
         {"arm": "omg, H=1", "mean": 0.5, "mode": None}, {"arm": "iql", "mean": -2.0, "mode": "x"},
     ]  # fmt: skip
-    with pytest.raises(ConfigError, match="no readable table"):
+    with pytest.raises(ConfigError, match="is not a readable table"):
         read_rows(tmp_path / "nothing.csv")

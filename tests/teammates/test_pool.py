@@ -316,7 +316,7 @@ def test_weights_that_are_not_finite_are_refused(folder, worst, key):
     weights = load_file(folder / "weights.safetensors")
     weights[f"iql-0/{key}"].view(-1)[-1] = worst
     write_weights(folder, weights)
-    assert f"weights iql-0/{key} hold NaN or infinity" in refused()
+    assert f"weights iql-0/{key} contain NaN or infinity" in refused()
 
 
 @pytest.mark.parametrize("kind", ["empty folder", "file", "nothing", "folder for pool.json"])
