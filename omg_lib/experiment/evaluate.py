@@ -57,7 +57,8 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
     check_company(run.config)
     own = run.controller.coplayers
     if pool is not None and run.config.learner == "oracle" and pool.sets != own.pool.sets:
-        raise ConfigError("teammates", "another pool", "the oracle knows the sets of its own pool only")
+        allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
+        raise ConfigError("teammates", "another pool", allowed)
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
     return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 

@@ -42,7 +42,7 @@ SHOWN = ("update", "t_env", "loss", "train_win_rate", "win_rate")
 TUNE_FOLDER = ".tune"
 """Folder for Ray's own files; Ray would follow a link there."""
 ASHA = dict(grace_period=0.1, reduction_factor=3)
-"""One of three trials continues, first after a tenth of the budget, then at every power of three times that."""
+"""One in three trials continues, first after a tenth of the budget, then each time that share has tripled."""
 TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",  # one table that is updated, not one per event
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

@@ -177,7 +177,8 @@ def quick():
 def test_no_memory_left_stops_the_run_with_a_sentence_and_lets_go_of_its_tensors(exhausted):
     settings = dict(env="echo", n_agents=2, batch_size=2, learner="iql", device="cpu", updates=5, test_nepisode=2)
     with omg.Training(omg.OMGConfig(**settings)) as run:
-        with pytest.raises(RunError, match="^update 3: cpu has no memory left; allowed are smaller values of n_agents=2") as error:
+        sentence = "^update 3: cpu has no memory left; allowed are smaller values of n_agents=2"
+        with pytest.raises(RunError, match=sentence) as error:
             list(run)
         assert error.value.__context__ is None and exhausted[0]() is None
         assert all(weight.grad is None for weight in run.learner.agent.parameters())
