@@ -185,7 +185,7 @@ def test_a_folder_without_pool_json_is_refused(folder):
 
 def test_a_member_that_is_neither_a_style_nor_a_policy_is_refused(folder):
     edit(folder, lambda values: values["members"][0].update(name="left"))
-    assert "member 'left' is no scripted style of echo" in refused()
+    assert "member 'left' is not a scripted style of echo" in refused()
 
 
 @pytest.mark.parametrize(
