@@ -226,7 +226,7 @@ def _check_sets(
     for what, told in (("members", [member.name for member in members]), ("sets", [s.name for s in sets])):
         twice = next((name for name in told if told.count(name) > 1), None)
         if twice is not None:
-            raise refuse(f"two of its {what} have the name {twice!r}")
+            raise refuse(f"two of its {what} are called {twice!r}")
     for s in sets:
         if s.split not in SPLITS or s.kind not in KINDS:
             allowed = f"allowed are {', '.join(SPLITS)} and {', '.join(KINDS)}"
