@@ -1,15 +1,15 @@
-"""What shape is this tensor here, and why? The contract: every stage of one update, its fields, and their named axes.
+"""What shape is this tensor here, and why? The contract lists every stage of one update, its fields and their axes.
 
-Read `contract(config)` from top to bottom and you have read what a training iteration does to its tensors:
+Read `contract(config)` from top to bottom to see what one training iteration does to its tensors:
 
 | stage | leading axis | why |
 |---|---|---|
 | runner.run, buffer.insert_episode_batch | R (1 by default) | the runner steps R episodes at once |
-| buffer.sample, truncate, to_device | G*A (256) | G groups; with fixed teammates a group is one episode per seat |
-| learner.regroup and what follows | G (32) | each of a group's A episodes gives its own learner's seat |
+| buffer.sample, truncate, to_device | G*A (256) | G groups; with fixed teammates a group has one episode per seat |
+| learner.regroup and what follows | G (32) | each of a group's A episodes supplies its own learner's seat |
 
-`predict` puts numbers in for the letters, the recorder in `trace` measures the real run, and `compare` holds the two
-against each other.
+`predict` replaces the letters with numbers, the recorder in `trace` measures the real run, and `compare` checks one
+against the other.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from omg_lib.config import OMGConfig
 
 LETTERS = "AGRLTOSCZH"
-"""The sizes of a trace, in the order of its schema."""
+"""The sizes in a trace, in the order of its schema."""
 
 ROUND = ("runner.run", "buffer.insert_episode_batch")
-"""The stages of a round of play, which comes before each sample."""
+"""The stages of a round of play, which precedes each sample."""
 PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
 PER_EPISODE = {
     "state": ("S", "float32"),
@@ -41,9 +41,9 @@ SUBGOAL_FIELDS = {
 
 
 def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
-    """Stage name -> (calls in one update, field -> (axes, dtype)), in the order in which the stages run.
+    """Return stage name -> (calls in one update, field -> (axes, dtype)), in the order the stages run.
 
-    `records_alive` is the environment's: see `EnvInfo`.
+    For `records_alive` see `EnvInfo`.
     """
     per_agent = PER_AGENT | ({"alive": ("1", "bool")} if records_alive else {})
     per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
@@ -76,7 +76,7 @@ def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[
 
 
 def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
-    """The length of a named axis: "A", "G*A", "T-1", "64".
+    """Return the length of a named axis: "A", "G*A", "T-1", "64".
 
     >>> axis_size("G*A", {"G": 32, "A": 8}), axis_size("L+1", {"L": 120}), axis_size("64", {})
     (256, 121, 64)

@@ -1,4 +1,4 @@
-"""The recurrent agent, and the one loop over time that every recurrent network here shares."""
+"""The recurrent agent, and the loop over time that all recurrent networks here share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omg_lib.episodes import Rows
 def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
     """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
 
-    One mathematics, two forms. On a CPU: step by step over the rows that still hold data, whose tensors stay in the
-    cache. On a GPU: the padded sequences in one call, because there each launch costs more than its arithmetic.
+    Same mathematics, two forms. On a CPU: step by step over the rows that still hold data, so tensors stay in the
+    cache. On a GPU: the padded sequences in one call, because a kernel launch costs more than its arithmetic.
     """
     if x.device.type == "cuda":
         return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
@@ -27,21 +27,21 @@ def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[T
 
 
 def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
-    """One step of a single-layer GRU."""
+    """Run one step of a single-layer GRU."""
     return torch.gru_cell(x, hidden, *gru.all_weights[0])
 
 
 class RecurrentAgent(nn.Module):
-    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent, whose first layer may also read a subgoal.
+    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent. The first layer can also read a subgoal.
 
     | symbol | shape | meaning |
     |---|---|---|
     | x | [N, I] | observation, own last action, seat (one-hot) |
-    | g | [N, Z] | subgoal; absent where subgoal_dim is 0 |
+    | g | [N, Z] | subgoal; absent if subgoal_dim is 0 |
     | hidden | [N, H] | recurrent state |
     | q | [N, C] | value of each action |
 
-    The first layer is one matrix over [x, g], used in two halves so that many subgoals can share one x.
+    The first layer is one matrix over [x, g], applied in two halves to let many subgoals share one x.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class RecurrentAgent(nn.Module):
         self.value = nn.Linear(hidden_dim, 1) if dueling else None
 
     def read(self, x: Float[Tensor, "*N I"], g: Float[Tensor, "*N Z"] | None = None) -> Float[Tensor, "*N H"]:
-        """The first layer before its ReLU."""
+        """Return the first layer's output before its ReLU."""
         read = F.linear(x, self.fc1.weight[:, : self.input_dim], self.fc1.bias)
         return read if g is None else read + self.read_subgoal(g)
 
     def read_subgoal(self, g: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
-        """The subgoal's share of the first layer before its ReLU."""
+        """Return the subgoal's share of the first layer's output before its ReLU."""
         return F.linear(g, self.fc1.weight[:, self.input_dim :])
 
     def step(self, read: Float[Tensor, "N H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
-        """One recurrent step from the first layer's output."""
+        """Run one recurrent step from the first layer's output."""
         return gru_step(self.rnn, F.relu(read), hidden)
 
     def branch(self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
-        """`step` for K different readings from one hidden state each, whose share of the gates is computed once."""
+        """Run `step` for K inputs per hidden state; the hidden state's share of the gates is computed once."""
         w_in, w_hidden, b_in, b_hidden = self.rnn.all_weights[0]
         reset, update, new = F.linear(F.relu(read), w_in, b_in).chunk(3, dim=-1)
         reset_h, update_h, new_h = F.linear(hidden, w_hidden, b_hidden).unsqueeze(1).chunk(3, dim=-1)
@@ -81,11 +81,11 @@ class RecurrentAgent(nn.Module):
         return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
 
     def unroll(self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
-        """Hidden states of packed rows from `hidden` at t = 0, one tensor per step."""
+        """Return the hidden states of packed rows, starting from `hidden` at t = 0, one tensor per step."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 
     def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:
-        """Action values; with `dueling` a state value plus centred advantages."""
+        """Return action values; with `dueling`, a state value plus centred advantages."""
         advantage = self.fc2(hidden)
         if self.value is None:
             return advantage
@@ -93,18 +93,18 @@ class RecurrentAgent(nn.Module):
 
 
 def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
-    """What an agent reads beside a subgoal: observation, own last action, seat, and maybe its co-players' last actions;
-    all but the observation are one-hot.
+    """Concatenate what an agent reads besides a subgoal: observation, own last action, seat and, if asked for, its
+    co-players' last actions. All but the observation are one-hot.
     """
     return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
 
 
 def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
-    """The best available action."""
+    """Return the best available action."""
     return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)
 
 
 def one_hot(index: Tensor, width: int) -> Float[Tensor, "*N width"]:
-    """One-hot rows; an index of -1 gives zeros (no action yet)."""
+    """Return one-hot rows; an index of -1 (no action yet) gives zeros."""
     classes = torch.arange(width, device=index.device)
     return (index.unsqueeze(-1) == classes).to(torch.get_default_dtype())

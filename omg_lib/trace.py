@@ -1,7 +1,7 @@
 """The shapes of one update, predicted by the contract or measured by the recorder.
 
-`@stage("...")` marks the functions that really run; inside `Recorder.recording()` each of them leaves its shapes, bytes
-and seconds. When nobody records, a stage costs one look-up.
+`@stage("...")` marks the functions that run. Inside `Recorder.recording()` each records its shapes, bytes and seconds;
+otherwise a stage costs one look-up.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of an update. `leading` is the first axis of its tensors; `seconds` is the sum over its calls."""
+    """One stage of an update. `leading` is the first axis of its tensors; `seconds` is summed over its calls."""
 
     name: str
     calls: int
@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class ShapeTrace:
-    """All stages of one update in the order in which they run, predicted (no seconds) or measured."""
+    """All stages of one update in the order they run, predicted (no seconds) or measured."""
 
     config: Mapping[str, Any]
     device: str
@@ -82,7 +82,7 @@ class ShapeTrace:
         raise KeyError(f"no stage {name!r}; there are " + ", ".join(s.name for s in self.stages))
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain data, schema 1."""
+        """Return the trace as plain data, schema 1."""
         stages = []
         for entry in self.stages:
             row: dict[str, Any] = {"name": entry.name, "calls": entry.calls, "leading": entry.leading}
@@ -107,27 +107,27 @@ class ShapeTrace:
         try:
             write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a file that can"
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable file"
             raise ConfigError("trace", str(path), allowed) from None
 
     @classmethod
     def load(cls, path: str | Path) -> ShapeTrace:
-        """The trace in a JSON file that `save` wrote. ConfigError for anything else."""
+        """Read the trace from a JSON file that `save` wrote. ConfigError for anything else."""
         try:
             return cls.from_dict(read_json(Path(path)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError("trace", str(path), f"is no readable trace ({reason(error)})") from None
+            raise ConfigError("trace", str(path), f"is not a readable trace ({reason(error)})") from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShapeTrace:
-        """The trace of `to_dict`. ValueError, KeyError or TypeError for anything else."""
+        """Rebuild a trace from `to_dict`. ValueError, KeyError or TypeError for anything else."""
         if values["schema"] != 1:
-            raise ValueError(f"schema {shown(values['schema'])}, known is 1")
+            raise ValueError(f"schema {shown(values['schema'])}, allowed is 1")
         stages = []
         for row in listed(values["stages"], 100):
             fields = {key: _field(f) for key, f in row["fields"].items()}
             if any(len(f.shape) != len(f.axes) for f in fields.values()):
-                raise ValueError(f"{short_text(row['name'])} names more axes, or fewer, than it has")
+                raise ValueError(f"the names and the sizes of the axes of {short_text(row['name'])} differ in number")
             seconds = None if row.get("seconds") is None else finite(row["seconds"])
             leading = None if row["leading"] is None else count(row["leading"])
             stages.append(Stage(short_text(row["name"]), count(row["calls"]), leading, fields, seconds))
@@ -147,14 +147,14 @@ def _shape(value: object) -> tuple[int, ...]:
 
 def _dtype(value: object) -> str:
     if value not in ("float32", "float64", "int64", "bool"):
-        raise ValueError(f"{shown(value)} is no dtype of a trace")
+        raise ValueError(f"{shown(value)} is not a dtype of a trace")
     return str(value)
 
 
 def trace_of(
     config: OMGConfig, sizes: Mapping[str, int], device: str, update: int | None = None, records_alive: bool = False
 ) -> ShapeTrace:
-    """The contract with every axis put in: what an update must look like at these sizes."""
+    """Return the contract at these sizes, with the length of every axis filled in."""
     stages = []
     for name, (calls, fields) in contract(config, records_alive).items():
         made = {}
@@ -189,9 +189,9 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 
 @dataclass
 class Recorder:
-    """Collects the stages of one update. A stage that runs inside another one is part of it and not listed.
+    """Collect the stages of one update. A stage that runs inside another is part of it and not listed.
 
-    The record keeps shapes, no values; `hear(name, fields)` is handed what each stage returned.
+    The record keeps shapes, not values; `hear(name, fields)` receives what each stage returned.
     """
 
     device: torch.device
@@ -207,24 +207,24 @@ class Recorder:
             _recorder.reset(token)
 
     def calls(self, name: str) -> int:
-        """How often a stage ran so far."""
+        """Return how often a stage has run so far."""
         return self._rows[name]["calls"] if name in self._rows else 0
 
     def copy(self) -> Recorder:
-        """A recorder that goes on from here and leaves this one as it is."""
+        """Return a recorder that continues from here; this one stays unchanged."""
         return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.hear)
 
     def to_dict(self) -> dict[str, Any]:
-        """What was recorded so far, as plain data."""
+        """Return what was recorded so far as plain data."""
         return {name: {key: row[key] for key in ("calls", "seconds", "fields")} for name, row in self._rows.items()}
 
     @classmethod
     def from_dict(cls, device: torch.device, rows: Mapping[str, Any], most: int) -> Recorder:
-        """A recorder that goes on from `to_dict`, of a round of at most `most` calls. ValueError for other data."""
+        """Return a recorder that continues from `to_dict` (at most `most` calls a round). ValueError for other data."""
         made = {}
         for name, row in rows.items():
             if name not in ROUND or not 0 < count(row["calls"]) <= most:
-                raise ValueError(f"{shown(name)} is no stage of a round, or was called too often")
+                raise ValueError(f"{shown(name)} is not a stage of a round, or was called too often")
             fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
             made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
         return cls(device, made)
@@ -251,7 +251,7 @@ class Recorder:
     def finish(
         self, config: OMGConfig, sizes: Mapping[str, int], update: int, records_alive: bool = False
     ) -> ShapeTrace:
-        """The measured trace; `sizes["T"]` comes from what `truncate` really returned."""
+        """Return the measured trace; `sizes["T"]` is the length that `truncate` returned."""
         truncated = self._rows["truncate"]["fields"]["obs"][0]
         sizes = dict(sizes) | {"T": truncated[1]}
         axes = {name: fields for name, (_, fields) in contract(config, records_alive).items()}
@@ -266,7 +266,7 @@ class Recorder:
         return ShapeTrace(config.to_dict(), str(self.device), update, sizes, tuple(stages))
 
     def _now(self) -> float:
-        if self.device.type == "cuda":  # kernels run behind Python's back: wait, so that a stage pays for its own
+        if self.device.type == "cuda":  # kernels run asynchronously: wait, so that each stage is charged for its own
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 

@@ -147,7 +147,7 @@ def test_a_folder_that_vanished_is_not_said_to_be_resumable(tmp_path, how, again
         if again:
             other = RunFolder.create(path, config(seed=3))
         before = sorted(path.rglob("*"))
-        with pytest.raises(RunError, match="removed, moved or replaced.*; no checkpoint is there to be resumed"):
+        with pytest.raises(RunError, match="removed, moved or replaced.*; there is no checkpoint to resume from"):
             folder.record(report) if how == "record" else folder.save(run)
     assert sorted(path.rglob("*")) == before and path.exists() == again
     if again:
@@ -162,7 +162,7 @@ def test_two_writers_are_refused_within_one_process(tmp_path, begun):
     said = []
 
     def second():
-        with omg.Training(config()) as other, pytest.raises(ConfigError, match="another run, of this process") as error:
+        with omg.Training(config()) as other, pytest.raises(ConfigError, match="another run, in this process") as error:
             RunFolder.resume(tmp_path / "run", other)
         said.append(str(error.value))
 
@@ -183,7 +183,7 @@ def test_a_loop_that_ended_lets_others_in_and_is_refused_when_they_have_gone_on(
         folder.save(run)  # nothing is new: it holds the folder no more
         assert len(list(follow(other, RunFolder.resume(path, other)))) == 3
         run.config = config()
-        with pytest.raises(RunError, match="another run has gone on there"):
+        with pytest.raises(RunError, match="another run has continued there"):
             list(follow(run, folder))
     assert omg.load(path).update == 4
 
@@ -218,5 +218,5 @@ def test_a_file_that_is_cut_while_it_is_read_is_a_sentence(tmp_path):
     write_tensors(path, arrays)
     with open_tensors(path) as file:
         os.truncate(path, 5000)
-        with pytest.raises(ValueError, match="weights.safetensors is cut off"):
+        with pytest.raises(ValueError, match="weights.safetensors is truncated"):
             file.arrays({"x": ("float32", (2**18,))})

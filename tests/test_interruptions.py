@@ -156,7 +156,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(tmp_path, l
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            with pytest.raises(RunError, match="could not be written.*update-000000003 is there to be resumed"):
+            with pytest.raises(RunError, match="could not be written.*you can resume from update-000000003"):
                 folder.save(broken)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -212,10 +212,10 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_goes_on(tmp_path, 
         file.write_bytes(data)
     else:
         file.write_bytes(data[:place])
-    with pytest.warns(UserWarning, match="update-000000004: .*goes on from update-000000003"), omg.load(path) as loaded:
+    with pytest.warns(UserWarning, match="update-000000004: .*from update-000000003"), omg.load(path) as loaded:
         assert loaded.update == 3
     folder, resumed = go_on(path, settings)
-    assert "update-000000004: " in folder.notice and "goes on from update-000000003" in folder.notice
+    assert "update-000000004: " in folder.notice and "continues from update-000000003" in folder.notice
     assert newest.with_name("damaged-update-000000004").is_dir()
     same(resumed, run)
 

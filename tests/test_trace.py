@@ -167,7 +167,7 @@ def test_a_saved_trace_is_read_back(tmp_path):
 def test_what_is_no_trace_is_one_sentence(tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="^trace='.*other.json': is no readable trace"):
+    with pytest.raises(ConfigError, match="^trace='.*other.json': is not a readable trace"):
         ShapeTrace.load(file)
     with pytest.raises(ConfigError, match="No such file"):
         ShapeTrace.load(tmp_path / "none.json")

@@ -1,1 +1,1 @@
-"""Games that are played elsewhere: in processes of their own, and by Ray actors."""
+"""Games played elsewhere: in separate processes and by Ray actors."""

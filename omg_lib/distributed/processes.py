@@ -1,7 +1,7 @@
-"""Games in processes of their own, for environments that are slow: R of them step at the same time.
+"""Games in separate processes, for slow environments: R of them step at the same time.
 
-A worker process plays a batch of one. It knows its parent by one pipe, and ends when that is closed: by `close()`, or
-because the parent is gone, however it died.
+A worker process plays a batch of one. Its only link to the parent is a pipe, and it ends when the pipe closes: by
+`close()`, or because the parent died, for any reason.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from omg_lib.envs.games import Moment, Rows
 from omg_lib.envs.pettingzoo import UNSAID
 
 PATIENCE = 300.0
-"""Seconds in which a worker must answer, unless it is said otherwise: StarCraft II may take 90 to start."""
+"""Seconds in which a worker must answer by default: StarCraft II can take 90 to start."""
 GRACE = 5.0
-"""Seconds for workers to end by themselves, before they are killed."""
+"""Seconds that workers have to exit before they are killed."""
 STARTING = threading.Lock()
 
 
 class Processes(Rows):
-    """The environment `name` with each row in its own process; the results are those of one process, bit for bit.
+    """The environment `name` with each row in its own process; results equal those of one process, bit for bit.
 
-    A worker that dies, or that gives no answer for `patience` seconds, is replaced, and the call raises GameLost. An
-    error inside a game is raised here as it is. ConfigError also if a worker cannot begin.
+    A worker that dies, or does not answer for `patience` seconds, is replaced, and the call raises GameLost. An error
+    inside a game is raised here unchanged. ConfigError also if a worker cannot start.
     """
 
     @classmethod
@@ -70,7 +70,7 @@ class Processes(Rows):
         except GameLost as error:
             self.close()
             allowed = (
-                f"{error} before it was ready; allowed are environments of a module's file, and those of a script "
+                f"{error} before it was ready; allowed are environments defined in a module, or in a script "
                 'that starts its run under `if __name__ == "__main__":`'
             )
             raise ConfigError("runner", "processes", allowed) from error
@@ -79,17 +79,17 @@ class Processes(Rows):
             raise
 
     def _ask(self, questions: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """Put a question to some workers, {row: question}, all at once, and await every answer, {row: answer}."""
+        """Send questions to some workers at once, {row: question}, and wait for all answers, {row: answer}."""
         number = next(self._numbers)
         for row, question in questions.items():
-            with suppress(OSError):  # a worker that is gone is found out when it owes an answer
+            with suppress(OSError):  # a dead worker is noticed when its answer is due
                 self._workers[row].pipe.send((number, *question))
         until, answers, fates = time.monotonic() + self.patience, {}, {}
         for row in questions:
             try:
                 answers[row] = self._workers[row].answer(number, until)
             except TimeoutError:
-                fates[row] = f"gave no answer for {self.patience:g} seconds"
+                fates[row] = f"did not answer for {self.patience:g} seconds"
             except (OSError, EOFError):
                 fates[row] = "died"
         for row in fates:
@@ -106,7 +106,7 @@ class Processes(Rows):
         return self._ask({row: ("begin", k) for row, k in episodes.items()})
 
     def _play(self, actions: np.ndarray, rows: list[int]) -> dict[int, Moment]:
-        begun = np.flatnonzero(self.episode >= 0).tolist()  # a row that is done is told too: its game freezes itself
+        begun = np.flatnonzero(self.episode >= 0).tolist()  # also rows that are done: their games freeze themselves
         answers = self._ask({row: ("play", actions[row].tolist()) for row in begun})
         return {row: answers[row] for row in rows}
 
@@ -122,7 +122,7 @@ class Processes(Rows):
 
 
 class Worker:
-    """A process that plays one game, and the pipe to it."""
+    """A process that plays one game, with the pipe to it."""
 
     def __init__(
         self, env: type[BatchedEnv], n_agents: int, seed: int, options: dict[str, Any], environ: dict[str, str]
@@ -130,7 +130,7 @@ class Worker:
         windows = sys.platform == "win32"
         context = mp.get_context("spawn" if windows else "forkserver")
         if not windows:
-            context.set_forkserver_preload([__name__])  # torch is loaded once, not once for each worker
+            context.set_forkserver_preload([__name__])  # load torch once, not once per worker
         self.pipe, theirs = context.Pipe()
         given = (theirs, env, n_agents, seed, options, environ)
         self.process = context.Process(target=work, args=given, daemon=True)
@@ -138,13 +138,13 @@ class Worker:
             with nullcontext() if env.__module__ == "__main__" else without_main():
                 self.process.start()
         except (pickle.PickleError, AttributeError, TypeError) as error:
-            allowed = f"{env.__qualname__} cannot be sent to a process; allowed are environments of a module's file"
+            allowed = f"{env.__qualname__} cannot be sent to a process; allowed are environments defined in a module"
             raise ConfigError("runner", "processes", allowed) from error
         finally:
             theirs.close()
 
     def answer(self, number: int, until: float) -> Any:
-        """The answer to a question; what is left of others, on which somebody did not wait, is passed by."""
+        """Return the answer to a question; skip leftover answers that were not waited for."""
         while self.pipe.poll(max(0.0, until - time.monotonic())):
             found, answer = self.pipe.recv()
             if found == number:
@@ -152,7 +152,7 @@ class Worker:
         raise TimeoutError
 
     def kill(self) -> None:
-        """End it at once; called twice is fine."""
+        """Kill it at once; calling it twice is fine."""
         self.pipe.close()
         if self.process.pid is not None:
             self.process.kill()
@@ -161,8 +161,8 @@ class Worker:
 
 @contextmanager
 def without_main() -> Iterator[None]:
-    """Let processes that are started inside not load the main module: they need nothing of it, and without this Python
-    would run a script again in each of them, from its first line.
+    """Keep processes started inside from loading the main module: they do not need it, and Python would otherwise run
+    a script again in each of them, from its first line.
     """
     main = sys.modules["__main__"]
     with STARTING:
@@ -175,7 +175,7 @@ def without_main() -> Iterator[None]:
 
 
 def end_workers(workers: Iterable[Worker]) -> None:
-    """Close every pipe, so that the games are closed, and kill what is still there after a while."""
+    """Close every pipe to end the games, and kill the workers that are still there after a while."""
     for worker in workers:
         worker.pipe.close()
     until = time.monotonic() + GRACE
@@ -192,10 +192,10 @@ def work(
     options: dict[str, Any],
     environ: dict[str, str],
 ) -> None:
-    """What a worker does: it makes its environment, then answers numbered questions until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; in the end it closes the pipe
+    """Run a worker: create the environment, then answer numbered questions until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then closes the pipe
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has said it
+    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has already warned
     os.environ.update(environ)
     player = Player(env, n_agents, seed, options)
     with suppress(EOFError, OSError):
@@ -210,7 +210,7 @@ def work(
 
 
 class Player:
-    """A batch of one, made when it is first needed: what goes wrong there is an answer like any other error."""
+    """A batch of one, created when first needed, to report an error in its creation like any other."""
 
     def __init__(self, env: type[BatchedEnv], n_agents: int, seed: int, options: dict[str, Any]) -> None:
         self.env: BatchedEnv | None = None
@@ -250,7 +250,7 @@ class Player:
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error itself if it survives a pipe, else one that says the same."""
+    """Return the error itself if it can be sent through a pipe, else one with the same text."""
     try:
         pickle.loads(pickle.dumps(error))
         return error

@@ -1,6 +1,6 @@
-"""The runner whose episodes Ray's actors play, on this machine or on any node of a cluster.
+"""A runner whose episodes Ray actors play, on this machine or on any node of a cluster.
 
-Ray is the optional extra `ray`: it is imported only where it is asked for.
+Ray is the optional extra `ray`: it is imported only when you use it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from omg_lib.envs import BatchedEnv, make_env
 from omg_lib.runner import ATTEMPTS, Runner
 
 OBJECT_STORE = 256 * 2**20
-"""Bytes that Ray's object store may take where this process starts Ray: some dozen rounds of episodes."""
+"""Bytes for Ray's object store if this process starts Ray: a few dozen rounds of episodes."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
-"""Nothing is reported over the network, and no worker is started before it is asked for."""
+"""Send no usage reports over the network, and start no worker before it is needed."""
 Weights = dict[str, np.ndarray]
 Row = dict[str, np.ndarray]
-"""One episode as an actor returns it: field -> [n+1, ...], what is the same at every step (seat, team) -> [L+1, 1]."""
+"""One episode as an actor returns it: field -> [n+1, ...]; constant fields (seat, team) -> [L+1, 1]."""
 ENTIRE = ("seat", "team")
 
 
 def connect() -> ModuleType:
-    """The module `ray`, connected: to the cluster that RAY_ADDRESS names, else to one that is started here.
+    """Return the module `ray`, connected to the cluster that RAY_ADDRESS names, or to one started here.
 
-    ConfigError where Ray is not installed or the cluster does not answer.
+    ConfigError if Ray is not installed or the cluster does not answer.
     """
     ray = extra("ray")
     if ray.is_initialized():
@@ -53,7 +53,7 @@ def connect() -> ModuleType:
 
 
 def start_here(**settings: object) -> None:
-    """Start Ray on this machine alone, silently. A start that takes more than Ray's half a minute is tried again."""
+    """Start Ray on this machine only, silently. Retries a start that exceeds Ray's limit of half a minute."""
     ray = extra("ray")
     os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
     mine = dict(object_store_memory=OBJECT_STORE, include_dashboard=False, log_to_driver=False) | settings
@@ -61,22 +61,22 @@ def start_here(**settings: object) -> None:
         try:
             ray.init(address="local", logging_level=logging.ERROR, **mine)
             return
-        except Exception as error:  # Ray raises no other kind for a start that took too long
+        except Exception as error:  # Ray raises a plain Exception for a timeout
             if attempt == ATTEMPTS or "timed out" not in str(error):
                 raise
             ray.shutdown()
 
 
 def extra(name: str) -> ModuleType:
-    """A module of the extra `ray`. ConfigError says how to get it where it is missing."""
+    """Import a module of the extra `ray`. If it is missing, ConfigError gives the command to install it."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ConfigError("package", name, 'it is not installed here; pip install -e ".[ray]" brings it') from None
+        raise ConfigError("package", name, 'it is not installed; run pip install -e ".[ray]"') from None
 
 
 class EpisodeActor:
-    """Plays some of a round's episodes in a process of its own, with networks that it is sent each time."""
+    """Play some of a round's episodes in a separate process, with the networks it receives each round."""
 
     def __init__(self, config: OMGConfig, batch: int, make: Callable[..., BatchedEnv] = make_env) -> None:
         torch.set_num_threads(1)
@@ -87,7 +87,7 @@ class EpisodeActor:
     def play(
         self, weights: Weights, first: int, epsilon: float, test_mode: bool
     ) -> tuple[list[Row], np.ndarray, np.ndarray]:
-        """Episodes `first`, first + 1, ... without their padding; and their returns and wins."""
+        """Play episodes `first`, first + 1, ...; return them without padding, with their returns and wins."""
         for name, module in networks(self.controller).items():
             module.load_state_dict({key: torch.tensor(weights[f"{name}.{key}"]) for key in module.state_dict()})
         self.runner.epsilon = epsilon
@@ -102,12 +102,12 @@ class EpisodeActor:
 
 
 class RayRunner(Runner):
-    """R episodes, played by actors side by side; the same episodes as those of a local runner of the same width.
+    """R episodes, played by actors in parallel: the same episodes as a local runner of the same width plays.
 
-    Before each round the networks go to Ray's object store once, and every node reads them there. Episodes come back
-    through shared memory: they are read where the actor's node put them, and written once, into the batch. The batch
-    owns its memory, because what Ray hands out is read-only: to write to it would end the process. An actor that is
-    lost is started again, where there is room, and plays its episodes again.
+    Before each round the networks go to Ray's object store once, and every node reads them there. Episodes return
+    through shared memory and are copied once, into the batch. The batch owns its memory, because Ray's objects are
+    read-only: writing to one would crash the process. An actor that is lost restarts, if there is room, and replays
+    its episodes.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class RayRunner(Runner):
         cores = int(self.ray.cluster_resources().get("CPU", 0))
         count = config.actors or max(1, min(self.batch_size, cores))
         if count > cores:
-            raise ConfigError("actors", count, f"the cluster has {cores} CPUs, and each actor takes one")
+            raise ConfigError("actors", count, f"the cluster has {cores} CPUs and each actor needs one")
         kind = self.ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=ATTEMPTS - 1)(EpisodeActor)
         rows = [len(part) for part in np.array_split(np.arange(self.batch_size), count)]
         self.firsts = np.cumsum([0, *rows[:-1]]).tolist()
@@ -160,13 +160,13 @@ class RayRunner(Runner):
 
 
 def networks(controller: Controller) -> dict[str, torch.nn.Module]:
-    """What an episode depends on: the agent, and the opponent model where there is one."""
+    """Return what an episode depends on: the agent, and the opponent model if there is one."""
     found = {"agent": controller.agent, "model": controller.model}
     return {name: module for name, module in found.items() if module is not None}
 
 
 def elsewhere(config: OMGConfig, device: str = "cpu") -> OMGConfig:
-    """The configuration for another process, with paths that do not depend on the folder it stands in."""
+    """Return the configuration for another process, with paths that do not depend on its current folder."""
     paths = {name: getattr(config, name) for name in ("teammates", "prior")}
     found = {name: str(Path(p).absolute()) for name, p in paths.items() if p not in (None, "none", "scripted")}
     return replace(config, device=device, runner="local", actors=None, **found)

@@ -1,4 +1,4 @@
-"""One PettingZoo game, its agents in seats: what it shows, held against what its spaces and the rules promise."""
+"""One PettingZoo game with its agents in seats; its output is checked against its spaces and PettingZoo's rules."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RESET = ("observations", "infos")
 
 
 class UnfitError(ValueError):
-    """What a game gave is not what PettingZoo's rules allow: which of it, whose, and what is allowed."""
+    """A game's output breaks PettingZoo's rules: which value, of which agent, and what is allowed."""
 
 
 @contextmanager
 def in_its_words(name: str, what: str, kind: type[Exception] = ConfigError) -> Iterator[None]:
-    """Whatever a game raises inside is said in one sentence that names the game."""
+    """Turn any exception of a game into one sentence that names the game."""
     try:
         yield
     except (ConfigError, RunError):
@@ -36,9 +36,9 @@ def in_its_words(name: str, what: str, kind: type[Exception] = ConfigError) -> I
 
 @dataclass
 class Parallel(Game):
-    """One PettingZoo game; of `info` it needs the name and the sizes.
+    """One PettingZoo game; from `info` it needs the name and the sizes.
 
-    `playing` are the agents that have not ended. What goes wrong in its first episode is bad input, later a failed run.
+    `playing` are the agents that have not ended. An error in its first episode is bad input, a later one a failed run.
     """
 
     package: Any
@@ -67,8 +67,8 @@ class Parallel(Game):
             self.ended = (self.ended | died | cut) & set(package.agents)
             self._see_who_plays()
             ended, was_cut = not self.playing, not cut.isdisjoint(acting)
-            # Where nobody plays on, the last row holds what was seen last. An episode that was cut is bootstrapped from
-            # it, but not for those who are terminated.
+            # When no agent plays on, the last row holds the final observations. An episode that was cut bootstraps from
+            # it, except for agents that are terminated.
             free = self.playing or tuple(a for a in acting if not was_cut or a not in died)
             now = self._moment(obs, infos, self.playing or acting, free)
             paid = [number("reward", a, rewards.get(a, 0.0)) for a in package.possible_agents]
@@ -80,7 +80,7 @@ class Parallel(Game):
         return in_its_words(self.info.name, said, ConfigError if first else RunError)
 
     def _read(self, given: Any, method: str, names: tuple[str, ...]) -> tuple[Mapping[Any, Any], ...]:
-        """What a method returned: dictionaries by agent."""
+        """Check what a method returned: dictionaries by agent."""
         rule = f"{len(names)} dictionaries: {', '.join(names)}"
         if not isinstance(given, tuple) or len(given) != len(names):
             count = f"{len(given)} values" if isinstance(given, tuple) else type(given).__name__
@@ -102,7 +102,7 @@ class Parallel(Game):
     def _moment(
         self, obs: Mapping[Any, Any], infos: Mapping[Any, Any], there: tuple[Any, ...], free: tuple[Any, ...]
     ) -> Moment:
-        """What the agents that are `there` see, and what those that are `free` may do; the others may only do 0."""
+        """Return what the agents in `there` see and what those in `free` may do; the others may only do 0."""
         info, package = self.info, self.package
         seen = np.zeros((info.n_agents, info.obs_dim), np.float32)
         available = np.zeros((info.n_agents, info.n_actions), bool)
@@ -121,12 +121,12 @@ class Parallel(Game):
         return Moment(seen, state, available, alive=alive)
 
     def close(self) -> None:
-        with suppress(Exception):  # some games cannot be closed twice, or before they were shown
+        with suppress(Exception):  # some games cannot be closed twice, or before they were rendered
             self.package.close()
 
 
 def seen_space(package: Any, agent: Any) -> Any:
-    """The space of an agent's observation, without its mask."""
+    """Return the space of an agent's observation, without its mask."""
     from gymnasium.spaces import Dict
 
     space = package.observation_space(agent)
@@ -134,7 +134,7 @@ def seen_space(package: Any, agent: Any) -> Any:
 
 
 def observation(package: Any, agent: Any, given: Any) -> tuple[np.ndarray, Any]:
-    """One agent's observation as a row of numbers, and the action mask that it may bring along."""
+    """Return one agent's observation as a row of numbers, and its action mask if it has one."""
     from gymnasium.spaces import Box, Discrete
     from gymnasium.spaces.utils import flatdim, flatten
 
@@ -142,7 +142,7 @@ def observation(package: Any, agent: Any, given: Any) -> tuple[np.ndarray, Any]:
     if isinstance(given, Mapping) and "action_mask" in given:
         given, mask = given["observation"], given["action_mask"]
     try:
-        if isinstance(space, Box):  # gymnasium would cast to the space's type: a float of 0.5 in a space of bytes to 0
+        if isinstance(space, Box):  # gymnasium would cast to the space's type: 0.5 in a space of bytes becomes 0
             row = given
         elif isinstance(space, Discrete) and not space.contains(int(plain(given))):
             raise ValueError
@@ -157,7 +157,7 @@ def observation(package: Any, agent: Any, given: Any) -> tuple[np.ndarray, Any]:
 
 
 def action_mask(agent: Any, given: Any, count: int) -> np.ndarray:
-    """Which of its own actions an agent may take; all where nothing is given."""
+    """Return which of its actions an agent may take; all if it has no mask."""
     if given is None:
         return np.ones(count, bool)
     mask = plain(given)
@@ -167,7 +167,7 @@ def action_mask(agent: Any, given: Any, count: int) -> np.ndarray:
 
 
 def numbers(what: str, whose: Any, given: Any) -> np.ndarray:
-    """Finite numbers of any type and shape as a row of float32."""
+    """Return finite numbers of any type and shape as a row of float32."""
     array = plain(given)
     row = array.astype(np.float32).ravel() if array.dtype.kind in "biuf" else array
     if array.dtype.kind not in "biuf" or not np.isfinite(row).all():
@@ -176,7 +176,7 @@ def numbers(what: str, whose: Any, given: Any) -> np.ndarray:
 
 
 def number(what: str, whose: Any, given: Any) -> float:
-    """One finite number, alone or in an array of one."""
+    """Return one finite number, bare or in an array of one."""
     array = plain(given)
     if array.size != 1 or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise UnfitError(f"the {what} of {whose} is {shown(given)}, allowed is one finite number")
@@ -184,7 +184,7 @@ def number(what: str, whose: Any, given: Any) -> float:
 
 
 def flag(what: str, whose: Any, given: Any) -> bool:
-    """True or False, alone or in an array of one."""
+    """Return True or False, bare or in an array of one."""
     array = plain(given)
     if array.size != 1 or array.dtype.kind not in "biuf":
         raise UnfitError(f"the {what} of {whose} is {shown(given)}, allowed is True or False")
@@ -192,7 +192,7 @@ def flag(what: str, whose: Any, given: Any) -> bool:
 
 
 def _worst(given: Any, array: np.ndarray) -> str:
-    """The first number that is not finite, or what stands there instead of numbers."""
+    """Describe the first number that is not finite, or the value that is not numbers."""
     if array.dtype.kind != "f":
         return shown(given)
     return f"{array[~np.isfinite(array)][0]} in one place" if not np.isfinite(array).all() else "too large for float32"

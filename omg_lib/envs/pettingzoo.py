@@ -1,8 +1,8 @@
 """Any PettingZoo parallel environment with discrete actions, by the name of its module (the extra `envs`).
 
-`pettingzoo:mpe2.simple_spread_v3` is what `mpe2.simple_spread_v3.parallel_env()` makes, and
-`pettingzoo:mpe2.simple_spread_v3,N=5,max_cycles=50` hands on what follows the commas. Naming a module imports it: its
-code runs, as with every import. What a game shows is read in `parallel`.
+`pettingzoo:mpe2.simple_spread_v3` is what `mpe2.simple_spread_v3.parallel_env()` returns;
+`pettingzoo:mpe2.simple_spread_v3,N=5,max_cycles=50` passes it the arguments after the commas. Naming a module imports
+it: its code runs, as with every import. `parallel` reads the game's output.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from omg_lib.envs.games import Game, Games, extra
 from omg_lib.envs.parallel import Parallel, in_its_words, seen_space
 
 LIMIT = 200
-"""Most steps of an episode where neither the game nor its name says."""
+"""Maximum steps of an episode if neither the game nor its name sets a limit."""
 OWN_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_steps")
-"""What games call their own limit."""
+"""Names that games use for their own limit."""
 OURS = "episode_limit"
-"""The argument of a name that says it for every game."""
-UNSAID = f"does not say how long an episode may last: it is cut after {LIMIT} steps"
+"""The argument in a name that sets the limit of any game."""
+UNSAID = f"gives no episode limit: episodes are cut after {LIMIT} steps"
 
 
 class PettingZoo(Games):
-    """R copies of a PettingZoo environment; `spec` is what follows `pettingzoo:` in the name.
+    """R copies of a PettingZoo environment; `spec` is the part of the name after `pettingzoo:`.
 
-    | symbol | what it is here |
+    | symbol | meaning here |
     |---|---|
     | A | `possible_agents`, in this order: seat i is agent i; no other n_agents is allowed |
     | O | the widest flattened observation; narrower ones are padded with zeros |
-    | C | the most actions of an agent; those that it lacks are not available |
-    | S | the flattened `state()` where there is a `state_space`, else all seats' observations, A times O |
-    | L | `episode_limit` in the name, else the game's own limit, else 200, with a notice; the game may end it before |
+    | C | the largest number of actions of an agent; actions that an agent lacks are not available |
+    | S | the flattened `state()` if there is a `state_space`, else all seats' observations, A times O |
+    | L | `episode_limit` in the name, else the game's own limit, else 200, with a notice; the game may end earlier |
 
     Action masks are read from the observation (a dictionary of `observation` and `action_mask`) or from the agent's
     info. An agent has ended once it is `terminated` or `truncated`, even if the game leaves it in `agents`. While
-    others play on, its seat is not alive: it observes zeros and may only do 0, which counts for nothing; so does a seat
-    whose agent has not come yet. When all have ended the last of them are shown what they see last, and the game is
-    over unless one of these was only `truncated`. Seats are paid their own rewards: a general-sum game, even if all are
-    equal. Nobody wins, and there are no scripts.
+    others play on, its seat is not alive: it observes zeros and may only do 0, which has no effect. The same holds for
+    a seat whose agent has not joined yet. When all have ended, the last row holds the final observations of those that
+    ended last, and the game is over unless one of them was only `truncated`. Each seat gets its own reward: a
+    general-sum game, even if all rewards are equal. There is no winner, and there are no scripts.
 
-    Episode k is begun by `reset(seed)` with a seed drawn from (seed, k). That is all of its chance if the game keeps
-    PettingZoo's rule that such a reset fixes everything; one that draws from numpy's or Python's global generator, or
-    that remembers the episode before, will not repeat itself.
+    Episode k starts with `reset(seed)`, whose seed is drawn from (seed, k). This fixes the episode if the game follows
+    PettingZoo's rule that such a reset fixes all randomness. A game that draws from numpy's or Python's global
+    generator, or remembers the previous episode, is not reproducible.
     """
 
     @classmethod
     def describe(cls, n_agents: int | Any, spec: str = "", **options: Any) -> EnvInfo:
-        """The sizes of the game, which is made for that once. ConfigError if it cannot be, and for another n_agents."""
+        """Create the game once to read its sizes. ConfigError if that fails, and for another n_agents."""
         if options:
             name = next(iter(options))
-            raise ConfigError("option", name, f"allowed is to write it into the name: {PETTINGZOO}{spec},{name}=...")
+            raise ConfigError("option", name, f"allowed is an argument in the name: {PETTINGZOO}{spec},{name}=...")
         found = _sizes(spec)
         n, allowed = whole_number("n_agents", n_agents, 2), found.n_agents
         if n != allowed:
-            more = f"the game has {allowed} agents, allowed is {allowed}; many take their number in the name, as ,N={n}"
+            more = f"the game has {allowed} agents, allowed is {allowed}; in many games ,N={n} in the name sets it"
             raise ConfigError("n_agents", n, f"{found.name}: {more}")
         return found
 
@@ -74,16 +74,16 @@ class PettingZoo(Games):
 
 @lru_cache
 def _sizes(spec: str) -> EnvInfo:
-    """The sizes of a game; a notice where its limit is not known."""
-    with warnings.catch_warnings(action="ignore"):  # what the game warns of, it says again where it is played
+    """Return the sizes of a game; warn if its limit is not known."""
+    with warnings.catch_warnings(action="ignore"):  # the game warns again when it is played
         found, limit = _measured(spec)
     if limit is None:
-        warnings.warn(f"{found.name} {UNSAID}; ,{OURS}=... behind its name says otherwise", stacklevel=2)
+        warnings.warn(f"{found.name} {UNSAID}; to change this, append ,{OURS}=... to its name", stacklevel=2)
     return replace(found, episode_limit=limit or LIMIT)
 
 
 def _measured(spec: str) -> tuple[EnvInfo, int | None]:
-    """Sizes and limit of a game that is made for it, begun, moved on by a step, and closed."""
+    """Create a game, reset it, play one step, close it, and return its sizes and limit."""
     name, arguments, package = PETTINGZOO + spec, _parsed(spec)[1], _made(spec)
     with in_its_words(name, "it cannot be described"):
         info, limit = _described(name, package), arguments.get(OURS) or _own_limit(package, arguments)
@@ -98,7 +98,7 @@ def _measured(spec: str) -> tuple[EnvInfo, int | None]:
 
 
 def _described(name: str, package: Any) -> EnvInfo:
-    """What the game's spaces say."""
+    """Return the sizes that the game's spaces give."""
     from gymnasium.spaces import Discrete
     from gymnasium.spaces.utils import flatdim
 
@@ -113,7 +113,7 @@ def _described(name: str, package: Any) -> EnvInfo:
 
 
 def _own_limit(package: Any, arguments: dict[str, Any]) -> int | None:
-    """The limit that a game keeps, or the game that it is wrapped around; else the one that it was told."""
+    """Return the limit of a game or of the game it wraps; else the one passed to it."""
     game = getattr(package, "unwrapped", package)
     held = [getattr(one, name, None) for one in (game, getattr(game, "env", None)) for name in OWN_LIMITS]
     for value in (*held, *map(arguments.get, OWN_LIMITS)):
@@ -123,15 +123,15 @@ def _own_limit(package: Any, arguments: dict[str, Any]) -> int | None:
 
 
 def _made(spec: str) -> Any:
-    """One environment; whatever goes wrong is a ConfigError of one sentence."""
+    """Create one environment; any error becomes a ConfigError of one sentence."""
     module, arguments = _parsed(spec)
     name = PETTINGZOO + spec
     with extra(name, "pettingzoo"):
-        import pettingzoo  # noqa: F401 -- without it no module that is named here can be loaded
+        import pettingzoo  # noqa: F401 -- every module named here needs it
     try:
         loaded = import_module(module)
     except ImportError as error:
-        needed = 'for mpe2 and pettingzoo: pip install -e ".[envs]"'
+        needed = 'mpe2 and pettingzoo come with pip install -e ".[envs]"'
         raise ConfigError("env", name, f"the module cannot be imported ({str(error)[:80]}); {needed}") from error
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {str(error)[:80]}"
@@ -139,7 +139,7 @@ def _made(spec: str) -> Any:
     make = getattr(loaded, "parallel_env", None)
     if make is None:
         enough = "a file with the line `from MODULE import CLASS as parallel_env` is enough"
-        raise ConfigError("env", name, f"allowed are modules with a parallel_env, and this has none; {enough}")
+        raise ConfigError("env", name, f"it has no parallel_env, allowed are modules with one; {enough}")
     if OURS in arguments and not _takes(make, OURS):
         del arguments[OURS]
     with in_its_words(name, "its parallel_env cannot be made"):
@@ -147,7 +147,7 @@ def _made(spec: str) -> Any:
 
 
 def _takes(make: Callable, name: str) -> bool:
-    """Whether a function or class names this argument as its own."""
+    """Return whether a function or class names this argument in its signature."""
     try:
         return name in inspect.signature(make).parameters
     except (ValueError, TypeError):
@@ -155,7 +155,7 @@ def _takes(make: Callable, name: str) -> bool:
 
 
 def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
-    """What stands before the first comma, and what follows it as keyword arguments."""
+    """Split a spec into the module before the first comma and the keyword arguments after it."""
     module, _, arguments = spec.partition(",")
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
@@ -163,7 +163,7 @@ def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
         if call.args or None in values:
             raise ValueError
     except (SyntaxError, ValueError, AttributeError):
-        allowed = "allowed are name=value pairs behind the module, as in pettingzoo:mpe2.simple_spread_v3,N=5"
+        allowed = "allowed are name=value pairs after the module, as in pettingzoo:mpe2.simple_spread_v3,N=5"
         raise ConfigError("env", PETTINGZOO + spec, allowed) from None
     if OURS in values:
         whole_number(OURS, values[OURS], 1)

@@ -1,7 +1,7 @@
-"""Evaluation: how well a trained learner plays with each set of teammates, seen or unseen, and what may be said of it.
+"""Evaluation: how well a trained learner plays with each set of teammates, seen or unseen, and how certain that is.
 
-The battles are the same for every learner and every set (their numbers are those of tests, with a seed of their own),
-so differences are paired. Intervals are percentile bootstraps over what was drawn at random: teammates and seeds.
+The battles are the same for every learner and every set (test battles with a separate seed), so differences are paired.
+Intervals are percentile bootstraps over the random draws: teammates and seeds.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from omg_lib.teammates.pool import Pool
 from omg_lib.training import Training
 
 WIDTH = 64
-"""Episodes that are played side by side."""
+"""Episodes played in parallel."""
 BATTLES_SEED = 20_241
-"""Seed of the battles in which learners are compared; those of training and of its tests have the run's own."""
+"""Seed of the battles that compare learners; training and its tests use the run's seed."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One learner with one set of teammates. Rates are shares, lengths steps; `win_rate` is None without winners."""
+    """One learner with one set of teammates. Rates are 0 to 1, lengths in steps; `win_rate` is None without winners."""
 
     teammates: str
     split: str
@@ -49,21 +49,22 @@ class Score:
 
 
 def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Pool | None = None) -> list[Score]:
-    """Play `episodes` greedy episodes with each set of these splits; the run itself is not changed.
+    """Play `episodes` greedy episodes with each set of these splits; the run itself does not change.
 
-    `pool` seats other teammates than those of the run. ConfigError for a run without teammates, for the oracle with a
-    foreign pool (it knows its own sets by their number), and for a split that the pool lacks.
+    `pool` replaces the run's teammates. ConfigError for a run without teammates, for the oracle with another pool (it
+    knows its own sets by number), and for a split that the pool lacks.
     """
     check_company(run.config)
     own = run.controller.coplayers
     if pool is not None and run.config.learner == "oracle" and pool.sets != own.pool.sets:
-        raise ConfigError("teammates", "another pool", "the oracle knows the sets of its own pool only")
+        allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
+        raise ConfigError("teammates", "another pool", allowed)
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
     return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 
 
 def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Score:
-    """`episodes` greedy episodes with set `number`; the learner's seat goes round."""
+    """Play `episodes` greedy episodes with set `number`; the learner's seat rotates."""
     controller = seated(run.controller, coplayers, (number,))
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
@@ -82,10 +83,10 @@ def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Sco
 
 
 def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float[np.ndarray, "rows columns"]:
-    """Win rate of member `names[i]` in one seat of a team of member `names[j]`: does it matter whom one plays with?
-    Where a game has no winner, the mean return (in a general-sum game that seat's own).
+    """Return the win rate of member `names[i]` in one seat of a team of member `names[j]`: do teammates matter? If the
+    game has no winner, return the mean return (in a general-sum game that seat's own).
 
-    No learner takes part. The seat goes round; the battles are those of `play`.
+    No learner takes part. The seat rotates; the battles are those of `play`.
     """
     info = env_info(pool.env, pool.n_agents)
     coplayers = CoPlayers(pool, info, torch.device("cpu"))
@@ -109,23 +110,23 @@ def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float
 
 
 def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) -> Controller:
-    """The same networks among other teammates; they are shared, so training goes on in both."""
+    """Return a run of the same networks with other teammates; the networks are shared, so training affects both."""
     other = object.__new__(Controller)
     other.__dict__.update(controller.__dict__, coplayers=coplayers, sets=sets)
     return other
 
 
 def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> tuple[float, Score]:
-    """Let a copy of a run learn on for `episodes` episodes with set `number` of its own pool, and for no other episode.
+    """Train a copy of a run for exactly `episodes` more episodes with set `number` of its own pool.
 
-    It learns from the first round on, an update after each time that the seat has gone round. Its buffer starts empty,
-    so a sample holds the new teammates alone: as many groups as were played, up to the run's `batch_size`. Episodes,
-    exploration and Eq. 8's mix go on from where the run stands.
+    It trains from the first round, with one update each time every seat has had its turn. Its buffer starts empty, so a
+    sample holds only the new teammates: as many groups as were played, up to the run's `batch_size`. Episode numbers,
+    exploration and Eq. 8's mix continue from the run.
 
-    Returns the mean over exactly these episodes (win rate, or return without winners; exploring), which is what the
-    paper reports, and how it plays afterwards (greedy, `battles` battles). The games run in this process where the run
-    had Ray's actors. ConfigError for a run without teammates, a set that is not there, and a number of episodes that is
-    no multiple of `n_agents`.
+    Returns the mean over exactly these episodes (win rate, or return without winners; exploring), which the paper
+    reports, and how it plays afterwards (greedy, `battles` battles). If the run used Ray actors, the games run in this
+    process. ConfigError for a run without teammates, a set that does not exist, and a number of episodes that is not a
+    multiple of `n_agents`.
     """
     coplayers, config = run.controller.coplayers, run.config
     check_company(config)
@@ -146,21 +147,21 @@ def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> 
 
 
 def check_rounds(config: OMGConfig, episodes: int) -> None:
-    """ConfigError unless the learner sits equally often in each seat."""
+    """Raise ConfigError unless the learner plays each seat equally often."""
     seats = config.n_agents
     if whole_number("fine_tune", episodes, 1) % seats:
         near = f"{max(1, episodes // seats) * seats} or {(episodes // seats + 1) * seats}"
-        raise ConfigError("fine_tune", episodes, f"each of the {seats} seats learns in equally many episodes: {near}")
+        raise ConfigError("fine_tune", episodes, f"each of the {seats} seats learns equally often: allowed is {near}")
 
 
 def check_company(config: OMGConfig) -> None:
-    """ConfigError for a run without teammates."""
+    """Raise ConfigError for a run without teammates."""
     if not config.has_teammates:
-        raise ConfigError("teammates", config.teammates, "a run in which all seats learn has no teammates to meet")
+        raise ConfigError("teammates", config.teammates, "all seats of this run learn: allowed is any but none")
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a recorded table, numbers as numbers and nothing as None. ConfigError if it cannot be read."""
+    """Read a recorded table, with numbers as numbers and empty cells as None. ConfigError if it cannot be read."""
 
     def value(text: str) -> Any:
         try:
@@ -172,10 +173,11 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, int, int]:
-    """Mean, 95 % interval, number of runs and of sets that each met, from rows with run, teammates, and a score.
+    """Return the mean, its 95 % interval, the number of runs and the number of sets per run, from rows with run,
+    teammates and a score.
 
-    Either every run met the same sets, or every run as many of its own (random networks of its seed). ConfigError for
-    anything else.
+    Either all runs met the same sets, or each met the same number of its own (random networks of its seed). ConfigError
+    for anything else.
     """
     met: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -185,7 +187,7 @@ def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, in
     own = len(met) > 1 and len(set(every)) == len(every)
     same = all(scores.keys() == first.keys() for scores in met.values())
     if not same and not (own and all(len(scores) == len(first) for scores in met.values())):
-        raise ConfigError("runs", len(met), "they met different teammates; allowed are runs that met the same sets")
+        raise ConfigError("runs", len(met), "they met different teammates; allowed are runs with the same sets")
     values = [list(scores.values()) if own else [scores[name] for name in first] for scores in met.values()]
     return *interval(np.array(values), own_sets=own), len(met), len(first)
 
@@ -197,9 +199,9 @@ def interval(
     level: float = 0.95,
     own_sets: bool = False,
 ) -> tuple[float, float, float]:
-    """Mean of a table and its percentile bootstrap interval: seeds and sets of teammates are drawn again, both.
+    """Return the mean of a table and its percentile bootstrap interval, resampling both seeds and sets of teammates.
 
-    A column is one set that all seeds met; with `own_sets` each row holds sets of its own, which are drawn within it.
+    A column is one set that all seeds met; with `own_sets` each row holds its own sets, which are resampled within it.
     """
     rng = np.random.default_rng(seed)
     seeds, sets = values.shape

@@ -1,7 +1,7 @@
-"""What OMG infers, measured on greedy test episodes: which candidate becomes the subgoal (the paper's Table 3), and how
-often the state that an inferred subgoal decodes to is really met (the hit ratio of its App. E and Fig. 8(a)).
+"""Measure what OMG infers in greedy test episodes: which candidate becomes the subgoal (the paper's Table 3), and how
+often the agent reaches the state that an inferred subgoal decodes to (the hit ratio of App. E and Fig. 8(a)).
 
-The hit ratio needs a name for "the same state". Here that is a cell: where a seat sees its co-players, on a grid.
+The hit ratio needs a definition of "the same state". Here it is a cell: where a seat sees its co-players, on a grid.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from omg_lib.subgoals import last_step
 from omg_lib.training import Training
 
 CELL = 2.0
-"""Width of a cell in map units: a unit walks through one in about two steps, and sees 4.5 of them far."""
+"""Width of a cell in map units: a unit crosses a cell in about two steps, and sees 4.5 cells far."""
 UNSEEN = -(10**6)
-"""Stands in a cell for a co-player that is not seen: dead, or out of sight."""
+"""Marks a co-player that is not visible: dead, or out of sight."""
 
 
 @dataclass(frozen=True)
 class SubgoalReport:
-    """What `subgoal_report` found. Shares and ratios go from 0 to 1.
+    """The result of `subgoal_report`. Shares and ratios are from 0 to 1.
 
     | field | meaning |
     |---|---|
-    | shares | of k = 1..H among the chosen candidates, as `choice_shares` counts them |
-    | hit_ratio | mean over the trajectories; a trajectory is what one learner's seat sees while its unit lives |
-    | present | the same of a guess that repeats the present state, through the same prior: what its decoder loses |
-    | ceiling | the same of a guess that is always the true next state |
-    | distinct | mean share of distinct states in a trajectory: no ratio can be larger |
-    | kept | share of the predictions at which the present state survives the prior and its decoder |
-    | trajectories | how many there are |
+    | shares | of k = 1..H among the chosen candidates, from `choice_shares` |
+    | hit_ratio | mean over the trajectories; a trajectory is what one learner's seat sees while its unit is alive |
+    | present | hit ratio of predicting the present state, through the same prior: shows the decoder's loss |
+    | ceiling | hit ratio of always predicting the true next state |
+    | distinct | mean share of distinct states in a trajectory: the upper bound of the ratios |
+    | kept | share of the predictions at which the present state survives encoding and decoding |
+    | trajectories | number of trajectories |
     """
 
     shares: tuple[float, ...]
@@ -63,22 +63,22 @@ class SubgoalReport:
 
 
 def hit_ratio(predicted: Sequence[Hashable], visited: Sequence[Hashable]) -> float:
-    """The share of a trajectory's length that was predicted: |{predicted[t] : predicted[t] in visited[t:]}| / T.
+    """Return the share of a trajectory that was predicted: |{predicted[t] : predicted[t] in visited[t:]}| / T.
 
-    `visited` are the T states of a trajectory, `predicted[t]` is what was predicted at t: T - 1 predictions, because
-    nothing follows the last state, or T if one was made there too, which only the last state fulfils. As in the paper's
-    App. E a state counts once, however often it was predicted, and the present state fulfils a prediction as well as a
-    later one: so the most to be had is the share of distinct states. ValueError for another number of predictions.
+    `visited` are the T states of a trajectory, `predicted[t]` is the prediction at t: T - 1 predictions, because
+    nothing follows the last state, or T if there is one at the last state, which only that state fulfils. As in the
+    paper's App. E, a state counts once however often it was predicted, and the present state fulfils a prediction as a
+    later one does: the maximum is the share of distinct states. ValueError for another number of predictions.
     """
     if not visited or len(visited) - len(predicted) not in (0, 1):
-        raise ValueError(f"{len(predicted)} predictions for {len(visited)} states, allowed are as many or one fewer")
+        raise ValueError(f"{len(predicted)} predictions for {len(visited)} states, allowed are as many or one less")
     latest = {state: t for t, state in enumerate(visited)}
     return len({state for t, state in enumerate(predicted) if latest.get(state, -1) >= t}) / len(visited)
 
 
 def units_of(obs: Float[Tensor, "*N O"]) -> tuple[Float[Tensor, "*N n 5"], Float[Tensor, "*N mates 5"]]:
-    """Enemies and co-players in skirmish's observations, O = 10n, each as (flag, distance, x, y, health): the flag says
-    that an enemy can be shot, that a co-player is seen; lengths are shares of sight, from the seat.
+    """Split skirmish's observations, O = 10n, into enemies and co-players, each (flag, distance, x, y, health). The
+    flag means "can be shot" for an enemy, "visible" for a co-player; distances are fractions of sight, from the seat.
     """
     n = obs.shape[-1] // 10
     units = rearrange(obs[..., 4:-1], "... (unit part) -> ... unit part", part=5)
@@ -86,8 +86,8 @@ def units_of(obs: Float[Tensor, "*N O"]) -> tuple[Float[Tensor, "*N n 5"], Float
 
 
 def mate_cells(obs: Float[Tensor, "*N O"], sight: float) -> Int[Tensor, "*N mates 2"]:
-    """Where a seat sees its co-players, in skirmish's observations, seen or decoded: x and y from the seat in cells of
-    width CELL, rounded; UNSEEN where the flag is below 0.5. `sight` is in map units.
+    """Return where a seat sees its co-players, from real or decoded skirmish observations: x and y from the seat, in
+    cells of width CELL, rounded; UNSEEN if the flag is below 0.5. `sight` is in map units.
     """
     _, mates = units_of(obs)
     cells = (mates[..., 2:4] * (sight / CELL)).round().long()
@@ -98,21 +98,21 @@ def mate_cells(obs: Float[Tensor, "*N O"], sight: float) -> Int[Tensor, "*N mate
 
 
 def play_tests(run: Training, episodes: int | Any) -> EpisodeBatch:
-    """The first test episodes of a run, played greedily side by side: [E, T, ...], truncated, on the learner's device.
+    """Play a run's first test episodes greedily in parallel: [E, T, ...], truncated, on the learner's device.
 
-    Row e is the test episode e, always the same battle; the learner's seat goes round. No step counts, nothing is
-    learnt. ConfigError unless `episodes` gives every seat equally many.
+    Row e is test episode e, always the same battle; the learner's seat rotates. No steps are counted and no training
+    takes place. ConfigError unless `episodes` gives every seat the same number.
     """
     config = run.config
     seats = config.n_agents if config.has_teammates else 1
     if whole_number("episodes", episodes, 1) % seats:
-        raise ConfigError("episodes", episodes, f"each of the {seats} seats plays equally many: allowed are multiples")
+        raise ConfigError("episodes", episodes, f"each of the {seats} seats plays equally often: allowed are multiples")
     with closing(make_env(config.env, config.n_agents, batch=episodes, seed=config.seed)) as env:
         return to_device(truncate(Runner(config, env, run.controller).run(test_mode=True)), run.device)
 
 
 def replay(run: Training, batch: EpisodeBatch, row: int) -> list[dict[str, Any]]:
-    """The frames of one row of `play_tests`, for drawing: one for each filled step, from the actions that it holds."""
+    """Replay one row of `play_tests` from its actions, and return one frame for drawing per filled step."""
     with closing(make_env(run.config.env, run.config.n_agents, seed=run.config.seed)) as env:
         env.reset(first=TEST_EPISODES + row)
         frames = [env.frame()]
@@ -124,11 +124,11 @@ def replay(run: Training, batch: EpisodeBatch, row: int) -> list[dict[str, Any]]
 
 @torch.no_grad()
 def inferred_states(run: Training, batch: TensorDictBase) -> Float[Tensor, "G T A O"]:
-    """The observation that the inferred subgoal of each step decodes to: the prior's decoder of the mean of g^.
+    """Decode the inferred subgoal of each step to an observation: the prior's decoder applied to the mean of g^.
 
-    `batch` [G*A, T, ...] with seats, or [G, T, ...] where all seats learn; slot a of group g is the g-th episode of
-    seat a, so with `play_tests` row e is [e // A, :, its seat]. Zeros where nothing was played. ConfigError for a run
-    whose learner is not OMG.
+    `batch` is [G*A, T, ...] with seats, or [G, T, ...] if all seats learn; slot a of group g is the g-th episode of
+    seat a, so with `play_tests` row e is [e // A, :, its seat]. Padding is zero. ConfigError for a run whose learner is
+    not OMG.
     """
     learner = _learner(run)
     steps = learner.read(_grouped(batch))
@@ -138,11 +138,11 @@ def inferred_states(run: Training, batch: TensorDictBase) -> Float[Tensor, "G T 
 
 @torch.no_grad()
 def choice_shares(run: Training, batch: TensorDictBase) -> Float[Tensor, " H"]:
-    """The share of k = 1..H among the candidates that Eq. 6 (or 7, or an ablation) chooses: the paper's Table 3.
+    """Return the share of k = 1..H among the candidates that Eq. 6 (or 7, or an ablation) chooses: the paper's Table 3.
 
-    The candidates are scored as in an update, but along the mean of g^, which is what played. Only steps with H living
-    states ahead count: later the window repeats its last state, and which of two equal candidates is taken means
-    nothing. NaN if there is no such step. `batch` and errors as in `inferred_states`.
+    The candidates are scored as in an update, but along the mean of g^, which acted. Only steps with H living states
+    ahead count: later the window repeats its last state, and the choice between equal candidates has no meaning. NaN if
+    there is no such step. `batch` and errors as in `inferred_states`.
     """
     learner, grouped, horizon = _learner(run), _grouped(batch), run.config.horizon
     steps = learner.read(grouped)
@@ -158,9 +158,9 @@ def choice_shares(run: Training, batch: TensorDictBase) -> Float[Tensor, " H"]:
 def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
     """Play test episodes and measure what was inferred in them.
 
-    A trajectory ends with the last state in which the seat's unit lives, and a prediction is made at every state but
-    that one: where the OMG loss counts. ConfigError for a run whose learner is not OMG or whose observations are not
-    skirmish's, and for a number of episodes that does not suit the seats.
+    A trajectory ends with the last state in which the seat's unit is alive. Every state but the last has a prediction,
+    as in the OMG loss. ConfigError for a run whose learner is not OMG or whose observations are not skirmish's, and for
+    a number of episodes that is not a multiple of the seats.
     """
     learner = _learner(run)
     if not isinstance(run.env, Skirmish):
@@ -196,7 +196,7 @@ def _grouped(batch: TensorDictBase) -> TensorDictBase:
 
 
 def _trajectories(cells: Int[Tensor, "G T A mates 2"], last: Int[Tensor, "G A"]) -> list[list[bytes]]:
-    """The states of each group's seats up to `last`, one hashable value a state."""
+    """Return the states of each group's seats up to `last`, one hashable value per state."""
     by_seat = rearrange(cells, "g t a mates xy -> (g a) t (mates xy)").numpy(force=True)
     ends = (last.flatten() + 1).tolist()
     return [[state.tobytes() for state in states[:end]] for states, end in zip(by_seat, ends, strict=True)]

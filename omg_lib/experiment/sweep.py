@@ -1,7 +1,7 @@
-"""A sweep: the same training at many sizes, learners and seeds, its trials scheduled by Ray Tune.
+"""A sweep: the same training at many sizes, learners and seeds, scheduled by Ray Tune.
 
-Each trial is the ordinary loop in a folder of its own, with its checkpoints; the folder of the sweep has to lie where
-every node of the cluster finds it. Ray is imported only where a sweep really runs.
+Each trial is the ordinary loop in its own folder, with checkpoints; every node of the cluster must be able to reach the
+sweep's folder. Ray is imported only when a sweep runs.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ COLUMNS = (
 )  # fmt: skip
 FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
 REPORTS = 20
-"""A trial reports, and writes a checkpoint, at least so often; more often where its checkpoints' clock says so."""
+"""A trial reports and writes a checkpoint at least this often; more often when its checkpoints are due."""
 RETRIES = 3
-"""How often a trial that fails, or whose node is lost, goes on from its checkpoint."""
+"""How often a trial that fails, or whose node is lost, restarts from its checkpoint."""
 SHOWN = ("update", "t_env", "loss", "train_win_rate", "win_rate")
 TUNE_FOLDER = ".tune"
-"""Where Ray keeps its own files; it would follow a link there."""
+"""Folder for Ray's own files; Ray would follow a link there."""
 ASHA = dict(grace_period=0.1, reduction_factor=3)
-"""Of three trials one goes on, first after a tenth of the budget, then at each threefold of that."""
+"""One in three trials continues, first after a tenth of the budget, then each time that share has tripled."""
 TUNE = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # one table that is renewed, not one for each event
+    "RAY_AIR_NEW_OUTPUT": "0",  # one table that is updated, not one per event
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "600",
@@ -54,24 +54,24 @@ TUNE = {
 def grid(
     common: Mapping[str, object], n_agents: Sequence[int], batch_size: Sequence[int], learner: Sequence[str], seeds: int
 ) -> list[OMGConfig]:
-    """Every combination, seeds 0 to `seeds` - 1 of each. ConfigError for any that is not allowed."""
+    """Return every combination, with seeds 0 to `seeds` - 1 of each. ConfigError for any that is not allowed."""
     axes = product(learner, n_agents, batch_size, range(seeds))
     names = ("learner", "n_agents", "batch_size", "seed")
     made = [OMGConfig.from_dict(dict(common) | dict(zip(names, values, strict=True))) for values in axes]
     if any(config.runner != "local" for config in made):
-        raise ConfigError("runner", common["runner"], "a trial of a sweep plays its own episodes: allowed is local")
+        raise ConfigError("runner", common["runner"], "a sweep's trial plays its own episodes: allowed is local")
     return list({trial_name(config): config for config in made}.values())
 
 
 def trial_name(config: OMGConfig) -> str:
-    """The folder of a trial below the sweep's, as far as learner, sizes and seed name it."""
+    """Return the name of a trial's folder, from learner, sizes and seed."""
     return f"{config.learner}-n{config.n_agents}-b{config.batch_size}-seed{config.seed}"
 
 
 def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
-    """Trials by the name of their folder; where `trial_name` is the same, what else differs goes on: `-lr0.001`.
+    """Return trials by folder name; where `trial_name` is the same, other differences are appended: `-lr0.001`.
 
-    ConfigError where even that leaves two trials one name.
+    ConfigError if two trials still have the same name.
     """
     alike: dict[str, list[OMGConfig]] = {}
     for config in dict.fromkeys(configs):
@@ -88,7 +88,7 @@ def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
 
 
 def _word(value: object) -> str:
-    """A setting as part of a folder's name; of a path its last part."""
+    """Format a setting as part of a folder's name; of a path, only the last part."""
     return re.sub(r"[^\w.+-]", "_", Path(str(value)).name)
 
 
@@ -96,10 +96,10 @@ def _word(value: object) -> str:
 
 
 def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
-    """Train in a folder, from its latest checkpoint if it has one; a row of COLUMNS whenever a checkpoint was written.
+    """Train in a folder, from its latest checkpoint if it has one; yield a row of COLUMNS after each checkpoint.
 
-    `seconds` is the mean of an update by the clock, from its trace: its episodes, its sample and its step, without
-    tests and warm-up. `peak_bytes` is the most that the process held.
+    `seconds` is the mean wall-clock time of an update, from its trace: episodes, sample and step, without tests and
+    warm-up. `peak_bytes` is the process's peak memory.
     """
     place = Place(folder.parent) / folder.name
     with Training(config) as run, contextlib.closing(_opened(place, run)) as out:
@@ -116,7 +116,7 @@ def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
                 out.save(run)
                 write_text(place / "cost.json", json.dumps(cost) + "\n")
                 yield _row(place, run, cost)
-        if run.finished:  # it was already when it was opened, or is now
+        if run.finished:  # when opened, or now
             yield _row(place, run, cost)
 
 
@@ -127,7 +127,7 @@ def _opened(folder: Place, run: Training) -> RunFolder:
 
 
 def _cost(folder: Place) -> dict[str, float]:
-    """What the trial has cost so far. ConfigError if its file says what no trial costs."""
+    """Read the cost of a trial so far. ConfigError if its file holds impossible values."""
     cost = {"seconds": 0.0, "updates": 0, "peak_bytes": 0}
     if not any(name.startswith("update-") for name in names(folder / "checkpoints")):
         return cost
@@ -140,7 +140,7 @@ def _cost(folder: Place) -> dict[str, float]:
 
 
 def _share(run: Training) -> float:
-    """How much of the budget is spent, 0 to 1."""
+    """Return the fraction of the budget spent, 0 to 1."""
     done, total = (run.update, run.config.updates) if run.config.updates else (run.runner.t_env, run.config.t_max_total)
     return min(1.0, done / total)
 
@@ -155,7 +155,7 @@ def _row(folder: Place, run: Training, cost: Mapping[str, float]) -> Row:
 
 
 def run_trial(parameters: Row) -> None:
-    """What Ray Tune runs on some node; RunFolder sees to it that one process at a time writes a folder."""
+    """Run a trial under Ray Tune on any node; RunFolder ensures that only one process writes a folder at a time."""
     from ray import tune
 
     settings = parameters["trial"]
@@ -167,7 +167,7 @@ def run_trial(parameters: Row) -> None:
 
 
 class Results:
-    """`DIR/results.csv`: one row a trial, written whole after every change."""
+    """`DIR/results.csv`: one row per trial, rewritten after every change."""
 
     def __init__(self, out: Path) -> None:
         self.path, self.rows = out / "results.csv", {}
@@ -180,7 +180,7 @@ class Results:
             raise ConfigError("out", str(out), allowed) from None
 
     def lacks(self, name: str, config: OMGConfig) -> bool:
-        """Whether a trial has no end yet. ConfigError if its folder holds another one's settings."""
+        """Return whether a trial has not ended yet. ConfigError if its folder holds other settings."""
         folder = self.path.parent / name
         if (folder / "config.json").is_file():
             saved = saved_config(folder).to_dict()
@@ -198,10 +198,10 @@ class Results:
 def sweep(
     configs: Iterable[OMGConfig], out: str | Path, asha: bool = False, gpus: float = 0.0, table: bool = True
 ) -> list[Row]:
-    """Run the trials that `out` lacks on the cluster that RAY_ADDRESS names, or here; all rows of `results.csv`.
+    """Run the trials missing in `out`, on the cluster that RAY_ADDRESS names or here; return all rows of `results.csv`.
 
-    `asha` stops trials early that stand worse than others at the same share of their budget, by `train_win_rate` (or
-    `train_return`, where a game has no winner). `gpus` is the share of a GPU for each trial; each takes one CPU.
+    `asha` stops trials early that are worse than others at the same share of their budget, by `train_win_rate` (or
+    `train_return` if the game has no winner). `gpus` is the share of a GPU per trial; each takes one CPU.
     """
     out = Path(out).absolute()
     results, trials = Results(out), named(elsewhere(config, device=config.device) for config in configs)
@@ -212,13 +212,14 @@ def sweep(
             refuse_links(Place(out) / TUNE_FOLDER)
             check_target(out / "results.svg")
         except OSError as error:
-            raise ConfigError("out", str(out), f"cannot be written ({reason(error)}); allowed is a folder") from None
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+            raise ConfigError("out", str(out), allowed) from None
         _tune(missing, out, results, asha, gpus, table)
     return list(results.rows.values())
 
 
 def recorder(kind: type, results: Results) -> Any:
-    """A callback of Tune (its class is `kind`) that writes a trial's row as soon as it has ended."""
+    """Create a Tune callback (its base class is `kind`) that writes a trial's row as soon as the trial ends."""
 
     class Recorder(kind):
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

@@ -1,4 +1,4 @@
-"""Training of pools: fixed policies of several algorithms and seeds, kept at their best, and sorted into sets."""
+"""Train pools: fixed policies of several algorithms and seeds, kept at their best and sorted into sets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ALGORITHMS = ("iql", *JOINT_LEARNERS)
 POOL_SETTINGS = dict(
     learner="iql", batch_size_run=4, td_steps=5, optimiser="adam", lr=0.001, t_max=100_000, test_interval=10_000
 )
-"""What differs from OMGConfig's defaults when policies for a pool are trained."""
+"""Settings for training a pool's policies that differ from OMGConfig's defaults."""
 SPLIT_OF_SEED = ("train", "train", "validation", "test")
-"""Policies of seed k serve in split k mod 4."""
+"""Policies of seed k belong to split k mod 4."""
 
 
 def train_pool(
@@ -32,20 +32,18 @@ def train_pool(
     out: str | Path,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Pool:
-    """Train a team of each algorithm and seed by `config` (its learner and seed aside), and write the pool to a folder.
+    """Train a team of each algorithm and seed with `config` (except its learner and seed); write the pool to a folder.
 
     Each member is the shared network of a team in which all seats learn, at its best greedy test. The environment's
-    scripts join them. The folder is written after every member; called again, it goes on with those that are missing.
-    ConfigError, before anything is trained, for an unknown algorithm, for `see_actions`, which no member of a pool can
-    do, for a folder that cannot be written, and for one whose pool was made with other settings.
+    scripts are added. The folder is written after every member; a second call trains only the missing ones.
+    ConfigError, before anything is trained, for an unknown algorithm, for `see_actions`, which a pool's members do not
+    support, for a folder that cannot be written, and for one whose pool was made with other settings.
     """
     for algorithm in algorithms:
         if algorithm not in ALGORITHMS:
             raise ConfigError("algorithms", algorithm, f"allowed are {', '.join(ALGORITHMS)}")
     if config.see_actions:
-        raise ConfigError(
-            "see_actions", True, "a pool's policies read what their own seat sees and did: allowed is False"
-        )
+        raise ConfigError("see_actions", True, "a pool's policies read only their own seat's history: allowed is False")
     info, settings = env_info(config.env, config.n_agents), config.to_dict()
     members, policies = [], {}
     if os.path.lexists(Path(out) / "pool.json"):
@@ -68,20 +66,20 @@ def train_pool(
 
 
 def _make_folder(out: str | Path) -> None:
-    """Make a pool's folder. ConfigError unless files can be written there."""
+    """Create a pool's folder. ConfigError unless files can be written there."""
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
-    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
-        allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+    except (OSError, ValueError) as error:  # ValueError: an invalid name
+        allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
         raise ConfigError("out", str(out), allowed) from None
 
 
 def train_member(
     name: str, algorithm: str, seed: int, config: OMGConfig, progress: Callable[[str, int, int], None]
 ) -> tuple[Member, RecurrentAgent]:
-    """One policy: trained by self-play of a whole team, kept where its greedy test was best (the first of equals), or
-    at its end where a game has no winner.
+    """Train one policy in self-play of a whole team. Keep it at its best greedy test (the first of equals), or at the
+    end if the game has no winner.
     """
     settings = config.to_dict() | {"learner": algorithm, "seed": seed, "teammates": "none"}
     curve, best, kept = [], None, None
@@ -98,10 +96,10 @@ def train_member(
 
 
 def script_splits(info: EnvInfo) -> dict[str, str]:
-    """Scripted styles that serve as teammates -> their split.
+    """Return scripted styles used as teammates -> their split.
 
-    Strict orders of targets are dealt out so that every enemy is the first target of one in training; the rest goes to
-    validation and test in turn. Other styles do not join: in a pool, policies stand for them.
+    Every enemy is the first target of one strict order in training; the other strict orders alternate between
+    validation and test. Other styles are not used: a pool has policies instead.
     """
     orders = [style for style in info.styles if style.startswith("order ")]
     slopes = sorted({int(name.split()[1].split(",")[0]) for name in orders})
@@ -118,8 +116,8 @@ def script_splits(info: EnvInfo) -> dict[str, str]:
 
 
 def sets_of(members: Sequence[Member], info: EnvInfo) -> tuple[TeammateSet, ...]:
-    """Homologue sets of every member; for validation and test also non-homologue ones, of two policies of different
-    algorithms (App. B).
+    """Return a homologue set for every member, and for validation and test also non-homologue sets of two policies of
+    different algorithms (App. B).
     """
     splits = script_splits(info) | {m.name: SPLIT_OF_SEED[m.seed % len(SPLIT_OF_SEED)] for m in members}
     others = info.n_agents - 1

@@ -24,5 +24,5 @@ LEARNERS: dict[str, type[QLearner]] = {
 
 
 def make_learner(config: OMGConfig, controller: Controller, device: torch.device) -> QLearner:
-    """The learner that the configuration names."""
+    """Create the learner that the configuration names."""
     return LEARNERS[config.learner](config, controller, device)

@@ -1,4 +1,4 @@
-"""Mixers: one value for the whole team from the values of what each seat does."""
+"""Mixers: combine the values of all seats' actions into one value for the team."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class VDNMixer(nn.Module):
     | symbol | shape | meaning |
     |---|---|---|
     | q | [N, A] | value of each seat's action |
-    | state | [N, S] | not read: taken so that every mixer is called alike |
+    | state | [N, S] | not used; all mixers have the same signature |
     | result | [N] | value of the team |
     """
 
@@ -23,17 +23,17 @@ class VDNMixer(nn.Module):
 
 
 class QMixer(nn.Module):
-    """A small network over the seats' values whose weights come from the state (Rashid et al. 2018, "QMIX").
+    """A small network over the seats' values, with weights computed from the state (Rashid et al. 2018, "QMIX").
 
     | symbol | shape | meaning |
     |---|---|---|
     | q | [N, A] | value of each seat's action |
-    | state | [N, S] | read by the hypernetworks alone |
+    | state | [N, S] | read only by the hypernetworks |
     | result | [N] | value of the team |
     | E | | `embed_dim`, width of the mixing network |
 
-    Its weights are made positive, its biases are not: what is better for one seat is never worse for the team, so each
-    seat's own best action is its part of the team's best, while the state may still shift the value in any way.
+    Its weights are non-negative: a higher value of one seat never lowers the team's value, so each seat's best action
+    is part of the team's best. Its biases are unconstrained, so the state can still shift the value either way.
     """
 
     def __init__(self, n_agents: int, state_dim: int, embed_dim: int = 32) -> None:
@@ -51,5 +51,5 @@ class QMixer(nn.Module):
 
 
 def make_mixer(learner: str, n_agents: int, state_dim: int) -> VDNMixer | QMixer:
-    """The mixer of the learner of this name."""
+    """Build the mixer of the learner with this name."""
     return {"vdn": VDNMixer, "qmix": lambda: QMixer(n_agents, state_dim)}[learner]()

@@ -1,4 +1,4 @@
-"""Naive OM and LIAM: IQL beside a model of the co-players that is trained on what they really saw and did."""
+"""Naive OM and LIAM: IQL with a model of the co-players, trained on their real observations and actions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from omg_lib.regroup import co_players
 
 
 class ModellingLearner(QLearner):
-    """The model has its own Adam, like OMG's; what it tells the agent is cut off, so TD gradients do not reach it.
+    """The model has its own Adam, like OMG's. Its output to the agent is detached, so TD gradients do not reach it.
 
-    Co-players' observations and actions are those of the slot's own episode. They train the model and are not needed to
+    Co-players' observations and actions come from the slot's own episode. They are needed to train the model, not to
     act.
     """
 

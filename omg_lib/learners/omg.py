@@ -1,4 +1,4 @@
-"""OMG: Q-learning on (state, subgoal); acting infers the subgoal, learning chooses one in hindsight."""
+"""OMG: Q-learning on (state, subgoal). Acting infers the subgoal; learning chooses it in hindsight."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from omg_lib.subgoals import (
 from omg_lib.trace import stage
 
 CHUNK = 1024
-"""Steps whose candidates are scored together on a CPU: few enough for the cache, and for Stop to be heard."""
+"""Steps whose candidates are scored together on a CPU: few enough to fit the cache and to keep Stop responsive."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """What q_phi says about every packed step."""
+    """The output of q_phi for every packed step."""
 
     mu: Float[Tensor, "P Z"]
     log_var: Float[Tensor, "P Z"]
@@ -65,16 +65,16 @@ class OMGLearner(QLearner):
         return self.omg_loss(batch, steps, self.draw_noise(steps), self.mix_at(t_env))[0]
 
     def mix_at(self, t_env: int) -> float:
-        """Epsilon of Eq. 8: from `mix_start` to 0 over `mix_anneal_time` environment steps; the ablations of Fig. 7 fix
-        it at 0 (only inferred subgoals) or at 1 (only the prior's).
+        """Return epsilon of Eq. 8: from `mix_start` to 0 over `mix_anneal_time` environment steps. The ablations of
+        Fig. 7 fix it at 0 (only inferred subgoals) or at 1 (only the prior's).
         """
         fixed = {"inferred": 0.0, "prior": 1.0}
         annealed = self.config.mix_start * max(0.0, 1 - t_env / self.config.mix_anneal_time)
         return fixed.get(self.config.q_subgoal, annealed)
 
     def draw_noise(self, steps: Steps) -> dict[str, Tensor]:
-        """All chance of one update, by (seed, update): `cvae` [G, T, A, Z] is normal; `eta` (Eq. 8) and `pick` (for a
-        random choice), both [G, T, A], are uniform.
+        """Draw all random numbers of one update from (seed, update): `cvae` [G, T, A, Z] is normal; `eta` (Eq. 8) and
+        `pick` (for a random choice), both [G, T, A], are uniform.
         """
         generator = torch_generator(self.config.seed, Stream.UPDATE, self.updates)
         cvae = torch.randn(*steps.rows.shape, self.config.subgoal_dim, generator=generator)
@@ -85,11 +85,11 @@ class OMGLearner(QLearner):
     def omg_loss(
         self, batch: TensorDictBase, steps: Steps, noise: dict[str, Tensor], mix: float
     ) -> tuple[Told, TensorDict]:
-        """Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
+        """Compute Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
 
-        Terms count where a future state with a living seat exists: t < its last living step. Errors are summed over Z
-        (KL) and averaged over O (reconstruction), then averaged over those steps. Supervised, the "reconstruction" is
-        that of g- by g^ itself, averaged over Z, and there is no KL.
+        Only steps with a future living state count: t < the seat's last living step. Errors are summed over Z (KL) and
+        averaged over O (reconstruction), then averaged over these steps. If supervised, the "reconstruction" error is
+        that of g^ against g-, averaged over Z, and there is no KL.
         """
         rows = steps.rows
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
@@ -123,7 +123,7 @@ class OMGLearner(QLearner):
         return told, TensorDict(fields, batch_size=[rows.shape[0]])
 
     def choose(self, values: Float[Tensor, "P H"], pick: Float[Tensor, " P"]) -> Int[Tensor, " P"]:
-        """Which candidate becomes g-: by value (Eq. 6, 7), or in the ablations of Fig. 6 at random or always t + k."""
+        """Choose the candidate for g-: by value (Eq. 6, 7) or, in Fig. 6's ablations, at random or always t + k."""
         choice = self.config.subgoal_choice
         if choice == "value":
             return choose(values, self.config.subgoal_mode)
@@ -132,7 +132,7 @@ class OMGLearner(QLearner):
         return torch.full_like(pick, int(choice.removeprefix("t+")) - 1, dtype=torch.int64)
 
     def infer(self, steps: Steps, noise: Float[Tensor, "P Z"]) -> Inferred:
-        """q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
+        """Compute q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
         context = self.inference.unroll(steps.seen, steps.rows)
         self.poll()
         mu, log_var = self.inference(steps.obs, context)
@@ -147,9 +147,9 @@ class OMGLearner(QLearner):
         last: Int[Tensor, "G A"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
-        """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals.
+        """Return V(s_t, g) of each candidate g, from hidden states of the policy that follows its inferred subgoals.
 
-        The agent's first layer is linear in g, so it reads each state's embedding once and the windows are cut after.
+        The agent's first layer is linear in g, so it reads each state's embedding once, before the windows are cut.
         """
         rows, agent = steps.rows, self.agent
         windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), last, self.config.horizon)

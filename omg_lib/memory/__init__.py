@@ -1,1 +1,1 @@
-"""Bytes before anything runs: what a configuration needs, and the peak of one update."""
+"""Memory predicted before anything runs: what a configuration needs, and the peak of one update."""

@@ -1,4 +1,4 @@
-"""Bytes of a run before it runs: shapes times dtypes, held against what this process may use."""
+"""Predict a run's bytes before it runs: shapes times dtypes, compared with what this process may use."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from omg_lib.predict import predict
 
 @dataclass(frozen=True)
 class Need:
-    """What a configuration needs at most, in bytes: a full buffer of longest episodes, a sample, the regrouped sample.
+    """Maximum bytes of a configuration: a full buffer of episodes of maximum length, a sample, the regrouped sample.
 
-    Weights, gradients and Python itself come on top, so a process needs more than `total`.
+    Weights, gradients and Python itself are not included, so a process needs more than `total`.
     """
 
     n_agents: int
@@ -30,7 +30,7 @@ class Need:
 
 
 def row_bytes(config: OMGConfig) -> dict[str, int]:
-    """Bytes of one time step of one stored episode, for each field; actions are stored as small as they can be."""
+    """Return the bytes of one time step of a stored episode, per field; actions use the smallest dtype that fits."""
     plan = predict(config)
     small = np.min_scalar_type(plan.sizes["C"]).itemsize
     fields = {key: field for key, field in plan["runner.run"].fields.items() if key not in NOT_STORED}
@@ -39,12 +39,12 @@ def row_bytes(config: OMGConfig) -> dict[str, int]:
 
 
 def stored_bytes(config: OMGConfig, rows: Sequence[int]) -> int:
-    """Bytes of stored episodes that fill so many rows each."""
+    """Return the bytes of stored episodes with this many rows each."""
     return sum(rows) * sum(row_bytes(config).values())
 
 
 def need(config: OMGConfig) -> Need:
-    """What this configuration needs once its buffer is full, if every episode is as long as can be."""
+    """Return what this configuration needs once its buffer is full, if every episode has the maximum length."""
     plan = predict(config)
     seats = config.n_agents if config.has_teammates else 1
     episodes = config.buffer_size // seats * seats
@@ -54,16 +54,16 @@ def need(config: OMGConfig) -> Need:
 
 
 def needs(config: OMGConfig) -> list[Need]:
-    """The need of every n_agents that the environment and the buffer allow, all else being equal."""
+    """Return the need at every n_agents that the environment and the buffer allow, all else equal."""
     found = []
     for n_agents in team_sizes(config.env):
         try:
             found.append(need(replace(config, n_agents=n_agents, batch_size_run=1)))
-        except ConfigError:  # a sample that the buffer cannot hold
+        except ConfigError:  # the buffer cannot hold a sample
             continue
     return found
 
 
 def gives_up_at(found: Sequence[Need], limit: int | float) -> int | None:
-    """The first n_agents that needs more than `limit` bytes; None if all fit."""
+    """Return the first n_agents that needs more than `limit` bytes; None if all fit."""
     return next((one.n_agents for one in found if one.total > limit), None)

@@ -1,8 +1,8 @@
-"""The peak of a run before it runs, held against what this process may still take; what fits where it does not.
+"""Predict a run's peak memory and compare it with what this process may still allocate; find sizes that fit.
 
-The bytes of episodes and samples are the contract's shapes times the rows that games of beginners fill (longer ones
-come later, but the buffer holds 5,000 and averages). What an update keeps for its gradients is counted per row and
-layer; the factors on top were fitted to measured runs, and `python -m benchmarks.peaks` measures them again.
+Bytes of episodes and samples are the contract's shapes times the rows that untrained players fill (later games are
+longer, but the buffer averages over 5,000). What an update keeps for its gradients is counted per row and layer; the
+remaining factors were fitted to measured runs, and `python -m benchmarks.peaks` measures them again.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from omg_lib.system.limits import GIB, free_memory
 from omg_lib.trace import Stage
 
 LIBRARIES = 25 * 2**20
-"""What the first update has torch load."""
+"""Bytes of the libraries that torch loads in the first update."""
 TRIED = 64
-"""Games of beginners that tell how long one is."""
+"""Games with untrained players that estimate an episode's length."""
 CHEAP = ("skirmish", "skirmish:partners")
-"""Environments that are quickly played; in the others an episode is taken to last as long as can be."""
+"""Environments that play fast; in the others an episode is assumed to reach the limit."""
 
 
 class TooLargeError(ConfigError):
-    """A run that does not fit; `fits` maps n_agents and batch_size to the largest that does, all else being equal."""
+    """A run that does not fit; `fits` maps n_agents and batch_size to the largest values that do, all else equal."""
 
     def __init__(self, name: str, value: object, allowed: str, fits: dict[str, int]) -> None:
         super().__init__(name, value, allowed)
@@ -42,10 +42,10 @@ class TooLargeError(ConfigError):
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes that a run takes at its peak on top of a process that has loaded omg_lib.
+    """Bytes that a run takes at its peak, on top of a process that has loaded omg_lib.
 
-    episodes: the buffer as full as the run will make it; sample: what is drawn for one update; update: what the
-    learner makes of it. On a GPU, sample and update lie there too, and sample also here.
+    episodes: the buffer at its fullest in this run; sample: what is drawn for one update; update: what the learner
+    computes from it. With a GPU, update is on the GPU and sample is both there and here.
     """
 
     episodes: int
@@ -59,7 +59,7 @@ class Peak:
 
 @lru_cache(maxsize=64)
 def usual_rows(env: str, n_agents: int) -> tuple[float, int]:
-    """Rows that an episode fills, its last observation included: on average, and at most, among a few of beginners."""
+    """Return the mean and maximum rows per episode, including the last observation, over a few untrained games."""
     limit = env_info(env, n_agents).episode_limit + 1
     if env not in CHEAP:
         return float(limit), limit
@@ -77,17 +77,17 @@ def usual_rows(env: str, n_agents: int) -> tuple[float, int]:
 
 
 def predicted_peak(config: OMGConfig) -> Peak:
-    """What a run of this configuration takes at its peak; nothing is run but a few games, once."""
+    """Predict the peak of a run of this configuration; runs only a few games, once."""
     plan, (mean, longest) = predict(config), usual_rows(config.env, config.n_agents)
     return Peak(
         episodes=int(_episodes(config, mean) * mean * sum(row_bytes(config).values())),
-        sample=int(_cut(plan["buffer.sample"], longest) * (1 + mean / longest) / 2),  # rows that were ever written
+        sample=int(_cut(plan["buffer.sample"], longest) * (1 + mean / longest) / 2),  # rows ever written
         update=int(_update_bytes(config, mean, longest)),
     )
 
 
 def _episodes(config: OMGConfig, mean: float) -> int | float:
-    """How many the buffer will hold: as many as there is room for, or as the budget brings."""
+    """Return how many episodes the buffer will hold: its size, or fewer if the budget is shorter."""
     seats = config.n_agents if config.has_teammates else 1
     if config.updates is None:
         come = config.sample_size + config.t_max_total / max(mean - 1, 1)
@@ -97,13 +97,13 @@ def _episodes(config: OMGConfig, mean: float) -> int | float:
 
 
 def _cut(stage: Stage, longest: int) -> int:
-    """Bytes of a stage whose episodes are cut to so many rows."""
+    """Return the bytes of a stage whose episodes are cut to `longest` rows."""
     return sum(f.bytes // f.shape[1] * min(longest, f.shape[1]) for f in stage.fields.values())
 
 
 def _update_bytes(config: OMGConfig, mean: float, longest: int) -> int | float:
-    """The regrouped batch with the copies on the way to it, and what every filled row keeps for its gradient. On a GPU
-    whole sequences are computed, padding and all.
+    """Return the bytes of the regrouped batch, its intermediate copies, and what each filled row keeps for its
+    gradient. A GPU computes whole sequences, including padding.
     """
     plan = predict(config)
     regrouped = 2.5 * _cut(plan["learner.regroup"], longest) if config.has_teammates else 0
@@ -112,12 +112,12 @@ def _update_bytes(config: OMGConfig, mean: float, longest: int) -> int | float:
 
 
 def on_a_card(config: OMGConfig) -> bool:
-    """Whether a run of this configuration learns on a GPU, on this machine."""
+    """Return whether a run of this configuration trains on a GPU on this machine."""
     return config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
 
 
 def kept_per_row(config: OMGConfig) -> int | float:
-    """Numbers that one filled row leaves until the step: its inputs, each layer's output, and copies of both."""
+    """Count the numbers that one filled row keeps until the step: inputs, layer outputs, and copies of both."""
     info, H = env_info(config.env, config.n_agents), config.rnn_hidden_dim
     O, C, A, Z, K = info.obs_dim, info.n_actions, info.n_agents, config.subgoal_dim, config.context_dim  # noqa: E741
     F, condition = config.feature_dim, O + (A + 1) * C
@@ -131,11 +131,11 @@ def kept_per_row(config: OMGConfig) -> int | float:
     return 6 * inputs + 10 * H + 8 * C + models.get(config.learner, 0)
 
 
-# --- held against the machine ----------------------------------------------------------------------------------------
+# --- compared with the machine ---------------------------------------------------------------------------------------
 
 
 def check_memory(config: OMGConfig, device: torch.device) -> None:
-    """TooLargeError, a sentence with both numbers and what fits, if a run would take more than is left here."""
+    """Raise TooLargeError, with both numbers and what fits, if a run would take more than is free here."""
     peak, here = predicted_peak(config), free_memory()
     rooms = [(peak.total, here, "this process")]
     if device.type == "cuda":
@@ -146,19 +146,19 @@ def check_memory(config: OMGConfig, device: torch.device) -> None:
         needed += LIBRARIES
         if left is not None and needed > left:
             fits = largest(config, int((peak.total + LIBRARIES) * left / needed) - LIBRARIES)
-            allowed = f"{whose} may take {left / GIB:.2f} GiB more; {said(fits)}"
+            allowed = f"{whose} can allocate {left / GIB:.2f} GiB more; {said(fits)}"
             raise TooLargeError("memory", f"{needed / GIB:.2f} GiB", allowed, fits)
 
 
 def largest(config: OMGConfig, room: int) -> dict[str, int]:
-    """The largest n_agents and the largest batch_size, all else being equal, whose peak is at most so many bytes; a
-    name is absent where even the smallest needs more. A larger size needs more, so each try halves those left.
+    """Return the largest n_agents and the largest batch_size, all else equal, whose peak fits; a name is absent if
+    even its smallest value does not fit. Binary search: a larger size needs more.
     """
 
     def too_large(name: str, size: int) -> bool:
         try:
             return predicted_peak(replace(config, batch_size_run=1, **{name: size})).total > room
-        except ConfigError:  # a size that the environment or the buffer does not allow
+        except ConfigError:  # the environment or the buffer does not allow this size
             return True
 
     smallest = team_sizes(config.env).start
@@ -168,18 +168,18 @@ def largest(config: OMGConfig, room: int) -> dict[str, int]:
 
 
 def said(fits: dict[str, int]) -> str:
-    """What fits, as the end of a sentence."""
+    """Return what fits, as the end of a sentence."""
     if not fits:
-        return "allowed is a smaller buffer_size, or a machine with more"
+        return "allowed is a smaller buffer_size, or a machine with more memory"
     return "what fits is " + " or ".join(f"{name}={size}" for name, size in fits.items()) + ", or a smaller buffer_size"
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this is what Python, or torch on any device, says when there is no memory left."""
+    """Return whether this is an out-of-memory error of Python or of torch on any device."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
 
 
 def ways_out(config: OMGConfig) -> str:
-    """What to change in a run that found no memory in its middle."""
+    """Return which settings to lower after a run ran out of memory."""
     sizes = ", ".join(f"{name}={getattr(config, name)}" for name in ("n_agents", "batch_size", "buffer_size"))
-    return f"allowed is less of {sizes}"
+    return f"allowed are smaller values of {sizes}"

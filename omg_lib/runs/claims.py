@@ -1,4 +1,4 @@
-"""Who may write in a folder: one run at a time, of this process or another, as long as it holds the folder's lock."""
+"""The right to write in a folder: one run at a time, of this process or another, holds the folder's lock."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LOCK = ".lock"
 class Claim:
     """The right to write in a folder, by a lock on its file `.lock`.
 
-    It ends with `release`, with this object, and with the process, however that dies. Where the system or the file
-    system has no locks, nobody is kept out.
+    It ends with `release`, with this object, and with the process, however it ends. If the system or the file system
+    has no locks, there is no protection.
     """
 
     def __init__(self, folder: Place) -> None:
@@ -33,7 +33,7 @@ class Claim:
         return self._lock is not None
 
     def take(self) -> None:
-        """BlockingIOError if somebody else holds it; another OSError if the folder cannot be written."""
+        """Claim the folder. BlockingIOError if another run holds it; another OSError if it cannot be written."""
         with opened(self._folder) as here:
             lock = here.open(LOCK, os.O_RDWR | os.O_CREAT)
         try:
@@ -47,7 +47,7 @@ class Claim:
         self._lock, self._close = lock, weakref.finalize(self, os.close, lock)
 
     def check(self) -> None:
-        """OSError if the folder that is held is no longer the one that has its name."""
+        """Raise OSError if the claimed folder no longer has its name."""
         try:
             with opened(self._folder) as here:
                 same = os.path.samestat(os.fstat(self._lock), here.look(LOCK))
@@ -57,6 +57,6 @@ class Claim:
             raise OSError(errno.ENOENT, "the folder was removed, moved or replaced")
 
     def release(self) -> None:
-        """Let others write there."""
+        """Release the folder."""
         self._close()
         self._lock = None

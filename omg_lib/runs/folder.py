@@ -1,13 +1,13 @@
-"""A run's folder: config.json, metrics.csv with a row per update, and checkpoints from which it goes on exactly.
+"""A run's folder: config.json, metrics.csv with a row per update, and checkpoints for an exact resume.
 
     config.json                     written once
-    metrics.csv                     a flushed row after each update
+    metrics.csv                     one row per update, flushed
     checkpoints/update-000000012/   weights.safetensors; state.json with counters and every file's checksum
-    checkpoints/episodes/           segments of episodes, written once, which checkpoints share
+    checkpoints/episodes/           segments of episodes, written once and shared by checkpoints
 
-Weights, optimisers and episodes are safetensors, everything else is JSON: no file here can run code. Since every random
-draw is a function of (seed, which one), there is no generator to save. A checkpoint appears under its name when all of
-it is on the disk, and the one before stays, so whatever breaks a write, one that is whole is left.
+Weights, optimisers and episodes are safetensors, everything else is JSON: no file here can run code. Every random draw
+depends only on (seed, index), so there is no generator to save. A checkpoint gets its name only when all of it is on
+disk, and the previous one stays, so a complete checkpoint survives any failed write.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ KEPT = 2
 
 
 class RunFolder:
-    """Writes one run to a folder. `create` and `resume` make one; both raise ConfigError in one sentence.
+    """Write one run to a folder. Use `create` or `resume`; both raise ConfigError in one sentence.
 
-    It keeps all others out of the folder, in this process too, until `close`, which `follow` calls. What is recorded or
-    saved later keeps them out again, if nobody has written there in between. `notice` says what had to be left aside
-    when the run was resumed; empty if nothing was.
+    It keeps all other runs out of the folder, in this process too, until `close`, which `follow` calls. Recording or
+    saving later claims the folder again, if no other run has written there in between. `notice` lists what was skipped
+    when the run was resumed; it is empty if nothing was.
     """
 
     def __init__(self, path: str | Path | Place) -> None:
@@ -62,18 +62,18 @@ class RunFolder:
         self._segments = self._checkpoints / "episodes"
         self.notice = ""
         self._saved_at = -SECONDS_BETWEEN
-        self._ends: dict[str, list[int]] = {}  # segment -> what the buffer's `inserted` was when it was written
+        self._ends: dict[str, list[int]] = {}  # segment -> the buffer's `inserted` when it was written
         self._sums: dict[str, str] = {}  # segment -> its checksum
         self._kept: dict[str, set[str]] = {}  # checkpoint -> its segments
         self._claim = Claim(self._place)
 
     @classmethod
     def create(cls, path: str | Path | Place, config: OMGConfig) -> RunFolder:
-        """A new run's folder; it may exist, but not hold a run that has got to a checkpoint."""
+        """Create a new run's folder. It may exist, but not hold a run that has a checkpoint."""
         folder = cls(path)
         with folder._refusing("out"):
             if folder._holds_a_run():
-                allowed = "the folder holds a run already; allowed is a new one, or resume it"
+                allowed = "the folder already holds a run; allowed is a new folder, or resume the run"
                 raise ConfigError("out", str(folder.path), allowed)
             folder._make()
             folder._claim.take()
@@ -82,16 +82,16 @@ class RunFolder:
 
     @contextlib.contextmanager
     def _refusing(self, name: str) -> Iterator[None]:
-        """Let go of the folder, and say in a sentence why it cannot be used."""
+        """Release the folder, and return an error with the reason why it cannot be used."""
         try:
             yield
         except BlockingIOError:
-            who = "another run, of this process or of another process, trains in this folder"
-            allowed = f"{who}; allowed is a folder of its own, or to wait"
+            who = "another run, in this process or another, is training in this folder"
+            allowed = f"{who}; allowed is another folder, or to wait"
             raise ConfigError(name, str(self.path), allowed) from None
         except OSError as error:
             self.close()
-            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
             raise ConfigError(name, str(self.path), allowed) from None
         except BaseException:
             self.close()
@@ -105,7 +105,7 @@ class RunFolder:
                 make_folder(folder)
 
     def _holds_a_run(self) -> bool:
-        """Whether there is a checkpoint, or more than the one row that is written before the first of them."""
+        """Return whether there is a checkpoint, or more than the one row written before the first checkpoint."""
         if any("update-" in name for name in names(self._checkpoints)):
             return True
         return (self._place / "config.json").is_file() and has_two_rows(self._place / "metrics.csv")
@@ -118,26 +118,26 @@ class RunFolder:
         begin(self._place / "metrics.csv")
 
     def _hold(self) -> None:
-        """OSError unless the folder is still the one that was claimed, and nobody else has written there."""
+        """Raise OSError unless the folder is still the claimed one and no other run has written there."""
         if self._claim.held:
             self._claim.check()
             return
         try:
             self._claim.take()
         except BlockingIOError:
-            raise OSError(errno.EBUSY, "another run trains there") from None
+            raise OSError(errno.EBUSY, "another run is training there") from None
         if self._names() != sorted(self._kept):
             self.close()
-            raise OSError(errno.EBUSY, "another run has gone on there")
+            raise OSError(errno.EBUSY, "another run has continued there")
 
     def close(self) -> None:
-        """Let others write there."""
+        """Release the folder."""
         self._claim.release()
 
     # --- while it trains ---------------------------------------------------------------------------------------------
 
     def record(self, report: Report) -> None:
-        """Add the row of one update to metrics.csv, and flush it. RunError if that fails."""
+        """Append the row of one update to metrics.csv and flush it. RunError if that fails."""
         try:
             self._hold()
             record(self._place / "metrics.csv", report)
@@ -150,14 +150,14 @@ class RunFolder:
             self.save(run)
 
     def save(self, run: Training) -> Path:
-        """Write a checkpoint of a run that stands between two updates, or was stopped within one; the last two are
-        kept. RunError if that fails, or a weight is no finite number: the ones before are still there.
+        """Write a checkpoint of a run that is between two updates, or was stopped within one; keep the last two.
+        RunError if that fails or a weight is not finite: the previous checkpoints are still there.
         """
         name = f"update-{run.update:09d}" + (f"+{run.runner.episode:09d}" if run.round else "")
-        if name not in self._kept:  # else the very same state is there
+        if name not in self._kept:  # otherwise this state is already saved
             arrays = {key: x.numpy(force=True) for key, x in tensors_of(run).items()}
             for key in [key for key, x in arrays.items() if not np.isfinite(x).all()]:
-                raise RunError(f"update {run.update} left NaN or infinity in {key}; nothing was saved, {self._left()}")
+                raise RunError(f"update {run.update} left NaN or infinity in {key}; nothing was saved; {self._left()}")
             try:
                 self._hold()
                 self._write(name, run, arrays)
@@ -185,7 +185,7 @@ class RunFolder:
         self._kept[name] = set(self._sums)
 
     def _write_segment(self, run: Training) -> None:
-        """Write the episodes that came since the last segment; forget segments that the buffer has forgotten."""
+        """Write the episodes inserted since the last segment; drop segments whose episodes have left the buffer."""
         rings, since = run.buffer.rings, list(self._ends.values())[-1] if self._ends else [0] * len(run.buffer.rings)
         episodes = run.buffer.segment(since)
         if episodes:
@@ -198,7 +198,7 @@ class RunFolder:
                 del self._ends[name], self._sums[name]
 
     def _prune(self) -> None:
-        """Remove all but the latest checkpoints, and segments that none of those needs."""
+        """Remove all but the latest checkpoints, and the segments that they do not need."""
         for name in sorted(self._kept)[:-KEPT]:
             remove(self._checkpoints / name)
             del self._kept[name]
@@ -211,25 +211,25 @@ class RunFolder:
         return RunError(f"{what} could not be written in {self.path} ({reason(error)}); {self._left()}")
 
     def _left(self) -> str:
-        """What is there to go on from, by what really is there."""
+        """Return what can be resumed, from what is really on disk."""
         try:
             last = max(set(self._kept).intersection(self._names()), default=None)
         except OSError:
             last = None
-        return f"{last} is there to be resumed" if last else "no checkpoint is there to be resumed"
+        return f"you can resume from {last}" if last else "there is no checkpoint to resume from"
 
-    # --- going on ----------------------------------------------------------------------------------------------------
+    # --- resuming ----------------------------------------------------------------------------------------------------
 
     @classmethod
     def resume(cls, path: str | Path | Place, run: Training) -> RunFolder:
-        """Put the latest checkpoint of a folder that is whole into a fresh run; later rows and episodes are removed.
+        """Load a folder's latest complete checkpoint into a fresh run; later rows and episodes are removed.
 
-        A run that was broken before its first checkpoint begins anew. ConfigError, before the run is changed, if its
-        configuration is another one than the folder's.
+        A run that was interrupted before its first checkpoint starts again. ConfigError, before the run is changed, if
+        its configuration differs from the folder's.
         """
         folder = cls(path)
         if not (folder._place / "config.json").is_file():
-            allowed = "no config.json in it; allowed is a folder written by --out"
+            allowed = "it has no config.json; allowed is a folder written by --out"
             raise ConfigError("resume", str(folder.path), allowed)
         with folder._refusing("resume"):
             folder._claim.take()
@@ -238,11 +238,11 @@ class RunFolder:
             else:
                 folder._make()
                 folder._begin(run.config)
-                folder.notice = f"no checkpoint in {folder.path} yet: the run begins anew"
+                folder.notice = f"no checkpoint in {folder.path} yet: the run starts from the beginning"
         return folder
 
     def _tidy(self, damaged: list[str], update: int) -> None:
-        """Leave what belongs to the restored checkpoint and to those before it; set aside what is damaged."""
+        """Keep what belongs to the restored checkpoint and earlier ones; set aside what is damaged."""
         for name in damaged:
             remove(self._checkpoints / f"damaged-{name}")
             rename(self._checkpoints / name, f"damaged-{name}")
@@ -255,7 +255,7 @@ class RunFolder:
         self._saved_at, self.notice = time.monotonic(), self.notice.strip()
 
     def _restore(self, run: Training, with_episodes: bool = True) -> list[str]:
-        """Restore the latest checkpoint that is whole; the later ones, which are not. ConfigError if none is."""
+        """Restore the latest complete checkpoint; return the later, damaged ones. ConfigError if none is complete."""
         faults: dict[str, str] = {}
         for name in reversed(self._names()):
             try:
@@ -270,7 +270,7 @@ class RunFolder:
                 faults[name] = f"{name}: {reason(error)}"
                 continue
             if faults:
-                self.notice = f"{'; '.join(faults.values())[:200]}: the run goes on from {name}."
+                self.notice = f"{'; '.join(faults.values())[:200]}: the run continues from {name}."
             self._kept = {older: segments_of(self._checkpoints / older) for older in self._names() if older < name}
             self._kept[name] = set(self._sums)
             return list(faults)
@@ -285,10 +285,10 @@ class RunFolder:
 
 
 def saved_config(path: str | Path) -> OMGConfig:
-    """The configuration of a run's folder; ConfigError if there is none or it is not readable.
+    """Read the configuration of a run's folder; ConfigError if there is none or it is not readable.
 
-    A pool or prior with a relative path is also looked for from the folder's parents, so that a run can be loaded from
-    elsewhere than where it was trained.
+    A pool or prior with a relative path is also looked for from the folder's parents, so you can load a run from
+    another folder than the one you trained in.
     """
     try:
         values = read_json(Place(Path(path)) / "config.json")
@@ -299,8 +299,8 @@ def saved_config(path: str | Path) -> OMGConfig:
 
 
 def _found(name: object, folder: Path) -> object:
-    """A path as it is if it leads somewhere, else from the nearest parent of a folder from which it does; from there it
-    may lead down only.
+    """Return a path unchanged if it exists, else relative to the nearest parent of a folder where it exists. Relative
+    to a parent it must not go up.
     """
     if not isinstance(name, str) or ".." in Path(name).parts or os.path.exists(name):
         return name
@@ -308,7 +308,7 @@ def _found(name: object, folder: Path) -> object:
 
 
 def load(path: str | Path, progress: Progress | None = None) -> Training:
-    """A saved run as it was at its latest checkpoint: play, test or train on with it; its folder stays as it is."""
+    """Load a saved run at its latest checkpoint, to play, test or continue training; its folder does not change."""
     run, folder = Training(saved_config(path), progress), RunFolder(path)
     try:
         folder._restore(run, with_episodes=False)
@@ -320,7 +320,7 @@ def load(path: str | Path, progress: Progress | None = None) -> Training:
 
 
 def copy_learner(run: Training, other: Training) -> None:
-    """Make another run of the same networks learn on from where this one stands; its buffer stays its own."""
+    """Make another run with the same networks continue training from this one's state; it keeps its own buffer."""
     load_tensors(other, {key: x.clone() for key, x in tensors_of(run).items()})
     other.update = other.learner.updates = run.update
     other.learner.last_target_update = run.learner.last_target_update

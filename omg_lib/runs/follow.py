@@ -1,4 +1,4 @@
-"""The training loop as people use it: what it reports is recorded, and an interrupt ends it between two updates."""
+"""The training loop for users: it records the reports, and an interrupt ends it between two updates."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from omg_lib.training import Report, Training
 
 
 def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
-    """The reports of a run; with a folder each becomes a row there, and however the loop ends it leaves a checkpoint.
+    """Yield the reports of a run. With a folder, each becomes a row there, and the loop always ends with a checkpoint.
 
         for report in follow(run, RunFolder.create("runs/first", run.config)):
             print(report.update, report.metrics["loss"])
 
-    Ctrl-C, or a notebook's interrupt, finishes the update, saves, says where, and then raises KeyboardInterrupt; a
+    Ctrl-C, or a notebook's interrupt, finishes the update, saves, prints where, and then raises KeyboardInterrupt; a
     second one, or one before the first update, does not wait for the update. RunError as in Training and RunFolder;
-    after a number that is none it names the checkpoint that stands right before it.
+    after NaN or infinity it names the checkpoint of the state right before.
     """
     with Interrupt(run) as interrupted:
         try:
@@ -38,7 +38,7 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
             if folder is None:
                 raise
             raise RunError(f"{error}; the state before it is in {folder.save(run)}") from None
-        except GeneratorExit:  # the loop that read the reports was left
+        except GeneratorExit:  # the caller left the loop over the reports
             _save(run, folder)
             raise
         finally:
@@ -54,7 +54,7 @@ def _save(run: Training, folder: RunFolder | None) -> None:
 
 
 class Interrupt:
-    """While it is entered, in the main thread, SIGINT is noted; the second one stops the run within its update."""
+    """Inside it, in the main thread, the first SIGINT is only noted; the second stops the run within its update."""
 
     def __init__(self, run: Training) -> None:
         self.run, self.count = run, 0

@@ -1,4 +1,4 @@
-"""metrics.csv: a row after each update, flushed at once; what a crash has torn is left out when the run goes on."""
+"""metrics.csv: one row per update, flushed at once. A row torn by a crash is dropped when the run is resumed."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ COLUMNS = (
     "grad_norm", "recon_loss", "kl_loss", "model_loss",
 )  # fmt: skip
 LINE = 4096
-"""Characters of a row that are read."""
+"""Maximum characters read of a row."""
 MOST_BYTES = 2**30
-"""A file of more is none of ours: that many rows come in months."""
+"""A larger file is not ours: so many rows would take months."""
 
 
 def begin(metrics: File) -> None:
-    """A file without a row."""
+    """The header line: a file without rows."""
     write_text(metrics, _line(COLUMNS))
 
 
 def record(metrics: File, report: Report) -> None:
-    """Add the row of one update, whole or not at all."""
+    """Append the row of one update, whole or not at all."""
     out = io.StringIO(newline="")
     csv.DictWriter(out, COLUMNS).writerow({"update": report.update, "t_env": report.t_env} | report.metrics)
     append(metrics, out.getvalue().encode())
 
 
 def has_two_rows(metrics: Place) -> bool:
-    """Whether there is more than the row that is written before the first checkpoint."""
+    """Return whether there are more rows than the one written before the first checkpoint."""
     return metrics.is_file() and len(list(islice(_rows(metrics), 2))) > 1
 
 
 def last_row(metrics: File) -> dict[str, str]:
-    """The last row that is whole. ValueError if none is."""
+    """Return the last complete row. ValueError if there is none."""
     last = None
     for row in _rows(metrics):
         last = row or last
@@ -49,7 +49,7 @@ def last_row(metrics: File) -> dict[str, str]:
 
 
 def _rows(metrics: File) -> Iterator[list[str] | None]:
-    """The rows of metrics.csv one by one; None for one that is torn or damaged."""
+    """Yield the rows of metrics.csv; None for a torn or damaged row."""
     with reading(metrics, MOST_BYTES) as file:
         lines = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
         lines.readline(LINE)
@@ -63,7 +63,7 @@ def _line(row: Iterable[str]) -> str:
 
 
 def cut(metrics: Place, update: int) -> str:
-    """Leave the rows up to an update; what there is to say about the others. A crash tears one row at most."""
+    """Keep the rows up to an update; return a notice about damaged ones. A crash tears at most one row."""
     torn = 0
     with replacing(metrics) as draft:
         draft.write(_line(COLUMNS).encode())

@@ -1,6 +1,6 @@
-"""What this machine has, what it lacks, and what to do about it: one line each.
+"""Report what this machine has, what it lacks, and how to fix it: one line each.
 
-It never raises and needs only the standard library, so it also runs where every package is missing.
+Never raises and needs only the standard library, so it runs even if every package is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from omg_lib.system.starcraft import Check, starcraft_checks, version_of
 
 
 class SetupReport(list):
-    """A list of checks. It prints as text; a notebook shows one line, what needs attention, and a fold."""
+    """A list of checks. Prints as text; a notebook shows a summary line, the problems, and all checks in a fold."""
 
     def __repr__(self) -> str:
         return report(self)
@@ -32,12 +32,12 @@ class SetupReport(list):
         attention = [check for check in self if check.state == "fix"]
         return (
             f"<p>{html.escape(_summary(self))}</p>{_table(attention) if attention else ''}"
-            f"<details><summary>All that was checked</summary>{_table(self)}</details>"
+            f"<details><summary>All checks</summary>{_table(self)}</details>"
         )
 
 
 def _table(checks: list[Check]) -> str:
-    """Checks as an HTML table."""
+    """Format checks as an HTML table."""
 
     def row(tag: str, *texts: str) -> str:
         style = 'style="text-align: left"'
@@ -49,7 +49,7 @@ def _table(checks: list[Check]) -> str:
 
 
 def check_setup() -> SetupReport:
-    """Check everything. Never raises: a check that fails becomes a row of its own."""
+    """Check everything. Never raises: a failing check becomes its own row."""
     parts = {
         "system": _system,
         "cores and memory": _cores_and_memory,
@@ -64,12 +64,12 @@ def check_setup() -> SetupReport:
         try:
             checks.extend(part())
         except Exception as error:
-            checks.append(Check(name, False, f"could not be looked at: {error!r}", "please report this"))
+            checks.append(Check(name, False, f"the check failed: {error!r}", "please report this"))
     return checks
 
 
 def report(checks: list[Check]) -> str:
-    """The checks as a text of aligned columns, each remedy below its line."""
+    """Format the checks as text in aligned columns, with each remedy below its line."""
     width = max((len(check.name) for check in checks), default=0)
     lines = []
     for check in checks:
@@ -100,7 +100,7 @@ def _system() -> list[Check]:
             "system",
             not intel_mac,
             f"{system} {platform.release()} on {machine}",
-            "torch is no longer built for Intel Macs: use Binder, or a Linux machine" if intel_mac else "",
+            "torch no longer supports Intel Macs: use Binder or a Linux machine" if intel_mac else "",
         ),
     ]
 
@@ -114,8 +114,8 @@ def _cores_and_memory() -> list[Check]:
     if memory is None:
         checks.append(Check("memory", True, "not known on this system"))
     else:
-        enough = memory >= 4 * GIB  # the replay buffer of the paper's setting takes 2 GiB at 8 against 8
-        remedy = "" if enough else "keep fewer episodes: OMGConfig(buffer_size=1000), or fewer agents"
+        enough = memory >= 4 * GIB  # in the paper's setting the replay buffer takes 2 GiB at 8 against 8
+        remedy = "" if enough else "store fewer episodes, OMGConfig(buffer_size=1000), or use fewer agents"
         size = f"{memory / GIB:.1f} GiB"
         checks.append(Check("memory", enough, f"{size} usable", remedy, gist=size))
     return checks
@@ -137,11 +137,11 @@ def _packages() -> list[Check]:
 
 
 def _requirements() -> list[str]:
-    """What pyproject.toml asks for, from the installed package or else from the checkout around this file."""
+    """Read the requirements in pyproject.toml from the installed package, or from the checkout around this file."""
     try:
         return metadata.requires("omg-lab")
     except metadata.PackageNotFoundError:
-        import tomllib  # Python before 3.11 lacks it, and the report's first line says so
+        import tomllib  # missing before Python 3.11, which the report's first line points out
 
         project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
         extras = project["optional-dependencies"]
@@ -154,13 +154,13 @@ def _package(name: str, bounds: str, extra: str | None) -> Check:
     version = version_of(name)
     if version is not None and _within(version, bounds):
         return Check(name, True, version)
-    found = f"{version or 'not installed'} ({bounds} is asked for)"
+    found = f"{version or 'not installed'} ({bounds} is required)"
     remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
     return Check(name, False, found, remedy, optional=extra is not None)
 
 
 def _within(version: str, bounds: str) -> bool:
-    """Whether `version` keeps bounds such as ">=7.4,<8"."""
+    """Return whether `version` satisfies bounds such as ">=7.4,<8"."""
 
     def numbers(text: str) -> list[int]:
         return [int(number) for number in re.findall(r"\d+", text.partition("+")[0])]
@@ -176,18 +176,18 @@ def _within(version: str, bounds: str) -> bool:
 
 def _torch() -> list[Check]:
     if importlib.util.find_spec("torch") is None:
-        return []  # the packages' part says so
+        return []  # the package checks report it
     try:
         import torch
     except Exception as error:  # a broken build can raise anything
-        return [Check("torch loads", False, f"no: {error}", "make clean, then make lab")]
+        return [Check("torch loads", False, f"no: {error}", "run make clean, then make lab")]
 
     threads, cores = torch.get_num_threads(), usable_cores()
-    slow = f"more threads than cores slow training down: set OMP_NUM_THREADS={cores} before starting"
+    slow = f"more threads than cores slow down training: set OMP_NUM_THREADS={cores} before you start"
     checks = [Check("torch threads", threads <= cores, str(threads), slow if threads > cores else "")]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old driver: the line below says it
+        warnings.simplefilter("ignore")  # an old driver: the check below reports it
         seen = torch.cuda.is_available()
     version = torch.__version__.partition("+")[0]
     if seen:
@@ -200,36 +200,36 @@ def _torch() -> list[Check]:
         return [*checks, Check("GPU", True, "none; training runs on the CPU", gist=gist)]
     if torch.version.cuda is None:
         found = "not used: this torch is a CPU build"
-        remedy = "install the CUDA build of torch that PyTorch's install page names"
+        remedy = "install the CUDA build of torch from PyTorch's install page"
     else:
         found = f"not seen by torch, which is built for CUDA {torch.version.cuda}"
-        remedy = "update the NVIDIA driver, and see that CUDA_VISIBLE_DEVICES does not hide the GPU"
+        remedy = "update the NVIDIA driver, and check that CUDA_VISIBLE_DEVICES does not hide the GPU"
     return [*checks, Check("GPU", False, found, remedy, optional=True, gist=gist)]
 
 
 def _bubblewrap() -> list[Check]:
-    """The jail in which `make grade` runs students' code; only teachers need it."""
+    """Check the jail in which `make grade` runs students' code; only teachers need it."""
     if platform.system() != "Linux":
-        return [Check("bubblewrap", True, "for Linux only; elsewhere teachers grade in a container")]
+        return [Check("bubblewrap", True, "Linux only; on other systems teachers grade in a container")]
     program = shutil.which("bwrap")
     if program is None:
-        found = "not installed (teachers: the jail around students' code)"
-        return [Check("bubblewrap", False, found, "install the package bubblewrap of your system", optional=True)]
+        found = "not installed (for teachers: the jail around students' code)"
+        return [Check("bubblewrap", False, found, "install your system's bubblewrap package", optional=True)]
     trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     done = subprocess.run(trial, capture_output=True, text=True)
     if done.returncode:
         said = " ".join(done.stderr.split()[-12:])
-        remedy = "let this user make namespaces; without them teachers grade behind Landlock and seccomp alone"
-        return [Check("bubblewrap", False, f"cannot make a jail here: {said}", remedy, optional=True)]
+        remedy = "allow this user to create namespaces; without them teachers grade with Landlock and seccomp alone"
+        return [Check("bubblewrap", False, f"cannot create a jail here: {said}", remedy, optional=True)]
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
-    return [Check("bubblewrap", True, f"{version}, makes a jail around students' code")]
+    return [Check("bubblewrap", True, f"{version}, can jail students' code")]
 
 
 def _current_folder() -> list[Check]:
     try:
         folder = os.getcwd()
         with tempfile.TemporaryFile(dir=folder):
-            return [Check("current folder", True, f"{folder} can be written to")]
+            return [Check("current folder", True, f"{folder} is writable")]
     except OSError as error:
-        found = f"cannot be written to: {error}"
-        return [Check("current folder", False, found, "start from a folder of your own")]
+        found = f"not writable: {error}"
+        return [Check("current folder", False, found, "start in one of your own folders")]

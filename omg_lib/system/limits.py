@@ -1,4 +1,4 @@
-"""What this process may use of the machine, whose containers have limits of their own. Standard library only."""
+"""The cores and memory this process may use, including a container's limits. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GIB = 2**30
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use: a container's share is less than the machine's."""
+    """Return the cores this process may use; a container may have fewer than the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     shares = [limit.split() for limit in _control_group_limits(root, "cpu", "cpu.max")]
     shares += zip(
@@ -23,7 +23,7 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def usable_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may use: the machine's memory, or a container's limit if that is less."""
+    """Return the bytes this process may use: the machine's memory, or a container's limit if it is lower."""
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError):  # Windows
@@ -38,7 +38,7 @@ def usable_memory(root: Path = Path("/")) -> int | None:
 
 
 def _control_group_limits(root: Path, controller: str, filename: str) -> Iterator[str]:
-    """What `filename` says in this process's Linux control group and in those above it; all of them bind."""
+    """Read `filename` in this process's Linux control group and its parents; all of the limits apply."""
     return (path.read_text().strip() for path in _control_group_files(root, controller, filename))
 
 
@@ -50,7 +50,7 @@ def _control_group_files(root: Path, controller: str, filename: str) -> Iterator
         _, controllers, group = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        # Version 1 keeps a tree for each controller, version 2 one tree for all.
+        # Version 1 has one tree per controller, version 2 a single tree.
         top = root / "sys/fs/cgroup" / (controller if controllers else "")
         own = top / group.lstrip("/")
         for folder in (own, *own.parents):
@@ -60,12 +60,12 @@ def _control_group_files(root: Path, controller: str, filename: str) -> Iterator
                 break
 
 
-# --- what is left of it now ---
+# --- what is free now ---
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may still take on top of what it holds: the least of what the system has left, what each
-    control group has left, and the limits of the process itself. None where the system does not say (not Linux).
+    """Return the bytes this process may still allocate: the minimum of what is free in the system and in each control
+    group, and of the process's own limits. None if the system does not report it (not Linux).
     """
     system = _numbers(root / "proc/meminfo").get("MemAvailable:")
     if system is None:
@@ -74,15 +74,15 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def resident_bytes(peak: bool = False) -> int | None:
-    """What the operating system says that this process holds in memory, or held at its peak; None where it does not say
-    (not Linux).
+    """Return this process's memory, now or at its peak, as the operating system reports it; None if it does not (not
+    Linux).
     """
     held = _numbers(Path("/proc/self/status")).get("VmHWM:" if peak else "VmRSS:")
     return None if held is None else held * 1024
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:
-    """The limit of each group, less what is used there and cannot be given back (files that are read again)."""
+    """Return each group's limit minus its memory that cannot be reclaimed (cached files can)."""
     for limit_name, used_name, files in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -95,7 +95,7 @@ def _left_in_groups(root: Path) -> Iterator[int]:
 
 
 def _left_to_the_process(root: Path) -> Iterator[int]:
-    """What `ulimit -v` and `ulimit -d` leave."""
+    """Return what `ulimit -v` and `ulimit -d` leave."""
     try:
         import resource
     except ImportError:  # Windows
@@ -108,7 +108,7 @@ def _left_to_the_process(root: Path) -> Iterator[int]:
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """The lines "name number ..." of one of the system's files; {} where it is not there."""
+    """Parse the lines "name number ..." of a system file; {} if it does not exist."""
     if not path.is_file():
         return {}
     lines = (line.split() for line in path.read_text().splitlines())

@@ -1,10 +1,10 @@
-"""Where files lie: below a folder that you name, in which somebody else may have put anything.
+"""Safe file access below a folder that you name and whose contents you do not trust.
 
-The folder that you name may be reached through links, as anywhere. Below it no link is followed at any level, whether a
-file is read, written or removed: each level is opened from the one above it, so nothing can be swapped in between
-(on Windows, which cannot, each level is looked at first). What is read or written is a plain file, never a pipe or a
-device, and a file is opened for writing in place only if it has no second name. Every fault is an OSError whose
-`strerror` is one short phrase.
+The path of the folder itself may contain links. Below it no link is followed at any level, whether a file is read,
+written or removed: each level is opened from the one above it, so nothing can be swapped in between (Windows cannot do
+this; there each level is checked first). Only regular files are read or written, never pipes or devices, and a file is
+opened for writing in place only if it has no second name. Every fault is an OSError whose `strerror` is one short
+phrase.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 LEVEL_BY_LEVEL = shutil.rmtree.avoids_symlink_attacks and os.supports_dir_fd >= {os.open, os.mkdir, os.rename}
-FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: it may be searched, not listed
+FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: search without listing
 CAREFUL = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file or folder below a folder that was named (`root`); without parts it is that folder."""
+    """A file or folder below a named folder (`root`); without parts it is that folder."""
 
     root: Path
     parts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: str | Path | Place) -> Place:
-        """The place of a file that was named itself: its folder may be reached through links, it must not be one."""
+        """Return the place of a file that the caller names: its folder may be a link, the file itself must not be."""
         return path if isinstance(path, Place) else cls(Path(path).parent, (Path(path).name,))
 
     def __truediv__(self, name: str) -> Place:
@@ -46,7 +46,7 @@ class Place:
 
     @property
     def path(self) -> Path:
-        """To be shown to people; what opens a file by it follows links."""
+        """The path to show to people; opening a file by it follows links."""
         return self.root.joinpath(*self.parts)
 
     @property
@@ -54,11 +54,11 @@ class Place:
         return Place(self.root, self.parts[:-1])
 
     def is_file(self) -> bool:
-        """Whether a plain file is there, reached through no link."""
+        """Return whether a regular file is there, not reached through a link."""
         return stat.S_ISREG(self._mode())
 
     def is_folder(self) -> bool:
-        """Whether a folder is there, reached through no link; the named one may be a link."""
+        """Return whether a folder is there, not reached through a link; the named one may be a link."""
         return stat.S_ISDIR(self._mode()) if self.parts else self.root.is_dir()
 
     def _mode(self) -> int:
@@ -68,23 +68,23 @@ class Place:
 
 
 class Opened:
-    """A folder that is held open: names are looked up in it, whatever becomes of its path meanwhile."""
+    """A folder held open: names are looked up in it, even if its path changes meanwhile."""
 
     def __init__(self, root: Path) -> None:
         self.path, self.fd = root, os.open(root, FOLDER) if LEVEL_BY_LEVEL else None
 
     def at(self, name: str) -> str:
-        """What to hand to a function of `os`, together with `dir_fd=self.fd`."""
+        """Return the path argument for a function of `os`, for use with `dir_fd=self.fd`."""
         if not name or name in (os.curdir, os.pardir) or len(Path(name).parts) != 1:
-            raise OSError(errno.EINVAL, f"{name[:40]!r} is no name of a file")
+            raise OSError(errno.EINVAL, f"{name[:40]!r} is not a file name")
         return name if LEVEL_BY_LEVEL else str(self.path / name)
 
     def look(self, name: str) -> os.stat_result:
-        """What is there under a name, a link itself included. FileNotFoundError if nothing is."""
+        """Return the status of a name, without following a link. FileNotFoundError if there is nothing."""
         return os.stat(self.at(name), dir_fd=self.fd, follow_symlinks=False)
 
     def holds(self, name: str) -> bool:
-        """Whether a plain file is there. OSError if something else is."""
+        """Return whether a regular file is there. OSError if something else is."""
         try:
             check_plain(name, self.look(name))
         except FileNotFoundError:
@@ -92,10 +92,10 @@ class Opened:
         return True
 
     def down(self, name: str) -> None:
-        """Go on to the folder below that has this name."""
+        """Descend to the subfolder with this name."""
         mode = self.look(name).st_mode
         if not stat.S_ISDIR(mode):
-            what = "a link, which is not followed" if stat.S_ISLNK(mode) else "no folder"
+            what = "a link, which is not followed" if stat.S_ISLNK(mode) else "not a folder"
             raise OSError(errno.ENOTDIR, f"{name} is {what}")
         if LEVEL_BY_LEVEL:
             below = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self.fd)
@@ -104,7 +104,7 @@ class Opened:
         self.path /= name
 
     def open(self, name: str, flags: int) -> int:
-        """A descriptor of a plain file; with O_CREAT it is made as the umask says, if nothing is there."""
+        """Return a descriptor of a regular file; with O_CREAT a missing one is created with the umask's mode."""
         if not self.holds(name) and not flags & os.O_CREAT:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         fd = os.open(self.at(name), flags | CAREFUL, 0o666, dir_fd=self.fd)
@@ -112,22 +112,22 @@ class Opened:
             found = os.fstat(fd)
             check_plain(name, found)
             if flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
-                raise OSError(errno.EMLINK, f"{name} is a file of another folder too (a hard link)")
+                raise OSError(errno.EMLINK, f"{name} also has another name (a hard link)")
         except BaseException:
             os.close(fd)
             raise
         return fd
 
     def listing(self) -> list[str]:
-        """All names in the folder, sorted."""
+        """Return all names in the folder, sorted."""
         if not LEVEL_BY_LEVEL:
             return sorted(os.listdir(self.path))
         with self._readable() as fd:
             return sorted(os.listdir(fd))
 
     def settle(self) -> None:
-        """Have the names in the folder on the disk before anything that relies on them is written."""
-        if LEVEL_BY_LEVEL:  # Windows opens no folders
+        """Flush the folder's names to disk before writing anything that relies on them."""
+        if LEVEL_BY_LEVEL:  # Windows cannot open folders
             with self._readable() as fd:
                 os.fsync(fd)
 
@@ -146,7 +146,7 @@ class Opened:
 
 @contextlib.contextmanager
 def opened(folder: Place) -> Iterator[Opened]:
-    """A folder, opened level by level from the one that was named."""
+    """Open a folder level by level from the named one."""
     here = Opened(folder.root)
     try:
         for part in folder.parts:
@@ -157,11 +157,11 @@ def opened(folder: Place) -> Iterator[Opened]:
 
 
 def check_plain(name: str, found: os.stat_result) -> None:
-    """OSError for a link, a folder, a pipe, a socket or a device."""
+    """Raise OSError for a link, a folder, a pipe, a socket or a device."""
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, f"{name} is a link, which is not followed")
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, f"{name} is no plain file")
+        raise OSError(errno.EINVAL, f"{name} is not a regular file")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -169,18 +169,18 @@ def check_plain(name: str, found: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def reading(path: str | Path | Place, most: int | None = None) -> Iterator[BinaryIO]:
-    """A plain file to read, of at most so many bytes."""
+    """Open a regular file of at most `most` bytes to read."""
     place = Place.of(path)
     with opened(place.folder) as here:
         fd = here.open(place.name, os.O_RDONLY)
     with os.fdopen(fd, "rb") as file:
         if most is not None and os.fstat(fd).st_size > most:
-            raise OSError(errno.EFBIG, f"{place.name} has more than the {most:,} bytes that are read")
+            raise OSError(errno.EFBIG, f"{place.name} is larger than the limit of {most:,} bytes")
         yield file
 
 
 def check_target(path: str | Path | Place) -> None:
-    """OSError unless `replacing` can write there, as far as can be known before."""
+    """Raise OSError if it is already clear that `replacing` cannot write there."""
     place = Place.of(path)
     with opened(place.folder) as here:
         here.holds(place.name)
@@ -190,9 +190,9 @@ def check_target(path: str | Path | Place) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str | Path | Place) -> Iterator[BinaryIO]:
-    """A draft to write, which then replaces a plain file, if there is one.
+    """Open a draft to write, which then replaces the regular file, if there is one.
 
-    After a crash at any byte, or on a full disk, the file is the old one or the new one.
+    After a crash at any byte, or on a full disk, the file is either the old one or the new one.
     """
     place = Place.of(path)
     with opened(place.folder) as here:
@@ -212,7 +212,7 @@ def replacing(path: str | Path | Place) -> Iterator[BinaryIO]:
 
 
 def append(path: str | Path | Place, data: bytes, create: bool = False) -> None:
-    """Add bytes at the end of a file in one write; where not all of them find room, none of them stay."""
+    """Append bytes to a file in one write; if they do not all fit, none of them stay."""
     place = Place.of(path)
     with opened(place.folder) as here:
         fd = here.open(place.name, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0))
@@ -229,7 +229,7 @@ def append(path: str | Path | Place, data: bytes, create: bool = False) -> None:
 
 
 def names(folder: Place) -> list[str]:
-    """What lies in a folder, sorted; [] if there is no such folder."""
+    """Return the names in a folder, sorted; [] if there is no such folder."""
     try:
         with opened(folder) as here:
             return here.listing()
@@ -238,10 +238,10 @@ def names(folder: Place) -> list[str]:
 
 
 def refuse_links(folder: Place) -> None:
-    """OSError if a folder, or anything below it, is a link: before a program writes there that would follow it."""
+    """Raise OSError if a folder or anything below it is a link: check before a program that follows links writes."""
     with contextlib.suppress(FileNotFoundError), opened(folder.folder) as here:
         if not stat.S_ISDIR(here.look(folder.name).st_mode):
-            here.down(folder.name)  # says what it is
+            here.down(folder.name)  # raises for anything but a folder
     for path, folders, files in os.walk(folder.path):
         for name in (*folders, *files):
             if os.path.islink(os.path.join(path, name)):
@@ -249,7 +249,7 @@ def refuse_links(folder: Place) -> None:
 
 
 def make_folder(place: Place) -> None:
-    """Make one folder, if it is not there; the one above it must be."""
+    """Create one folder if it does not exist; its parent must exist."""
     with opened(place.folder) as here:
         with contextlib.suppress(FileExistsError):
             os.mkdir(here.at(place.name), dir_fd=here.fd)
@@ -257,13 +257,13 @@ def make_folder(place: Place) -> None:
 
 
 def rename(place: Place, name: str) -> None:
-    """Give something another name in its folder; a file that has it already is replaced."""
+    """Rename something within its folder; a file that already has the name is replaced."""
     with opened(place.folder) as here:
         os.replace(here.at(place.name), here.at(name), src_dir_fd=here.fd, dst_dir_fd=here.fd)
 
 
 def remove(place: Place) -> None:
-    """Remove a file, a link itself, or a folder with all that is in it; nothing happens if nothing is there."""
+    """Remove a file, a link (not its target), or a folder with its contents; do nothing if there is nothing."""
     with contextlib.suppress(FileNotFoundError), opened(place.folder) as here:
         if not stat.S_ISDIR(here.look(place.name).st_mode):
             os.unlink(here.at(place.name), dir_fd=here.fd)
@@ -271,10 +271,10 @@ def remove(place: Place) -> None:
         try:
             shutil.rmtree(here.at(place.name), dir_fd=here.fd)
         except RecursionError:
-            raise OSError(errno.ELOOP, f"{place.name} holds folders that are nested too deeply") from None
+            raise OSError(errno.ELOOP, f"{place.name} contains folders nested too deeply") from None
 
 
 def settle(folder: Place) -> None:
-    """Have the names in a folder on the disk."""
+    """Flush the names in a folder to disk."""
     with opened(folder) as here:
         here.settle()

@@ -1,7 +1,7 @@
-"""What StarCraft II needs on this machine, and what is wrong with it: found at once, by looking, without starting it.
+"""Check what StarCraft II needs on this machine, at once and without starting it.
 
-SMACv2 reports most of this only at the first reset, and one fault after 90 seconds of silence. Only the standard
-library is used: the doctor prints these checks, and `omg_lib.envs.smacv2` refuses to begin where one has failed.
+SMACv2 reports most faults only at the first reset, one of them after 90 silent seconds. Standard library only: the
+doctor prints these checks, and `omg_lib.envs.smacv2` refuses to start if one fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Check:
     found: str
     remedy: str = ""
     optional: bool = False  # the course works without it
-    gist: str = ""  # what the report's one-line summary says of it
+    gist: str = ""  # its part of the report's one-line summary
 
     @property
     def state(self) -> str:
@@ -38,28 +38,28 @@ GAME = {
     "Darwin": ("/Applications/StarCraft II", "SC2.app/Contents/MacOS/SC2"),
     "Windows": ("C:/Program Files (x86)/StarCraft II", "SC2_x64.exe"),
 }
-"""Where the game lies if SC2PATH does not say, and its program below Versions/Base*/."""
+"""The game's folder if SC2PATH is not set, and its program below Versions/Base*/."""
 COMPARABLE_BUILD = 75689
-"""Version 4.10: published win rates were measured on it."""
+"""Version 4.10, on which published win rates were measured."""
 MAP = "Maps/SMAC_Maps/32x32_flat.SC2Map"
-"""The one map file that all of SMACv2's own maps (10gen_*) play on."""
+"""The map file that all of SMACv2's own maps (10gen_*) use."""
 ELF_X86_64 = 62
 
 
 def starcraft_checks() -> list[Check]:
-    """SMACv2's package, the game and its maps; in a fraction of a second."""
+    """Check SMACv2's package, the game and its maps, in a fraction of a second."""
     folder, program = game_folder()
     return [*_smacv2(), _game(folder, program), _maps(folder)]
 
 
 def game_folder() -> tuple[Path, str]:
-    """Where the game is looked for, and the name of its program below Versions/Base*/."""
+    """Return the folder to look for the game in, and the name of its program below Versions/Base*/."""
     default, program = GAME.get(platform.system(), GAME["Linux"])
     return Path(os.environ.get("SC2PATH") or default).expanduser(), program
 
 
 def version_of(package: str) -> str | None:
-    """The version of an installed package; None without it."""
+    """Return the version of an installed package; None if it is missing."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -95,8 +95,8 @@ def _game(folder: Path, program: str) -> Check:
     if not folder.is_dir():
         return missing(
             f"no folder {folder}",
-            "only the real game needs it: on Linux take version 4.10 from Blizzard's s2client-proto page, "
-            "elsewhere install the game; then let SC2PATH name its folder",
+            "needed only for the real game: on Linux get version 4.10 from Blizzard's s2client-proto page, "
+            "elsewhere install the game; then set SC2PATH to its folder",
         )
     builds = {
         int(path.name.removeprefix("Base")): path
@@ -104,24 +104,24 @@ def _game(folder: Path, program: str) -> Check:
         if path.name.removeprefix("Base").isdigit()
     }
     if not builds:
-        return missing(f"no Versions/Base* in {folder}", "let SC2PATH name the folder that holds Versions/")
-    build = max(builds)  # the one that pysc2 starts
+        return missing(f"no Versions/Base* in {folder}", "set SC2PATH to the folder that contains Versions/")
+    build = max(builds)  # pysc2 starts this one
     binary = builds[build] / program
     if not binary.is_file():
-        return missing(f"no program {binary}", "unpack the whole game again")
+        return missing(f"no program {binary}", "unpack the complete game again")
     if not os.access(binary, os.X_OK):
-        return missing(f"{binary} may not be executed", f"chmod +x '{binary}'")
+        return missing(f"{binary} is not executable", f"chmod +x '{binary}'")
     if _is_for_another_machine(binary):
         return missing(f"{binary} is not for {platform.machine()}", "use a machine with an x86-64 processor")
     if libraries := _missing_libraries(binary, folder):
-        remedy = "install the system packages that hold them, or set LD_LIBRARY_PATH to where they are"
+        remedy = "install the system packages that contain them, or set LD_LIBRARY_PATH to their folder"
         return missing(f"{binary} lacks {', '.join(libraries)}", remedy)
-    other = f"win rates compare with published ones only on Base{COMPARABLE_BUILD} (version 4.10)"
+    other = f"only Base{COMPARABLE_BUILD} (version 4.10) gives win rates comparable with published ones"
     return Check("StarCraft II", True, f"Base{build} in {folder}", "" if build == COMPARABLE_BUILD else other)
 
 
 def _is_for_another_machine(binary: Path) -> bool:
-    """Whether Linux could not run this program: the game exists for x86-64 only. Scripts are left alone."""
+    """Return whether Linux cannot run this program: the game exists for x86-64 only. Scripts are not checked."""
     with binary.open("rb") as file:
         head = file.read(20)
     if platform.system() != "Linux" or not head.startswith(b"\x7fELF"):
@@ -130,7 +130,7 @@ def _is_for_another_machine(binary: Path) -> bool:
 
 
 def _missing_libraries(binary: Path, folder: Path) -> list[str]:
-    """System libraries that the program would not find; nothing where the system has no `ldd`."""
+    """Return the system libraries that the program would not find; none if the system has no `ldd`."""
     if shutil.which("ldd") is None:
         return []
     paths = filter(None, [os.environ.get("LD_LIBRARY_PATH"), f"{folder}/Libs/"])  # as pysc2 sets it

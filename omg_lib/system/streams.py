@@ -1,19 +1,19 @@
-"""The standard streams of a command, whatever it was started with."""
+"""The standard streams of a command, however it was started."""
 
 import os
 import sys
 
 
 def open_streams() -> None:
-    r"""Let a command print every text anywhere.
+    r"""Make any text printable on any stream.
 
-    A character that a stream's encoding lacks becomes its \u escape: a name in Chinese ends no command on a Windows
-    console. What was closed before the start leads nowhere: else print would take stdout for a stderr that is not
-    there, and the next file that is opened would take its number.
+    A character that a stream's encoding lacks becomes its \u escape, so a Chinese name does not crash a command on a
+    Windows console. Streams that were closed before the start go to the null device: otherwise `print` would write to
+    stdout instead of the missing stderr, and the next file opened would get its descriptor.
     """
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
-        elif name != "stdin" and hasattr(stream, "reconfigure"):  # a test's or a notebook's stream has its own ways
+        elif name != "stdin" and hasattr(stream, "reconfigure"):  # streams of tests and notebooks may lack it
             stream.reconfigure(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""Who sits in the other seats: pools, players, and the subgoal priors trained on their games."""
+"""The other seats: pools, players, and the subgoal priors trained on their games."""

@@ -1,4 +1,4 @@
-"""Co-players: the fixed members of a pool, seated beside the learner and moved step by step."""
+"""Co-players: the fixed members of a pool, who play beside the learner."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from omg_lib.networks import RecurrentAgent, greedy, one_hot
 from omg_lib.teammates.pool import Pool
 
 NOBODY = -1
-"""Stands in the learner's own seat."""
+"""Placeholder for the learner's own seat."""
 
 
 class CoPlayers:
-    """Plays the members of a pool: scripts by the environment, policies greedily by their networks.
+    """Play the members of a pool: the environment plays scripts, networks play policies greedily.
 
-    A member's number is its position in `pool.members`; `NOBODY` leaves a seat to the learner.
+    A member's number is its position in `pool.members`; `NOBODY` marks the learner's seat.
     """
 
     def __init__(self, pool: Pool, info: EnvInfo, device: torch.device) -> None:
@@ -31,7 +31,7 @@ class CoPlayers:
         self.scripts = len(self.policies) < len(pool.members)
 
     def seats(self, set_ids: np.ndarray, seat: np.ndarray) -> np.ndarray:
-        """Members [R, A] of episodes with these sets [R], the learner in `seat` [R]: it goes round from there."""
+        """Return the members [R, A] of episodes with these sets [R], in seat order after the learner's `seat` [R]."""
         runs, agents = len(set_ids), self.info.n_agents
         members = np.full((runs, agents), NOBODY)
         places = (seat[:, None] + 1 + np.arange(agents - 1)) % agents
@@ -39,7 +39,7 @@ class CoPlayers:
         return members
 
     def begin(self, members: np.ndarray) -> None:
-        """Take seats for new episodes: `members` [R, A]."""
+        """Assign `members` [R, A] to the seats of new episodes."""
         self.members = members
         self.scripted = np.where(members == NOBODY, 0, self.styles[members])
         self.groups = []
@@ -52,7 +52,7 @@ class CoPlayers:
     def act(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"]
     ) -> Int[Tensor, "R A"]:
-        """What every seat with a member does now; the learner's seat holds whatever."""
+        """Return the action of every seat with a member; the learner's seat holds an arbitrary value."""
         if self.scripts:
             actions = env.scripted_actions(self.scripted).cpu()
         else:
@@ -63,7 +63,7 @@ class CoPlayers:
 
 
 class Group:
-    """The seats that one policy drives in the episodes that run now."""
+    """The seats that one policy plays in the current episodes."""
 
     def __init__(self, agent: RecurrentAgent, row: Tensor, seat: Tensor, info: EnvInfo, device: torch.device) -> None:
         self.agent, self.row, self.seat, self.device = agent, row, seat, device
@@ -73,7 +73,7 @@ class Group:
         self.n_actions = info.n_actions
 
     def act(self, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"]) -> Int[Tensor, " N"]:
-        """The policy's greedy actions; it remembers what it saw and did."""
+        """Return the policy's greedy actions, and update its recurrent state and last actions."""
         seen = obs[self.row, self.seat].to(self.device)
         x = torch.cat([seen, one_hot(self.last, self.n_actions).to(self.device), self.identity], dim=-1)
         self.hidden = self.agent.step(self.agent.read(x), self.hidden)

@@ -1,8 +1,8 @@
-"""Pools: who may sit beside the learner. Members are scripts or trained policies; sets of them are kept for training,
+"""Pools of teammates for the learner. Members are scripts or trained policies; sets of members are kept for training,
 validation and test.
 
-On disk a pool is a folder of two files, neither of which can run code: `pool.json` (members with their algorithm, seed,
-curve and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of every policy).
+On disk a pool is a folder with two files that cannot run code: `pool.json` (members with their algorithm, seed, curve
+and win rate; sets) and `weights.safetensors` (`NAME/fc1.weight`, ... of every policy).
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ KINDS = ("homologue", "non_homologue")
 SCRIPT = "script"
 RANDOM_TEAMMATES = 4
 MOST = 4096
-"""Members, sets, points of a curve, hidden units: no pool has more."""
+"""Upper limit for members, sets, points of a curve and hidden units of a pool."""
 MOST_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Member:
-    """One fixed player. A script's name is a style of the environment; a policy's weights lie in the pool.
+    """One fixed player. A script's name is a style of the environment; a policy's weights are in the pool.
 
-    `win_rate` is its team's greedy test, alone among its like, at the checkpoint that was kept; `curve` lists
-    (t_env, win_rate) of every test of its training.
+    `win_rate` is from the greedy test of a team of copies of it, at the checkpoint that was kept; `curve` lists
+    (t_env, win_rate) of every test during its training.
     """
 
     name: str
@@ -60,9 +60,9 @@ class Member:
 
 @dataclass(frozen=True)
 class TeammateSet:
-    """The A - 1 co-players of one episode: `members[i]` sits i + 1 seats after the learner.
+    """The A - 1 co-players of one episode: `members[i]` plays i + 1 seats after the learner.
 
-    homologue: all alike; non_homologue: of different algorithms (the paper's App. B).
+    homologue: all the same; non_homologue: different algorithms (the paper's App. B).
     """
 
     name: str
@@ -73,9 +73,9 @@ class TeammateSet:
 
 @dataclass(frozen=True)
 class Pool:
-    """Fixed teammates of one environment and size. `policies` holds the networks of the members that are no scripts.
+    """Fixed teammates for one environment and team size. `policies` holds the networks of the trained members.
 
-    `digest` is the checksum of who plays in which sets, weights included; None for a pool that is not from disk.
+    `digest` is the checksum of the members, their sets and weights; None for a pool that was not loaded from disk.
     """
 
     env: str
@@ -91,14 +91,14 @@ class Pool:
         return self.digest is not None
 
     def ids(self, *splits: str) -> tuple[int, ...]:
-        """Positions of the sets of these splits; ConfigError if there is none."""
+        """Return the positions of these splits' sets; ConfigError if there are none."""
         found = tuple(i for i, s in enumerate(self.sets) if s.split in splits)
         if not found:
             raise ConfigError("splits", "+".join(splits), f"the pool has no such set; it has {self._splits()}")
         return found
 
     def training_ids(self, config: OMGConfig) -> tuple[int, ...]:
-        """The sets that a run meets in training; those that come with an environment are all there for it."""
+        """Return the sets that a run trains with; of an environment's own sets, all of them."""
         return self.ids(*config.training_splits) if self.on_disk else tuple(range(len(self.sets)))
 
     def _splits(self) -> str:
@@ -125,13 +125,13 @@ class Pool:
             values["weights_sha256"] = write_tensors(folder / "weights.safetensors", weights)
             write_text(folder / "pool.json", json.dumps(values, indent=1) + "\n")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a folder that can"
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
             raise ConfigError("out", str(path), allowed) from None
 
     @classmethod
     def load(cls, path: str | Path, env: str, info: EnvInfo) -> Pool:
-        """A pool for this environment and size. ConfigError, before anything is trained, if it is for another one,
-        or damaged, or holds weights of another shape or not finite.
+        """Load a pool for this environment and size. ConfigError, before anything is trained, if the pool is for
+        another one, is damaged, or has weights of another shape or not finite.
         """
         folder, refuse = Path(path), _refuser(path)
         try:
@@ -141,7 +141,7 @@ class Pool:
             found_env, found_agents, weights_sum = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise refuse(f"pool.json is no readable pool ({type(error).__name__}: {reason(error)[:80]})") from None
+            raise refuse(f"pool.json is not a readable pool ({type(error).__name__}: {reason(error)[:80]})") from None
         if found_env != env:
             raise refuse(f"the pool is for env={shown(found_env)}, this run has env={env}")
         if found_agents != info.n_agents:
@@ -159,7 +159,7 @@ class Pool:
 
 
 def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
-    """Who plays beside the learner of a run: a pool from disk, the environment's scripts, or else random networks."""
+    """Return the teammates of a run's learner: a pool from disk, the environment's scripts, or else random networks."""
     if config.teammates not in (None, "scripted"):
         return Pool.load(config.teammates, config.env, info)
     if info.teams:
@@ -176,14 +176,14 @@ def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
 
 
 def random_policy(seed: int, k: int, info: EnvInfo) -> RecurrentAgent:
-    """The k-th random network of a seed, which stays as it is for the whole run."""
+    """Create the k-th random network of a seed, fixed for the whole run."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_generator(seed, Stream.TEAM, k).initial_seed())
         return RecurrentAgent(sum(input_widths(info)), info.n_actions).requires_grad_(False)
 
 
 def _digest(members: tuple[Member, ...], sets: tuple[TeammateSet, ...], weights_sha256: object) -> str:
-    """The checksum of all that decides what is played: names and algorithms, sets in their order, weights."""
+    """Return the checksum of everything that affects play: names and algorithms, sets in order, weights."""
     players = [(member.name, member.algorithm) for member in members]
     said = json.dumps([players, [asdict(s) for s in sets], str(weights_sha256)])
     return hashlib.sha256(said.encode()).hexdigest()
@@ -220,7 +220,7 @@ def _check_sets(
     names = {member.name for member in members}
     for member in members:
         if member.algorithm == SCRIPT and member.name not in info.styles:
-            raise refuse(f"member {member.name!r} is no scripted style of {info.name}")
+            raise refuse(f"member {member.name!r} is not a scripted style of {info.name}")
     if not sets:
         raise refuse("the pool has no sets of teammates")
     for what, told in (("members", [member.name for member in members]), ("sets", [s.name for s in sets])):
@@ -239,9 +239,9 @@ def _check_sets(
 def _policies(
     path: Path, names: list[str], digest: object, info: EnvInfo, refuse: Callable[[str], ConfigError]
 ) -> dict[str, RecurrentAgent]:
-    """The networks of these members. What the header says is held against what they need before anything is read."""
+    """Load the networks of these members. The header is checked against their shapes before any weights are read."""
     if sha256(path, MOST_BYTES) != digest:
-        raise refuse("weights.safetensors is not the file that pool.json was written with: it is damaged")
+        raise refuse("weights.safetensors does not match pool.json: it is damaged")
     with open_tensors(path) as file:
         return _read_policies(file, names, info, refuse)
 

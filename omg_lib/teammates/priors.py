@@ -1,7 +1,7 @@
-"""Subgoal priors on disk: pre-trained on the states that a pool of teammates visits (Eq. 10), and reported on states
-that the fit never saw.
+"""Subgoal priors on disk: pre-trained on the states that a pool of teammates visits (Eq. 10), evaluated on held-out
+states.
 
-A file is safetensors: the weights of one `SubgoalPrior`, and as metadata how it was made. It cannot run code.
+A file is safetensors: the weights of one `SubgoalPrior`, and how it was made as metadata. It cannot run code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from omg_lib.teammates.players import CoPlayers
 from omg_lib.teammates.pool import pool_of
 
 HELD_OUT = 5
-"""Every fifth episode is kept for the report."""
+"""Every fifth episode is held out for the report."""
 WIDTH = 64
 
 
@@ -55,13 +55,13 @@ def pretrain(
     steps: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[SubgoalPrior, PriorReport]:
-    """Fit a prior to what living units see while the training sets of the configuration's teammates play.
+    """Fit a prior to the observations of living units while the configuration's training sets of teammates play.
 
     ConfigError for fewer than two episodes: one is held out.
     """
     whole_number("episodes", episodes, 2)
     if not config.has_teammates:
-        allowed = "a prior is fitted to what teammates see; allowed is all but none"
+        allowed = "a prior is fitted to teammates' observations; allowed is any but none"
         raise ConfigError("teammates", config.teammates, allowed)
     info = env_info(config.env, config.n_agents)
     seen = collect_states(config, episodes)
@@ -77,8 +77,8 @@ def pretrain(
 
 
 def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"]]:
-    """Observations of living units, one tensor for each episode. The pool plays alone: in the learner's seat sits the
-    co-player that follows it.
+    """Collect observations of living units, one tensor per episode. The pool plays alone: the co-player in the next
+    seat also takes the learner's seat.
     """
     info = env_info(config.env, config.n_agents)
     coplayers = CoPlayers(pool_of(config, info), info, torch.device("cpu"))
@@ -105,7 +105,7 @@ def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"
 
 @torch.inference_mode()
 def errors(prior: SubgoalPrior, states: Float[Tensor, "N O"]) -> tuple[float, float]:
-    """Mean squared error of what the means decode to, and the KL to N(0, 1)."""
+    """Return the mean squared error of the decoded means, and the KL to N(0, 1)."""
     mu, log_var = prior(states)
     zero = torch.zeros_like(mu)
     return float(((prior.decoder(mu) - states) ** 2).mean()), float(gaussian_kl(mu, log_var, zero, zero).mean())
@@ -118,12 +118,12 @@ def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -
         arrays = {key: x.numpy(force=True) for key, x in weights.items()}
         write_tensors(Path(path), arrays, {"made": json.dumps(made | {"sha256": digest(weights)})})
     except (OSError, ValueError) as error:
-        allowed = f"cannot be written ({reason(error)[:80]}); allowed is a file that can"
+        allowed = f"cannot be written ({reason(error)[:80]}); allowed is a writable file"
         raise ConfigError("out", str(path), allowed) from None
 
 
 def digest(weights: dict[str, Tensor]) -> str:
-    """SHA-256 of named tensors."""
+    """Return the SHA-256 of named tensors."""
     found = hashlib.sha256()
     for key, x in sorted(weights.items()):
         found.update(key.encode() + x.contiguous().numpy().tobytes())
@@ -138,7 +138,7 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     except ConfigError:
         raise
     except (OSError, KeyError, IndexError, ValueError) as error:
-        raise ConfigError("prior", str(path), f"is no readable prior ({reason(error)[:80]})") from None
+        raise ConfigError("prior", str(path), f"is not a readable prior ({reason(error)[:80]})") from None
 
 
 def _read_prior(prior: SubgoalPrior, path: str | Path, file: TensorFile) -> None:
@@ -158,5 +158,5 @@ def _read_prior(prior: SubgoalPrior, path: str | Path, file: TensorFile) -> None
     except (OSError, ValueError) as error:
         raise ConfigError("prior", str(path), f"its weights {reason(error)}") from None
     if saved not in (None, digest(weights)):
-        raise ConfigError("prior", str(path), "its weights are not those that were saved: the file is damaged")
+        raise ConfigError("prior", str(path), "its weights differ from those that were saved: the file is damaged")
     prior.load_state_dict(weights)

@@ -95,7 +95,7 @@ def test_runs_of_other_settings_are_no_seeds_of_one_configuration(made, capsys):
     }  # fmt: skip
     shutil.copytree(made / "seed1", made / "copy")
     assert main(["evaluate", "--runs", runs[2], str(made / "copy"), "--splits", "train"]) == 2
-    assert "the seed and all settings of" in capsys.readouterr().err
+    assert "the same seed and settings as" in capsys.readouterr().err
 
 
 def test_fine_tuning_tests_with_the_battles_that_were_asked_for(made, capsys):

@@ -92,7 +92,7 @@ def test_a_lost_worker_is_replaced_and_its_episodes_begin_again(how, tmp_path):
             env.patience = 2
             trap.touch()
             env.step(random_actions(env, [0, 0]))
-            expected = "died" if how == "died in a step" else "gave no answer for 2 seconds"
+            expected = "died" if how == "died in a step" else "did not answer for 2 seconds"
         with pytest.raises(GameLost, match=expected):
             for t in (0, 1) if how == "killed" else (1,):
                 env.step(random_actions(env, [t, t]))
@@ -169,7 +169,7 @@ def test_what_cannot_begin_is_refused_and_leaves_nothing_behind(monkeypatch):
         Processes(2, name="toy", colour="red")
     local = type("Local", (Toy,), {})
     monkeypatch.setitem(omg.envs.ENVIRONMENTS, "toy", local)
-    with pytest.raises(omg.ConfigError, match="runner='processes': Local cannot be sent.*module's file"):
+    with pytest.raises(omg.ConfigError, match="runner='processes': Local cannot be sent.*defined in a module"):
         Processes(2, name="toy")
     monkeypatch.setattr(toys, "Local", local, raising=False)  # here it has a name, in the worker it has not
     local.__module__ = toys.__name__

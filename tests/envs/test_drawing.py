@@ -1,5 +1,6 @@
 """Pictures of battles: valid SVG, a GIF of as many frames as asked, shots and glow where they belong."""
 
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -45,7 +46,8 @@ def test_svg(backend):
     for frame in frames_of(env, "order 1,0", 6):
         picture = ElementTree.fromstring(frame_svg(frame))
         assert picture.tag.endswith("svg") and picture.get("role") == "img"
-    assert picture.get("aria-label").startswith("Battle, episode 0, step 6: alive are ")
+    label = r"Battle, episode 0, step 6: \d of 3 own units and \d of 3 enemies are alive\."
+    assert re.fullmatch(label, picture.get("aria-label"))
     assert 'aria-label="Battle, test battle 2, step 6: ' in frame_svg(frame | {"episode": TEST_EPISODES + 2})
 
 

@@ -106,7 +106,7 @@ def test_every_step_is_the_games():
     ("name", "named"),
     [
         ("pettingzoo:no_such_module", "no_such_module.*cannot be imported.*pip install"),
-        ("pettingzoo:json", "parallel_env, and this has none"),
+        ("pettingzoo:json", "it has no parallel_env"),
         (TOY + ",colour=3", "cannot be made.*colour"),
         (TOY + ",max_cycles", "name=value"),
         (TOY + ",max_cycles=open('x')", "name=value"),

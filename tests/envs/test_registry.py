@@ -108,7 +108,7 @@ def test_a_name_can_be_registered_and_again(monkeypatch):
     with pytest.raises(ConfigError, match="n_agents=2: battle allows 3 to 4"):
         config.OMGConfig(env="battle", n_agents=2)
     for taken in ("skirmish", "pettingzoo:battle"):
-        with pytest.raises(ConfigError, match=f"env='{taken}': the library has that name"):
+        with pytest.raises(ConfigError, match=f"env='{taken}': the library uses this name"):
             register(taken, Skirmish, range(2, 3))
 
 

@@ -73,5 +73,5 @@ def test_pools_and_priors_are_what_they_hold(tmp_path):
 
 
 def test_one_configuration_and_seed_is_one_result():
-    with pytest.raises(ConfigError, match=r"runs='copy': it has the seed and all settings of a: allowed is one"):
+    with pytest.raises(ConfigError, match=r"runs='copy': it has the same seed and settings as a: allowed is one"):
         told_apart({"a": BASE, "b": replace(BASE, seed=1), "copy": replace(BASE, device="auto")})

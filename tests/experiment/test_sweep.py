@@ -85,7 +85,7 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, named):
 def test_without_ray_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.tune", None)
     assert main(["sweep", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith('pip install -e ".[ray]" brings it\n')
+    assert capsys.readouterr().err.endswith('run pip install -e ".[ray]"\n')
 
 
 # --- one trial ---

@@ -323,11 +323,11 @@ def test_bad_values_are_refused_in_one_sentence(name, value, allowed):
     [
         (dict(learner="vdn", teammates="scripted"), "vdn trains all seats together: allowed is none"),
         (dict(learner="qmix", teammates="scripted"), "qmix trains all seats together: allowed is none"),
-        (dict(learner="oracle", teammates="none"), "the oracle is told its teammates"),
+        (dict(learner="oracle", teammates="none"), "the oracle observes its teammates"),
         (dict(horizon=2, subgoal_choice="t+3"), "t+1 to t+2 (horizon=2)"),
         (dict(horizon=2**62, subgoal_choice="t+9" + "9" * 5000), "t+1 to t+4611686018427387904"),
-        (dict(splits="train"), "they are a pool's, and teammates=None: allowed is None"),
-        (dict(teammates="scripted", splits="test"), "they are a pool's, and teammates=scripted: allowed is None"),
+        (dict(splits="train"), "only a pool has them; with teammates=None allowed is None"),
+        (dict(teammates="scripted", splits="test"), "only a pool has them; with teammates=scripted allowed is None"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_in_one_sentence(changes, words):

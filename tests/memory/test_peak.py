@@ -69,7 +69,7 @@ def test_beyond_what_there_is_a_sentence_has_both_numbers_and_what_fits(little):
         omg.Training(omg.OMGConfig(n_agents=8, batch_size=8, device="cpu"))
     sentence, needed = str(error.value), predicted_peak(omg.OMGConfig(n_agents=8, batch_size=8, device="cpu")).total
     assert f"memory='{(needed + peak.LIBRARIES) / GIB:.2f} GiB'" in sentence and len(sentence) < 300
-    assert f"may take {little / GIB:.2f} GiB more; what fits is n_agents=4" in sentence
+    assert f"can allocate {little / GIB:.2f} GiB more; what fits is n_agents=4" in sentence
     assert error.value.fits["n_agents"] == 4
     for name, size in error.value.fits.items():
         omg.Training(omg.OMGConfig(**dict(n_agents=8, batch_size=8, device="cpu") | {name: size})).close()
@@ -177,7 +177,8 @@ def quick():
 def test_no_memory_left_stops_the_run_with_a_sentence_and_lets_go_of_its_tensors(exhausted):
     settings = dict(env="echo", n_agents=2, batch_size=2, learner="iql", device="cpu", updates=5, test_nepisode=2)
     with omg.Training(omg.OMGConfig(**settings)) as run:
-        with pytest.raises(RunError, match="^update 3: cpu has no memory left; allowed is less of n_agents=2") as error:
+        sentence = "^update 3: cpu has no memory left; allowed are smaller values of n_agents=2"
+        with pytest.raises(RunError, match=sentence) as error:
             list(run)
         assert error.value.__context__ is None and exhausted[0]() is None
         assert all(weight.grad is None for weight in run.learner.agent.parameters())

@@ -162,7 +162,7 @@ def test_segments_that_the_buffer_forgot_are_removed(tmp_path):
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
     settings = config(learner="iql", updates=1)
     train(settings, RunFolder.create(tmp_path, settings))
-    with pytest.raises(omg.ConfigError, match="holds a run already"):
+    with pytest.raises(omg.ConfigError, match="already holds a run"):
         RunFolder.create(tmp_path, settings)
 
 
@@ -175,7 +175,7 @@ def test_a_run_that_was_broken_before_its_first_checkpoint_needs_no_cleaning(tmp
     (tmp_path / "checkpoints" / "episodes" / "000000000.safetensors").write_text("half of it")
     with omg.Training(settings) as run:
         folder = RunFolder.resume(tmp_path, run)
-        assert "begins anew" in folder.notice and len(list(follow(run, folder))) == 2
+        assert "starts from the beginning" in folder.notice and len(list(follow(run, folder))) == 2
     with omg.load(tmp_path) as loaded:
         assert loaded.update == 2
 

@@ -212,7 +212,7 @@ def test_a_machine_without_bubblewrap_is_told_how_to_get_it(monkeypatch, tmp_pat
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     (check,) = doctor._bubblewrap()
-    assert check.state == "optional" and "package bubblewrap" in check.remedy
+    assert check.state == "optional" and "bubblewrap package" in check.remedy
 
 
 def test_a_bubblewrap_that_may_make_no_namespaces_is_not_called_a_jail(monkeypatch, tmp_path):

@@ -137,7 +137,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path):
 @pytest.mark.parametrize("text", ["a,b\n1\n", "a,b\n1,2,3\n", 'a\n"1', "a\n" + "x" * 200_000 + "\n"])
 def test_a_torn_table_is_one_sentence(tmp_path, text):
     (tmp_path / "table.csv").write_text(text)
-    with pytest.raises(ConfigError, match="is no readable table"):
+    with pytest.raises(ConfigError, match="is not a readable table"):
         read_table(tmp_path / "table.csv")
 
 

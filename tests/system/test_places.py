@@ -190,7 +190,7 @@ def test_a_line_for_which_there_is_no_room_leaves_nothing_of_itself(tmp_path):
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "file").open("wb") as file:
         file.truncate(100 * 2**30)  # a hole: it takes no room
-    with pytest.raises(OSError, match="more than the 1,000 bytes"), reading(tmp_path / "file", 1000):
+    with pytest.raises(OSError, match="larger than the limit of 1,000 bytes"), reading(tmp_path / "file", 1000):
         pass
 
 

@@ -60,8 +60,8 @@ def for_another_machine(game: Path) -> None:
 FAULTS = {
     "no game": (lambda game: shutil.rmtree(game), "StarCraft II", "no folder", "SC2PATH"),
     "no version": (lambda game: shutil.rmtree(game / "Versions"), "StarCraft II", "no Versions/Base*", "SC2PATH"),
-    "no binary": (lambda game: (game / PROGRAM).unlink(), "StarCraft II", "no program", "unpack the whole game"),
-    "not executable": (lambda game: (game / PROGRAM).chmod(0o644), "StarCraft II", "may not be executed", "chmod +x"),
+    "no binary": (lambda game: (game / PROGRAM).unlink(), "StarCraft II", "no program", "unpack the complete game"),
+    "not executable": (lambda game: (game / PROGRAM).chmod(0o644), "StarCraft II", "is not executable", "chmod +x"),
     "a library": (lacking_a_library, "StarCraft II", "lacks libq.so.6", "system packages"),
     "another machine": (for_another_machine, "StarCraft II", "is not for", "x86-64"),
     "no maps": (lambda game: (game / starcraft.MAP).unlink(), "SMACv2 maps", "32x32_flat", "SMAC_Maps.zip"),

@@ -149,26 +149,26 @@ def test_another_environment_is_refused_with_both_names(folder):
 def test_what_is_no_pool_is_refused(folder, text, why):
     (folder / "pool.json").write_text(text)
     sentence = refused()
-    assert "pool.json is no readable pool" in sentence and why in sentence
+    assert "pool.json is not a readable pool" in sentence and why in sentence
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.99])
 def test_a_pool_json_that_was_cut_off_is_refused(folder, keep):
     text = (folder / "pool.json").read_text()
     (folder / "pool.json").write_text(text[: int(keep * len(text))])
-    assert "pool.json is no readable pool (JSONDecodeError" in refused()
+    assert "pool.json is not a readable pool (JSONDecodeError" in refused()
 
 
 @pytest.mark.parametrize("row", [None, "right", 3, ["right"]])
 def test_a_member_that_is_no_record_is_refused(folder, row):
     edit(folder, lambda values: values["members"].append(row))
-    with pytest.raises(ConfigError, match="teammates='pool': pool.json is no readable pool"):
+    with pytest.raises(ConfigError, match="teammates='pool': pool.json is not a readable pool"):
         Pool.load("pool", "echo", Echo.describe(3))
 
 
 def test_a_pool_json_of_bytes_is_refused(folder):
     (folder / "pool.json").write_bytes(b"\xff\xfe\x00{")
-    assert "pool.json is no readable pool (UnicodeDecodeError" in refused()
+    assert "pool.json is not a readable pool (UnicodeDecodeError" in refused()
 
 
 @pytest.mark.parametrize("field", ["env", "n_agents", "members", "sets", "weights_sha256", "config"])
@@ -179,13 +179,13 @@ def test_a_pool_json_without_a_field_is_refused_by_its_name(folder, field):
 
 def test_a_folder_without_pool_json_is_refused(folder):
     (folder / "pool.json").unlink()
-    with pytest.raises(ConfigError, match=r"^teammates='pool': pool.json is no readable pool \(FileNotFoundError"):
+    with pytest.raises(ConfigError, match=r"^teammates='pool': pool.json is not a readable pool \(FileNotFoundError"):
         Pool.load("pool", "echo", Echo.describe(3))
 
 
 def test_a_member_that_is_neither_a_style_nor_a_policy_is_refused(folder):
     edit(folder, lambda values: values["members"][0].update(name="left"))
-    assert "member 'left' is no scripted style of echo" in refused()
+    assert "member 'left' is not a scripted style of echo" in refused()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_member_that_is_neither_a_style_nor_a_policy_is_refused(folder):
 def test_records_whose_fields_are_wrong_are_refused(folder, what, change, why):
     edit(folder, lambda values: change(values[what][0]))
     sentence = refused()
-    assert "pool.json is no readable pool" in sentence and why in sentence
+    assert "pool.json is not a readable pool" in sentence and why in sentence
 
 
 @pytest.mark.parametrize(
@@ -250,14 +250,14 @@ def test_a_flipped_byte_is_noticed(folder, at):
     data = bytearray(path.read_bytes())
     data[{"in the header": 12, "in a weight": len(data) // 2, "at the end": -1}[at]] ^= 1
     path.write_bytes(data)
-    assert "weights.safetensors is not the file that pool.json was written with: it is damaged" in refused()
+    assert "weights.safetensors does not match pool.json: it is damaged" in refused()
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, -1, -100])
 def test_cut_weights_are_noticed(folder, keep):
     path = folder / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    assert "weights.safetensors is not the file" in refused()
+    assert "weights.safetensors does not match" in refused()
 
 
 @pytest.mark.parametrize("keep", [0, 7, 20, -1])
@@ -316,7 +316,7 @@ def test_weights_that_are_not_finite_are_refused(folder, worst, key):
     weights = load_file(folder / "weights.safetensors")
     weights[f"iql-0/{key}"].view(-1)[-1] = worst
     write_weights(folder, weights)
-    assert f"weights iql-0/{key} hold NaN or infinity" in refused()
+    assert f"weights iql-0/{key} contain NaN or infinity" in refused()
 
 
 @pytest.mark.parametrize("kind", ["empty folder", "file", "nothing", "folder for pool.json"])

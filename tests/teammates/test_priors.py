@@ -60,7 +60,7 @@ def test_a_prior_comes_back_bit_for_bit_and_says_how_it_was_made():
 
 def test_a_prior_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
     for path in ("no/such/folder/prior.safetensors", "."):
-        with pytest.raises(ConfigError, match=f"^out='{path}': cannot be written .*allowed is a file that can$"):
+        with pytest.raises(ConfigError, match=f"^out='{path}': cannot be written .*allowed is a writable file$"):
             save_prior(make_prior(), path, {})
 
 
@@ -94,13 +94,13 @@ def test_a_prior_that_was_cut_off_is_refused(tmp_path, keep):
     save_prior(make_prior(), "prior.safetensors", {})
     whole = (tmp_path / "prior.safetensors").read_bytes()
     (tmp_path / "prior.safetensors").write_bytes(whole[:keep])
-    assert "is no readable prior" in refused()
+    assert "is not a readable prior" in refused()
 
 
 @pytest.mark.parametrize("content", [b"no prior at all", b"\xff" * 100, b'{"schema": 1}'])
 def test_what_is_no_prior_is_refused(tmp_path, content):
     (tmp_path / "prior.safetensors").write_bytes(content)
-    assert "is no readable prior" in refused()
+    assert "is not a readable prior" in refused()
 
 
 def test_a_damaged_header_is_refused(tmp_path):
@@ -108,7 +108,7 @@ def test_a_damaged_header_is_refused(tmp_path):
     data = bytearray((tmp_path / "prior.safetensors").read_bytes())
     data[9] ^= 0xFF
     (tmp_path / "prior.safetensors").write_bytes(data)
-    assert "is no readable prior" in refused()
+    assert "is not a readable prior" in refused()
 
 
 def changed(change):
@@ -123,7 +123,7 @@ def changed(change):
 @pytest.mark.parametrize("key", ["encoder.0.weight", "log_var.bias", "decoder.3.bias"])
 def test_a_prior_that_is_not_finite_is_refused(worst, key):
     changed(lambda weights: weights[key].view(-1)[-1:].fill_(worst))
-    assert f"its weights {key} hold NaN or infinity" in refused()
+    assert f"its weights {key} contain NaN or infinity" in refused()
 
 
 @pytest.mark.parametrize("key", ["encoder.2.weight", "log_var.weight", "decoder.0.bias"])
@@ -137,13 +137,13 @@ def test_a_prior_without_some_weights_or_with_others_is_refused(key):
 @pytest.mark.parametrize("key", ["encoder.0.weight", "mu.weight"])
 def test_a_prior_whose_widths_cannot_be_read_is_refused(key):
     changed(lambda weights: weights.pop(key))
-    assert "is no readable prior" in refused() and key in refused()
+    assert "is not a readable prior" in refused() and key in refused()
     changed(lambda weights: weights.update({key: torch.tensor(1.0)}))
-    assert "is no readable prior" in refused()
+    assert "is not a readable prior" in refused()
 
 
 def test_a_prior_that_is_gone_is_refused():
-    with pytest.raises(ConfigError, match=r"^prior='prior.safetensors': is no readable prior \(No such file"):
+    with pytest.raises(ConfigError, match=r"^prior='prior.safetensors': is not a readable prior \(No such file"):
         load_prior(make_prior(), "prior.safetensors")
     with pytest.raises(ConfigError, match=r"^prior='prior.safetensors': allowed is None"):
         config(prior="prior.safetensors")
