@@ -163,7 +163,7 @@ def test_slider_and_run_in_mid_run(show):
     slider = page.locator(".omg-n-agents [role=slider]")
     slider.press("ArrowRight")
     wait_all(page, "predicted")
-    wait_status(page, "Training goes on")
+    wait_status(page, "Training continues")
     time.sleep(1.5)
     assert set(page.evaluate(STATES)) == {"predicted"}  # the run of other settings says nothing about these
     page.locator(".omg-run").click()
@@ -217,7 +217,7 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
     wait_status(page, "^Predicted")
     number.fill("")
     number.press("Tab")
-    wait_status(page, "^n_agents: a number is missing, the last one stays$")
+    wait_status(page, "^n_agents: a number is missing, the last one is kept$")
     assert number.input_value() == "2" and page.locator(".omg-flow svg").inner_html() == before
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
 

@@ -61,7 +61,7 @@ def test_the_iteration_is_stepped_through_by_keyboard(page):
         says(page, "omg-iteration", f"Stage {stage} of 11")
     page.locator(".omg-iteration-first").focus()
     page.keyboard.press("Enter")
-    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
+    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Every field is new memory.")
 
 
 def test_arrow_keys_move_a_slider_after_a_click_anywhere_on_it(page):
@@ -142,7 +142,7 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     )
     box.fill("")
     box.press("Tab")
-    says(page, panel, f"{label}: a number is missing, the last one stays")
+    says(page, panel, f"{label}: a number is missing, the last one is kept")
     assert picture(page, panel) == before and box.input_value() == usual
 
 

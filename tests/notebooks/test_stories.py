@@ -70,7 +70,7 @@ def test_notebook_3_predicts_every_byte(cell):
     assert ended and cut, "the text speaks of both"
     before, after = re.findall(r"\[8, (\d+),", cell(name, "truncate-short"))
     assert int(after) < int(before)
-    assert "At n_agents 11 it needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
+    assert "n_agents 11 needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
 
 
 def test_notebook_4_shows_what_a_wrong_regroup_costs(cell, run):

@@ -52,5 +52,5 @@ def test_without_a_recording_one_sentence_says_how_to_make_one(tmp_path):
 @pytest.mark.parametrize("text", ["no json", "[]", "{}", json.dumps({"stages": {"iql": 3}, "sizes": {}})])
 def test_a_file_that_is_no_recording_is_refused(tmp_path, text):
     (tmp_path / "card.json").write_text(text)
-    with pytest.raises(ConfigError, match="card.json.*no record of benchmarks.gpu"):
+    with pytest.raises(ConfigError, match="card.json.*not a record of benchmarks.gpu"):
         recorded_gpu(tmp_path)

@@ -123,7 +123,7 @@ def test_what_a_run_reports_does_not_speak_over_other_settings(model):
     said = []
     model.listen(lambda part: said.append(model.status) if part == "status" else None)
     model.progressed(model._shown, "Another phase", "text", 0.5)  # as the run's thread does, however late
-    assert said == [] and model.status.startswith("Training goes on with the settings before")
+    assert said == [] and model.status.startswith("Training continues with the previous settings")
     model.set(n_agents=2)
     assert model.status == "Another phase"
 

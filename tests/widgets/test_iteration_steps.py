@@ -41,7 +41,7 @@ def test_it_goes_from_stage_to_stage(model):
         "runner.run", "buffer.insert_episode_batch", "buffer.sample", "truncate", "learner.step", "learner.step",
         "learner.td_loss", "runner.run", "learner.regroup",
     ]  # fmt: skip
-    assert model.status == "Stage 6 of 11: learner.regroup. Everything it made is new memory."
+    assert model.status == "Stage 6 of 11: learner.regroup. Every field is new memory."
 
 
 def test_the_picture_is_the_slice_that_its_axes_name(model, iteration):
@@ -84,7 +84,7 @@ def test_two_axes_of_one_name_and_a_single_number(model):
     assert model.field == "loss" and not model.fixed and pixels(model.picture).shape[:2] == (1, 1)
     model.look(field="loss")
     model.go("last")
-    assert (model.field, model.picture) == (None, "") and "It makes no tensor" in model.status
+    assert (model.field, model.picture) == (None, "") and "It creates no tensor" in model.status
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_saved_trace_has_stages_and_lines_but_no_values(iteration, tmp_path):
     model = IterationModel(Iteration(ShapeTrace.load(tmp_path / "trace.json")))
     assert model.stages == iteration.trace.stages and model.picture == ""
     assert "[R, L+1, A, O]" in repr(model.table) and model.source.file == "omg_lib/runner.py"
-    assert "shapes, no values" in model.status
+    assert "shapes but no values" in model.status
 
 
 def test_the_panel_follows_its_controls_and_its_model(iteration):
