@@ -1,6 +1,6 @@
 """The flow panel as a student uses it: keyboard, Run, Stop, the accessibility tree, light and dark theme.
 
-Timings are printed (`pytest -s`); the limits asserted leave room for a busy machine.
+Timings are printed (`pytest -s`); the asserted limits leave room for a busy machine.
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-# One key press, timed in the page: from the key to the frame that shows the changed picture.
+# One key press, timed in the page: from the key to the frame with the changed picture.
 PRESS = """key => new Promise(done => {
   const flow = document.querySelector('.omg-flow'), start = performance.now();
   new MutationObserver((_, observer) => {
@@ -26,7 +26,7 @@ STATES = "() => [...document.querySelectorAll('.omg-flow [data-stage]')].map(row
 ALL = f"state => {{ const rows = ({STATES})(); return rows.length > 5 && rows.every(one => one === state); }}"
 RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
 STATUS = "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)"
-# Texts that stick out of the picture, and texts of one row that lie over each other.
+# Texts that stick out of the picture, and texts of one row that overlap.
 OUTSIDE = """() => {
   const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => {
@@ -46,7 +46,7 @@ OVERLAPS = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].fla
 
 
 def notebook(*lines: str) -> str:
-    """A notebook of one cell, as text."""
+    """Return a notebook of one cell, as text."""
     cell = {"cell_type": "code", "id": "panel", "metadata": {}, "outputs": [], "execution_count": None}
     cell["source"] = "\n".join(("from omg_lib.widgets import FlowPanel", *lines))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -55,7 +55,7 @@ def notebook(*lines: str) -> str:
 
 @pytest.fixture(scope="module")
 def opened(folder, open_notebook, run_all):
-    """A page with the panel, for all tests: opening one takes much longer than most of what they do."""
+    """A page with the panel, shared by all tests: opening one takes much longer than most tests."""
     (folder / "panel_under_test.ipynb").write_text(notebook("panel = FlowPanel()", "panel"))
     page = open_notebook("panel_under_test.ipynb")
     start = time.monotonic()
@@ -87,7 +87,7 @@ def show(opened):
 
 
 def picture(page, name: str, tmp_path: Path) -> None:
-    """A screenshot of the panel; it goes into the repository only when asked for."""
+    """Take a screenshot of the panel; it goes into the repository only on request."""
     keep = os.environ.get("OMG_SAVE_SCREENSHOT") == "1"
     into = Path(__file__).parents[2] / "notebooks" / "images" if keep else tmp_path
     into.mkdir(parents=True, exist_ok=True)
