@@ -157,7 +157,7 @@ def answer():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the list of a process's memory is Linux's")
 def test_no_answer_is_left_in_the_memory_that_the_next_student_gets(monkeypatch):
-    """Remove the fence, which lets an answer read the map of its memory."""
+    """Without the fence, an answer can read the map of its memory."""
     open_text = host.PROGRAM.replace("module.main()", "module.fence.put_up = lambda *_: None\nmodule.main()")
     monkeypatch.setattr(host, "PROGRAM", open_text)
     python = ["env", "MEMORY=open", sys.executable]
