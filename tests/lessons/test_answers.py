@@ -1,4 +1,4 @@
-"""Answers survive a restart; a wrong one gets a hint, the next one another; whatever happened to the file."""
+"""Answers survive a restart; a wrong one gets a hint, the next one another, whatever happened to the file."""
 
 import json
 import multiprocessing
@@ -27,7 +27,7 @@ def test_three_wrong_answers_get_three_hints(answers):
     why = "the episodes of one sample: G groups of A episodes, one for each seat"
     assert second.axes == (f"axis 0 (G*A): you said 1: {why}",)
     assert third.axes == (f"axis 0 (G*A): you said 8, it is 256: {why}",)
-    assert answers.keep("other", shape((32, 8, 80))).axes == first.axes, "each question has a ladder of its own"
+    assert answers.keep("other", shape((32, 8, 80))).axes == first.axes, "each question has its own ladder of hints"
     assert answers.keep("obs", shape((256, 8, 80))).ok and answers.wrong("obs") == 0
 
 
@@ -82,7 +82,7 @@ def test_answers_survive_a_restart(answers, tmp_path):
     again = Answers("01_three.ipynb", tmp_path)
     assert again.keep("seat", check_values(..., {"the seat": 2})).said == "Answered before: 2, and that was right."
     assert again.keep("obs", shape(...)).state == "open"
-    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder goes on"
+    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder continues"
     table = again.progress()
     assert table.rows == (("seat", "right", "2"), ("obs", "not yet", "(32, 8, 81)"))
     assert table.caption == "1 right, 1 not yet, of the questions that you have tried."

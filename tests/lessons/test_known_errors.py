@@ -1,4 +1,4 @@
-"""Known errors: each is told apart at the first try, none of them is a right answer."""
+"""Known errors: each is recognised at the first attempt, none of them is a right answer."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def test_factors_from_the_smallest_to_the_largest():
         ("n_agents 2", "batch_size 8 to 32", "× 4.0", "× 2.0", "× 4.0", "× 4.0"),
         ("n_agents 4", "batch_size 8 to 16", "× 2.0", "× 1.4", "× 2.0", "× 2.0"),
     )
-    assert [row[0] for row in table.rows[2:]] == ["batch_size 8", "batch_size 16"], "one measured size is no growth"
+    assert [row[0] for row in table.rows[2:]] == ["batch_size 8", "batch_size 16"], "one measured size shows no growth"
 
 
 def test_without_a_recording_one_sentence_says_how_to_make_one(tmp_path):

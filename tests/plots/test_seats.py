@@ -1,4 +1,4 @@
-"""Pictures of regrouping: every place is judged, and nothing is said by colour alone."""
+"""Pictures of regrouping: every place is judged, and colour is never the only cue."""
 
 from xml.etree import ElementTree
 

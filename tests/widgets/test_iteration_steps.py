@@ -1,4 +1,4 @@
-"""The step-through of one iteration: the model by value, the panel as a face of it."""
+"""The step-through of one iteration: the model by value, and the panel as its view."""
 
 import base64
 import re
@@ -27,7 +27,7 @@ def model(iteration):
 
 
 def pixels(svg: str) -> torch.Tensor:
-    """The cells of a heat map: [rows, columns] of red, green, blue, opacity."""
+    """Return the cells of a heat map: [rows, columns] of red, green, blue, opacity."""
     data = re.search(r'href="data:image/png;base64,([^"]+)"', svg)[1]
     return torch.from_numpy(imread(BytesIO(base64.b64decode(data)), format="png"))
 
@@ -55,9 +55,9 @@ def test_the_picture_is_the_slice_that_its_axes_name(model, iteration):
     where, lowest = (x == x.max()), shown[tuple(torch.nonzero(x == x.min())[0])]
     assert (shown[where] != lowest).any(dim=-1).all()
     model.look(down="O", across="T")
-    assert torch.equal(pixels(model.picture), shown.transpose(0, 1)), "the same slice, lying on its side"
+    assert torch.equal(pixels(model.picture), shown.transpose(0, 1)), "the same slice, transposed"
     model.look(down="T")
-    assert (model.down, model.across) == ("T", "O"), "an axis that is taken changes places"
+    assert (model.down, model.across) == ("T", "O"), "requesting the other axis swaps the two"
     model.look(across="A")
     assert (model.down, model.across, model.fixed) == ("T", "A", {"G*A": 4, "O": 0})
     named = r'aria-label="truncate: obs at G\*A = 4, O = 0: T down, A across, \d+ × 2 numbers from'

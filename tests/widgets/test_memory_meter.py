@@ -1,4 +1,4 @@
-"""The memory meter: the model by value, the panel as a face of it."""
+"""The memory meter: the model by value, and the panel as its view."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The two clocks: the model by value, the panel as a face of it."""
+"""The two clocks: the model by value, and the panel as its view."""
 
 import threading
 
@@ -11,7 +11,7 @@ from omg_lib.widgets import ClocksModel, ClocksPanel, clocks_model
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that tells what it is asked, as soon as `clock.go` is set."""
+    """A clock that records its inputs, and answers once `clock.go` is set."""
 
     def ticks(config, widths, seconds):
         ticks.go.wait(10)
