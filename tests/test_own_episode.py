@@ -39,7 +39,7 @@ def code(e, t, j):
 
 
 def read_by(learner, sample):
-    """Return the co-players' last actions that networks really read in one update, [P, A], -1 for none; and its rows."""
+    """Return the co-players' last actions that networks read in one update, [P, A], -1 for none; and its rows."""
     read = []
     with spying(learner, "read") as seen:
         if learner.config.learner == "omg":

@@ -32,7 +32,7 @@ CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 
 
 def conda_packages() -> tuple[dict[str, Requirement], list[str]]:
-    """Return the requirements of environment.yml, by their names in pyproject.toml, and the lines of its pip section."""
+    """Return the requirements of environment.yml, by their names in pyproject.toml, and the lines of its pip part."""
     (pip_lines,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
     lines = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
     # conda writes python=3.11 where pip writes python==3.11

@@ -181,7 +181,7 @@ def test_no_memory_left_stops_the_run_with_a_sentence_and_lets_go_of_its_tensors
             list(run)
         assert error.value.__context__ is None and exhausted[0]() is None
         assert all(weight.grad is None for weight in run.learner.agent.parameters())
-        assert [report.update for report in run] == [3, 4, 5], "the checkpoint is complete and resumes with enough memory"
+        assert [report.update for report in run] == [3, 4, 5], "the checkpoint resumes with enough memory"
 
 
 def test_after_it_the_panel_says_so_and_the_next_run_works(exhausted):
