@@ -198,5 +198,5 @@ def test_cross_play_shows_every_rate():
     ax = cross_play_figure(rows).axes[0]
     assert [text.get_text() for text in ax.texts] == ["25", "100", "0", "50"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
-    with pytest.raises(ConfigError, match="a rate with each member"):
+    with pytest.raises(ConfigError, match="a rate for each member"):
         cross_play_figure(rows[:1])
