@@ -2,7 +2,7 @@
 
     python -m benchmarks.starcraft_recording --out data/starcraft/double.json
 
-It needs the package smacv2 (`make smacv2`), and not the game: what runs in its place is `tests/helpers/sc2_double`.
+It needs the package smacv2 (`make smacv2`) but not the game: `tests/helpers/sc2_double` runs instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FRAMES = 3
 
 
 def record(config: OMGConfig, out: str | Path, frames: int = FRAMES) -> None:
-    """Play and write; SC2PATH leads to the double meanwhile."""
+    """Play and write; SC2PATH points to the double meanwhile."""
     before = os.environ.get("SC2PATH")
     with tempfile.TemporaryDirectory() as folder:
         install(folder)

@@ -1,4 +1,4 @@
-"""What is run: pools, priors, arms and seeds. Every number that was chosen stands here, with what it was chosen on."""
+"""What is run: pools, priors, arms and seeds. Every chosen number is here, with the data it was chosen on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Arm:
-    """One configuration of one method. `group` says which file its scores go to."""
+    """One configuration of one method. `group` decides which file its scores go to."""
 
     name: str
     group: str
@@ -49,7 +49,7 @@ class Plan:
 
 
 LEARNING = dict(batch_size=16, td_steps=5, optimiser="adam", lr=0.001, t_max=40_000, test_interval=20_000, device="cpu")
-"""Common to all arms: 120,000 environment steps (40,000 a seat), about 5,000 battles, 1,600 updates of 48 episodes."""
+"""Shared by all arms: 120,000 environment steps (40,000 a seat), about 5,000 battles, 1,600 updates of 48 episodes."""
 
 METHODS = {
     "iql": dict(learner="iql"),
@@ -67,7 +67,7 @@ QUESTIONS = {
     "omg and actions": dict(learner="omg", see_actions=True),
     "oracle and actions": dict(learner="oracle", see_actions=True),
 }
-"""Does a subgoal add anything to the co-players' actions, and does the identity? Three seeds each."""
+"""Does a subgoal add anything to the co-players' actions, and does their identity? Three seeds each."""
 
 ABLATIONS = {
     "omg supervised": dict(learner="omg", subgoal_model="supervised"),
@@ -80,13 +80,13 @@ ABLATIONS = {
     "omg H=3": dict(learner="omg", horizon=3),
     "oracle long": dict(learner="oracle", t_max=120_000),
 }
-"""Optimistic unless said otherwise; three seeds each."""
+"""Optimistic unless stated otherwise; three seeds each."""
 
 PLAIN = {name: METHODS[name] for name in ("iql", "iql_actions", "oracle", "omg optimistic")}
-"""In the plain battle, with its own scripted styles as teammates, on which nobody is unseen."""
+"""In the plain battle, with its own scripted styles as teammates, none of them unseen."""
 
 FIRST_SEED = 100
-"""Reported seeds count from here; the choices above were made on other seeds and on validation teammates."""
+"""First reported seed; the choices above were made on other seeds and on validation teammates."""
 
 
 SELECTION = {
@@ -96,11 +96,11 @@ SELECTION = {
     "omg adam": dict(learner="omg"),
     "omg Z=16": dict(learner="omg", subgoal_dim=16, prior=None),
 }
-"""What LEARNING was chosen from, on validation teammates and seed 0; the test teammates are not met."""
+"""The candidates for LEARNING, compared on validation teammates and seed 0, never on the test teammates."""
 
 
 def arms(quick: bool) -> tuple[Arm, ...]:
-    """In the order in which they are run."""
+    """Return all arms in the order in which they are run."""
     methods, ablations = (1, 1) if quick else (5, 3)
     found = [Arm(name, "selection", s, range(1)) for name, s in SELECTION.items()]
     found += [Arm(name, "methods", s, range(FIRST_SEED, FIRST_SEED + methods)) for name, s in METHODS.items()]
@@ -110,12 +110,12 @@ def arms(quick: bool) -> tuple[Arm, ...]:
 
 
 def runs_of(data: Path) -> Path:
-    """Where runs are kept until their tables are written: beside the data, in a folder that git ignores."""
+    """Return where runs are kept until their tables are written: beside the data, in a folder that git ignores."""
     return data.parent / "runs" / "paper"
 
 
 def partners(quick: bool, data: Path) -> Plan:
-    """`skirmish:partners` at n_agents 3: the reported experiment, or a smoke version of it that proves nothing."""
+    """Return the plan for `skirmish:partners` at n_agents 3: the reported experiment, or a smoke test of it."""
     small = dict(batch_size=2, t_max=120, test_interval=10**6) if quick else {}
     return Plan(
         env="skirmish:partners",
@@ -135,7 +135,7 @@ def partners(quick: bool, data: Path) -> Plan:
 
 
 def plain(quick: bool, data: Path) -> Plan:
-    """The plain battle, once: there partners hardly matter. No pool: the teammates are the six scripted styles."""
+    """Return the plan for the plain battle, where partners hardly matter. No pool: teammates are the six scripts."""
     seeds = range(FIRST_SEED, FIRST_SEED + (1 if quick else 2))
     small = dict(batch_size=2, t_max=300, test_interval=10**6) if quick else {}
     return Plan(

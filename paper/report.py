@@ -1,5 +1,5 @@
-"""`report.md`: our tables beside the paper's figures. Ours are read from the CSV files of the same folder, the paper's
-from `published.csv` (Fig. 7's conservative column is Eq. 8's mix with H = 5).
+"""`report.md`: our tables beside the paper's figures. Ours come from the CSV files in the same folder, the paper's from
+`published.csv` (Fig. 7's conservative column is Eq. 8's mix with H = 5).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Rows = Sequence[dict[str, str]]
 
 
 def write_report(folder: Path) -> None:
-    """Make report.md anew from the CSV files of a folder."""
+    """Remake report.md from the CSV files of a folder."""
     summary, gaps = (rows_of(folder / name) for name in ("summary.csv", "differences.csv"))
     lines = ["# Results beside the paper's", "", "Written by `python -m paper`, not by hand.", ""]
     for env in dict.fromkeys(row["env"] for row in summary):
@@ -36,7 +36,7 @@ def rows_of(path: Path) -> Rows:
 
 
 def win_rates(title: str, rows: Rows) -> list[str]:
-    """Mean and 95 % interval of each arm for each kind of teammates."""
+    """Tabulate the mean and 95 % interval of each arm for each kind of teammates."""
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
     found = {(row["arm"], row["kind"]): row for row in rows}
     body = [
@@ -51,7 +51,7 @@ def win_rates(title: str, rows: Rows) -> list[str]:
 
 
 def cross_play(rows: Rows) -> list[str]:
-    """Does it matter whom one plays with? One seat of a team, taken by every member of the pool in turn."""
+    """Tabulate whether partners matter: every member of the pool takes one seat of each team in turn."""
     names = [row["in one seat"] for row in rows]
     rates = [[float(row[name]) for name in names] for row in rows]
     own = sum(rates[i][i] for i in range(len(names))) / len(names)
@@ -59,17 +59,17 @@ def cross_play(rows: Rows) -> list[str]:
     best = sum(max(column) for column in zip(*rates, strict=True)) / len(names)
     single, champion = max(every)
     return [
-        "## Does it matter whom one plays with? Cross-play of the pool's members, without any learner",
+        "## Do partners matter? Cross-play of the pool's members, without any learner",
         "",
-        f"A member wins {own:.2f} among its like. Who takes one seat of each team in turn wins {single:.2f} on average",
-        f"if it is always the same ({champion}, the best of {len(names)}), and {best:.2f} if each team gets the member",
-        "that suits it best. Table: `cross_play.csv`.",
+        f"A team of copies of one member wins {own:.2f} on average. Then one member takes one seat of every team: the",
+        f"best of the {len(names)} ({champion}) wins {single:.2f} on average. With the best member for each team it is",
+        f"{best:.2f}. Table: `cross_play.csv`.",
         "",
     ]
 
 
 def differences(other: str, rows: Rows) -> list[str]:
-    """Each arm minus another, on the same seeds and sets."""
+    """Tabulate each arm minus another, on the same seeds and sets."""
     found = {(row["arm"], row["kind"]): row for row in rows}
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
     names = (f"minus_{other}", f"minus_{other}_low", f"minus_{other}_high")
@@ -83,13 +83,13 @@ def differences(other: str, rows: Rows) -> list[str]:
 
 
 def published(rows: Rows) -> list[str]:
-    """The paper's figures: other games with other teammates, so only the order of methods may be compared."""
-    title = "## The paper's figures: other games, other teammates; only the order of methods can be compared"
+    """Tabulate the paper's figures: other games and teammates, so only the order of methods is comparable."""
+    title = "## The paper's figures: other games, other teammates; only the order of methods is comparable"
     return [title, "", *table(list(rows[0]), [list(row.values()) for row in rows]), ""]
 
 
 def choices(rows: Rows) -> list[str]:
-    """Which k is chosen, and the hit ratio with its two controls."""
+    """Tabulate which k is chosen, and the hit ratio with its two controls."""
     body = [TABLE_3]
     for name, mine in grouped(rows):
         shares = zip(*([float(x) for x in row["shares"].split()] for row in mine), strict=True)
@@ -97,23 +97,24 @@ def choices(rows: Rows) -> list[str]:
         ratios = [sum(float(row[key]) for row in mine) / len(mine) for key in ("hit_ratio", "present", "ceiling")]
         body.append((name, str(len(mine)), mean, *(f"{ratio:.3f}" for ratio in ratios)))
     head = ["arm", "runs", "share of k = 1..H, %", "hit ratio", "of repeating the present", "of the true next state"]
-    return ["## Which of the next H states is chosen, and how often the guess is met", "", *table(head, body), ""]
+    title = "## Which of the next H states is chosen, and how often the inferred subgoal is reached"
+    return [title, "", *table(head, body), ""]
 
 
 def budget(rows: Rows) -> list[str]:
-    """What the runs of each arm took."""
+    """Tabulate the cost of each arm's runs."""
     body = []
     for name, mine in grouped(rows):
         seconds = [float(row["cpu_seconds"]) for row in mine if row["cpu_seconds"]]
         spent = f"{min(seconds):.0f} to {max(seconds):.0f}" if seconds else ""
         steps, updates = (max(int(row[key]) for row in mine) for key in ("t_env", "updates"))
         body.append([name, str(len(mine)), str(steps), str(updates), spent])
-    head = ["arm", "runs", "environment steps", "updates", "CPU seconds a run"]
+    head = ["arm", "runs", "environment steps", "updates", "CPU seconds per run"]
     return ["## Budgets (CPU seconds on a machine shared with other work)", "", *table(head, body)]
 
 
 def grouped(rows: Rows) -> Iterable[tuple[str, Rows]]:
-    """The rows of each arm and environment, with a name for them."""
+    """Yield a name and the rows of each arm and environment."""
     for env, arm in dict.fromkeys((row["env"], row["arm"]) for row in rows):
         yield f"{arm} ({env})", [row for row in rows if (row["env"], row["arm"]) == (env, arm)]
 

@@ -1,4 +1,4 @@
-"""Pieces of the experiment, each in a process of its own, each resumable: a piece that is done leaves a JSON file."""
+"""Pieces of the experiment, each in its own process and resumable: a finished piece leaves a JSON file."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from paper.plan import Arm, Plan
 SHIPPED = ("iql", "iql_actions", "omg optimistic")
 """Arms whose first seed goes to `data/agents`."""
 EPISODES = Path("checkpoints", "episodes")
-"""In a run's folder: many megabytes that only training needs, so a folder without them is of a run that has ended."""
+"""In a run's folder: many megabytes that only training needs. A folder without them belongs to a finished run."""
 
 
 def make_pool(plan: Plan) -> None:
-    """The pool of fixed teammates, as `python -m omg_lib teammates` makes it."""
+    """Make the pool of fixed teammates, like `python -m omg_lib teammates`."""
     settings = POOL_SETTINGS | plan.pool_settings | {"env": plan.env, "n_agents": plan.n_agents}
     train_pool(omg.OMGConfig.from_dict(settings), ALGORITHMS, plan.pool_seeds, plan.pool)
 
 
 def make_prior(plan: Plan) -> None:
-    """The subgoal prior, as `python -m omg_lib pretrain` makes it."""
+    """Make the subgoal prior, like `python -m omg_lib pretrain`."""
     if plan.prior.exists():
         return
     config = omg.OMGConfig(env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), device="cpu")
@@ -53,10 +53,10 @@ def make_prior(plan: Plan) -> None:
 
 
 def cross_piece(plan: Plan) -> str:
-    """Every member of the pool in one seat of every other member's team, and write `cross_play.csv`: no learner yet."""
+    """Play every pool member in one seat of every member's team, without a learner, and write `cross_play.csv`."""
     path = plan.data / "results" / "cross_play.csv"
     if path.exists():
-        return "cross-play: was there"
+        return "cross-play: already done"
     torch.set_num_threads(1)
     pool = Pool.load(plan.pool, plan.env, env_info(plan.env, plan.n_agents))
     names = [member.name for member in pool.members]
@@ -72,12 +72,12 @@ def folder_of(plan: Plan, arm: Arm, seed: int) -> Path:
 
 
 def piece_of(plan: Plan, arm: Arm, seed: int, name: str) -> Path:
-    """Where a finished piece leaves its numbers. They are kept in the repository, so seeds can be added anywhere."""
+    """Return where a finished piece leaves its numbers. They are in the repository: any clone can add seeds."""
     return plan.data / "results" / "pieces" / plan.name / f"{arm.name.replace(' ', '_')}-{seed}-{name}.json"
 
 
 def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
-    """The arm's configuration; without a pool its teammates are the environment's scripts."""
+    """Return the arm's configuration; without a pool, teammates are the environment's scripts."""
     settings = {"env": plan.env, "n_agents": plan.n_agents, "batch_size_run": plan.n_agents, "seed": seed}
     pool = {"teammates": str(plan.pool), "prior": str(plan.prior)}
     settings |= pool if plan.pool_seeds else {"teammates": "scripted"}
@@ -85,10 +85,10 @@ def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
 
 
 def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
-    """Train one arm and seed (or go on with it), play with every set of teammates, and write its scores."""
+    """Train one arm and seed (or resume it), play with every set of teammates, and write its scores."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "scores")
     if done.exists():
-        return f"{arm.name} {seed}: was there"
+        return f"{arm.name} {seed}: already done"
     torch.set_num_threads(1)
     began, config = time.process_time(), config_of(plan, arm, seed)
     with omg.Training(config) as run:
@@ -108,12 +108,12 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
         }
     write(done, values)
-    remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, and nothing that follows needs them
+    remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, not needed any more
     return f"{arm.name} {seed}: {seconds:.0f} CPU seconds"
 
 
 def train_in(folder: Path, run: omg.Training) -> bool:
-    """Train a run to its end in a folder, from the checkpoint that is there; whether there was one."""
+    """Train a run to its end in a folder, from its checkpoint if there is one; return whether there was."""
     resumed = any((folder / "checkpoints").glob("update-*"))
     if not resumed:
         remove(Place.of(folder))
@@ -124,12 +124,12 @@ def train_in(folder: Path, run: omg.Training) -> bool:
 
 
 def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
-    """Fine-tune one arm and seed with each test set, and write its scores; trained first where the run is not here."""
+    """Fine-tune one arm and seed with each test set, and write its scores; train it first if the run is missing."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "tuned")
     if done.exists():
-        return f"{arm.name} {seed}: was tuned"
+        return f"{arm.name} {seed}: already tuned"
     torch.set_num_threads(1)
-    if (folder / EPISODES).exists() or not folder.exists():  # in a fresh checkout only its scores are there
+    if (folder / EPISODES).exists() or not folder.exists():  # a fresh checkout has only its scores
         with omg.Training(config_of(plan, arm, seed)) as run:
             train_in(folder, run)
         remove(Place(folder) / "checkpoints" / "episodes")
@@ -143,7 +143,7 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
 
 
 def run_all(plan: Plan, jobs: int) -> None:
-    """Everything that is missing, `jobs` at a time, group by group, seed by seed; the methods are also fine-tuned."""
+    """Run everything that is missing, `jobs` at a time, by group, then by seed; also fine-tune the methods."""
     if plan.pool_seeds:
         make_pool(plan)
         make_prior(plan)
@@ -151,7 +151,7 @@ def run_all(plan: Plan, jobs: int) -> None:
         if plan.pool_seeds:
             print(workers.submit(cross_piece, plan).result(), flush=True)
         stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
-        stages.insert(-1, (tune_piece, "methods"))  # before the ablations, which take longest
+        stages.insert(-1, (tune_piece, "methods"))  # before the ablations, the longest part
         for work, group in stages:
             count = plan.tuned_seeds if work is tune_piece else None
             pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]
@@ -161,7 +161,7 @@ def run_all(plan: Plan, jobs: int) -> None:
 
 
 def ship(plan: Plan) -> None:
-    """Copy a few trained runs to `data/agents`, without their episodes, so that notebooks can load them at once."""
+    """Copy a few trained runs to `data/agents`, without their episodes, for notebooks to load."""
     for arm in plan.arms:
         source = folder_of(plan, arm, arm.seeds[0])
         if arm.name in SHIPPED and source.exists():
@@ -174,7 +174,7 @@ def ship(plan: Plan) -> None:
 
 
 def tests_of(path: Path) -> list[tuple[int, float]]:
-    """Every 20,000 steps the latest test, at the step that was asked for, so that seeds can be averaged."""
+    """Return the tests at multiples of 20,000 steps, which makes seeds line up for averaging."""
     found: dict[int, float] = {}
     for row in read_table(path):
         if row["win_rate"]:
@@ -183,7 +183,7 @@ def tests_of(path: Path) -> list[tuple[int, float]]:
 
 
 def scores_of(plan: Plan, name: str = "scores") -> list[dict]:
-    """What the finished pieces wrote, with their arm."""
+    """Return what the finished pieces wrote, with their arms."""
     found = []
     for arm in plan.arms:
         for seed in arm.seeds:
@@ -194,7 +194,7 @@ def scores_of(plan: Plan, name: str = "scores") -> list[dict]:
 
 
 def commit() -> str:
-    """The commit that is measured, with a + where the tree has changes."""
+    """Return the measured commit, with a + if the tree has changes."""
     told = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True)
     return told.stdout.strip() or "unknown"
 

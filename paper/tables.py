@@ -1,4 +1,4 @@
-"""Tables and figures from what the pieces wrote. Nothing is run here, so they can be made again at any time."""
+"""Tables and figures from what the pieces wrote. Nothing is trained here: you can remake them at any time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = ("seen", "homologue", "non_homologue")
 
 
 def write_all(plans: Sequence[Plan], quick: bool) -> None:
-    """Every table and figure of what is there."""
+    """Write every table and figure of the existing results."""
     folder = plans[0].data / "results"
     folder.mkdir(parents=True, exist_ok=True)
     rows, tuned = flat(plans), flat(plans, "tuned")
@@ -49,13 +49,13 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
 
 
 def method_of(arm: str) -> tuple[str, str]:
-    """Method and mode of an arm's name: ("omg", "optimistic"), ("iql", "")."""
+    """Split an arm's name into method and mode: ("omg", "optimistic"), ("iql", "")."""
     method, _, mode = arm.partition(" ")
     return method, mode
 
 
 def flat(plans: Sequence[Plan], name: str = "scores") -> list[dict]:
-    """One row for each arm, seed and set of teammates."""
+    """Return one row for each arm, seed and set of teammates."""
     rows = []
     for plan in plans:
         for piece in scores_of(plan, name):
@@ -67,13 +67,13 @@ def flat(plans: Sequence[Plan], name: str = "scores") -> list[dict]:
 
 
 def budgets(plans: Sequence[Plan]) -> list[dict]:
-    """What each run took, and what it was."""
+    """Return what each run was, and what it cost."""
     keys = ("arm", "group", "seed", "updates", "t_env", "cpu_seconds", "commit")
     return [{"env": plan.env} | {key: piece[key] for key in keys} for plan in plans for piece in scores_of(plan)]
 
 
 def complete_groups(rows: Sequence[dict], least_seeds: int) -> list[dict]:
-    """The rows of unseen.csv: means over the test sets of a kind, where all six methods have their seeds."""
+    """Return the rows of unseen.csv: means over the test sets of a kind, if all six methods have their seeds."""
     mine = [r for r in rows if r["group"] == "methods" and r["split"] == "test" and r["arm"] != "omg random"]
     found = []
     for env, n_agents, kind in dict.fromkeys((r["env"], r["n_agents"], r["kind"]) for r in mine):
@@ -91,7 +91,7 @@ def complete_groups(rows: Sequence[dict], least_seeds: int) -> list[dict]:
 
 
 def subgoals(plans: Sequence[Plan]) -> list[dict]:
-    """Hit ratios and which k is chosen, for each OMG run."""
+    """Return the hit ratios and which k is chosen, for each OMG run."""
     rows = []
     for plan in plans:
         for piece in scores_of(plan):
@@ -104,12 +104,12 @@ def subgoals(plans: Sequence[Plan]) -> list[dict]:
 
 
 def kind_of(row: dict) -> str:
-    """seen, or the kind of the unseen; validation sets keep their split's name."""
+    """Return "seen" or the kind of the unseen teammates; validation sets keep their split's name."""
     return {"train": "seen", "test": row["kind"]}.get(row["split"], f"{row['split']} {row['kind']}")
 
 
 def grid(rows: Sequence[dict], arm: str, kind: str, seeds: Sequence[int] | None = None) -> np.ndarray:
-    """Win rates [seeds, sets] of an arm with one kind of teammates."""
+    """Return the win rates [seeds, sets] of an arm with one kind of teammates."""
     mine = [r for r in rows if r["arm"] == arm and kind_of(r) == kind]
     seeds = sorted({r["seed"] for r in mine}) if seeds is None else seeds
     sets = list(dict.fromkeys(r["teammates"] for r in mine))
@@ -118,7 +118,7 @@ def grid(rows: Sequence[dict], arm: str, kind: str, seeds: Sequence[int] | None 
 
 
 def summary(rows: Sequence[dict]) -> list[dict]:
-    """Mean and 95 % interval (bootstrap over seeds and sets) of each arm with each kind of teammates."""
+    """Return mean and 95 % interval (bootstrap over seeds and sets) of each arm with each kind of teammates."""
     table = []
     for env in dict.fromkeys(r["env"] for r in rows):
         here = [r for r in rows if r["env"] == env]
@@ -133,8 +133,8 @@ def summary(rows: Sequence[dict]) -> list[dict]:
 
 
 def differences(rows: Sequence[dict]) -> list[dict]:
-    """Each arm minus `iql` and minus `iql_actions`, seed by seed and set by set, with 95 % intervals; and which share
-    of the way from `iql` to the oracle it goes.
+    """Return each arm minus `iql` and minus `iql_actions`, paired by seed and set, with 95 % intervals; and the share
+    of the gap between `iql` and the oracle that it closes.
     """
     table = []
     for arm in dict.fromkeys(r["arm"] for r in rows):
@@ -156,7 +156,7 @@ def differences(rows: Sequence[dict]) -> list[dict]:
 
 
 def curves(plans: Sequence[Plan]) -> list[dict]:
-    """Test win rate with the training teammates against environment steps."""
+    """Return the test win rate with the training teammates against environment steps."""
     return [
         {"env": plan.env, "arm": piece["arm"], "seed": piece["seed"], "t_env": t_env, "win_rate": rate}
         for plan in plans
@@ -166,7 +166,7 @@ def curves(plans: Sequence[Plan]) -> list[dict]:
 
 
 def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
-    """unseen.svg, curves.svg and choices.svg."""
+    """Draw unseen.svg, curves.svg and choices.svg."""
     reported = [r for r in rows if r["group"] == "methods" and r["arm"] != "omg random"]
     lines = [dict(zip(("method", "mode"), method_of(row["arm"]), strict=True)) | row for row in summary(reported)]
     bars = [line for line in lines if line["kind"] in KINDS]
@@ -192,13 +192,13 @@ def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
 
 
 def grid_world(folder: Path, steps: int) -> None:
-    """The paper's Fig. 3 as learning curves: seconds, so it is made anew each time."""
+    """Remake the paper's Fig. 3 as learning curves; it takes seconds, so every call does."""
     learned = [gridworld.learn(condition, steps, state=state) for state in gridworld.STATES for condition in CONDITIONS]
     write_rows(folder / "gridworld.csv", gridworld.table(learned))
     save(gridworld_figure(learned), folder / "gridworld.svg")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As SVG whose ids and date do not change from one call to the next."""
+    """Save as SVG without ids or dates that would change between calls."""
     with rc_context({"svg.hashsalt": path.name}):
         figure.savefig(path, transparent=True, metadata={"Date": None})

@@ -21,7 +21,7 @@ def test_greedy_takes_the_best_available():
 
 
 def playing(batch=1, n_agents=3, seed=0, **changes):
-    """A runner of the echo game, with its controller."""
+    """Return a runner of the echo game, with its controller."""
     config = OMGConfig(n_agents=n_agents, batch_size=1, device="cpu", seed=seed, **(SMALL | changes))
     env = Echo(n_agents, batch=batch, seed=seed)
     return Runner(config, env, Controller(config, env.info, CPU))
@@ -84,7 +84,7 @@ def test_teammates_follow_the_script_and_the_learner_does_not():
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_acting_and_learning_read_the_same(learner, teammates):
-    """What the learner computes for the episodes that were just played greedily picks the very actions played."""
+    """For episodes just played greedily, what the learner computes picks exactly the actions played."""
     runner = playing(batch=9, learner=learner, teammates=teammates, test_subgoal="mean")
     with torch.no_grad():
         for weight in runner.controller.agent.parameters():
@@ -103,7 +103,7 @@ def test_acting_and_learning_read_the_same(learner, teammates):
 
 
 def test_acting_draws_subgoals_with_the_noise_of_the_episode(monkeypatch):
-    """With epsilon 0 the only chance left is the inferred subgoal's."""
+    """With epsilon 0, the inferred subgoal is the only randomness left."""
 
     def actions():
         runner = playing(batch=30, learner="omg", epsilon_start=0.0, epsilon_finish=0.0)
@@ -125,7 +125,7 @@ def test_share_of_exploring_steps(epsilon):
     with torch.no_grad():
         for weight in runner.controller.agent.parameters():
             weight.zero_()
-        runner.controller.agent.fc2.bias.copy_(torch.tensor([3.0, 2.0, 1.0]))  # likes the lowest action
+        runner.controller.agent.fc2.bias.copy_(torch.tensor([3.0, 2.0, 1.0]))  # prefers the lowest action
     batch = runner.run()
     lowest = batch["avail_actions"].to(torch.uint8).argmax(-1)
     chosen_lowest = (batch["actions"][..., 0] == lowest)[:, :-1][batch["filled"][:, 1:, 0]]

@@ -1,4 +1,4 @@
-"""A number that is none stops a run before anything is learnt from it, and says where it came from."""
+"""NaN or infinity stops a run before anything is learnt from it, and the message says where it came from."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def config(**changes):
 
 
 def spoil(run, name):
-    """Let one weight of a network be infinite; returns all tensors as they are then."""
+    """Make one weight of a network infinite; return all tensors at that moment."""
     module = run.learner.modules()[name]
     with torch.no_grad():
         next(iter(module.parameters())).view(-1)[0] = float("inf")
@@ -82,7 +82,7 @@ def test_a_gradient_alone_is_the_steps(monkeypatch):
 
 @pytest.mark.parametrize("field", ["obs", "state", "reward"])
 def test_a_game_that_gives_no_number_stops_the_run_before_it_is_stored(tmp_path, monkeypatch, field):
-    """And the state before it can be looked at, and resumed, and fails in the same place."""
+    """The state before it can be inspected and resumed, and fails in the same place."""
 
     class Broken(Echo):
         def obs(self):
@@ -126,7 +126,7 @@ def test_learning_that_diverges_is_one_line_and_exit_code_1(tmp_path, capsys):
 
 
 def test_the_look_costs_next_to_nothing():
-    """A ratio within one process: the look at the loss and the norms beside one whole update."""
+    """A ratio within one process: checking the loss and the norms, compared with one whole update."""
     with omg.Training(config(env="skirmish:partners", batch_size=8, updates=6)) as run:
         next(iter(run))
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""A run's folder from somebody else: whatever lies in it, nothing outside is written, cut or removed; nothing hangs."""
+"""A run's folder from someone else: whatever it contains, nothing outside changes and nothing hangs."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def quick():
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A run that stands after two updates of four."""
+    """A run that was stopped after two updates of four."""
     path = tmp_path_factory.mktemp("begun") / "run"
     with omg.Training(config(updates=2)) as run:
         folder = RunFolder.create(path, config(updates=2))
@@ -47,7 +47,7 @@ def begun(tmp_path_factory):
 
 @pytest.fixture
 def outside(tmp_path):
-    """What is somebody else's, a whole run among it; it must stay as it is."""
+    """Another user's files, including a whole run; they must not change."""
     outside = tmp_path / "outside"
     (outside / "update-000000001").mkdir(parents=True)
     for name in ("precious.txt", "000000000.safetensors", "update-000000001/state.json"):
@@ -65,7 +65,7 @@ LINKS = {
     "checkpoints/update-000000002/weights.safetensors": "precious.txt", "checkpoints/.update-000000003": ".",
     "checkpoints/damaged-update-000000009": ".", "metrics.damaged.csv": "precious.txt", ".x.draft": ".",
 }  # fmt: skip
-"""A name in a run's folder -> what it leads to outside."""
+"""A name in a run's folder -> its target outside."""
 KINDS = ["link", "pipe", "device"]
 
 
@@ -180,7 +180,7 @@ def test_a_loop_that_ended_lets_others_in_and_is_refused_when_they_have_gone_on(
     with omg.Training(config(updates=1)) as run, omg.Training(config()) as other:
         folder = RunFolder.create(path, run.config)
         assert len(list(follow(run, folder))) == 1
-        folder.save(run)  # nothing is new: it holds the folder no more
+        folder.save(run)  # nothing is new, so it releases the folder
         assert len(list(follow(other, RunFolder.resume(path, other)))) == 3
         run.config = config()
         with pytest.raises(RunError, match="another run has continued there"):

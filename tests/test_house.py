@@ -1,4 +1,4 @@
-"""The house: a module imports only rooms above its own, every room has a line in README, and paths in prose exist."""
+"""The house: modules import only rooms above their own, every room has a line in README, and paths in prose exist."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ ROOMS = (
 """Every room of omg_lib, from the top down: a module or a folder."""
 LONGEST = 400
 MADE_LATER = {"notebooks/assignments/release", "data/gpu", "data/gpu/CARD.json"}
-"""What prose names and a command makes."""
+"""Paths in prose that a command makes."""
 PROSE = sorted(
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/**/*.md"), *ROOT.glob("notebooks/**/*.ipynb"), ROOT / "Makefile"]
@@ -54,7 +54,7 @@ MODULE = re.compile(r"(?<![\w/.])(?:omg_lib|benchmarks|paper)(?:\.[a-z_]\w*)+")
 
 
 def modules() -> dict[str, Path]:
-    """Every module of omg_lib by its dotted name."""
+    """Return every module of omg_lib by its dotted name."""
     found = {}
     for path in sorted((ROOT / "omg_lib").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -66,12 +66,12 @@ MODULES = modules()
 
 
 def room(module: str) -> str:
-    """The room of a module; "" for omg_lib itself, which loads what it offers on first use."""
+    """Return the room of a module; "" for omg_lib itself, which loads its names on first use."""
     return module.partition(".")[2].partition(".")[0]
 
 
 def imported(path: Path) -> set[str]:
-    """Which modules of omg_lib a file imports, at its top or inside a function."""
+    """Return the modules of omg_lib that a file imports, at its top or inside a function."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -118,7 +118,7 @@ def exists(name: str) -> bool:
 
 
 def importable(name: str) -> bool:
-    """Whether a dotted name begins with a module that is there, and goes on with a name that its text holds."""
+    """Return whether a dotted name begins with an existing module and continues with a name in that module's text."""
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         base = ROOT.joinpath(*parts[:end])

@@ -1,4 +1,4 @@
-"""`import omg_lib` needs the standard library only, and public names load on first use."""
+"""`import omg_lib` needs only the standard library, and public names load on first use."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever breaks a run, at whatever moment, a checkpoint that is whole is left, and going on from it is exact."""
+"""Whatever interrupts a run, at any moment, leaves a complete checkpoint, and continuing from it is exact."""
 
 import json
 import os
@@ -40,13 +40,13 @@ def config(**changes):
 
 
 def straight(settings):
-    """The reports and the run of somebody who was never disturbed."""
+    """The reports and the run of an undisturbed training."""
     with omg.Training(settings) as run:
         return list(run), run
 
 
 def go_on(path, settings):
-    """Resume and train to the end; the folder and the run. Every update has one row."""
+    """Resume and train to the end; return the folder and the run. Every update has one row."""
     with omg.Training(settings) as run:
         folder = RunFolder.resume(path, run)
         for _ in follow(run, folder):
@@ -67,7 +67,7 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What one process reports that forks, kills and resumes a run of every learner."""
+    """The report of one process that forks, kills and resumes a run of every learner."""
     if not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
     command = [sys.executable, "-m", "benchmarks.robustness.interruptions", "--kills", str(KILLS)]
@@ -90,12 +90,12 @@ def test_a_run_that_is_killed_twenty_times_ends_where_one_ends_that_never_was(ki
 
 
 class Crash(BaseException):
-    """The power went out."""
+    """A power failure."""
 
 
 @contextmanager
 def crash_at(step):
-    """Let the step-th change on the disk be the one that does not happen any more."""
+    """Make the step-th change on the disk, and everything after it, fail."""
     left = [step]
 
     def counted(function):
@@ -182,7 +182,7 @@ def test_a_full_disk_on_the_command_line_is_exit_code_1_and_one_line(tmp_path, c
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A folder with two checkpoints, and the run that went on undisturbed."""
+    """A folder with two checkpoints, and the run that continued undisturbed."""
     settings, path = config(updates=6), tmp_path_factory.mktemp("whole") / "run"
     with omg.Training(settings) as run:
         folder = RunFolder.create(path, settings)
@@ -283,7 +283,7 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path, whole):
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("moment", range(0, 48, 8))
 def test_a_run_that_is_stopped_anywhere_is_saved_as_it_stands(tmp_path, learner, moment):
-    """Also within a round, or before the first update: what was played for the next one is part of the state."""
+    """Also within a round, or before the first update: episodes played for the next update are part of the state."""
     settings = config(learner=learner, updates=4)
     with omg.Training(settings) as broken:
         folder, polls = RunFolder.create(tmp_path, settings), [0]

@@ -1,4 +1,4 @@
-"""The commands as a person types them: tables on stdout, one line for bad input, the promised exit codes."""
+"""The commands as a user types them: tables on stdout, one line for bad input, the promised exit codes."""
 
 import csv
 import json
@@ -164,7 +164,7 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     ],
 )
 def test_a_run_says_at_its_start_how_many_steps_it_takes(capsys, options, said):
-    """With teammates as many for each seat: a run that takes A times what was typed must say so."""
+    """With teammates, each seat gets this many: a run that takes A times the typed number must say so."""
     assert main(["train", *TINY, "--device", "cpu", *options]) == 0
     err = capsys.readouterr().err
     assert err.startswith(said) and ("environment steps" in err) == bool(said)

@@ -43,7 +43,7 @@ def test_unrolling_is_torchs_gru_over_each_sequence_alone(packed):
 
 
 def test_steps_on_a_cpu_and_whole_sequences_on_a_gpu_are_one_mathematics(packed):
-    """The form for GPUs is one call of nn.GRU on padded sequences; here it runs on the CPU."""
+    """The GPU form is one call of nn.GRU on padded sequences; here it runs on the CPU."""
     rows, gru, x, hidden = packed
     by_steps = torch.cat(unroll_gru(gru, x, rows, hidden))
     whole = rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0])

@@ -47,7 +47,7 @@ def echo():
         yield
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking trains for minutes
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking takes minutes
 @given(configurations())
 def test_predicted_equals_measured(config):
     trace = one_update(config)

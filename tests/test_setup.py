@@ -1,4 +1,4 @@
-"""The files that set a machine up agree with each other, and `make` does what README.md says."""
+"""The files that set up a machine agree with each other, and `make` does what README.md says."""
 
 import ast
 import json
@@ -32,7 +32,7 @@ CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 
 
 def conda_packages() -> tuple[dict[str, Requirement], list[str]]:
-    """What environment.yml names, by the names in pyproject.toml, and the lines of its pip section."""
+    """Return the requirements of environment.yml, by their names in pyproject.toml, and the lines of its pip part."""
     (pip_lines,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
     lines = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
     # conda writes python=3.11 where pip writes python==3.11
@@ -81,7 +81,7 @@ def test_every_dependency_is_pinned_within_its_bounds(requirement):
 
 
 def test_nothing_that_comes_along_is_left_unpinned():
-    """Every installed package that ours lead to, however indirectly, has a pin."""
+    """Every installed package that ours depend on, directly or not, has a pin."""
     unpinned, seen, todo = [], set(), list(EVERYTHING)
     while todo:
         requirement = todo.pop()
@@ -152,7 +152,7 @@ case "$*" in *pytest*) exit "${PYTEST_EXIT:-0}" ;; esac
 
 
 class Workshop:
-    """A copy of the Makefile with a stand-in for Python."""
+    """A copy of the Makefile with a fake Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -163,7 +163,7 @@ class Workshop:
         self.python.chmod(0o755)
 
     def make(self, *targets: str, python: str | None = None, **environment: str) -> subprocess.CompletedProcess:
-        # The tests themselves may run under make, which hands its flags and variables down.
+        # The tests themselves may run under make, which passes its flags and variables down.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(
             [shutil.which("make"), *targets, f"PYTHON={python or self.python}"],
@@ -174,7 +174,7 @@ class Workshop:
         )
 
     def calls(self, about: str) -> list[str]:
-        """What Python was asked since the last look, of the calls that mention `about`."""
+        """Return Python's calls since the last look that mention `about`."""
         log = self.folder / "calls.log"
         calls = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
@@ -281,7 +281,7 @@ def test_help_lists_every_target_and_readme_names_no_other(workshop):
 
 
 def only_programs(folder: Path, *names: str) -> str:
-    """A PATH on which there are these programs and no others."""
+    """Return a PATH with these programs and no others."""
     programs = folder / "programs"
     programs.mkdir()
     for name in names:

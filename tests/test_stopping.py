@@ -1,4 +1,4 @@
-"""A run that is left, stopped or played with by hand, and goes on: it ends where the untouched one ends."""
+"""A run that is left, stopped or played with by hand and then continued ends where the undisturbed one ends."""
 
 import random
 import threading
@@ -34,7 +34,7 @@ def test_after_a_break_a_second_loop_goes_on(learner):
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, teammates):
-    """Stops at the 1st, 2nd, 3rd, ... place where a learner listens, and continues each time."""
+    """Stops at the 1st, 2nd, 3rd, ... place where a learner checks for a stop, and continues each time."""
     config = quick_config(learner, updates=4, teammates=teammates, horizon=2)
     expected, plan = without_tests(omg.run_sequential(config)), omg.predict(config)
     for first in (1, 2, 3, 4, 6, 8, 10, 13):
@@ -55,7 +55,7 @@ def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, tea
                 for report in run:
                     found.append(report)
                     assert omg.compare(plan, run.trace) == []
-        assert loops > 1, "no stop was heard"
+        assert loops > 1, "no stop was noticed"
         assert without_tests(found) == expected
 
 

@@ -34,7 +34,7 @@ def test_stages_of_each_kind_of_run(changes, middle):
 
 
 def test_numbers_of_8m():
-    """The figures that the course is about, written out: one way to see that the contract means what it says."""
+    """The course's figures, written out: one check that the contract means what it says."""
     plan = predict(OMGConfig())
     assert [entry.leading for entry in plan.stages] == [1, 1, 256, 256, 256, 32, 32, 32, 32, None, None]
     assert dict(plan.sizes) == SIZES | {"T": 121}
@@ -132,7 +132,7 @@ def inner(n):
 
 def test_recorder_counts_calls_and_lists_no_inner_stage():
     recorder = Recorder(torch.device("cpu"))
-    assert outer(2)[0] == "result" and not recorder._rows, "without a recorder nothing is kept"
+    assert outer(2)[0] == "result" and not recorder._rows, "without a recorder nothing is stored"
     with recorder.recording():
         outer(2)
         outer(4)

@@ -18,7 +18,7 @@ def echo():
         yield
 
 
-# --- what a loop gives ---
+# --- what a loop returns ---
 
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])
@@ -197,7 +197,7 @@ def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatc
 
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")])
 def test_a_learned_network_beats_the_untrained_one(learner, teammates):
-    """The echo game is won by playing the cue one sees. 128 battles: one standard deviation is at most 0.045."""
+    """The echo game is won by playing the observed cue. 128 battles: one standard deviation is at most 0.045."""
     config = quick_config(
         learner,
         teammates=teammates,

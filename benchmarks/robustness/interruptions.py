@@ -1,12 +1,11 @@
-"""Runs that are killed, and the run that never was: do they end in the same place, bit for bit?
+"""Do killed runs end with the same result as an undisturbed run, bit for bit?
 
     python -m benchmarks.robustness.interruptions --learners omg iql --kills 20 --out FOLDER
         one JSON line for each learner
 
-One process loads torch and then forks an attempt after the other (so it needs Linux or macOS): each goes on with the
-folder's run, writes a checkpoint after every update, and gets SIGKILL at a random moment. What was killed so often is
-finished, and held against a run of the same length that nobody touched: weights, optimisers, episodes, counters,
-metrics.csv.
+One process loads torch and then forks one attempt after another (needs Linux or macOS): each resumes the folder's run,
+writes a checkpoint after every update, and gets SIGKILL at a random moment. Finally the run is finished and compared
+with an undisturbed run of the same length: weights, optimisers, episodes, counters, metrics.csv.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ MOST_SECONDS = 120.0
 
 
 def train(config: omg.OMGConfig, folder: Path) -> None:
-    """Begin the folder's run, or go on with it, to its end."""
+    """Start or resume the folder's run, and train it to its end."""
     with omg.Training(config) as run:
         begun = (folder / "config.json").exists()
         for _ in follow(run, RunFolder.resume(folder, run) if begun else RunFolder.create(folder, config)):
@@ -51,8 +50,8 @@ def train(config: omg.OMGConfig, folder: Path) -> None:
 
 
 def fork(work: Callable[[], object]) -> int:
-    """The process id of a child, in a session of its own, that does this work and is gone: 0 if it succeeded, 130 if
-    it was interrupted, 2 if it said in a sentence why it could not begin or go on, 1 if it failed.
+    """Fork a child, in its own session, that does this work and exits: with 0 if it succeeded, 130 if interrupted, 2 if
+    it reported in a sentence why it cannot start or resume, 1 if it failed. Returns its process id.
     """
     if child := os.fork():
         return child
@@ -73,16 +72,16 @@ def fork(work: Callable[[], object]) -> int:
 
 
 def updates_of(folder: Path) -> int:
-    """The update of the latest checkpoint; 0 if there is none."""
+    """Return the update of the latest checkpoint; 0 if there is none."""
     names = [path.name for path in (folder / "checkpoints").glob("update-*")]
     return max((int(name.removeprefix("update-").split("+")[0]) for name in names), default=0)
 
 
 def kill_often(config: omg.OMGConfig, folder: Path, kills: int, chance: random.Random) -> list[int]:
-    """Kill a run so often at random moments; the updates that its checkpoint stood at after each kill.
+    """Kill a run `kills` times at random moments; return the update of its checkpoint after each kill.
 
-    The first attempt, and every fourth, lives until it has written a checkpoint, however slow the machine is just then;
-    the time that the first one took is the measure for the others.
+    The first attempt and every fourth one run until they have written a checkpoint, however slow the machine is; the
+    first one's time sets the scale for the others.
     """
     endless, reached, patience = replace(config, updates=ENDLESS), [], 0.0
     for kill in range(kills):
@@ -102,7 +101,7 @@ def kill_often(config: omg.OMGConfig, folder: Path, kills: int, chance: random.R
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """In what two runs' folders differ, by name; [] if they are the same run."""
+    """Name what differs between two runs' folders; [] if they are the same run."""
     found = []
     with omg.load(one) as mine, omg.load(other) as theirs:
         tensors = tensors_of(theirs)
@@ -121,7 +120,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def compare(config: omg.OMGConfig, folder: Path, kills: int, seed: int) -> dict:
-    """Kill a run, finish it, run it again undisturbed; what happened and in what they differ."""
+    """Kill a run, finish it, run it again undisturbed; return what happened and what differs."""
     reached = kill_often(config, folder / "killed", kills, random.Random(seed))
     whole = replace(config, updates=reached[-1] + 3)
     for name in ("killed", "straight"):
@@ -133,7 +132,7 @@ def compare(config: omg.OMGConfig, folder: Path, kills: int, seed: int) -> dict:
 
 
 def prepare() -> None:
-    """Checkpoints after every update, and a subgoal prior of three steps, in this process and in those it forks."""
+    """Write checkpoints after every update and train the prior for three steps, here and in forked processes."""
     torch.set_num_threads(1)
     checkpoint.SECONDS_BETWEEN = 0.0
     SubgoalPrior.fit = partialmethod(SubgoalPrior.fit, steps=3)

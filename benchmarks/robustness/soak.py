@@ -1,12 +1,12 @@
-"""A soak: runs that are interrupted in every way there is, for an hour. Nothing may be lost, no process left behind.
+"""A soak test: interrupt runs in different ways, for an hour. Nothing may be lost, no process left behind.
 
     python -m benchmarks.robustness.soak --minutes 60 --out FOLDER
 
-One story is a run of one learner, with its games in this process or in processes of their own, that is interrupted
-`--times` times at random moments: killed (SIGKILL), interrupted (SIGINT), given a disk that is full after some bytes
-(RLIMIT_FSIZE), or robbed of one of its worker processes. After each, its newest checkpoint must load, stand no earlier
-than the one before, and no process of it may be there any more. In the end it is finished and held against a run that
-nobody touched: weights, optimisers, episodes, counters and metrics.csv, bit for bit. Linux.
+One story is a run of one learner, with its games in the same process or in separate ones, interrupted `--times` times
+at random moments: it is killed (SIGKILL), interrupted (SIGINT), given a disk that fills up after some bytes
+(RLIMIT_FSIZE), or loses one of its worker processes. After each interruption, the newest checkpoint must load and be no
+older than the last one, and none of the run's processes may be left. Finally the run is finished and compared with an
+undisturbed one: weights, optimisers, episodes, counters and metrics.csv, bit for bit. Linux.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from benchmarks.robustness.interruptions import ENDLESS, TINY, differences, fork
 from omg_lib.config import LEARNERS
 
 GRACE = 30.0
-"""Seconds in which whatever a run has started must be gone after it."""
+"""Seconds after a run's end by which all its processes must be gone."""
 PATIENCE = 120.0
-"""Seconds in which the first attempt must have written a checkpoint."""
+"""Seconds by which the first attempt must have written a checkpoint."""
 EXPECTED = {"kill": {-signal.SIGKILL}, "interrupt": {130}, "full disk": {2, -signal.SIGKILL}, "worker": {130}}
-"""How an attempt may end: a disk that is full late is not met before the attempt is killed."""
+"""How an attempt may end: with a disk that fills up late, the kill comes first."""
 
 
 def processes_of(session: int) -> dict[int, int]:
-    """The processes of a session that still run, each with its parent."""
+    """Return the running processes of a session, each with its parent."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent, _, belongs = path.read_text().rpartition(")")[2].split()[:4]
-        except (OSError, ValueError):  # gone meanwhile
+        except (OSError, ValueError):  # has ended meanwhile
             continue
         if int(belongs) == session and state != "Z":
             found[int(path.parent.name)] = int(parent)
@@ -50,7 +50,7 @@ def processes_of(session: int) -> dict[int, int]:
 
 
 def attempt(config: omg.OMGConfig, folder: Path, how: str, chance: random.Random) -> Callable[[], None]:
-    """What a child does: go on with the run, on a disk that may be full after some bytes."""
+    """Return a child's work: resume the run, on a disk that may fill up after some bytes."""
 
     def work() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,7 +65,7 @@ def attempt(config: omg.OMGConfig, folder: Path, how: str, chance: random.Random
 def interrupt(child: int, how: str, wait: float, chance: random.Random) -> int:
     """Wait, interrupt, and return how the child ended: its exit code, or minus a signal."""
     time.sleep(wait)
-    if how == "worker":  # games are played by grandchildren; the children that start them are no workers
+    if how == "worker":  # grandchildren play the games; the children that start them are not workers
         workers = [pid for pid, parent in processes_of(child).items() if child not in (pid, parent)]
         if workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
@@ -78,7 +78,7 @@ def interrupt(child: int, how: str, wait: float, chance: random.Random) -> int:
 
 
 def first_checkpoint(child: int, folder: Path) -> float:
-    """Seconds from a start to the first checkpoint; the child is killed then. RuntimeError if there is none."""
+    """Return the seconds until the first checkpoint, and kill the child then. RuntimeError if there is none."""
     began = time.monotonic()
     while not updates_of(folder) and time.monotonic() - began < PATIENCE:
         time.sleep(0.01)
@@ -90,7 +90,7 @@ def first_checkpoint(child: int, folder: Path) -> float:
 
 
 def loads(folder: Path) -> bool:
-    """Whether the newest checkpoint can be loaded, and whole: the one before would not do."""
+    """Return whether the newest checkpoint loads completely; falling back to an older one does not count."""
 
     def work() -> None:
         with omg.load(folder) as run:
@@ -100,14 +100,14 @@ def loads(folder: Path) -> bool:
 
 
 def story(config: omg.OMGConfig, folder: Path, times: int, chance: random.Random, until: float) -> dict:
-    """One run, interrupted `times` times; what was done to it, and what went wrong."""
+    """Interrupt one run `times` times; return what was done to it, and what went wrong."""
     endless, done, faults, at = replace(config, updates=ENDLESS), Counter(), [], 0
     start = first_checkpoint(fork(attempt(endless, folder / "run", "kill", chance)), folder / "run")
     ways = [*EXPECTED] if config.runner == "processes" else [way for way in EXPECTED if way != "worker"]
     while sum(done.values()) < times and time.monotonic() < until:
         how = chance.choice(ways)
         child = fork(attempt(endless, folder / "run", how, chance))
-        least = 0.4 * start if EXPECTED[how] == {130} else 0.0  # before that, Python itself is interrupted
+        least = 0.4 * start if EXPECTED[how] == {130} else 0.0  # earlier, Python itself is interrupted
         code = interrupt(child, how, chance.uniform(least, 2 * start), chance)
         began = time.monotonic()
         while (left := processes_of(child)) and time.monotonic() - began < GRACE:
@@ -130,8 +130,8 @@ def story(config: omg.OMGConfig, folder: Path, times: int, chance: random.Random
 
 
 def compared(folder: Path) -> list[str]:
-    """In what the two runs of a story differ. A child looks: what loads a run may start processes, and whoever has
-    started some cannot fork others that start their own.
+    """Return what differs between the two runs of a story. A child compares them: loading a run may start processes,
+    and a process that has done so cannot fork children that start their own.
     """
     told = folder / "differences.json"
     look = fork(lambda: told.write_text(json.dumps(differences(folder / "run", folder / "straight"))))

@@ -1,4 +1,4 @@
-"""What a student's home holds, and what must lie in none. It runs as the student, so it can harm only what is theirs.
+"""What a student's home contains, and what it must not. Runs as the student, so it can only harm the student's files.
 
     python layout.py COURSE HOME
 """
@@ -13,11 +13,11 @@ ASSIGNMENTS = "notebooks/assignments"
 OF_TEACHERS = [f"{ASSIGNMENTS}/{name}" for name in (
     "source", "grader", "gradebook.db", "submitted", "autograded", "feedback", "grades.csv", "nbgrader_config.py",
 )] + ["tests/assignments"]  # fmt: skip
-"""Solutions, hidden tests, grades and the work of others: what no student may read."""
+"""Solutions, hidden tests, grades and other students' work: no student may read them."""
 
 
 def teachers_files(course: Path) -> list[str]:
-    """What of a teacher's lies in a tree that is to be laid out for students, wherever it lies there."""
+    """Return the teacher's files anywhere in a tree that is to be laid out for students."""
     names = {Path(name).name for name in OF_TEACHERS[:-1]}
     found = [name for name in OF_TEACHERS if os.path.lexists(course / name)]
     for folder, folders, files in os.walk(course / "notebooks"):
@@ -26,13 +26,13 @@ def teachers_files(course: Path) -> list[str]:
 
 
 def within_reach(course: Path) -> list[str]:
-    """What of a teacher's lies beside the folders above such a tree, where other users can read it."""
+    """Return the teacher's files beside the folders above such a tree that other users can read."""
     above = [parent for parent in course.resolve().parents if (parent / ASSIGNMENTS / "source").is_dir()]
     return [str(parent / name) for parent in above for name in (*OF_TEACHERS, ".git") if open_to_all(parent / name)]
 
 
 def open_to_all(path: Path) -> bool:
-    """Whether every user can read what lies there, by its mode and that of all folders above it."""
+    """Return whether every user can read this path, by its mode and the modes of all folders above it."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH) and all(up.stat().st_mode & stat.S_IXOTH for up in path.parents)
     except OSError:
@@ -40,9 +40,9 @@ def open_to_all(path: Path) -> bool:
 
 
 def refusal(course: Path, apart: bool) -> str:
-    """Why a tree must not be laid out for students, in a sentence, or "". `apart`: students are users of their own."""
+    """Say in a sentence why a tree must not be laid out for students, or return "". `apart`: each student is a user."""
     if not (course / "notebooks").is_dir():
-        return f"OMG_HUB_COURSE {course}: no notebooks/ in it: make student-copy makes the tree that is meant"
+        return f"OMG_HUB_COURSE {course}: it has no notebooks/: make student-copy makes the right tree"
     if found := teachers_files(course):
         return f"OMG_HUB_COURSE {course}: {found[0]} is for teachers only: name the tree that make student-copy makes"
     if found := within_reach(course) if apart else []:
@@ -51,10 +51,10 @@ def refusal(course: Path, apart: bool) -> str:
 
 
 def lay_out(course: Path, home: Path) -> None:
-    """Copy the notebooks once, so that answers stay; `data` leads to the one that all share."""
+    """Copy the notebooks, only once, to keep answers; link `data` to the shared folder."""
     notebooks, data = home / "notebooks", home / "data"
     if not os.path.lexists(notebooks):
-        unfinished = home / ".notebooks"  # a copy that was interrupted is begun again
+        unfinished = home / ".notebooks"  # an interrupted copy starts again
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(course / "notebooks", unfinished)
         unfinished.rename(notebooks)

@@ -1,10 +1,10 @@
-"""Several students at once on a real hub: memory of idle and of running servers, limits, and what each still gets done.
+"""Several students at once on a real hub: memory of idle and running servers, limits, and training speed.
 
     python deploy/hub/measure.py --hub HUB_VENV --proxy PROXY_BIN --students 3 --out data/results/hub.csv
 
-HUB_VENV has jupyterhub and jupyterhub-idle-culler; PROXY_BIN is npm's configurable-http-proxy. Memory is PSS: what
-several processes share (libraries above all) is counted once, in shares. Linux only; as root, as a hub runs, so that
-students are different users.
+HUB_VENV has jupyterhub and jupyterhub-idle-culler; PROXY_BIN is npm's configurable-http-proxy. Memory is PSS: memory
+shared by several processes (mostly libraries) is divided among them. Linux only. Run it as root, like a hub, to make
+students different users.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ CHECKS = {
     ),
     "cores": ("import os\nprint(len(os.sched_getaffinity(0)))", "1"),
 }
-"""What is tried in a student's kernel, and what has to come out."""
+"""Check -> code run in a student's kernel, and its expected output."""
 
 
 class Hub:
-    """A hub in a folder of its own, with a token that may do everything."""
+    """A hub in its own folder, with a token that has all permissions."""
 
     def __init__(self, venv: Path, proxy: Path, folder: Path, python: str, memory: int) -> None:
         with socket.socket() as probe, socket.socket() as other, socket.socket() as third:
@@ -106,7 +106,7 @@ class Hub:
             except OSError:
                 pass
             time.sleep(0.5)
-        raise RuntimeError("the hub did not do what was asked:\n" + self.log.read_text()[-3000:])
+        raise RuntimeError("the hub did not respond as expected:\n" + self.log.read_text()[-3000:])
 
     def ask(self, method: str, path: str, body: object = None) -> object:
         headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
@@ -136,7 +136,7 @@ class Kernel:
         self.token = hub.token
 
     def start(self, code: str) -> None:
-        """Send code to be run. A connection lives for one answer: the server closes those on which nobody listens."""
+        """Send code to run. A connection lasts for one answer: the server closes those without a listener."""
         self.socket = websocket.create_connection(
             self.address, header=[f"Authorization: token {self.token}"], timeout=300, http_no_proxy=["127.0.0.1"]
         )
@@ -148,8 +148,8 @@ class Kernel:
         self.socket.send(json.dumps(message))
 
     def result(self) -> str:
-        """What the code printed; RuntimeError if it failed."""
-        printed, missing = "", {"execute_reply", "idle"}  # they come on two channels, in either order
+        """Return what the code printed; RuntimeError if it failed."""
+        printed, missing = "", {"execute_reply", "idle"}  # they arrive on two channels, in either order
         while missing:
             message = json.loads(self.socket.recv())
             if message.get("parent_header", {}).get("msg_id") != self.sent:
@@ -169,7 +169,7 @@ class Kernel:
 
 
 def pss(pid: int) -> int:
-    """Bytes of a process and of all that it started."""
+    """Return the bytes of a process and of all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     own = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     mine = next(int(line.split()[1]) * 1024 for line in own if line.startswith("Pss:"))
@@ -177,7 +177,7 @@ def pss(pid: int) -> int:
 
 
 def servers(hub: Hub, names: list[str]) -> dict[str, int]:
-    """Student -> the process of their server on this hub."""
+    """Return student -> process of their server on this hub."""
     found = {}
     for entry in filter(lambda entry: entry.name.isdigit(), Path("/proc").iterdir()):
         try:
@@ -190,7 +190,7 @@ def servers(hub: Hub, names: list[str]) -> dict[str, int]:
 
 
 def measure(hub: Hub, students: int, seconds: float, memory: int) -> list[dict]:
-    """One row a figure."""
+    """Return one row per figure."""
     rows: list[dict] = []
 
     def note(what: str, values: list[float], unit: str, count: int = students) -> None:
@@ -220,7 +220,7 @@ def measure(hub: Hub, students: int, seconds: float, memory: int) -> list[dict]:
         said = kernels[names[0]].run(code.format(more=memory, other=names[-1]))
         assert said == expected, (what, said, expected)
         print(f"{what}: {said}")
-    assert kernels[names[0]].run("print(omg.__name__)") == "omg_lib", "the kernel lived through all of it"
+    assert kernels[names[0]].run("print(omg.__name__)") == "omg_lib", "the kernel survived everything"
     return rows
 
 
@@ -228,11 +228,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hub", type=Path, required=True, metavar="HUB_VENV")
     parser.add_argument("--proxy", type=Path, required=True, metavar="PROXY_BIN")
-    parser.add_argument("--python", default=sys.executable, help="the Python of the students; every user must reach it")
+    parser.add_argument("--python", default=sys.executable, help="the students' Python; every user must reach it")
     parser.add_argument("--folder", type=Path, required=True, help="a new folder that every user may enter")
     parser.add_argument("--students", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long each trains")
-    parser.add_argument("--memory", type=int, default=2 * 2**30, help="bytes for each process of a student")
+    parser.add_argument("--seconds", type=float, default=20.0, help="training time of each student")
+    parser.add_argument("--memory", type=int, default=2 * 2**30, help="bytes that each student process may use")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     args.folder.mkdir(mode=0o755)

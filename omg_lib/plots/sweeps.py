@@ -1,4 +1,4 @@
-"""The figure of a sweep: steps, time, memory and win rate against n_agents and against batch_size."""
+"""The figure of a sweep: steps, time, memory and win rate against n_agents and batch_size."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ MEASURES = {
     "peak_bytes": ("peak of the process, GB", 1e9),
     "win_rate": ("win rate", 1.0),
 }
-"""Measure -> (what stands at the axis, divisor). Each is a column but steps, which are t_env over updates."""
+"""Measure -> (axis label, divisor). Each is a column except steps, which is t_env over updates."""
 SIZES = {"n_agents": "batch_size", "batch_size": "n_agents"}
-"""What a row of panels goes along -> what tells its lines of one learner apart."""
+"""Size along the x axis of a row of panels -> size that distinguishes the lines of one learner."""
 STYLES = ("-", "--", ":", "-.")
 OTHER = ("#2f855a", "P")
-"""Colour and marker of a learner that the figures of the paper's experiment do not show."""
+"""Colour and marker of a learner that the paper's figures do not show."""
 
 
 def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "peak_bytes", "win_rate")) -> Figure:
-    """Rows as in a sweep's results.csv; a mean of its seeds at each size, on its 95 % interval (none for one seed).
+    """Plot rows of a sweep's results.csv: the mean over seeds at each size, on its 95 % interval (none for one seed).
 
-    `measures` are keys of MEASURES, one for each column of panels. A learner is known by colour and marker, the other
-    size by the kind of line. Trials without a number (failed, or stopped before the first test) leave a gap.
-    ConfigError for no rows.
+    `measures` are keys of MEASURES, one for each column of panels. Colour and marker show the learner, the line style
+    the other size. Trials without a number (failed, or stopped before the first test) leave a gap. ConfigError for no
+    rows.
     """
     if not rows:
         raise ConfigError("rows", list(rows), "allowed is one row or more")
@@ -50,7 +50,7 @@ def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "pea
 
 
 def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int], dict[int, Interval]]:
-    """(learner, the other size) -> size -> mean and the ends of the 95 % interval over seeds."""
+    """Return (learner, other size) -> size -> mean and the ends of the 95 % interval over seeds."""
     found: dict[tuple[str, int], dict[int, list[float]]] = {}
     for row in rows:
         value = _measured(row, measure)
@@ -64,7 +64,7 @@ def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int]
 
 
 def _measured(row: Row, measure: str) -> float | None:
-    """What a trial says of a measure; None where it says nothing."""
+    """Return a trial's value of a measure; None if it has none."""
     if measure == "steps":
         return float(row["t_env"]) / float(row["update"]) if float(row["update"] or 0) else None
     return None if row[measure] in (None, "") else float(row[measure])

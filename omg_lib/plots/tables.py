@@ -1,4 +1,4 @@
-"""Tables for notebooks: the shapes of a batch, and whose data ended up where."""
+"""Tables for notebooks: the shapes of a batch, and where each seat's data ended up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from omg_lib.trace import Stage
 
 
 def shape_table(batch: TensorDictBase, stage: Stage) -> Table:
-    """Every field of a batch: the names of its axes (from the stage of a plan), its real shape and its dtype."""
+    """List every field of a batch: axis names (from the stage of a plan), real shape and dtype."""
     rows = []
     for name, x in batch.items():
         axes = _listed(stage.fields[name].axes) if name in stage.fields else ""
@@ -27,10 +27,10 @@ def _listed(parts: tuple[object, ...]) -> str:
 
 
 def label_seats(sample: TensorDictBase) -> TensorDict:
-    """The sample with a label in place of each observation: (episode, seat, 1 if the learner sat there).
+    """Return the sample with a label instead of each observation: (episode, seat, 1 if the learner sat there).
 
-    obs becomes int64 [E, 1, A, 3], seat stays: what is done to the sample can be done to the labels, and then they tell
-    whose data ended up where.
+    obs becomes int64 [E, 1, A, 3]; seat stays. Do to the labels what you do to the sample, and they show whose data
+    ended up where.
     """
     agents, seat = sample["obs"].shape[2], sample["seat"][:, :1]
     episode = torch.arange(len(seat), device=seat.device).reshape(-1, 1, 1).expand(-1, 1, agents)
@@ -40,7 +40,7 @@ def label_seats(sample: TensorDictBase) -> TensorDict:
 
 
 def label_table(labels: Shaped[Tensor, "N A 3"], row: str = "group", column: str = "slot") -> Table:
-    """Labels of `label_seats` as a table; the learner's own data stands out."""
+    """Show labels from `label_seats` as a table; the learner's own data is highlighted."""
     cells = labels.tolist()
     rows = tuple((f"{row} {i}", *(f"e{e} seat {a}" for e, a, _ in line)) for i, line in enumerate(cells))
     strong = frozenset((i, a + 1) for i, line in enumerate(cells) for a, (_, _, own) in enumerate(line) if own)

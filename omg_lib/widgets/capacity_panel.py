@@ -13,9 +13,9 @@ from omg_lib.widgets.panel import Panel
 
 
 class CapacityPanel(Panel):
-    """What so many environment steps a day take: `CapacityPanel(costs)` as a cell's last line.
+    """Show what a number of environment steps a day takes: `CapacityPanel(costs)` as a cell's last line.
 
-    `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python, and the sliders follow.
+    `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python; the sliders follow.
     """
 
     def __init__(self, costs: Costs, cluster: Cluster | None = None) -> None:
@@ -25,10 +25,10 @@ class CapacityPanel(Panel):
             self.model.steps_a_day, min=5, max=10, step=0.1, description="steps a day", readout_format=".2s", **look
         )
         self.wait = W.FloatSlider(
-            self.model.wait, min=0, max=100, step=1, description="a step of the game waits, ms", **look
+            self.model.wait, min=0, max=100, step=1, description="wait per game step, ms", **look
         )
         self.faster = W.FloatSlider(
-            self.model.faster, min=1, max=100, step=1, description="learner faster by", readout_format=".0f", **look
+            self.model.faster, min=1, max=100, step=1, description="learner speed-up", readout_format=".0f", **look
         )
         self.controls = {"steps_a_day": self.steps_a_day, "wait": self.wait, "faster": self.faster}
         self.status, self.picture = W.HTML(), W.HTML()

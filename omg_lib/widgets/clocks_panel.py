@@ -1,4 +1,4 @@
-"""ClocksPanel: a slider for the team, a button, and the two clocks as bars, around a ClocksModel."""
+"""ClocksPanel: a slider for the team size, a button, and the two clocks as bars, around a ClocksModel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omg_lib.widgets.panel import Panel
 
 
 class ClocksPanel(Panel):
-    """What acting costs with a batch of 1, 8 and 32, by two clocks: `ClocksPanel()` as a cell's last line.
+    """Compare the cost of acting with a batch of 1, 8 and 32 on two clocks: `ClocksPanel()` as a cell's last line.
 
     `panel.model.choose(4)`, `panel.model.measure()` and `panel.model.wait()` do the same from Python.
     """

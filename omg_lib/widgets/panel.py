@@ -1,4 +1,4 @@
-"""What every panel has: its last picture stays in the saved notebook, for when no kernel holds the panel any more."""
+"""The base of every panel: its last picture stays in the saved notebook, for when the kernel is gone."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import ipywidgets as W
 from IPython.display import display
 
 WAIT = 1.0
-"""Seconds in which changes are gathered before the kept picture follows."""
+"""Seconds for which changes are collected before the kept picture is updated."""
 SHOWN = """<div class="omg-kept"><style>.jp-OutputArea:has(.widget-vbox) .omg-kept {{ display: none; }}</style>
 <p><i>The panel's last picture. The panel itself needs a kernel: run this cell again.</i></p>
 {parts}</div>"""
-"""Hidden by the page as long as the panel stands above it."""
+"""The page hides it while the panel is shown above it."""
 
 
 class Panel(W.VBox):
     """A column of widgets that leaves a copy of its HTML parts in the notebook, as a second output of its cell.
 
-    `keep(part, ...)` names the parts. A closed notebook has no kernel, and JupyterLab then says "Error displaying
-    widget: model not found" instead of the panel; the copy below it still shows what was there.
+    `keep(part, ...)` names the parts. Without a kernel, JupyterLab shows "Error displaying widget: model not found"
+    instead of the panel; the copy below it still shows the last picture.
     """
 
     def keep(self, *parts: W.HTML) -> None:
@@ -35,7 +35,7 @@ class Panel(W.VBox):
         self._shown = display(self.kept(), raw=True, display_id=f"omg-kept-{self.model_id}")
 
     def kept(self) -> dict[str, str]:
-        """The copy, by MIME type."""
+        """Return the copy, by MIME type."""
         parts = "\n".join(re.sub(r"<svg.*?</svg>", _image, part.value, flags=re.S) for part in self._parts_kept)
         parts = parts.replace(' role="status" aria-live="polite"', "").replace(
             ' role="status"', ""
@@ -56,9 +56,7 @@ class Panel(W.VBox):
 
 
 def _image(svg: re.Match[str]) -> str:
-    """A drawing as an image: what a notebook that is not trusted may show, too. Its ink is black, so its ground is
-    white.
-    """
+    """Return a drawing as an image, which an untrusted notebook may show, too: black lines on a white background."""
     said = re.search(r'aria-label="([^"]*)"', svg[0])[1]
     width = re.search(r'viewBox="\S+ \S+ (\S+)', svg[0])[1]
     data = base64.b64encode(svg[0].encode()).decode()

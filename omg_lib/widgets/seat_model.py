@@ -1,4 +1,4 @@
-"""What the seat puzzle knows and does, without Jupyter: a sample of labels, an answer, and the verdict."""
+"""The seat puzzle without Jupyter: a sample of labels, an answer, and the verdict."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PREDICTED = ("shape", "seats")
 class SeatModel:
     """The seat puzzle without its view.
 
-    `choose(answer=, n_agents=, shuffled=)` changes what is given and draws anew; `answer` is a key of ANSWERS, or None
-    for the sample alone. `expect(shape=, seats=)` says beforehand whether they will be right (True, False, None for no
-    prediction); the next answer that is chosen settles it. State: `answer`, `n_agents`, `shuffled`, `sample` (labels),
-    `verdict`, `picture` (SVG), `tried`, the keys chosen so far, `expected`, and `held`, what came of the latest
-    prediction. ConfigError, one sentence, for what is not allowed; then nothing changes.
+    `choose(answer=, n_agents=, shuffled=)` changes the given values and redraws; `answer` is a key of ANSWERS, or None
+    for the sample alone. `expect(shape=, seats=)` predicts whether they will be right (True, False, None for no
+    prediction); the next chosen answer settles it. State: `answer`, `n_agents`, `shuffled`, `sample` (labels),
+    `verdict`, `picture` (SVG), `tried` (keys chosen so far), `expected`, and `held` (the outcome of the latest
+    prediction). An invalid argument raises ConfigError, one sentence, and changes nothing.
     """
 
     def __init__(self, n_agents: int = 4) -> None:
@@ -35,16 +35,16 @@ class SeatModel:
         self.choose(n_agents=n_agents)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def refuse(self, error: ConfigError) -> None:
-        """Say what is not allowed; sample and picture stay."""
+        """Show the error as the verdict; sample and picture stay."""
         self.verdict = Verdict("wrong", str(error))
         self._tell()
 
     def expect(self, **expected: bool | None) -> None:
-        """Predict whether the shape and the seats of the answer that is chosen next will be right."""
+        """Predict whether the shape and the seats of the next chosen answer will be right."""
         for name, value in expected.items():
             if name not in PREDICTED or value not in (True, False, None):
                 raise ConfigError(
@@ -87,7 +87,7 @@ class SeatModel:
         self.picture = seats_svg(self.sample, result)
 
     def _settle(self) -> None:
-        """Hold what was predicted against what the chosen answer made; from now on the next prediction counts."""
+        """Compare the prediction with the chosen answer's result, then clear it for the next one."""
         self.held, said = "", []
         if self.answer is None:
             return

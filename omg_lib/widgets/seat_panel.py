@@ -1,4 +1,4 @@
-"""SeatPuzzle: the answers to choose from, the picture and the verdict, as ipywidgets around a SeatModel."""
+"""SeatPuzzle: a list of answers, the picture and the verdict, as ipywidgets around a SeatModel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omg_lib.widgets.seat_model import PREDICTED, SeatModel
 class SeatPuzzle(Panel):
     """Choose an answer and see where every label goes: `SeatPuzzle()` as a cell's last line.
 
-    `puzzle.model.choose(answer=5, shuffled=True)` does the same from Python, and the controls follow.
+    `puzzle.model.choose(answer=5, shuffled=True)` does the same from Python; the controls follow.
     """
 
     def __init__(self, n_agents: int = 4) -> None:
@@ -36,7 +36,7 @@ class SeatPuzzle(Panel):
             control.style.description_width, control.layout.width = "initial", "190px"
             control.add_class(f"omg-seat-expect-{name}")
             control.observe(lambda change, name=name: self._predicted(name, change["new"]), "value")
-        asked = W.HBox([W.HTML("Predict for the answer that you choose next:"), *self.expected.values()])
+        asked = W.HBox([W.HTML("Predict, before you choose an answer:"), *self.expected.values()])
         controls = W.HBox([self.agents, self.shuffled])
         names = naming("omg-seat", "omg-seat-status", {".omg-seat-answers .widget-radio-box": "answers"})
         children = [asked, self.answers, controls, self.code, self.status, self.picture, names]
@@ -63,7 +63,7 @@ class SeatPuzzle(Panel):
     def _show(self) -> None:
         model, self._following = self.model, True
         self.answers.value, self.shuffled.value = model.answer, model.shuffled
-        if not model.verdict.said.startswith("n_agents="):  # what is refused stays where it can be mended
+        if not model.verdict.said.startswith("n_agents="):  # a refused value stays, ready to be corrected
             self.agents.value = model.n_agents
         for name, control in self.expected.items():
             control.value = model.expected[name]

@@ -10,9 +10,9 @@ from omg_lib.widgets.panel import Panel
 
 
 class StagePanel(Panel):
-    """The picture of `stage_svg` for the latest update of a FlowModel, or for its plan before the first one.
+    """`stage_svg` of a FlowModel's latest update, or of its plan before the first one.
 
-    StagePanel(panel.model)          # beside a FlowPanel: has no buttons of its own
+    StagePanel(panel.model)          # goes beside a FlowPanel; has no buttons
     """
 
     def __init__(self, model: FlowModel) -> None:
@@ -24,7 +24,7 @@ class StagePanel(Panel):
         self._show("flow")
 
     def _show(self, part: str) -> None:
-        """Draw it anew; called from the main thread and from the worker."""
+        """Redraw the picture; called from the main thread and from the worker."""
         if part == "flow":
             with self.model.lock:
                 self.picture.value = stage_svg(self.model.trace or self.model.plan)

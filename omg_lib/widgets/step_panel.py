@@ -17,13 +17,13 @@ from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene
 
 FIT = "<style>.omg-pictures svg { max-width: 100%; height: auto; }</style>"
-"""Battles come with a fixed width; in a narrow column they shrink."""
+"""Battles have a fixed width; in a narrow column they must shrink."""
 
 
 class StepPanel(Panel):
-    """A choice of battles, a slider over the steps, pictures, and a sentence that says what they show.
+    """A list of battles, a slider over the steps, pictures, and a sentence that describes them.
 
-    Everything that is shown comes from `panel.model`; `panel.show(step)` moves the slider from Python.
+    Everything shown comes from `panel.model`; `panel.show(step)` moves the slider from Python.
     """
 
     def __init__(self, model: ReplayModel | LatentModel) -> None:
@@ -78,7 +78,7 @@ class ReplayPanel(StepPanel):
 
 
 class LatentPanel(StepPanel):
-    """A prior's space of embeddings, linked with battles: `LatentPanel(prior, states, scenes)`."""
+    """A prior's embedding space, linked to battles: `LatentPanel(prior, states, scenes)`."""
 
     def __init__(self, prior: SubgoalPrior, states: Float[Tensor, "N O"], scenes: Sequence[Scene]) -> None:
         super().__init__(LatentModel(prior, states, scenes))

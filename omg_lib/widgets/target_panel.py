@@ -1,4 +1,4 @@
-"""TargetPanel: one row's TD targets, and a switch for each part of them, around a TargetModel."""
+"""TargetPanel: one row's TD targets and a switch for each of their parts, around a TargetModel."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ GOALS = [("g_t, as in Eq. 4", "same"), ("of t+1, as in the released code", "next
 class TargetPanel(Panel):
     """Sliders and switches over `panel.model`: `TargetPanel(learner, batch)` as a cell's last line.
 
-    `panel.model.choose(mask=False)` does the same from Python, and the controls follow. With `goal` (OMG) there is also
-    the choice of the subgoal in the bootstrap.
+    `panel.model.choose(mask=False)` does the same from Python; the controls follow. With `goal` (OMG), you can also
+    choose the subgoal in the bootstrap.
     """
 
     def __init__(self, learner: QLearner, batch: TensorDictBase, goal: Float[Tensor, "G T A Z"] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The grader's package, which is no part of the library, and the notebooks that are put to it."""
+"""The grader's package, which is not part of the library, and the notebooks that it grades."""
 
 import copy
 import re
@@ -18,7 +18,7 @@ MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n", flags=re.M)
 
 @pytest.fixture(scope="session")
 def solved():
-    """solved("a1") -> the source notebook as a student would hand it in: answers, without the teacher's markers."""
+    """solved("a1") -> the source notebook as a student would submit it: answered, without the teacher's markers."""
 
     def notebook(name: str) -> nbformat.NotebookNode:
         made = nbformat.read(COURSE / "source" / name / f"{name}.ipynb", as_version=4)
@@ -31,7 +31,7 @@ def solved():
 
 @pytest.fixture(scope="session")
 def changed():
-    """changed(notebook, {id: source}) -> a copy with other sources in some cells."""
+    """changed(notebook, {id: source}) -> a copy with new sources in some cells."""
 
     def copy_of(notebook: nbformat.NotebookNode, sources: dict[str, str]) -> nbformat.NotebookNode:
         made = copy.deepcopy(notebook)
@@ -45,13 +45,13 @@ def changed():
 
 @pytest.fixture(scope="session")
 def course(tmp_path_factory) -> Path:
-    """A course folder of its own, with the teacher's files and nothing else."""
+    """A course folder with the teacher's files and nothing else."""
     return copy_course(tmp_path_factory.mktemp("teacher"))
 
 
 @pytest.fixture(scope="module")
 def a1_course(tmp_path_factory) -> Path:
-    """A course folder with one assignment, and a path that is full of search patterns."""
+    """A course folder with one assignment, in a path full of glob patterns."""
     folder = tmp_path_factory.mktemp("a1") / "course [2026]? *" / "notebooks" / "assignments"
     strange = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for name in ("grader", "source/a1"):

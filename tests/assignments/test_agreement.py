@@ -1,4 +1,4 @@
-"""The instant check in a notebook and the grade of the same notebook: both say the same of the same cells."""
+"""The instant check in a notebook and the grade of the same notebook agree on the same cells."""
 
 import sys
 import types
@@ -35,7 +35,7 @@ ABOUT = {"a1-rows": {"grade_id": "a1-rows", "cell_type": "code"}}
 
 
 class Shell(InteractiveShell):
-    """As a kernel's; windows, programs and the end of the session are somebody else's, and errors are not drawn."""
+    """Like a kernel's, but without windows, programs, drawn errors or an end of the session."""
 
     def enable_gui(self, gui: str | None = None) -> None: ...
 
@@ -47,7 +47,7 @@ class Shell(InteractiveShell):
 
 
 class Notebook:
-    """A kernel's IPython in this process, which is told of each cell what JupyterLab says of it."""
+    """A kernel's IPython in this process, which receives about each cell what JupyterLab sends."""
 
     def __init__(self, shell: Shell, tells: bool) -> None:
         shell.reset()
@@ -68,7 +68,7 @@ class Notebook:
 
 @pytest.fixture(scope="module")
 def shell():
-    """One for all notebooks. IPython takes the place of the module __main__, and of what shows results and errors."""
+    """One shell for all notebooks. IPython replaces the module __main__, and the hooks that show results and errors."""
     with pytest.MonkeyPatch.context() as kept:
         kept.setitem(sys.modules, "__main__", sys.modules["__main__"])
         for name in ("displayhook", "excepthook"):
@@ -79,7 +79,7 @@ def shell():
 
 
 def graded(cells: list[tuple[str | None, str]]) -> str:
-    """The points that these cells get: "2" or "0"."""
+    """Return the points of these cells: "2" or "0"."""
     made = [new_code_cell(source, metadata={"nbgrader": {"grade_id": name}} if name else {}) for name, source in cells]
     kept = [cell for cell in joined(made, ABOUT) if "nbgrader" in cell.metadata]
     assert len(kept) <= 1
@@ -88,7 +88,7 @@ def graded(cells: list[tuple[str | None, str]]) -> str:
 
 @st.composite
 def answers(draw, whole: bool) -> list[tuple[str | None, str]]:
-    """One answer's cells, as a student may leave them: with lines for the notebook, split, twice, among scratch."""
+    """One answer's cells, as students may leave them: with lines for the notebook, split, repeated, among scratch."""
     cells = []
     for _ in range(draw(st.integers(1, 1 if whole else 2))):
         lines = draw(st.sampled_from(ANSWERS)).split("\n")
@@ -104,7 +104,7 @@ def answers(draw, whole: bool) -> list[tuple[str | None, str]]:
 
 
 def said_and_given(shell: Shell, cells: list[tuple[str | None, str]], tells: bool) -> tuple[bool | None, bool]:
-    """Whether the check says Right, None where the notebook has no function at all; and whether there are points."""
+    """Return whether the check says Right (None if the notebook has no function), and whether there are points."""
     notebook = Notebook(shell, tells)
     for answer, source in cells:
         notebook.run(source, answer)
@@ -163,7 +163,7 @@ def test_cells_of_one_id_become_one_in_order_and_only_those_of_the_released_kind
     told = [(one.source, one.metadata.get("nbgrader")) for one in joined(cells, ABOUT)]
     assert told == [("own", None), ("a = 1\nb = 2", ABOUT["a1-rows"]), ("c", None)]
     (alone,) = joined([cell(new_markdown_cell, "def f(): pass")], ABOUT)
-    assert alone.source == "def f(): pass", "an answer that became text is still an answer"
+    assert alone.source == "def f(): pass", "an answer that became Markdown is still an answer"
 
 
 @given(st.recursive(

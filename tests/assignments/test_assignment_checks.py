@@ -1,4 +1,4 @@
-"""Instant checks: what they say of right, wrong, missing and strange answers, and that a cell is run by itself."""
+"""Instant checks: their verdicts on right, wrong, missing and strange answers; each runs a cell on its own."""
 
 import json
 import linecache
@@ -13,7 +13,7 @@ from omg_lib.lessons.assignments.checks import NotYet, check_answer, check_resul
 
 
 def from_cell(source: str, name: str) -> types.FunctionType:
-    """A function as a notebook's cell defines it: of the module __main__, its source where IPython keeps it."""
+    """A function as a notebook's cell defines it: in the module __main__, with its source where IPython keeps it."""
     file = f"<cell {hash(source)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names = {"__name__": "__main__", "helper": 3, "rearrange": None}
@@ -35,7 +35,7 @@ def test_an_answer_is_run_by_itself_as_the_grader_does():
     borrowed = "def to_rows(x):\n    import omg_lib\n    return x\n"
     verdict = check_answer("a1-rows", from_cell(borrowed, "to_rows"))
     assert "ImportError" in verdict.said and "your own code" in verdict.said
-    tried = RIGHT + "if helper:\n    pass\n"  # fails alone, after the function is there
+    tried = RIGHT + "if helper:\n    pass\n"  # fails, but only after the function is defined
     assert check_answer("a1-rows", from_cell(tried, "to_rows")).ok
 
 

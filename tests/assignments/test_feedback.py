@@ -1,4 +1,4 @@
-"""What a student is told of an answer: nothing that submitted code made up, so nothing of the hidden tests."""
+"""Feedback for students contains nothing that submitted code made up, hence nothing of the hidden tests."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from omg_lib.lessons.assignments.cells import FUNCTIONS
 
 SECRET = "75318642"
-"""The hidden input; it must come back in no way."""
+"""The hidden input; no feedback may contain it in any form."""
 TELLERS = {
     "exception": "raise ValueError(f'asked with {secret}')",
     "type": "raise type(f'Asked{secret}', (ValueError,), {})()",
@@ -53,7 +53,7 @@ TELLERS = {
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, str]:
-    """What stands in the feedback of every teller, for a truth that is a dict, a tensor and a number."""
+    """Return the feedback of every leak attempt, for a truth that is a dict, a tensor and a number."""
     sources = {
         name: "def answer(secret):\n" + "".join(f"    {line}\n" for line in body.splitlines())
         for name, body in TELLERS.items()

@@ -18,7 +18,7 @@ from nbgrader.api import Gradebook
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """A course folder of which the records know."""
+    """A course folder that the records know."""
     for name in ("STAGED", "GRADED", "COURSE"):
         monkeypatch.setattr(records, name, tmp_path / getattr(records, name).relative_to(records.COURSE))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # nbgrader's alembic
@@ -26,7 +26,7 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 def staged(place: Path, name: str, text: str = "{}") -> Submission:
-    """A student's submission as it was read."""
+    """A student's submission, as read."""
     one = Submission(student_id(name), "a1")
     (records.STAGED / one.id / "a1").mkdir(parents=True, exist_ok=True)
     (records.STAGED / one.id / "a1" / "a1.ipynb").write_text(text)
@@ -34,7 +34,7 @@ def staged(place: Path, name: str, text: str = "{}") -> Submission:
 
 
 def graded(place: Path, name: str) -> Submission:
-    """What nbgrader does with it, and says before and after."""
+    """Do with it what nbgrader does; return what the records show before and after."""
     one = staged(place, name)
     notebooks = [str(records.STAGED / one.id / "a1" / "a1.ipynb")]
     records.begin(assignment="a1", student="*", notebooks=notebooks)
@@ -69,7 +69,7 @@ def test_a_damaged_record_is_none(place, text):
 
 @pytest.fixture
 def url(place) -> str:
-    """A gradebook with one assignment of 5 points, which everybody in it has got."""
+    """A gradebook with one assignment of 5 points, which every student in it got."""
     url = f"sqlite:///{place}/gradebook.db"
     with Gradebook(url, "omg") as gradebook:
         gradebook.add_assignment("a1", course_id="omg")

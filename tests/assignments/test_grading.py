@@ -1,6 +1,6 @@
-"""nbgrader's own commands in a course folder of its own: who deserves which points, and what nobody gets to see.
+"""nbgrader's own commands in a separate course folder: who gets which points, and what stays hidden.
 
-About two and a half minutes of computing: the released notebooks, 36 submissions, their feedback, the grades.
+Takes about two and a half minutes: the released notebooks, 36 submissions, their feedback, the grades.
 """
 
 import csv
@@ -26,11 +26,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 MOST = {"a1": 20, "a2": 20, "a3": 24, "a4": 20}
 BY_HAND = {"a4-question": 2, "a4-plot": 4, "a4-answer": 4}
 UNANSWERED = {"untouched", "thief-untouched", "forged-cell", "edited-tests"}
-"""Students who have not answered anything: nothing of a solution may stand in what comes back to them."""
+"""Students who have not answered anything: their feedback must not contain any part of a solution."""
 
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """The command of the Makefile, in another course folder."""
+    """Run the Makefile's command in another course folder."""
     path = os.pathsep.join([str(ROOT), str(course)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "grader", *arguments]
@@ -55,7 +55,7 @@ def released(course):
 
 @pytest.fixture(scope="module")
 def due(released, solved, changed):
-    """Everything is handed in; returns (student, assignment) -> points."""
+    """Submit everything; return (student, assignment) -> points."""
     points = {}
     for name in NAMES:
         blank = nbformat.read(released / "release" / name / f"{name}.ipynb", as_version=4)
@@ -114,7 +114,7 @@ def hand_in_a1(course, reference, changed) -> dict[tuple[str, str], int]:
 
 
 STRANGE = [{}, {"schema_version": 99}, {"points": 1000}, {"schema_version": 1}, {"grade": True, "task": True}, None]
-"""What nbgrader must not believe of a cell; None makes it an unknown one."""
+"""Cell metadata that nbgrader must not trust; None makes the cell an unknown one."""
 NAIVE = """
 def sample(rings, n, seed):
     rng = np.random.default_rng(seed)
@@ -176,7 +176,7 @@ def hand_in_others(course, solved, changed) -> dict[tuple[str, str], int]:
 
 @pytest.fixture(scope="module")
 def graded(released, due):
-    """The course, graded; and what the command said."""
+    """The course, graded, and the command's output."""
     return released, run(released, "grade")
 
 
@@ -252,7 +252,7 @@ def test_tests_of_one_run_are_the_same_for_all_and_new_in_the_next(graded):
 
 
 def solutions() -> set[str]:
-    """Every line that stands between markers and nowhere else in a source notebook."""
+    """Return every line that appears between markers and nowhere else in a source notebook."""
     inside, outside = set(), []
     for name in NAMES:
         for cell in nbformat.read(COURSE / "source" / name / f"{name}.ipynb", as_version=4).cells:
@@ -269,7 +269,7 @@ def solutions() -> set[str]:
 
 
 def hidden_tests() -> set[str]:
-    """Every line of the hidden tests and of the counting of points that is not public as well."""
+    """Return every line of the hidden tests and the point counting that is not public as well."""
     files = [COURSE / "grader" / f"{name}.py" for name in (*NAMES, "tasks")]
     lines = {line.strip() for path in files for line in path.read_text().splitlines()}
     public = "\n".join(path.read_text() for path in (ROOT / "omg_lib").rglob("*.py"))
@@ -278,7 +278,7 @@ def hidden_tests() -> set[str]:
 
 
 def everything(path: Path) -> str:
-    """All text of a file: of a notebook with its metadata and outputs, of a page without its tags, and as it is."""
+    """Return all text of a file: a notebook with metadata and outputs, a page without tags, and the raw text."""
     raw = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".ipynb":
         return raw + "\n".join(_strings(json.loads(raw)))

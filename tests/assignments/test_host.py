@@ -1,4 +1,4 @@
-"""The process in which answers run: what is around it, that it is refused where nothing is, and that it ends."""
+"""The process in which answers run: its surroundings, its refusal to run unprotected, and its end."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SEVEN = [Question(["def answer():\n    return 7"], "answer", [()])]
 
 
 def inside(program: str) -> object:
-    """What a program says in the jail, before any fence."""
+    """Return what a program prints in the jail, before any fence."""
     text = f"import json, os, socket\nprint(json.dumps({program}))"
     command = [*jail.command(), sys.executable, "-I", "-B", "-c", text]
     return json.loads(subprocess.run(command, check=True, capture_output=True, env={}).stdout)
@@ -71,7 +71,7 @@ def test_a_jail_is_around_this_python_and_an_answer_cannot_see_what_is_outside()
 
 @needs_jail
 def test_a_container_of_the_teachers_own_is_known_by_what_it_does_not_hold():
-    """Another command that starts Python where the course is not: for once our own jail."""
+    """A different command starts Python where the course is not: for once with our own jail."""
     container = [*jail.command(), sys.executable]
     found = protection(container)
     assert found.apart and found.enough and not found.jail
@@ -152,12 +152,12 @@ def answer():
             found += ctypes.string_at(low, high - low).count(mark)
     return found
 """
-"""Counts a text in all memory of its process that can be written, and makes it only where it is counted."""
+"""Count a text in all writable memory of its process, building it only where it is counted."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the list of a process's memory is Linux's")
 def test_no_answer_is_left_in_the_memory_that_the_next_student_gets(monkeypatch):
-    """The fence is taken away, so that an answer may read the list of its memory."""
+    """Without the fence, an answer can read the map of its memory."""
     open_text = host.PROGRAM.replace("module.main()", "module.fence.put_up = lambda *_: None\nmodule.main()")
     monkeypatch.setattr(host, "PROGRAM", open_text)
     python = ["env", "MEMORY=open", sys.executable]
@@ -166,7 +166,7 @@ def test_no_answer_is_left_in_the_memory_that_the_next_student_gets(monkeypatch)
     own = [Question([f"# {MARK}\n{SCAN}"], "answer", [()])]
     [[alone]] = ask([Question([SCAN], "answer", [()])], python, 9, unsafe=True)
     [[after_own]] = ask(own, python, 9, unsafe=True)
-    assert alone == 1 < after_own  # the text that it looks for
+    assert alone == 1 < after_own  # the text it searches for
 
 
 def test_replies_of_any_depth_harm_nobody_else():
@@ -180,7 +180,7 @@ def test_replies_of_any_depth_harm_nobody_else():
 
 
 def test_the_process_ends_when_the_grader_is_killed():
-    """Within any time: the test waits for it, and fails by its own time limit if it never does."""
+    """However long it takes: the test waits for it, and fails by its own time limit if it never ends."""
     program = (
         f"import sys\nsys.path.insert(0, {str(COURSE)!r})\nfrom grader.host import started\n"
         "print(started((sys.executable,), True).process.pid, flush=True)\nsys.stdin.read()"

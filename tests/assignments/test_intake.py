@@ -1,6 +1,6 @@
-"""`make grade` with submissions that are no plain files and students with hard names: graded, or named, and no more.
+"""`make grade` with submissions that are not plain files and students with difficult names: graded or named, no more.
 
-In a course folder whose path is full of search patterns, on a console that lacks most characters.
+In a course folder whose path is full of glob patterns, on a console that lacks most characters.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from tests.helpers.places import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NAMES = ["Last, First", "two\nlines", "=1+1", "[x]", "a*", "ab", "王小明", "😀", "~F0~9F~98~80"]
-"""The last is how nbgrader calls the one before. (tests/assignments/test_submissions.py has more.)"""
-if sys.platform == "linux":  # where a name is any bytes
+"""The last is nbgrader's name for the one before. (tests/assignments/test_submissions.py has more.)"""
+if sys.platform == "linux":  # where a name may be any bytes
     NAMES += [unicodedata.normalize("NFD", "Zoë"), "\udce9"]
 
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """The command of the Makefile, on a Western European console of Windows."""
+    """Run the Makefile's command on a Western European Windows console."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(course)]), "OMP_NUM_THREADS": "1"}
     environment["PYTHONIOENCODING"] = "cp1252"
     command = [sys.executable, "-m", "grader", *arguments]
@@ -50,7 +50,7 @@ def grades(course: Path) -> dict[str, tuple[float, str]]:
 
 @contextlib.contextmanager
 def gradebook(course: Path) -> Iterator[Gradebook]:
-    """The course's gradebook, by a path without a question mark."""
+    """Return the course's gradebook, by a path without a question mark."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "course").symlink_to(course)
         with Gradebook(f"sqlite:///{folder}/course/gradebook.db", "omg") as opened:
@@ -59,7 +59,7 @@ def gradebook(course: Path) -> Iterator[Gradebook]:
 
 @pytest.fixture(scope="module")
 def first(a1_course, solved):
-    """Everything is handed in and graded once; what the command said."""
+    """Submit and grade everything once; return the command's output."""
     course = a1_course
     early = run(course, "grade")
     assert early.returncode == 2 and "make assignments" in early.stderr and "Traceback" not in early.stderr
@@ -135,12 +135,12 @@ def test_what_changed_is_graded_anew_and_marks_given_by_hand_stay(first, a1_cour
     assert again.returncode == 1 and again.stderr.count("Not graded") == 1 and "submitted/[x]/a1" in again.stderr
     found = grades(course)
     assert found["ab"] == found["😀"] == (0.0, "graded")
-    assert found["a*"] == found["two\nlines"] == (20.0, "graded"), "also of one whose files are gone"
+    assert found["a*"] == found["two\nlines"] == (20.0, "graded"), "also of a student whose files are gone"
     assert found["[x]"] == (0.0, "cannot be graded") and found["more"] == (19.5, "graded")
     changed = {path.parts[-3] for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert changed == {"ab", "~F0~9F~98~80"}, "nothing else is graded again"
     pages = {name: (course / "feedback" / name / "a1" / "a1.html").read_text() for name in ("😀", "~F0~9F~98~80")}
-    assert ["not answered" in page for page in pages.values()] == [True, False], "each has the own page"
+    assert ["not answered" in page for page in pages.values()] == [True, False], "each gets their own page"
 
     for path in (course / "submitted").iterdir():
         if path.name != "more":

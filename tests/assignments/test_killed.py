@@ -1,6 +1,6 @@
-"""A grading that is killed at any time, and then done again, gives the grades of one that was left alone.
+"""A grading that is killed at any time and then repeated gives the grades of an undisturbed one.
 
-OMG_KILLS says how many times (30 take about half an hour).
+OMG_KILLS sets the number of kills (30 take about half an hour).
 """
 
 import os
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 300 * KILLS)]
 
 
 def started(course: Path, command: str) -> subprocess.Popen:
-    """A command of the Makefile, in a process group of its own."""
+    """Run a command of the Makefile in its own process group."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(course)]), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "grader", command], cwd=course, env=environment,
@@ -33,7 +33,7 @@ def started(course: Path, command: str) -> subprocess.Popen:
 
 
 def done(course: Path, command: str) -> str:
-    """What a command says on stderr; it must end well."""
+    """Return a command's stderr; the command must succeed."""
     process = started(course, command)
     said = process.communicate()[1]
     assert process.returncode == 0, said
@@ -41,14 +41,14 @@ def done(course: Path, command: str) -> str:
 
 
 def begun(course: Path, process: subprocess.Popen) -> float:
-    """When the grading has read the submissions, after which it changes things; loading Python is not of interest."""
+    """Wait until the grading has read the submissions; it changes files only after that."""
     while not (course / ".grading" / "read").is_dir() and process.poll() is None:
         time.sleep(0.02)
     return time.monotonic()
 
 
 def forget(course: Path) -> None:
-    """As before the first grading."""
+    """Reset to the state before the first grading."""
     for name in (".grading", "autograded", "feedback"):
         shutil.rmtree(course / name, ignore_errors=True)
     (course / "grades.csv").unlink(missing_ok=True)
@@ -76,7 +76,7 @@ def test_kill_9_at_any_time_changes_no_grade(a1_course, solved):
         process = started(course, "grade")
         begun(course, process)
         time.sleep(chance.uniform(0, length))
-        # alone, it leaves nbgrader at work, which the next grading must wait for
+        # killed alone, it leaves nbgrader running, and the next grading must wait for it
         (os.kill if number % 2 else os.killpg)(process.pid, signal.SIGKILL)
         process.communicate() if number % 2 == 0 else process.wait()
         killed += process.returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""What is kept of a submission to be shown; tests/browser/test_markup.py opens the pages that are made of it."""
+"""What is kept of a submission for display; tests/browser/test_markup.py opens the resulting pages."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def exporter() -> HTMLExporter:
 
 
 def page_of(markdown: str) -> str:
-    """What nbconvert makes of it, without anything of ours."""
+    """Return nbconvert's output, without our changes."""
     return exporter().from_notebook_node(harmless(new_markdown_cell(markdown)))[0]
 
 

@@ -1,4 +1,4 @@
-"""Mutation testing of the reference solutions: a changed one that keeps all points shows a test that is missing."""
+"""Mutation testing of the reference solutions: a mutant that keeps all points reveals a missing test."""
 
 import pytest
 
@@ -7,16 +7,16 @@ from tests.helpers.mutants import mutants
 from tests.helpers.variants import points, task_of
 
 SAME: dict[str, list[str]] = {
-    "a2-stack": ["0 -> -1"],  # the width of the last episode is that of the first
-    "a2-counterexample": ["0 -> 1"],  # another seat
-    "a3-regroup": ["0 -> -1", "0 -> -1", "0 -> 1"],  # the seat at another step, and of an axis of one
+    "a2-stack": ["0 -> -1"],  # the last episode is as wide as the first
+    "a2-counterexample": ["0 -> 1"],  # a different seat
+    "a3-regroup": ["0 -> -1", "0 -> -1", "0 -> 1"],  # the seat at a different step, on an axis of length 1
     "a3-windows": ["torch.minimum(ahead, last.unsqueeze(1)) -> torch.minimum(last.unsqueeze(1), ahead)"],
     "a3-choose": ["1 -> 2", "1 -> 2"],  # twice the values, or minus twice
     "a3-mean": ["max(len(kept), 1) -> max(1, len(kept))"],
     "a4-plan": ["1 -> 2", "2 -> 3", "5 -> 4", "5 -> 6", "[0, 1, 2] -> [2, 1, 0]"],  # other plans
     "a4-band": ["values.std(dim=0, correction=1) -> values.std(dim=0)"],  # torch's default
 }
-"""Changes that leave a solution right, by answer: nothing is missing."""
+"""Changes that keep a solution right, by answer: no test is missing."""
 
 
 @pytest.mark.parametrize("answer", FUNCTIONS)

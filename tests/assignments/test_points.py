@@ -1,4 +1,4 @@
-"""Every criterion: five and more wrong answers that lose it, right answers in several styles that keep it."""
+"""Every criterion: at least five wrong answers that lose it, and right answers in several styles that keep it."""
 
 import importlib
 

@@ -24,7 +24,7 @@ def points(folder, plan=PLAN) -> str:
 
 
 def each(column, change):
-    """The same change in that column of every run."""
+    """Apply the same change to this column of every run."""
 
     def spoil(told):
         for run in told["runs"]:

@@ -1,5 +1,5 @@
-"""Every way out that once was open, or that a kernel offers, tried where answers run; and that each is a way out where
-there is no fence, or the test would prove nothing.
+"""Every escape that was once possible, or that a kernel offers, tried where answers run. Each must work without a
+fence; otherwise the test would prove nothing.
 """
 
 import os
@@ -19,7 +19,7 @@ ALL = PROBES | (X86_ONLY if platform.machine() == "x86_64" else {})
 
 @pytest.fixture
 def victim(tmp_path):
-    """A file of the teacher's, and what may not change: what stands in it, what is known of it, what lies beside."""
+    """Return a teacher's file and everything that may not change: its content, its metadata, its neighbours."""
     path = tmp_path / "gradebook.db"
     path.write_text("grades of everybody")
     os.chmod(path, 0o640)

@@ -1,4 +1,4 @@
-"""The learner's loss from its parts, by the library's own functions: the same number."""
+"""The learner's loss, computed from its parts with the library's own functions: the same number."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The filter of system calls, run step by step as a kernel runs it: for both processors, whatever this one is."""
+"""The filter of system calls, executed step by step as a kernel does, for both processors, on any machine."""
 
 import re
 import struct
@@ -19,7 +19,7 @@ MACHINES = pytest.mark.parametrize("machine", ARCHITECTURES)
 def says(
     machine: str, call: str | int, *arguments: int, architecture: int | None = None, may_write: bool = True
 ) -> int:
-    """The filter's answer to a call, by its name or number."""
+    """Return the filter's answer to a call, by name or number."""
     column, own = ARCHITECTURES[machine]
     number = ALLOWED[call][column] if isinstance(call, str) else call
     six = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
@@ -42,7 +42,7 @@ def test_what_is_in_the_list_passes_and_every_other_number_kills(machine):
     free = {numbers[column] for name, numbers in ALLOWED.items() if name not in ("ioctl", "fcntl", "prlimit64")}
     for number in range(1000):
         assert says(machine, number) == (ALLOW if number in free else KILL) or number in (
-            ALLOWED["fcntl"][column],  # of which the first, F_DUPFD, is 0
+            ALLOWED["fcntl"][column],  # the first of them, F_DUPFD, is 0
             ALLOWED["prlimit64"][column],
         )
         assert says(machine, X32 + number) == KILL

@@ -1,4 +1,4 @@
-"""A real kernel, told of its cells as JupyterLab tells it: an answer split in two is read whole."""
+"""A real kernel that receives its cells as from JupyterLab: an answer split in two is read whole."""
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -12,7 +12,7 @@ IMPORT = "from omg_lib.lessons.assignments.checks import check_answer, remember_
 
 @pytest.fixture(scope="module")
 def run():
-    """run(source, grade_id or None) -> what the cell shows as its result."""
+    """run(source, grade_id or None) -> the result the cell shows."""
     manager, client = start_new_kernel()
 
     def cell(source: str, answer: str | None) -> str:

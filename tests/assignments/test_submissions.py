@@ -1,4 +1,4 @@
-"""The careful reader of submitted/: what is graded was read there, and everything else is named."""
+"""The careful reader of submitted/: only what it has read is graded, and everything else is named."""
 
 import errno
 import json
@@ -28,14 +28,14 @@ def submitted(tmp_path) -> Path:
 
 
 def written(path: Path, source: str = "1") -> Path:
-    """A notebook there."""
+    """Write a notebook there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, id="a1-one")]), path)
     return path
 
 
 def staged(submitted: Path) -> tuple[dict[str, str], list[str]]:
-    """The names of the files that were copied, with what is in them; and what is said of the others."""
+    """Return the copied files with their contents, and the messages about the others."""
     target = submitted.parent / "private" / "read"
     read, left = stage(submitted, target, NAMES)
     paths = [path for path in target.rglob("*") if path.is_file()]
@@ -121,7 +121,7 @@ def hard_link(place: Path, secret: Path) -> str:
 
 def too_large(place: Path, secret: Path) -> str:
     written(place / "a1.ipynb")
-    os.truncate(place / "a1.ipynb", 100 << 30)  # no byte of it is on the disk
+    os.truncate(place / "a1.ipynb", 100 << 30)  # no byte of it is stored on disk
     return f"a1.ipynb has more than {MOST_BYTES['.ipynb'] >> 20} MB"
 
 

@@ -1,4 +1,4 @@
-"""`make grade` where nothing protects the teacher: it grades nothing, in one sentence, until the teacher says so."""
+"""`make grade` without protection for the teacher: it refuses, in one sentence, until the teacher allows it."""
 
 import os
 import subprocess

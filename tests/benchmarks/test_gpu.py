@@ -1,4 +1,4 @@
-"""The measurement for a GPU runs on a CPU at small sizes, and its JSON is as promised."""
+"""The GPU measurement runs on a CPU at small sizes, and its JSON is as documented."""
 
 import json
 import os

@@ -12,7 +12,7 @@ def test_hiding_one_picture_changes_no_other(browser):
     page.set_content("".join(f'<div id="picture-{i}">{svg}</div>' for i, svg in enumerate(pictures)))
     second = page.locator("#picture-1")
     before = second.screenshot()
-    page.evaluate("document.querySelector('#picture-0').style.visibility = 'hidden'")  # the place is kept
+    page.evaluate("document.querySelector('#picture-0').style.visibility = 'hidden'")  # the space stays reserved
     assert second.screenshot() == before
     page.evaluate("document.querySelector('#picture-0').firstChild.style.display = 'none'")
     page.evaluate("document.querySelector('#picture-0').style.height = '0'")

@@ -1,6 +1,6 @@
 """The flow panel as a student uses it: keyboard, Run, Stop, the accessibility tree, light and dark theme.
 
-Timings are printed (`pytest -s`); the limits asserted leave room for a busy machine.
+Timings are printed (`pytest -s`); the asserted limits leave room for a busy machine.
 """
 
 import json
@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-# One key press, timed in the page: from the key to the frame that shows the changed picture.
+# One key press, timed in the page: from the key to the frame with the changed picture.
 PRESS = """key => new Promise(done => {
   const flow = document.querySelector('.omg-flow'), start = performance.now();
   new MutationObserver((_, observer) => {
@@ -27,7 +27,7 @@ STATES = "() => [...document.querySelectorAll('.omg-flow [data-stage]')].map(row
 ALL = f"state => {{ const rows = ({STATES})(); return rows.length > 5 && rows.every(one => one === state); }}"
 RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
 STATUS = "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)"
-# Texts that stick out of the picture, and texts of one row that lie over each other.
+# Texts that stick out of the picture, and texts of one row that overlap.
 OUTSIDE = """() => {
   const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => {
@@ -47,7 +47,7 @@ OVERLAPS = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].fla
 
 
 def notebook(*lines: str) -> str:
-    """A notebook of one cell, as text."""
+    """Return a notebook of one cell, as text."""
     cell = {"cell_type": "code", "id": "panel", "metadata": {}, "outputs": [], "execution_count": None}
     cell["source"] = "\n".join(("from omg_lib.widgets import FlowPanel", *lines))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -56,7 +56,7 @@ def notebook(*lines: str) -> str:
 
 @pytest.fixture(scope="module")
 def opened(folder, open_notebook, run_all):
-    """A page with the panel, for all tests: opening one takes much longer than most of what they do."""
+    """A page with the panel, shared by all tests: opening one takes much longer than most tests."""
     (folder / "panel_under_test.ipynb").write_text(notebook("panel = FlowPanel()", "panel"))
     page = open_notebook("panel_under_test.ipynb")
     start = time.monotonic()
@@ -88,7 +88,7 @@ def show(opened):
 
 
 def picture(page, name: str, tmp_path: Path) -> None:
-    """A screenshot of the panel; it goes into the repository only when asked for."""
+    """Take a screenshot of the panel; it goes into the repository only on request."""
     keep = os.environ.get("OMG_SAVE_SCREENSHOT") == "1"
     into = Path(__file__).parents[2] / "notebooks" / "images" if keep else tmp_path
     into.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def test_slider_and_run_in_mid_run(show):
     slider = page.locator(".omg-n-agents [role=slider]")
     slider.press("ArrowRight")
     wait_all(page, "predicted")
-    wait_status(page, "Training goes on")
+    wait_status(page, "Training continues")
     time.sleep(1.5)
     assert set(page.evaluate(STATES)) == {"predicted"}  # the run of other settings says nothing about these
     page.locator(".omg-run").click()
@@ -223,7 +223,7 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
     wait_status(page, "^Predicted")
     number.fill("")
     number.press("Tab")
-    wait_status(page, "^n_agents: a number is missing, the last one stays$")
+    wait_status(page, "^n_agents: a number is missing, the last one is kept$")
     assert number.input_value() == "2" and drawing(page) == before
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
 

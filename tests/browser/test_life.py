@@ -1,7 +1,7 @@
-"""How a notebook is really used: left alone for long, its tab closed and opened, two of them at once.
+"""Real use of a notebook: left alone for a long time, its tab closed and reopened, two notebooks at once.
 
-`OMG_LIVE_MINUTES=10 python -m pytest tests/browser/test_life.py -s` trains for ten minutes and prints what memory and
-the page did; without it half a minute must do.
+`OMG_LIVE_MINUTES=10 python -m pytest tests/browser/test_life.py -s` trains for ten minutes and prints how memory and
+the page behaved; by default it trains for half a minute.
 """
 
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 MINUTES = float(os.environ.get("OMG_LIVE_MINUTES", 0.5))
 SETTINGS = 'FlowPanel(n_agents=2, batch_size=4, learner="iql", device="cpu")'
-# The longest time between two frames since the last look: a page that is frozen draws none.
+# The longest time between two frames since the last look: a frozen page draws none.
 WATCH = """() => {
   window.longest = 0;
   let last = performance.now();
@@ -43,7 +43,7 @@ def notebook(*lines):
 
 @pytest.fixture
 def shown(folder, open_notebook, run_all):
-    """shown("name") -> the page of a fresh notebook with a panel, and the id of its kernel's process."""
+    """shown("name") -> the page of a fresh notebook with a panel, and the process id of its kernel."""
 
     def show(name, *lines):
         (folder / f"{name}.ipynb").write_text(
@@ -63,7 +63,7 @@ def update_of(page):
 
 
 def wait_for_updates(page, more=3, seconds=90):
-    """Until the progress counts so many further updates."""
+    """Wait until the progress has counted this many more updates."""
     least, end = update_of(page) + more, time.monotonic() + seconds
     while update_of(page) < least:
         assert time.monotonic() < end, page.locator(".omg-status").text_content()
@@ -124,7 +124,7 @@ def test_a_tab_that_is_closed_and_opened_again_shows_the_run_that_goes_on(shown,
     again = open_notebook("closed.ipynb")
     again.wait_for_selector(".omg-flow svg", timeout=60_000)
     wait_for_updates(again)
-    assert update_of(again) > before, "the kernel went on meanwhile"
+    assert update_of(again) > before, "the kernel kept training meanwhile"
     again.locator(".omg-stop").click()
     wait_status(again, r"^Stopped at update \d+$")
 
@@ -157,4 +157,4 @@ def test_what_the_runs_thread_raises_stands_in_the_panel(shown):
     )
     page.locator(".omg-run").click()
     wait_status(page, "^The run failed: RuntimeError: the 42nd sample fell over$")
-    assert page.evaluate(KERNEL) == "idle", "and the kernel lives"
+    assert page.evaluate(KERNEL) == "idle", "and the kernel survives"

@@ -1,6 +1,6 @@
-"""What a submission shows to the teacher, in the formgrader and in the feedback, runs nothing there.
+"""Nothing in a submission runs on the teacher's pages, in the formgrader or in the feedback.
 
-A class is graded as a teacher does it, and its pages are opened in Chromium, at a real server.
+A class is graded like a teacher does it, and its pages are opened in Chromium, from a real server.
 """
 
 import json
@@ -23,10 +23,10 @@ if not (COURSE / "source").is_dir():
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1200)]
 FOLDER = "class"
-"""Of the course, below the folder that the server shows."""
+"""Paths in the course, relative to the folder that the server shows."""
 EVERY = [*attacks.in_cells(), *attacks.in_notebook(nbformat.v4.new_notebook())]
 NAME = "<img src=x onerror=ran=Array.of(location.protocol)>"
-"""A student's: the name of a folder, without a slash and without what a pattern of files reads otherwise."""
+"""A student's name: a valid folder name, without a slash or any character that file patterns interpret."""
 TRY_EVERYTHING = """async () => {
   for (const one of document.querySelectorAll('#notebook *')) {
     one.dispatchEvent(new MouseEvent('mouseover', {bubbles: true}));
@@ -48,7 +48,7 @@ def hand_in(course: Path, student: str, notebook: dict) -> Path:
 
 
 def honest(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A submission with a plot, as the assignment asks for it, and an answer in Markdown."""
+    """A submission with a plot, as the assignment requires, and an answer in Markdown."""
     from matplotlib.figure import Figure
 
     from omg_lib.plots.page import figure_svg
@@ -99,7 +99,7 @@ def server(course, served):
 
 
 class Visit:
-    """A page after everything on it was touched: which attacks ran, and what it asked for."""
+    """A page after everything on it was touched: which attacks ran, and what it requested."""
 
     def __init__(self, browser: object, url: str, server: str | None = None) -> None:
         context = browser.new_context(viewport={"width": 1200, "height": 900})
@@ -119,7 +119,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def formgrader(browser, server, course):
-    """formgrader("eve") -> a visit to the page on which a teacher marks the submission."""
+    """formgrader("eve") -> a visit to the page where a teacher grades the submission."""
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
@@ -175,7 +175,7 @@ def test_the_pages_ask_for_nothing_but_their_own(formgrader, feedback, server):
 
 def test_plots_answers_and_points_are_still_shown(formgrader, feedback):
     for visit in (formgrader("honest"), feedback("honest")):
-        assert visit.refused == [], "nothing that a plain page needs is refused"
+        assert visit.refused == [], "nothing is refused that a plain page needs"
         width, height, source = visit.page.locator(".output_svg img").evaluate(
             "image => [image.naturalWidth, image.naturalHeight, image.src]"
         )
@@ -204,7 +204,7 @@ def test_a_teacher_marks_on_the_page(formgrader, course):
         page.locator("#a4-plot-comment").press("Tab")
     assert put.value.ok
     page.locator(".glyphicon-eye-open").click()
-    assert page.locator("a.name-shown").inner_text() == "honest", "the three scripts that the policy names run"
+    assert page.locator("a.name-shown").inner_text() == "honest", "the three scripts allowed by the policy run"
     nbgrader(course, "generate_feedback", "a4", "--force")
     text = (course / "feedback" / "honest" / "a4" / "a4.html").read_text()
     assert "Which <strong>units</strong>?" in text and "(Score: 3.0 / 20.0)" in text
@@ -241,7 +241,7 @@ def test_a_file_beside_a_submission_runs_nothing_where_it_is_opened(browser, ser
 @pytest.mark.parametrize("guard", ["Harmless", "policy"])
 @pytest.mark.parametrize("template", ["formgrade", "feedback"])
 def test_each_guard_would_do_without_the_other(guard, template, browser, course, tmp_path):
-    """The notebook made harmless on nbgrader's own page; and as it was sent, on our page."""
+    """The notebook made harmless, on nbgrader's own page; and as submitted, on our page."""
     import nbgrader.server_extensions.formgrader as extension
     from nbconvert.exporters import HTMLExporter
 

@@ -1,4 +1,4 @@
-"""The smaller panels as a student uses them: keyboard alone, and what goes wrong is a sentence."""
+"""The smaller panels as a student uses them: keyboard only, and every error is a sentence."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def says(page, panel: str, text: str) -> None:
 
 
 def picture(page, panel: str) -> str:
-    """A panel's picture without the ids that make each drawing differ from all others."""
+    """A panel's picture without the ids that differ between any two drawings."""
     return re.sub("omg-[0-9a-f]{10}-", "", page.locator(f".{panel}-picture").inner_html())
 
 
@@ -61,11 +61,11 @@ def test_the_iteration_is_stepped_through_by_keyboard(page):
         says(page, "omg-iteration", f"Stage {stage} of 11")
     page.locator(".omg-iteration-first").focus()
     page.keyboard.press("Enter")
-    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
+    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Every field is new memory.")
 
 
 def test_arrow_keys_move_a_slider_after_a_click_anywhere_on_it(page):
-    """A click beside the handle moves it there, and the arrow keys go on from there."""
+    """A click beside the handle moves it there, and the arrow keys continue from there."""
     handle = page.locator(".omg-iteration-slider [role=slider]")
     line = page.locator(".omg-iteration-slider .noUi-base").bounding_box()
     page.mouse.click(line["x"] + 0.62 * line["width"], line["y"] + line["height"] / 2)
@@ -142,7 +142,7 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     )
     box.fill("")
     box.press("Tab")
-    says(page, panel, f"{label}: a number is missing, the last one stays")
+    says(page, panel, f"{label}: a number is missing, the last one is kept")
     assert picture(page, panel) == before and box.input_value() == usual
 
 
@@ -203,7 +203,7 @@ def test_screenshots_in_light_and_dark(page):
 
 def test_a_closed_notebook_still_shows_each_panels_last_picture(page, open_notebook):
     kept = page.locator(".omg-kept")
-    assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels stand there themselves"
+    assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels themselves are shown"
     page.locator(".omg-seat-answers [type=radio]").nth(6).click()
     held = page.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
     held.wait_for(state="attached", timeout=60_000)

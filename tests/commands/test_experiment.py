@@ -1,4 +1,4 @@
-"""teammates, pretrain, train and evaluate on the command line, one after the other, as a researcher would."""
+"""teammates, pretrain, train and evaluate on the command line, one after another, as a researcher would run them."""
 
 import csv
 import json
@@ -75,7 +75,7 @@ def test_evaluate_after_fine_tuning(made, capsys):
 
 
 def test_runs_of_other_settings_are_no_seeds_of_one_configuration(made, capsys):
-    """Their lines are told apart; and the same folder, however it is written, counts once."""
+    """Lines of different folders have different labels; one folder counts once, however its path is written."""
     options = ["--teammates", str(made / "pool"), "--batch-size", "2", "--updates", "1", "--device", "cpu"]
     for name, more in (("td5", ["--td-steps", "5"]), ("seed1", ["--seed", "1"])):
         words = ["train", *BATTLE, "--learner", "iql_actions", *options, *more, "--out", str(made / name)]

@@ -1,4 +1,4 @@
-"""The hub's settings are read as JupyterHub reads them, and its Dockerfile line by line; no hub is started here."""
+"""The hub's settings are read as JupyterHub reads them, its Dockerfile line by line; no hub is started here."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ INSTRUCTIONS = {"FROM", "ARG", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE"
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The instructions of the Dockerfile, continued lines joined."""
+    """Return the instructions of the Dockerfile, with continued lines joined."""
     text = re.sub(r"\\\n\s*", "", (HUB / "Dockerfile").read_text())
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [tuple(line.split(maxsplit=1)) for line in lines]
@@ -37,7 +37,7 @@ def test_the_dockerfile_is_one_that_a_linter_would_pass():
         if name == "RUN" and "pip install" in words:
             assert words.count("--no-cache-dir") == words.count("pip install")
         assert "sudo" not in words and "ADD" != name
-    assert [words for name, words in found if name == "USER"] == ["student"], "nobody works as root"
+    assert [words for name, words in found if name == "USER"] == ["student"], "the container does not run as root"
     assert found[-1][0] == "CMD" and found[-1][1].startswith("["), "signals reach the server, not a shell"
     where = [name for name, _ in found]
     assert where.index("USER") > max(i for i, name in enumerate(where) if name in ("COPY", "RUN"))
@@ -57,7 +57,7 @@ class Section:
 
 
 class Spawner(traitlets.HasTraits):
-    """Stands in for JupyterHub's, which the course does not install."""
+    """A fake of JupyterHub's, which the course does not install."""
 
     user = SimpleNamespace(id=3, name="ada")
     mem_limit, cpu_limit = 2**30, 1.0
@@ -80,7 +80,7 @@ def hub(monkeypatch):
 
 @pytest.fixture
 def course(tmp_path):
-    """A students' copy, as far as a hub looks at it."""
+    """A students' copy, reduced to what a hub checks."""
     course = tmp_path / "student-copy"
     (course / "notebooks" / "assignments" / "a1").mkdir(parents=True)
     (course / "notebooks" / "assignments" / "a1" / "a1.ipynb").write_text("{}")
@@ -94,7 +94,7 @@ def course(tmp_path):
 
 @pytest.fixture
 def settings(hub, course, tmp_path, monkeypatch):
-    """settings(NAME=value, ...) -> the configuration that the file makes with these variables."""
+    """settings(NAME=value, ...) -> the configuration that the file creates with these variables."""
     umask = os.umask(0o022)
 
     def read(**variables):
@@ -158,7 +158,7 @@ def spawner_of(course: Path, homes: Path) -> object:
 
 
 def python_of_a_student() -> str:
-    """This Python where the tests are an ordinary user's; as root, one that a student can run, too."""
+    """This Python, if the tests run as an ordinary user; as root, one that a student can run, too."""
     if os.getuid() != 0:
         return sys.executable
     for python in (sys.executable, "/usr/bin/python3"):
@@ -226,7 +226,7 @@ def test_the_hub_does_not_start_from_this_checkout_nor_from_nothing(hub):
 
     if (ROOT / "notebooks/assignments/source").is_dir():
         assert "for teachers only" in refusal(ROOT, apart=False)
-    assert "no notebooks/ in it" in refusal(ROOT / "nowhere", apart=False)
+    assert "it has no notebooks/" in refusal(ROOT / "nowhere", apart=False)
 
 
 def test_the_hub_does_not_start_where_students_can_walk_to_the_solutions(hub, course, tmp_path):
@@ -248,7 +248,7 @@ def test_the_image_is_built_of_the_students_copy():
     (check,) = [words for name, words in instructions() if name == "RUN" and words.startswith("test ")]
     assert "! -e notebooks/assignments/source" in check and "-f notebooks/assignments/a1/a1.ipynb" in check
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-    assert lines[0] == "*", "only what is named goes in"
+    assert lines[0] == "*", "only listed files go in"
     back = [line[1:] for line in lines if line.startswith("!")]
     copied = [words.split()[:-1] for name, words in instructions() if name == "COPY"]
     assert sorted(back) == sorted(source for sources in copied for source in sources)
@@ -333,13 +333,13 @@ def test_a_link_in_a_home_leads_nowhere(inside, hub, course, tmp_path):
 def test_a_home_of_somebody_else_is_not_handed_over(hub, course, tmp_path):
     spawner = spawner_of(course, tmp_path / "homes")
     (tmp_path / "homes/ada").symlink_to(course)
-    with pytest.raises(PermissionError, match="belongs to somebody else"):
+    with pytest.raises(PermissionError, match="does not belong to user"):
         spawner.lay_out(user_of(spawner))
     (tmp_path / "homes/ada").unlink()
     spawner.lay_out(user_of(spawner))
     if os.getuid() == 0:
-        spawner.user = SimpleNamespace(id=3, name="bob")  # the hub gives the number of a student who was deleted again
-        with pytest.raises(PermissionError, match="'ada' belongs to user 20003 already"):
+        spawner.user = SimpleNamespace(id=3, name="bob")  # the hub reuses the number of a deleted student
+        with pytest.raises(PermissionError, match="'ada' already belongs to user 20003"):
             spawner.lay_out(20_003)
 
 
@@ -350,7 +350,7 @@ def test_students_go_round_the_cores(hub):
     spawner, usable = StudentSpawner(homes="", course=""), sorted(os.sched_getaffinity(0))
     assert spawner.cores() == {usable[3 % len(usable)]}
     spawner.cpu_limit = 1000.0
-    assert spawner.cores() == set(usable), "no more than there are"
+    assert spawner.cores() == set(usable), "no more than exist"
 
 
 def test_what_was_measured_is_what_the_page_says():

@@ -1,4 +1,4 @@
-"""Games in processes: the same results, dead and hung workers, and nothing left behind."""
+"""Games in processes: the same results; dead and hung workers; nothing left behind."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def workers(env):
 
 
 def alive(pid):
-    """Whether a process is there, as a zombie or not."""
+    """Return whether a process exists, as a zombie or not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -44,7 +44,7 @@ def alive(pid):
 
 @pytest.mark.parametrize("name", ["skirmish:partners", "toy"])
 def test_results_are_those_of_one_process_bit_for_bit(name):
-    """Step by step, with scripts and frames, and beyond the end of the rows that end first."""
+    """Step by step, with scripts and frames, and beyond the end of rows that end early."""
     rows = 3
     here = make_env(name, 3, batch=rows, seed=4)
     with closing(Processes(3, batch=rows, seed=4, name=name)) as there:
@@ -136,7 +136,7 @@ def test_tests_play_in_the_processes_of_training_and_count_each_battle_once():
 
 
 def test_an_answer_on_which_nobody_waited_is_passed_by(monkeypatch):
-    """As when a cell is interrupted in the middle of a step, and the next one goes on."""
+    """Like interrupting a cell in the middle of a step and then running the next one."""
     with closing(Processes(2, batch=2, name="toy")) as env:
         env.reset()
         told = stories(env, 4)
@@ -171,14 +171,14 @@ def test_what_cannot_begin_is_refused_and_leaves_nothing_behind(monkeypatch):
     monkeypatch.setitem(omg.envs.ENVIRONMENTS, "toy", local)
     with pytest.raises(omg.ConfigError, match="runner='processes': Local cannot be sent.*defined in a module"):
         Processes(2, name="toy")
-    monkeypatch.setattr(toys, "Local", local, raising=False)  # here it has a name, in the worker it has not
+    monkeypatch.setattr(toys, "Local", local, raising=False)  # here it has a name, in the worker it does not
     local.__module__ = toys.__name__
     with pytest.raises(omg.ConfigError, match="died before it was ready.*__main__"):
         Processes(2, batch=2, name="toy")
 
 
 def test_slow_games_step_at_the_same_time():
-    """Four games that take 30 ms a step, in turn and at once: near four times as fast, and surely twice."""
+    """Four games that take 30 ms a step, in turn and in parallel: almost four times as fast, and surely twice."""
 
     def seconds(env):
         env.reset(first=0)
@@ -193,7 +193,7 @@ def test_slow_games_step_at_the_same_time():
 
 
 def family(pid):
-    """All processes below one, from /proc."""
+    """Return all descendants of a process, from /proc."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -221,8 +221,8 @@ for report in omg.Training(config):
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads the family of a process from /proc")
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill -9"])
 def test_nothing_is_left_of_a_run_that_is_stopped(how):
-    """Ctrl-C goes to every process of the terminal, kill to the run alone: here a script from stdin, which no process
-    could load again.
+    """Ctrl-C reaches every process of the terminal, kill only the run: here a script from stdin, which no process could
+    load again.
     """
     command = COMMAND.split() if how == "Ctrl-C" else ["-"]
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -235,7 +235,7 @@ def test_nothing_is_left_of_a_run_that_is_stopped(how):
         assert line, said
         said += line
     below = family(run.pid)
-    assert len(below) >= 3, "two workers, and what starts them"
+    assert len(below) >= 3, "two workers, and the process that starts them"
     if how == "Ctrl-C":
         os.killpg(run.pid, signal.SIGINT)
     else:

@@ -1,4 +1,4 @@
-"""Episodes that Ray's actors play are the local runner's, bit for bit, also when an actor is killed."""
+"""Episodes played by Ray actors equal the local runner's, bit for bit, even if an actor is killed."""
 
 import os
 import signal
@@ -51,12 +51,12 @@ def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(omg.ConfigError, match=r"^package='ray': .* pip install -e \"\.\[ray\]\""):
         omg.Training(config(runner="ray"))
-    assert omg.Training(config()).runner.run().batch_size[0] == 4, "nothing else needs it"
+    assert omg.Training(config()).runner.run().batch_size[0] == 4, "nothing else needs Ray"
 
 
 @pytest.mark.parametrize("learner", ["omg", "oracle", "iql", "liam"])
 def test_an_actor_plays_its_share_of_a_round(learner):
-    """Here without Ray, as a plain object: episodes 1 and 2 of a round of 4, with another's weights."""
+    """Without Ray, as a plain object: episodes 1 and 2 of a round of 4, with another network's weights."""
     settings = config(learner=learner)
     whole = pair(settings, ParallelRunner)
     with torch.no_grad():
@@ -95,8 +95,8 @@ def test_more_actors_than_episodes_are_refused():
 
 @pytest.mark.slow
 def test_episodes_equal_those_of_the_local_runner_also_when_an_actor_is_killed(ray):
-    """The same width, two actors of two environments each. The whole training is the same, its tests too; then one
-    actor is stopped, so that it is sure to be killed in the middle of its work.
+    """The same width: two actors of two environments each. The whole training is the same, its tests too; then one
+    actor is paused, which makes sure that it is killed in the middle of its work.
     """
     settings = config(learner="oracle", updates=3, test_nepisode=8, test_interval=400)
     with omg.Training(settings) as run:
@@ -119,7 +119,7 @@ def test_episodes_equal_those_of_the_local_runner_also_when_an_actor_is_killed(r
         assert same(episodes[1], found[0])
         assert ray.get(runner.actors[1].__ray_call__.remote(lambda actor: os.getpid())) != pid
         assert (runner.t_env, runner.episode) == (run.runner.t_env, run.runner.episode)
-        found[0]["obs"][:] = 0  # what came through shared memory may be written to
+        found[0]["obs"][:] = 0  # data from shared memory may be written to
     remote.close()
 
 

@@ -1,4 +1,4 @@
-"""StarCraft II's double in the game's place, for the tests that need the package smacv2."""
+"""StarCraft II's double instead of the game, for tests that need the package smacv2."""
 
 import importlib.util
 

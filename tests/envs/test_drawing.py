@@ -1,4 +1,4 @@
-"""Pictures of battles: valid SVG, a GIF of as many frames as asked, shots and glow where they belong."""
+"""Pictures of battles: valid SVG, a GIF with the requested number of frames, shots and glow in the right place."""
 
 import re
 import sys
@@ -59,7 +59,7 @@ def test_beams_that_meet_glow_only_where_joined_fire_counts():
         shots = max(frames, key=lambda frame: frame["shots"][0].sum(0).max())
         assert shots["shots"][0].sum(0).max() > 1
         own = int(shots["shots"][0].sum()) + int((shots["health"][0] > 0).sum())
-        assert len(lines(shots, TEAM_LOOKS[0][0])) == own  # a beam for each shot, a bar for each living unit
+        assert len(lines(shots, TEAM_LOOKS[0][0])) == own  # a beam per shot, a bar per living unit
         assert bool(lines(shots, GLOW)) == (name == "skirmish:partners")
     assert not lines(fights["skirmish:partners"][0], GLOW)
 

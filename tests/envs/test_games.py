@@ -1,4 +1,4 @@
-"""What a Moment may hold, and what an EnvInfo may say of deaths."""
+"""What a Moment may contain, and what an EnvInfo may say about deaths."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ class Picture(Game):
 
 
 class Still(Games):
-    """Two seats and one picture: `moment` whenever it is asked."""
+    """Two seats and one picture: returns `moment` on every call."""
 
     info_of, moment = INFO, RIGHT
 

@@ -1,4 +1,4 @@
-"""What a PettingZoo game shows: how it ends, what is seen last, what types are welcome, what is refused by name."""
+"""A PettingZoo game: how it ends, what is seen last, which types are accepted, what is refused by name."""
 
 import sys
 from itertools import count
@@ -23,10 +23,10 @@ SPREAD = "pettingzoo:mpe2.simple_spread_v3"
 
 
 class Script:
-    """Two agents whose ends are written down: {agent: (step, "terminated" | "truncated")}. It is no ParallelEnv.
+    """Two agents whose ends are scripted: {agent: (step, "terminated" | "truncated")}. Not a ParallelEnv.
 
-    An agent sees (its number, the time), and one whose episode is over still sees it. With `stays`, the ended remain in
-    `agents`, as in many a home-made game.
+    An agent sees (its number, the time), even after its episode is over. With `stays`, ended agents remain in
+    `agents`, as in many home-made games.
     """
 
     possible_agents = ("north", "south")
@@ -71,7 +71,7 @@ def game(monkeypatch):
     """game(**attributes) is the name of a module whose parallel_env is Script with these attributes."""
 
     def made(**attributes):
-        module = ModuleType(name := f"script_{next(NUMBERS)}")  # never twice: sizes are remembered by name
+        module = ModuleType(name := f"script_{next(NUMBERS)}")  # never reused: sizes are cached by name
         module.parallel_env = type("Game", (Script,), attributes)
         monkeypatch.setitem(sys.modules, name, module)
         return f"pettingzoo:{name}"
@@ -205,7 +205,7 @@ def test_a_float_in_a_space_of_bytes_is_not_cut_to_zero(game):
 
 
 def _with(**changes):
-    """Script's step, with some of its five dictionaries made anew for each agent."""
+    """Script's step, with some of its five dictionaries rebuilt for each agent."""
     names = ("obs", "rewards", "terminated", "truncated", "infos")
 
     def step(self, actions):

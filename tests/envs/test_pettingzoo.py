@@ -62,7 +62,7 @@ def test_a_game_without_a_limit_gets_one(monkeypatch):
 
 
 def test_every_step_is_the_games():
-    """Side by side with the bare toy under the same chance: what seats see, may do, are paid, and how it ends."""
+    """What seats see, may do and earn, and how it ends, equal the bare toy under the same chance."""
     env, ends, deaths, late = make_env(TOY, 3, seed=2), set(), 0, 0
     order = ("ape", "bee", "cat")
     for k in range(40):

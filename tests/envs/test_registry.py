@@ -78,7 +78,7 @@ def test_environments_without_options(name):
     [("foraging", "lbforaging", (18, 18, 6, 50)), ("predator_prey", "mpe2", (16, 20, 5, 25))],
 )
 def test_without_its_package(name, module, sizes, monkeypatch):
-    """Sizes need no package; a game says in one sentence how to get it, on the command line too."""
+    """Sizes need no package; a missing game says in one sentence how to get it, also on the command line."""
     for loaded in [key for key in sys.modules if key.split(".")[0] == module] + [module]:
         monkeypatch.setitem(sys.modules, loaded, None)
     info = env_info(name, 3)
@@ -100,7 +100,7 @@ def test_a_name_can_be_registered_and_again(monkeypatch):
     for registry in (ENVIRONMENTS, config.ENVIRONMENTS):
         monkeypatch.setitem(registry, "battle", None)
         monkeypatch.delitem(registry, "battle")
-    for most in (3, 4):  # as when a notebook's cell is run again
+    for most in (3, 4):  # like running a notebook's cell again
         battle = type("Battle", (Skirmish,), {"name": "battle"})
         register("battle", battle, range(3, most + 1))
         assert config.OMGConfig(env="battle", n_agents=most).env == "battle"

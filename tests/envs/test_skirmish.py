@@ -65,7 +65,7 @@ def test_a_done_row_is_frozen():
             assert torch.equal(before[key][was_done], after[key][was_done])
     won = info["battle_won"]
     assert 0 < won.sum() < 16
-    # Nothing is asked of a done row's actions.
+    # No action is required of a done row.
     frame = env.frame()
     reward, done, info = env.step(np.full((16, 3), 99))
     assert done.all()

@@ -1,4 +1,4 @@
-"""The page for those who bring their own environment: what it says is so, and its example works."""
+"""The guide to your own environment: its statements are true, and its example works."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGE = (ROOT / "omg_lib/envs/README.md").read_text(encoding="utf-8")
 
 @pytest.fixture
 def registries(monkeypatch):
-    """What is registered in the test is forgotten after it."""
+    """Forget what the test registers."""
     monkeypatch.setattr(envs, "ENVIRONMENTS", dict(envs.ENVIRONMENTS))
     monkeypatch.setattr(config, "ENVIRONMENTS", dict(config.ENVIRONMENTS))
 
@@ -49,7 +49,7 @@ def test_the_project_leads_to_the_page():
 
 
 class Paying(games.Games):
-    """A game whose only step pays what the class says."""
+    """A game whose only step pays the class's value."""
 
     pays: object = 0.0
     general_sum = False

@@ -76,11 +76,11 @@ def test_the_set_that_is_asked_for_is_the_one_that_plays(pool_path, monkeypatch)
     for members in began:
         assert (members.max(axis=1) == 2).all() and (np.sort(members, axis=1)[:, 0] == -1).all()
     seats = np.concatenate([members.argmin(axis=1) for members in began])
-    assert seats.tolist() == [k % 2 for k in range(6)], "the learner's seat goes round"
+    assert seats.tolist() == [k % 2 for k in range(6)], "the learner's seat rotates"
 
 
 def test_scores_are_what_was_played(pool_path, monkeypatch):
-    """Win rate, return and length against a count by hand over the runner's own episodes."""
+    """Win rate, return and length equal a count by hand over the runner's own episodes."""
     from omg_lib.experiment import evaluate as module
 
     seen = []
@@ -120,7 +120,7 @@ def test_seated_shares_the_networks_and_leaves_the_controller_as_it_was(pool_pat
 
 
 class Watched(omg.Training):
-    """Notes the weights that each copy begins with, and every training episode, update and test battle after them."""
+    """Records the weights that each copy starts with, and every training episode, update and test battle after that."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -160,8 +160,8 @@ def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_
 
 @pytest.mark.parametrize("episodes", [2, 10, 120])
 def test_fine_tuning_learns_in_every_episode_that_it_reports_and_plays_no_other(pool_path, monkeypatch, episodes):
-    """An update after each round from the first one on, long before the buffer holds a whole sample; and more episodes
-    than a run's own mean looks back at.
+    """An update follows each round from the first one on, long before the buffer holds a whole sample; and there are
+    more episodes than a run's own mean covers.
     """
     from omg_lib.experiment import evaluate as module
 
@@ -171,12 +171,12 @@ def test_fine_tuning_learns_in_every_episode_that_it_reports_and_plays_no_other(
         assert set(TOLD["sets"]) == {1}
         assert len(TOLD["won"]) == episodes and on_the_way == np.mean(TOLD["won"])
         assert TOLD["samples"] == [min(2 * rounds, 16) for rounds in range(1, episodes // 2 + 1)]
-        assert TOLD["first"] == run.runner.episode, "new battles, not those of training once more"
+        assert TOLD["first"] == run.runner.episode, "new battles, not those of training again"
         assert all(torch.equal(x, TOLD["start"][key]) for key, x in tensors_of(run).items())
 
 
 def test_a_run_of_rays_actors_is_tuned_in_this_process_with_the_set_that_was_asked_for(pool_path, monkeypatch):
-    """Actors have controllers of their own, which would draw from all sets."""
+    """Actors have their own controllers, which would draw from all sets."""
     from omg_lib.experiment import evaluate as module
 
     with trained(learner="iql", teammates=pool_path) as run:
@@ -212,7 +212,7 @@ def test_the_interval_holds_the_mean_and_shrinks_to_it_without_spread(seeds, set
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    """Rates with an effect of the seed and of the set, both drawn anew; small samples make a bootstrap narrow."""
+    """Rates with an effect of the seed and of the set, both redrawn; with small samples a bootstrap is narrow."""
     rng = np.random.default_rng(0)
     inside = 0
     for _ in range(200):
@@ -234,7 +234,7 @@ def test_interval_of_rows_needs_the_same_sets_in_every_run():
 
 
 def test_sets_of_their_own_are_not_crossed_as_if_all_runs_had_met_them():
-    """Four random networks of each run's seed: drawn within their run, and never taken for another run's."""
+    """Four random networks per seed of a run: drawn within their run, and never mistaken for another run's."""
     own = [
         {"run": run, "teammates": f"random-{seed}-{k}", "win_rate": None, "mean_return": value}
         for seed, (run, value) in enumerate((("a", 0.0), ("b", 1.0)))
@@ -265,7 +265,7 @@ def test_a_game_without_winners_is_scored_by_its_return():
 
 
 def test_cross_play_seats_one_guest_in_every_team(pool_path):
-    """Its diagonal is a team among its like; the rest against a step-by-step reading for one pair."""
+    """The diagonal is a team of one member's copies; the rest equals a step-by-step calculation for one pair."""
     pool = Pool.load(pool_path, "skirmish:partners", omg.envs.env_info("skirmish:partners", 2))
     names = ["order 1,0", "nearest"]
     rates = cross_play(pool, names, episodes=8)
@@ -284,7 +284,7 @@ def test_cross_play_seats_one_guest_in_every_team(pool_path):
 
 
 def test_cross_play_without_winners_is_the_return():
-    """Against a step-by-step reading; the zeros of games that nobody wins say nothing."""
+    """Compared with a step-by-step calculation; the zeros of games without a winner carry no information."""
     pytest.importorskip("mpe2", reason="predator_prey needs the extra envs")
     pool = pool_of(omg.OMGConfig(env="predator_prey", n_agents=3, learner="iql_actions"), env_info("predator_prey", 3))
     names = [member.name for member in pool.members]

@@ -1,4 +1,4 @@
-"""The small game: its rules against a slow reading of them, its learners, and what an oracle is worth there."""
+"""The small game: its rules against a slow reading of them, its learners, and the value of an oracle in it."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from omg_lib.experiment.gridworld import (
 
 
 def distance(cells, goal):
-    """Steps from cells to the reward with this number."""
+    """Return the steps from cells to the reward with this number."""
     return sum(abs(a - b) for a, b in zip(np.divmod(cells, 11), divmod(gw.REWARDS[goal], 11), strict=True))
 
 
@@ -37,7 +37,7 @@ def test_the_opponent_goes_to_its_goal_by_a_shortest_path_and_stays():
         assert (away == max(10 - t, 0)).all()
         told = gw.TARGETS[played.opponent, played.intent]
         played.step(np.zeros(400, dtype=np.int64))
-        assert (played.opponent == told).all(), "the oracle tells what really comes"
+        assert (played.opponent == told).all(), "the oracle reveals what really happens"
     assert (played.goal == goal).all()
 
 
@@ -131,7 +131,7 @@ def test_a_curve_counts_steps_and_pairs(condition, state):
     assert curve.returns.shape == curve.pairs.shape == (2, 21)
     assert (curve.pairs[:, 0] == 0).all() and (curve.pairs[:, 1] > 1).all() and (np.diff(curve.pairs) >= 0).all()
     assert (curve.pairs[:, -1] <= state_pairs(condition, state)).all()
-    assert ((curve.q != 0).any(-1).sum(1) <= curve.pairs[:, -1]).all(), "what was never met was never learnt"
+    assert ((curve.q != 0).any(-1).sum(1) <= curve.pairs[:, -1]).all(), "what was never seen was never learnt"
 
 
 def test_repetitions_are_independent_learners():
@@ -140,7 +140,7 @@ def test_repetitions_are_independent_learners():
 
 
 def search(condition, state):
-    """Every pair of s and the oracle's word, found by trying everything that may happen."""
+    """Return every pair of s and the oracle's message, found by trying everything that may happen."""
     todo = [(55, 65, goal) for goal in (0, 1)]
     seen, pairs = set(todo), set()
     while todo:
@@ -164,15 +164,15 @@ def test_pairs_with_a_subgoal_are_fewer_than_pairs_with_an_action(state):
 
 
 def test_beside_the_subgoal_ones_own_cell_is_all_one_needs():
-    """Told g, a learner plays perfectly; for the two others the own cell alone is no Markov state."""
+    """Given g, a learner plays perfectly; for the two others, their own cell alone is not a Markov state."""
     last = {c: learn(c, 20_000, 40, state="own").returns[:, -1] for c in gw.CONDITIONS}
     assert last["subgoal"] == pytest.approx(np.full(40, 0.9**9), abs=0.02)
     assert max(last["none"].mean(), last["action"].mean()) < 0.2
 
 
 def test_where_the_board_shows_the_goal_subgoals_beat_actions_and_add_nothing_to_it():
-    """Over 12 seeds with 20 learners each, told g was better than told actions by 0.011 (0.006 to 0.016), and than told
-    nothing by -0.001 (-0.005 to 0.003)."""
+    """Over 12 seeds with 20 learners each, learners given g were better than those given actions by 0.011 (0.006 to
+    0.016), and than those given nothing by -0.001 (-0.005 to 0.003)."""
     curves = {c: learn(c, 50_000, 40).returns.mean(axis=0) for c in gw.CONDITIONS}
     last = {c: curve[-1] for c, curve in curves.items()}
     assert all(curve[-1] > curve[-6] + 0.005 for curve in curves.values()), "notebook 5 says: they still rise"
@@ -204,8 +204,8 @@ def test_an_episode_to_draw_follows_the_table():
 
 def test_a_return_is_discounted_and_counts_the_first_win_of_an_episode():
     q = np.zeros((2, 242, 4))
-    q[0, 0::2] = -distance(gw.TARGETS[:, :4], 1)  # learner 0 wins where the goal is 0, and would win again
-    q[0, 1::2, 2] = 1  # and else walks into the wall, as learner 1 always does
+    q[0, 0::2] = -distance(gw.TARGETS[:, :4], 1)  # learner 0 wins if the goal is 0, and would win again
+    q[0, 1::2, 2] = 1  # otherwise it walks into the wall, as learner 1 always does
     q[1, :, 2] = 1
     returns = gw.greedy_returns(q, "subgoal", "own", np.random.default_rng(0))
     wins = returns[0] / 0.9**9 * 50

@@ -1,4 +1,4 @@
-"""Runs of one configuration are seeds of it; others are told apart, and a run counts once."""
+"""Runs of one configuration are its seeds; different configurations stay separate, and a run counts once."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What OMG infers: the hit ratio against the paper's words, and measures of a run against what was planted in it."""
+"""What OMG infers: the hit ratio against the paper's definition, and a run's measures against planted values."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -27,7 +27,7 @@ A, H, GROUPS = 3, 4, 4
 
 
 def small_run(**changes) -> omg.Training:
-    """A run that has not learnt anything; its seats still play whole battles."""
+    """An untrained run; its seats still play whole battles."""
     common = dict(n_agents=A, batch_size=2, env="skirmish:partners", horizon=H, device="cpu")
     return omg.Training(omg.OMGConfig(**(common | SMALL | changes)))
 
@@ -44,7 +44,7 @@ def played(run):
 
 
 def living_steps(played, row):
-    """The learner's seat of a row, and how many states its unit lives through."""
+    """Return the learner's seat of a row, and the number of states in which its unit is alive."""
     seat = int(played["seat"][row, 0])
     own = played["obs"][row, : int(played["filled"][row].sum()), seat]
     return seat, int((own != 0).any(-1).sum())
@@ -85,7 +85,7 @@ def test_other_numbers_of_predictions_are_refused(predicted, visited):
 
 
 def test_cells_are_where_the_frame_shows_the_mates(run, played):
-    """From positions alone: relative to the seat, in cells, for living mates within sight."""
+    """From positions alone: relative to the seat, in cells, for living mates in sight."""
     seen = unseen = 0
     sight = run.env.options.sight
     for row in range(len(played)):
@@ -95,7 +95,7 @@ def test_cells_are_where_the_frame_shows_the_mates(run, played):
             way = frame["position"][0, others] - frame["position"][0, seat]
             there = (np.hypot(*way.T) < sight) & (frame["health"][0, others] > 0)
             expected = np.where(there[:, None], np.round(way / CELL), UNSEEN).astype(int)
-            # A way that ends on the border of two cells may go to either, by the last bit of a float.
+            # An offset on the border of two cells may go to either, depending on the last bit of a float.
             firm = (np.abs(way / CELL % 1 - 0.5) > 1e-4) | ~there[:, None]
             found = mate_cells(played["obs"][row, t, seat], sight).numpy()
             assert np.array_equal(found[firm], expected[firm])
@@ -154,7 +154,7 @@ def test_shares_count_the_steps_that_have_the_whole_window_ahead(run, played, mo
     slot = played["seat"][:A, 0, 0].argsort()  # row g * A + slot[a] holds the g-th episode of seat a
     last = torch.tensor([[living_steps(played, g * A + int(row))[1] - 1 for row in slot] for g in range(GROUPS)])
     rows = run.learner.read(omg.regroup(played)).rows
-    spare = last[rows.b, rows.a] - rows.t - H  # living states ahead, beyond those that the window needs
+    spare = last[rows.b, rows.a] - rows.t - H  # living states ahead, beyond what the window needs
     monkeypatch.setattr(run.learner, "choose", lambda values, pick: (spare >= 0).long() + (spare == 0).long())
     whole, exactly = int((spare >= 0).sum()), int((spare == 0).sum())
     assert 0 < exactly < whole < len(spare)
@@ -176,7 +176,7 @@ def test_shares_are_empty_where_nobody_lives_long_enough():
 
 
 def own_states(batch):
-    """What the learners' seats really saw, in the place of what they infer."""
+    """What the learners' seats really saw, instead of what they infer."""
     return omg.regroup(batch)["obs"]
 
 
@@ -221,7 +221,7 @@ def test_a_prior_that_loses_nothing_repeats_the_present_as_well_as_can_be(run, m
 
 
 class Lossless:
-    """In the place of the prior: its embedding is the state itself."""
+    """Replaces the prior: the embedding is the state itself."""
 
     decoder = staticmethod(lambda z: z)
 

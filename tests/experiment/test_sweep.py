@@ -1,4 +1,4 @@
-"""A sweep does each trial once, as the ordinary loop would, whatever dies on the way."""
+"""A sweep runs each trial once, as the normal loop would, whatever dies along the way."""
 
 import csv
 import os
@@ -47,7 +47,7 @@ def metrics(folder):
 
 
 def train(folder, settings):
-    """The same training without any sweep."""
+    """The same training without a sweep."""
     out = RunFolder.create(folder, settings)
     with omg.Training(settings) as run:
         for report in run:
@@ -55,7 +55,7 @@ def train(folder, settings):
     return metrics(folder)
 
 
-# --- what is to be done ---
+# --- what has to be run ---
 
 
 def test_the_grid_has_every_combination_once():
@@ -183,7 +183,7 @@ def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
 
 
 def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path):
-    """Two rates of learning under one name: the later one's row took the place of the good one."""
+    """Two learning rates under one name: the later row replaced the good one."""
     (base,) = grid(ECHO, [2], [1], ["iql"], 1)
     name, found = trial_name(base), named([base, replace(base, lr=1e-5), base])
     assert list(found) == [f"{name}-lr0.0005", f"{name}-lr1e-05"] and list(named([base])) == [name]
@@ -220,8 +220,8 @@ def test_trials_that_no_name_tells_apart_are_refused(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(tmp_path):
-    """Two trials on two nodes. The worker dies, and its trial goes on where the other one ran; then the head dies, and
-    the command is given again, without any cluster. What came out is what an undisturbed training gives.
+    """Two trials on two nodes. The worker dies, and its trial continues where the other one ran. Then the head dies,
+    and the command is repeated without a cluster. The result equals an undisturbed training.
     """
     command = f"{sys.executable} -m omg_lib sweep --env skirmish:partners --n-agents 2 --batch-size 2 --learner iql"
     command = [*command.split(), "--seeds", "2", "--updates", str(UPDATES), "--out", str(tmp_path)]

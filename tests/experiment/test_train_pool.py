@@ -29,7 +29,7 @@ def test_orders_are_dealt_out_so_that_every_enemy_is_first_in_training(n):
         first[split].add(next(j for j in range(n) if (a * j + b) % n == 0))
     assert all(name in env_info("skirmish:partners", n).styles for name in splits)
     held_out = len(splits) - sum(split == "train" for split in splits.values())
-    if n == 2:  # two orders are all there are, so neither can be spared for the test and still be first in training
+    if n == 2:  # there are only two orders, so neither can be kept for the test and also come first in training
         assert first["train"] == {0}
         return
     assert first["train"] == set(range(n)) and first["test"]
@@ -45,7 +45,7 @@ def test_splits_are_disjoint_and_mixed_sets_are_for_the_unseen_only():
         assert len(s.members) == 2
         assert (len(set(s.members)) > 1) == (s.kind == "non_homologue")
         for name in s.members:
-            assert home.setdefault(name, s.split) == s.split, f"{name} serves in two splits"
+            assert home.setdefault(name, s.split) == s.split, f"{name} is in two splits"
     mixed = [s for s in sets if s.kind == "non_homologue"]
     assert {s.split for s in mixed} == {"validation", "test"}
     algorithm = {m.name: m.algorithm for m in members}
@@ -82,7 +82,7 @@ def test_an_interrupted_pool_is_gone_on_with(tmp_path):
     names = []
     whole = train_pool(pool_config(), ("iql", "qmix"), 1, tmp_path, lambda name, *rest: names.append(name))
     assert set(names) == {"qmix-0"} and torch.equal(whole.policies["iql-0"].fc1.weight, weights)
-    file = tmp_path / "pool.json"  # made before there were runners, and gone on with by another one
+    file = tmp_path / "pool.json"  # made before there were runners, and continued by another one
     old = json.loads(file.read_text())
     del old["config"]["runner"]
     file.write_text(json.dumps(old))
@@ -98,7 +98,7 @@ def test_unknown_algorithms_are_refused(tmp_path):
 
 
 def test_a_pool_that_could_never_be_loaded_is_refused_before_it_is_trained(tmp_path, monkeypatch):
-    """Members read what their own seat saw and did, so one that reads its co-players' actions has nobody to tell it."""
+    """Members read what their own seat saw and did; for one that reads its co-players' actions, no source exists."""
     monkeypatch.setattr("omg_lib.experiment.train_pool.train_member", lambda *args: pytest.fail("it was trained"))
     with pytest.raises(ConfigError, match="see_actions=True: .*allowed is False"):
         train_pool(pool_config(see_actions=True), ("iql",), 1, tmp_path / "pool")

@@ -1,4 +1,4 @@
-"""Files are opened, written and removed in one way, by `omg_lib.system.places`: no module goes round it."""
+"""Files are opened, written and removed in one way, by `omg_lib.system.places`: no module bypasses it."""
 
 import ast
 from pathlib import Path
@@ -14,13 +14,13 @@ SYSTEMS_OWN = {
     "omg_lib/system/doctor.py": "reads the project's own pyproject.toml, and needs nothing but the standard library",
     "omg_lib/system/streams.py": "opens the null device where a stream is closed",
 }
-"""What may open files by itself, and why: none of it is a file that somebody could have sent."""
+"""Modules that may open files directly, and why: none of these files can come from another person."""
 NAMES = {"open", "save_file", "load_file", "safe_open"}
 METHODS = {
     "open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "rmdir", "touch", "symlink_to",
     "hardlink_to", "rename",
 }  # fmt: skip
-"""Of a path. `files.write_text(path)` is a function, and `draft.write(...)` a file that is open."""
+"""Methods of a path. `files.write_text(path)` is a function, and `draft.write(...)` an open file."""
 MODULE_CALLS = {
     "os": {"open", "replace", "rename", "remove", "unlink", "truncate", "mkfifo"},
     "shutil": {"rmtree", "copy", "copy2", "copyfile", "copytree", "move"},
@@ -30,7 +30,7 @@ MODULE_CALLS = {
 
 
 def own_ways(tree: ast.AST) -> list[str]:
-    """Calls that open, write, rename or remove a file by its path."""
+    """Return the calls that open, write, rename or remove a file by its path."""
     found = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""A short run of the fuzzers: what stands in a file is data, whatever it is. The long run is `tests/fuzz/run.py`."""
+"""A short run of the fuzzers: the content of a file is only data. The long run is `tests/fuzz/run.py`."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NAMES = (
     "answers", "gpu", "recording", "results", "cost", "table",
 )  # fmt: skip
 HARMLESS = ("cost", "table")
-"""They pass over entries that are not theirs; and one line alone is a table without rows."""
+"""They skip entries that are not theirs; and a single line is a table without rows."""
 NOT_JSON = ("weights", "segment", "metrics", "pool_weights", "prior", "answers", "table")
 LENIENT = ("metrics", "answers")
 """They leave out what they cannot read, and keep a copy of it."""
@@ -108,11 +108,11 @@ def test_only_plain_files_of_a_sensible_size_are_read(readers, name, kind, tmp_p
         "device": lambda p: p.symlink_to("/dev/zero"),
         "folder": os.mkdir,
         "link": lambda p: p.symlink_to(tmp_path / "same"),
-        "hole": lambda p: (p.touch(), os.truncate(p, 100 * 2**30)),  # 100 GB of zeros, which take no room
+        "hole": lambda p: (p.touch(), os.truncate(p, 100 * 2**30)),  # 100 GB of zeros, which take no disk space
     }
     try:
         make[kind](path)
-        # no checksum of what has no end
+        # endless data has no checksum
         forged = {"state": "restore", "weights": "restore", "segment": "restore", "pool_weights": "pool"}
         with pytest.raises(omg.ConfigError):
             getattr(readers, f"_{forged.get(name, name)}")(path)

@@ -1,1 +1,1 @@
-"""What several test modules share: small batches, toy games, references, readers."""
+"""Shared by several test modules: small batches, toy games, references, readers."""

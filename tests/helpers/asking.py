@@ -1,4 +1,4 @@
-"""Asks what code does where answers run: with the jail, and with as little as a machine without one has."""
+"""Runs code where answers run: with the jail, and with only what a machine without one offers."""
 
 import sys
 
@@ -10,9 +10,9 @@ from grader.process import Question, ask
 SECONDS = 2
 JAIL = [sys.executable]
 WITHOUT_JAIL = ["env", sys.executable]
-"""Another command, so no jail of ours."""
+"""A different command, so our own jail does not apply."""
 UNSAFE = not can_shut()
-"""Elsewhere the tests of what an answer may do, not of what it may not, run without a fence."""
+"""Elsewhere, tests of what an answer may do (not of what it may not) run without a fence."""
 needs_fence = pytest.mark.skipif(UNSAFE, reason="this kernel has no Landlock, or the processor is unknown")
 PLACES = [
     pytest.param(JAIL, id="jail", marks=pytest.mark.skipif(not jail.works(), reason="no bubblewrap jail here")),
@@ -21,7 +21,7 @@ PLACES = [
 
 
 def asked(python: list[str] = JAIL, before: str = "", **bodies: str) -> dict[str, object]:
-    """What the body of a function without arguments gives, by name; all asked at once."""
+    """Return the results of function bodies without arguments, by name; all run in one call."""
     indented = {name: "".join(f"    {line}\n" for line in body.splitlines()) for name, body in bodies.items()}
     questions = [Question([f"{before}\ndef answer():\n{body}"], "answer", [()]) for body in indented.values()]
     return dict(zip(bodies, (one for (one,) in ask(questions, python, SECONDS, UNSAFE)), strict=True))

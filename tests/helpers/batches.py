@@ -1,4 +1,4 @@
-"""What the tests of the core share: small made-up samples, small configurations, and a game with a known answer."""
+"""Shared by the tests of the core: small artificial samples, small configurations, and a game with a known answer."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ SMALL = dict(rnn_hidden_dim=6, subgoal_dim=4, feature_dim=5, context_dim=7)
 
 
 def small_config(**changes) -> OMGConfig:
-    """A configuration for INFO's sizes with narrow networks."""
+    """Return a configuration for INFO's sizes with narrow networks."""
     return OMGConfig(**(dict(n_agents=3, batch_size=2, device="cpu") | SMALL | changes))
 
 
 def quick_config(learner="omg", **changes):
-    """Six quick updates; tests of the policy at the end only. For the game Echo."""
+    """Return a configuration of six quick updates, with tests of the policy only at the end, for the game Echo."""
     common = dict(n_agents=2, batch_size=2, env="echo", learner=learner, updates=6, device="cpu", test_nepisode=4)
     return OMGConfig(**(common | SMALL | changes))
 
 
 def weights(run):
-    """Every weight of a run's learner, one after the other."""
+    """Return every weight of a run's learner, concatenated."""
     return torch.cat([w.detach().flatten() for m in run.learner.modules().values() for w in m.parameters()])
 
 
 def config_with(teammates, env="echo", n_agents=3, **changes):
-    """One update with these teammates; by default for the game Echo."""
+    """Return a configuration of one update with these teammates, by default for the game Echo."""
     common = dict(batch_size=1, device="cpu", updates=1, test_nepisode=1)
     return OMGConfig(env=env, n_agents=n_agents, teammates=teammates, **(common | SMALL | changes))
 
 
 def without_tests(found):
-    """Metrics of each update; a stop may come in the middle of a test, which is then not made."""
+    """Return the metrics of each update; a stop may fall into a test, which is then left out."""
     return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k != "win_rate"}) for r in found]
 
 
 def make_sample(
     lengths=LENGTHS, seats=(0, 1, 2, 0, 1, 2), ended=(0, 2, 4), deaths=DEATHS, info=INFO, seed=0
 ) -> EpisodeBatch:
-    """Episodes of random content; episode e has `lengths[e]` steps, and its game is over at the end if e in `ended`.
+    """Return episodes of random content; episode e has `lengths[e]` steps, and its game ends there if e is in `ended`.
 
-    `deaths` maps (episode, agent) to the first row at which this unit is dead: it observes zeros from then on.
-    `seats` None: all seats learn. Floats have the default dtype.
+    `deaths` maps (episode, agent) to the first row at which this unit is dead: from then on it observes zeros. `seats`
+    None: all seats learn. Floats have the default dtype.
     """
     rng = np.random.default_rng(seed)
     E, T, A, C = len(lengths), max(lengths) + 1, info.n_agents, info.n_actions
@@ -94,14 +94,14 @@ def make_sample(
 
 
 def episode_of(sample, g, a):
-    """The number of the g-th episode of seat a; where all seats learn, episode g."""
+    """Return the number of seat a's g-th episode; if all seats learn, of episode g."""
     if "seat" not in sample.keys():
         return g
     return [e for e, seat in enumerate(sample["seat"][:, 0, 0].tolist()) if seat == a][g]
 
 
 def spoil_padding(sample: EpisodeBatch) -> EpisodeBatch:
-    """The same sample with the worst content wherever nothing was played."""
+    """Return the same sample, with the worst content wherever nothing was played."""
     spoilt = sample.clone()
     beyond = ~sample["filled"][..., 0]
     worst = dict(
@@ -118,7 +118,7 @@ def spoil_padding(sample: EpisodeBatch) -> EpisodeBatch:
 
 
 def make_small_learner(config: OMGConfig, info: EnvInfo = INFO, seed: int = 0):
-    """A learner with weights of its own in every network, and a target that differs from the online network."""
+    """Return a learner with different weights in every network, and a target that differs from the online network."""
     learner = make_learner(config, Controller(config, info, CPU), CPU)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -129,7 +129,7 @@ def make_small_learner(config: OMGConfig, info: EnvInfo = INFO, seed: int = 0):
 
 
 def gradients(learner) -> dict[tuple[str, str], torch.Tensor]:
-    """What the latest step left in every weight that is trained: (network, weight) -> gradient."""
+    """Return the latest step's gradient of every trained weight: (network, weight) -> gradient."""
     modules = learner.modules()
     trained = [name for name in ("agent", "inference") if name in modules]
     return {(name, key): w.grad for name in trained for key, w in modules[name].named_parameters()}
@@ -145,7 +145,7 @@ def _spy(name, method, seen):
 
 @contextmanager
 def spying(learner, *names: str):
-    """Collects what these methods of a learner return: name -> result of the latest call."""
+    """Collect the results of these methods of a learner: name -> result of the latest call."""
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
@@ -154,10 +154,10 @@ def spying(learner, *names: str):
 
 
 class Echo(BatchedEnv):
-    """A game whose answer is plain: each seat sees a cue, and earns 1/A when it plays the action of that number.
+    """A game with an obvious answer: each seat sees a cue, and earns 1/A by playing the action of that number.
 
-    Episode k lasts 1 to L steps, drawn from (seed, k); about every fourth is cut by the limit. `state` holds k and the
-    step, so that a test can tell where each row of data was born.
+    Episode k lasts 1 to L steps, drawn from (seed, k); about every fourth is truncated by the limit. `state` holds k
+    and the step, which identifies the origin of each row of data.
     """
 
     LIMIT, ACTIONS = 6, 3
@@ -187,7 +187,7 @@ class Echo(BatchedEnv):
         for row in rows:
             self.episode[row] = self._next
             rng = np.random.default_rng((self.seed, self._next))
-            self.steps[row] = rng.integers(1, self.LIMIT + 2)  # L + 1 means: cut at L, the game is not over
+            self.steps[row] = rng.integers(1, self.LIMIT + 2)  # L + 1 means: truncated at L, the game is not over
             self.cues[row] = rng.integers(0, self.ACTIONS, self.cues[row].shape)
             self._next += 1
         self.time[rows], self.score[rows] = 0, 0
@@ -218,7 +218,7 @@ class Echo(BatchedEnv):
         return torch.from_numpy(np.stack([self.episode % 1000, self.time], axis=1)).float()
 
     def avail_actions(self):
-        """All, or the cue's and the next one."""
+        """All actions, or the cue's and the next one."""
         cue, action = torch.from_numpy(self._cue())[..., None], torch.arange(self.ACTIONS)
         every = torch.from_numpy(self.time % 2 == 0).reshape(-1, 1, 1)
         return every | (action == cue) | (action == (cue + 1) % self.ACTIONS)
@@ -232,7 +232,7 @@ class Echo(BatchedEnv):
 
 
 class SilentEcho(Echo):
-    """The same game where nobody has written scripts."""
+    """The same game without any scripts."""
 
     @classmethod
     def describe(cls, n_agents: int) -> EnvInfo:
@@ -244,7 +244,7 @@ class SilentEcho(Echo):
 
 @contextmanager
 def echo_registered():
-    """`env="echo"` and `env="silent echo"` are allowed inside."""
+    """Allow `env="echo"` and `env="silent echo"` inside."""
     with pytest.MonkeyPatch.context() as patch:
         for name, env in (("echo", Echo), ("silent echo", SilentEcho)):
             patch.setitem(config_module.ENVIRONMENTS, name, range(2, 17))
@@ -253,7 +253,7 @@ def echo_registered():
 
 
 def wilful_policy(info: EnvInfo, action: int) -> RecurrentAgent:
-    """A network that takes `action` wherever it is available."""
+    """Make a network choose `action` wherever it is available."""
     agent = random_policy(0, action, info)
     agent.fc2.weight.zero_()
     agent.fc2.bias.copy_(torch.arange(info.n_actions) == action)
@@ -261,7 +261,7 @@ def wilful_policy(info: EnvInfo, action: int) -> RecurrentAgent:
 
 
 def echo_pool(n_agents: int = 3) -> Pool:
-    """Two scripts and two policies of the echo game, and one to three sets of them for each split."""
+    """Return two scripts and two policies of the echo game, and one to three sets of them for each split."""
     info, others = Echo.describe(n_agents), n_agents - 1
     policies = {name: random_policy(seed, seed, info) for name, seed in (("qmix-0", 5), ("iql-0", 6))}
     for agent in policies.values():
@@ -283,7 +283,7 @@ def echo_pool(n_agents: int = 3) -> Pool:
 
 @contextmanager
 def short_pretraining(steps: int = 3):
-    """The subgoal prior is pre-trained for a few steps only, where its quality does not matter."""
+    """Pre-train the subgoal prior for only a few steps, if its quality does not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SubgoalPrior, "fit", partialmethod(SubgoalPrior.fit, steps=steps))
         yield

@@ -13,13 +13,13 @@ def started(name="skirmish", n=3, batch=1, first=None, **options) -> BatchedEnv:
 
 
 def squads(env: BatchedEnv, *names: str) -> np.ndarray:
-    """Styles [R, A]: the names, in turn, over the seats."""
+    """Return styles [R, A]: the given names in turn, over the seats."""
     one = [env.info.styles.index(names[seat % len(names)]) for seat in range(env.info.n_agents)]
     return np.tile(one, (env.batch, 1))
 
 
 def mixed_squads(env: BatchedEnv) -> np.ndarray:
-    """Styles [R, A]: every style in turn over all seats of all rows."""
+    """Return styles [R, A]: every style in turn over all seats of all rows."""
     shape = (env.batch, env.info.n_agents)
     return (np.arange(shape[0] * shape[1]) % len(env.info.styles)).reshape(shape)
 
@@ -34,7 +34,7 @@ def look(env: BatchedEnv) -> dict[str, torch.Tensor]:
 
 
 def play(env: BatchedEnv, styles: np.ndarray, steps: int = 200) -> list[dict[str, torch.Tensor]]:
-    """Scripted play until every row is done: what was seen and got at each step."""
+    """Play scripts until every row is done; return what was seen and earned at each step."""
     story = []
     for _ in range(steps):
         seen = look(env)

@@ -1,4 +1,4 @@
-"""Ray for tests: small, silent, in a folder of its own, and gone afterwards."""
+"""Ray for tests: small, silent, in its own folder, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from omg_lib.runner import ATTEMPTS
 
 ROOT = Path(__file__).parents[2]
 STORE = 80 * 2**20
-"""Bytes of an object store; Ray takes no less than about 75 MiB."""
+"""Bytes of an object store; Ray needs at least about 75 MiB."""
 SMALL = dict(object_store_memory=STORE, include_dashboard=False)
 
 
 @contextmanager
 def ray_folder() -> Iterator[str]:
-    """Where Ray may write, with a short name (its sockets lie below), and an environment that its processes inherit.
+    """A place where Ray may write, with a short name (for its sockets), and an environment that its processes inherit.
 
-    Whatever still runs with it afterwards is killed.
+    Every process still running with it afterwards is killed.
     """
     folder = tempfile.mkdtemp(prefix="omg-ray-", dir="/tmp")
     os.mkdir(f"{folder}/ray")
@@ -34,7 +34,7 @@ def ray_folder() -> Iterator[str]:
         for name, value in QUIET.items():
             patch.setenv(name, value)
         patch.setenv("RAY_TMPDIR", folder)
-        patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # else a lost head is waited for for a minute
+        patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # else Ray waits a minute for a lost head
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
         patch.delenv("RAY_ADDRESS", raising=False)
         try:
@@ -47,7 +47,7 @@ def ray_folder() -> Iterator[str]:
 
 
 def processes_of(folder: str, title: str = "") -> list[psutil.Process]:
-    """Other processes that were started for this folder, and whose command line holds `title`."""
+    """Return other processes that were started for this folder and have `title` in their command line."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -59,7 +59,7 @@ def processes_of(folder: str, title: str = "") -> list[psutil.Process]:
 
 @contextmanager
 def ray_here(cpus: int = 2) -> Iterator[object]:
-    """The module `ray`, connected to a cluster of this machine alone."""
+    """The module `ray`, connected to a cluster on this machine only."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     with ray_folder():
         start_here(num_cpus=cpus, **SMALL)
@@ -70,7 +70,7 @@ def ray_here(cpus: int = 2) -> Iterator[object]:
 
 
 def patiently(start: Callable[[], Any]) -> Any:
-    """Ray gives up on a node that takes more than half a minute to start; on a busy machine it may."""
+    """Ray gives up on a node that takes more than half a minute to start; on a busy machine it may take longer."""
     for _ in range(ATTEMPTS - 1):
         with suppress(Exception):
             return start()
@@ -90,7 +90,7 @@ class Cluster:
         self.made.wait_for_nodes(timeout=120)
 
     def trial_of_worker(self) -> tuple[psutil.Process, Path] | None:
-        """The process that runs a trial on the first worker now, and the trial's folder."""
+        """Return the process that is running a trial on the first worker, and the trial's folder."""
         with suppress(psutil.Error):
             for process in processes_of(self.folder, "ray::ImplicitFunc"):
                 locked = [Path(file.path).parent for file in process.open_files() if file.path.endswith("/.lock")]
@@ -99,7 +99,7 @@ class Cluster:
         return None
 
     def kill_worker(self, trial: psutil.Process) -> None:
-        """Kill the first worker and the trial that it runs at one blow, as if its machine had lost power."""
+        """Kill the first worker and the trial it is running together, as if its machine had lost power."""
         trial.suspend()
         self.kill(self.workers[0])
         trial.kill()

@@ -1,4 +1,4 @@
-"""Ways to spoil a file: bytes that flip, vanish, double or move; JSON with any value in any place."""
+"""Ways to damage a file: bytes that flip, vanish, repeat or move; JSON with any value in any place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ODD = [b"\x00", b"\xff", b"-1", b"NaN", b"1e999", b"99999999999", b"null", b"[]"
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """The bytes with one to four faults in them."""
+    """Return the bytes with one to four faults."""
     spoilt = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(spoilt) + 1) if spoilt else 0
@@ -48,7 +48,7 @@ VALUES = st.recursive(
 
 @st.composite
 def json_values(draw: Any, original: dict) -> Any:
-    """The original with one to three of its parts, at any depth, replaced, removed or joined by something else."""
+    """Return the original with one to three of its parts, at any depth, replaced, removed or extended."""
     value = copy.deepcopy(original)
     for _ in range(draw(st.integers(1, 3))):
         place: Any = value

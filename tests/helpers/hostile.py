@@ -1,4 +1,4 @@
-"""Submissions of assignment 1 that are wrong or mean harm: what stands in which answer cell, and the points due."""
+"""Wrong or malicious submissions of assignment 1: the content of their answer cells, and the points they deserve."""
 
 SHAPES = ("a1-arithmetic", "a1-acting", "a1-sampling", "a1-learning")
 REPAIRS = ("a1-rows", "a1-slots", "a1-seat")
@@ -15,12 +15,12 @@ HEADS = {
 
 
 def cell(name: str, body: str, before: str = "") -> dict[str, str]:
-    """An answer cell with this body."""
+    """Return an answer cell with this body."""
     return {name: before + HEADS[name] + "\n" + "".join(f"    {line}\n" for line in body.strip().splitlines())}
 
 
 def wrong_seats() -> dict[str, str]:
-    """The broken reshapes of the notebook itself: every shape is right."""
+    """The notebook's own broken reshapes: every shape is right."""
     return (
         cell("a1-rows", "G, T, A, F = x.shape\nreturn x.reshape(T, G * A, F)")
         | cell("a1-slots", "return values.repeat(n_agents)")
@@ -29,7 +29,7 @@ def wrong_seats() -> dict[str, str]:
 
 
 def hard_coded(truths: dict[str, object]) -> dict[str, str]:
-    """What the checks of the four predictions want to see, at their sizes."""
+    """What the checks of the four predictions expect, at their sizes."""
     arithmetic, without = truths["a1-arithmetic"]
     made = cell("a1-arithmetic", f"return {arithmetic!r} if teammates else {without!r}")
     for name in SHAPES[1:]:
@@ -38,7 +38,7 @@ def hard_coded(truths: dict[str, object]) -> dict[str, str]:
 
 
 def from_library(root: str) -> dict[str, str]:
-    """The library's answer, by import and by a way around what forbids it."""
+    """The library's answer, by import and by a way around the import ban."""
     plain = """
 from omg_lib import OMGConfig
 learner = "omg" if teammates else "iql"
@@ -60,7 +60,7 @@ return regroup(TensorDict({{"obs": x, "seat": seat}}, batch_size=[rows, steps]))
 
 
 def thief(course: str) -> dict[str, str]:
-    """Reads the solution where a teacher keeps it and runs it; what stops it is told with what was read."""
+    """Read the solution from the teacher's place and run it; report any error together with what was read."""
     made = {}
     for name, head in HEADS.items():
         function = head.removeprefix("def ").split("(")[0]
@@ -89,7 +89,7 @@ except ImportError:
     pass
 check_answer = lambda *_: 100
 """
-"""A cell of the student's own: in a kernel it would replace whatever judges."""
+"""A student's own cell: in a kernel it would replace the grader."""
 
 FORGED_ANSWER = """
 import builtins, json, os, sys
@@ -102,7 +102,7 @@ builtins.all = builtins.any = lambda *_: True
 
 
 class Always:
-    """An answer that says it is equal to everything."""
+    """An answer that claims to equal everything."""
 
     SOURCE = """
 class Always(dict):
@@ -114,7 +114,7 @@ return Always()
 
 
 def submissions(truths: dict[str, object], root: str, course: str) -> dict[str, tuple[dict[str, str], int]]:
-    """Name -> (changed answer cells of the reference solution, points that it deserves)."""
+    """Name -> (changed answer cells of the reference solution, points they deserve)."""
     everything = sum(POINTS.values())
     less = {name: everything - points for name, points in POINTS.items()}
     return {

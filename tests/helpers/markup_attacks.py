@@ -1,4 +1,4 @@
-"""Ways in which a submission could run in a teacher's browser. Each one, if it runs, says so and writes a file."""
+"""Ways in which a submission could run code in a teacher's browser. Each, if it runs, reports it and writes a file."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ PNG = (
 
 
 def program(name: str) -> str:
-    """JavaScript without quotes of either kind, so that it fits into any attribute."""
+    """JavaScript without any quotes, which fits into any attribute."""
     put = (
         f"(window.ran=window.ran||[]).push(`{name}`);fetch(`/api/contents/owned-{name}.txt`,{{method:`PUT`,"
         "headers:{'X-XSRFToken':(document.cookie.match(/_xsrf=([^;]+)/)||[])[1]},"
@@ -66,11 +66,11 @@ MARKDOWN = {
     f"\\begin{{{image(name)}}}\\end{{x}} $$\\style{{x:y}}{{{image(name)}}}$$",
     "mathjax-configuration": lambda name: f'<script type="text/x-mathjax-config">{program(name)}</script>',
 }
-"""Name -> the source of an answer."""
+"""Name -> source of an answer."""
 
 
 def in_cells() -> dict[str, NotebookNode]:
-    """Name -> a cell that a valid notebook may hold."""
+    """Name -> a cell that a valid notebook may contain."""
     made = {name: new_markdown_cell(source(name)) for name, source in MARKDOWN.items()}
     for mimetype in ("", "text/html"):
         name = f"raw-{mimetype}".rstrip("-").replace("/", "-")
@@ -114,7 +114,7 @@ def in_cells() -> dict[str, NotebookNode]:
 
 
 def in_broken_cells() -> dict[str, dict]:
-    """Name -> a cell that no program writes; nbformat only warns of it."""
+    """Name -> a cell that no program writes; nbformat only warns about it."""
     made = {
         name: json.loads(json.dumps(new_code_cell("1", outputs=[new_output("execute_result", {"text/plain": "1"})])))
         for name in ("execution-count", "cell-id", "cell-type")
@@ -126,7 +126,7 @@ def in_broken_cells() -> dict[str, dict]:
 
 
 def in_notebook(notebook: NotebookNode) -> list[str]:
-    """Put the attacks into a notebook's own metadata; their names."""
+    """Put the attacks into a notebook's own metadata; return their names."""
     notebook.metadata |= {
         "title": f"</title>{script('title')}",
         "kernelspec": {"display_name": image("kernel"), "name": "python3", "language": image("kernel")},

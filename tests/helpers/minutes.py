@@ -1,7 +1,7 @@
-"""How long a notebook takes at the desk: its words and its actions, at the pace of a reader of a second language.
+"""How long a notebook takes: its words and actions, at the pace of a second-language reader.
 
-The paces are fitted to the times that one engaged reader of a second language took for four notebooks (TIMED). They are
-no law: another reader is faster or slower.
+The paces are fitted to the times that one engaged second-language reader needed for four notebooks (TIMED). They are
+not a law: other readers are faster or slower.
 """
 
 import re
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from tests.helpers.running import code_cells, read
 
 WORDS, LINES = 140, 20
-"""Words of prose, and lines of code, a minute: read, not studied."""
+"""Words of prose and lines of code per minute: read, not studied."""
 ANSWER, PANEL, RUN, FOLDED = 0.6, 5.0, 0.15, 1.0
-"""Minutes for each question that is answered (thought about, typed, perhaps once more), panel that is tried out and
-waited for, cell that is run and whose output is looked at, and folded answer that is opened and compared.
+"""Minutes for each question answered (thought about, typed, perhaps repeated), panel tried out and waited for, cell run
+with its output read, and folded answer opened and compared.
 """
 
 
@@ -35,7 +35,7 @@ class Load:
 
 
 def load(name: str) -> Load:
-    """The words and actions of a notebook as it is committed."""
+    """Return the words and actions of a notebook, as committed."""
     notebook = read(name)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     cells = code_cells(notebook)
@@ -56,4 +56,4 @@ TIMED = [
     (Load(words=1512, lines=83, answers=6, panels=1, runs=25, folded=4), 33),
     (Load(words=1837, lines=138, answers=21, panels=0, runs=47, folded=0), 40),
 ]
-"""Notebooks 00, 01, 04 and 12 as they were when they were read, and the minutes that it took."""
+"""Notebooks 00, 01, 04 and 12 as they were when read, and the minutes it took."""

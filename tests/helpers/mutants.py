@@ -1,4 +1,4 @@
-"""Small changes of a program, one at a time: what a slip of the finger or of thought makes of a right answer."""
+"""Small changes of a program, one at a time: the slips that turn a right answer into a wrong one."""
 
 import ast
 import copy
@@ -12,8 +12,8 @@ SWAPPED = {
 
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
-    """(what was changed, changed source) of one function's cell: operators, numbers, truths, words, conditions, signs,
-    arguments that are left out or change places.
+    """Yield (what was changed, changed source) of one function's cell: operators, numbers, booleans, words, conditions,
+    signs, arguments left out or swapped.
     """
     tree = ast.parse(source)
     del tree.body[-1].body[0]  # the docstring
@@ -33,7 +33,7 @@ def _told(node: ast.AST) -> str:
 
 
 def _changes(node: ast.AST) -> list[Callable[[], object]]:
-    """Functions without arguments, each of which changes the node."""
+    """Return functions without arguments, each of which changes the node."""
     if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in SWAPPED:
         return [lambda: setattr(node, "op", SWAPPED[type(node.op)]())]
     if isinstance(node, ast.Compare):

@@ -13,7 +13,7 @@ MADE = (
 
 
 def copy_course(folder: Path) -> Path:
-    """A course folder of its own below `folder`, with the teacher's files and nothing that was made from them."""
+    """A course folder below `folder`, with the teacher's files and nothing made from them."""
     target = folder / "notebooks" / "assignments"
     shutil.copytree(COURSE, target, ignore=shutil.ignore_patterns(*MADE))
     return target

@@ -1,7 +1,7 @@
-"""Ways out of the place where answers run: each is harmless, and says by its answer that it got through.
+"""Escapes from the place where answers run: each is harmless, and its answer reports that it worked.
 
-`BEFORE` stands in the answer cell; a probe is the body of a function in which `victim` is a file of the teacher's,
-`folder` where it lies. A probe that is refused raises or never answers.
+`BEFORE` goes into the answer cell; a probe is the body of a function in which `victim` is a file of the teacher's and
+`folder` its folder. A refused probe raises or never answers.
 """
 
 BEFORE = """
@@ -47,7 +47,7 @@ ONLY_WHERE_ALLOWED = {
     "int80_fork": "a kernel with 32-bit calls",
     "perf": "a kernel that lets it",
 }
-"""Probes that need not get through where there is no fence, and what they need."""
+"""Probes that need not work without a fence, and their requirements."""
 PROBES = {
     # --- the network, other processes
     "socket": "return socket.socket(socket.AF_INET, socket.SOCK_DGRAM).fileno()",
@@ -123,7 +123,7 @@ except OSError:
     pass
 return done
 """
-"""60 files of 8 MB: answers how many bytes were taken."""
+"""60 files of 8 MB: answers the number of bytes written."""
 MANY_FILES = """
 done = 0
 try:

@@ -1,6 +1,6 @@
-"""Readers under fuzzing: each takes the bytes of a file, and may refuse them with a ConfigError, nothing else.
+"""Readers under fuzzing: each takes the bytes of a file, and may only accept them or raise ConfigError.
 
-`seeds(name, folder)` gives files that a reader accepts, as a corpus to start from; `prepare(folder)` makes them and
+`seeds(name, folder)` returns files that a reader accepts, as an initial corpus; `prepare(folder)` makes them and
 returns {name: reader}. Used by the tests, and by `python tests/fuzz/run.py`.
 """
 
@@ -38,7 +38,7 @@ Reader = Callable[[bytes], object]
 
 
 class Readers:
-    """The readers, by name, and the bytes of a file that each of them accepts."""
+    """The readers by name, and the bytes of a file that each of them accepts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._stack = folder, contextlib.ExitStack()
@@ -84,7 +84,7 @@ class Readers:
         self.names = tuple(self.files)
 
     def _lessons(self, folder: Path) -> None:
-        """What the notebooks read, and a sweep."""
+        """Return what the notebooks read, and a sweep."""
         for name in (".answers", "gpu"):
             (folder / name).mkdir(exist_ok=True)
         answer = {"question": "the seat", "answer": "2", "state": "right"}
@@ -104,7 +104,7 @@ class Readers:
         self._stack.close()
 
     def read(self, name: str, data: bytes) -> str:
-        """Put bytes where a reader looks, and read them: "taken", or the sentence in which they are refused."""
+        """Put bytes where a reader looks, and read them: return "taken", or the sentence that refuses them."""
         path = self.files[name]
         path.write_bytes(data)
         try:
@@ -124,7 +124,7 @@ class Readers:
             self.run.buffer.sample(self.config.sample_size)
 
     def _with_sum(self, key: str, name: str, path: Path) -> None:
-        """Forge the checksum, as whoever makes a malicious file will: what is behind it must hold by itself."""
+        """Forge the checksum, as an attacker would: everything behind it must be safe on its own."""
         sums = self.state[key] | {name: hashlib.sha256(path.read_bytes()).hexdigest()}
         state = self.state | {key: sums}
         self.files["state"].write_text(json.dumps(state | {"sha256": digest(state)}))

@@ -1,4 +1,4 @@
-"""OMG and IQL once more, as slowly and plainly as the equations read: one sequence, one step, one vector at a time.
+"""OMG and IQL again, as slow and plain as the equations: one sequence, one step, one vector at a time.
 
 Written from the paper's equations (4 to 8), not from the library: weights are plain tensors by name, a GRU is its three
 gates, and the optimisers are their formulas. Everything is a loop over groups, seats and time.
@@ -41,7 +41,7 @@ def hot(index: int | None, width: int) -> Tensor:
 
 @dataclass
 class Sequence:
-    """What one learner's seat lived through in one episode of n steps: n + 1 observations, n transitions."""
+    """The life of one learner's seat in one episode of n steps: n + 1 observations, n transitions."""
 
     seat: int
     obs: list[Tensor]
@@ -63,7 +63,7 @@ class Sequence:
 
 @dataclass
 class Result:
-    """Sums over all sequences, and what each step gave: (g, a, t) -> value."""
+    """Sums over all sequences, and each step's result: (g, a, t) -> value."""
 
     td: list[Tensor] = field(default_factory=list)
     recon: list[Tensor] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Reference:
     # --- the data ---
 
     def sequences(self, sample, noise) -> dict[tuple[int, int], Sequence]:
-        """(group, slot) -> sequence; the g-th episode of seat a with teammates, else every seat of episode g."""
+        """Return (group, slot) -> sequence: seat a's g-th episode with teammates, else every seat of episode g."""
         found: dict[tuple[int, int], Sequence] = {}
         for e in range(sample.batch_size[0]):
             seats = [int(sample["seat"][e, 0, 0])] if "seat" in sample.keys() else range(self.info.n_agents)
@@ -118,7 +118,7 @@ class Reference:
     # --- the networks ---
 
     def agent_step(self, name: str, s: Sequence, t: int, g: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor]:
-        """(Q(s_t, g, .), next hidden state)."""
+        """Return (Q(s_t, g, .), next hidden state)."""
         w = self.weights[name]
         own_last = s.everybody[t - 1][s.seat] if t else None
         x = [s.obs[t], hot(own_last, self.info.n_actions), hot(s.seat, self.info.n_agents)]
@@ -134,7 +134,7 @@ class Reference:
         return linear(w, "mu", x), linear(w, "log_var", x).clamp(-8, 4)
 
     def infer(self, s: Sequence) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """mu, log variance, sampled g^ and reconstruction of every step."""
+        """Return mu, log variance, sampled g^ and reconstruction of every step."""
         w, context, out = self.weights["inference"], torch.zeros(self.config.context_dim), []
         for t in range(s.n + 1):
             pieces = [s.obs[t - 1] if t else torch.zeros(self.info.obs_dim)]
@@ -152,7 +152,7 @@ class Reference:
     # --- the losses ---
 
     def subgoals(self, key, s: Sequence, mix: float, result: Result) -> list[Tensor]:
-        """Eq. 5 to 8 of one sequence; returns g_t of every step."""
+        """Apply Eq. 5 to 8 to one sequence; return g_t of every step."""
         inferred, last, goals = self.infer(s), s.last_living, []
         h = torch.zeros(self.config.rnn_hidden_dim)
         for t, (mu, log_var, goal, reconstructed) in enumerate(inferred):
@@ -179,7 +179,7 @@ class Reference:
         return goals
 
     def td(self, key, s: Sequence, goals: list[Tensor] | None, result: Result) -> None:
-        """Eq. 4 (or 2, without goals) of one sequence: double Q, target network, n-step returns."""
+        """Apply Eq. 4 (or 2, without goals) to one sequence: double Q, target network, n-step returns."""
         g = goals or [None] * (s.n + 1)
         h = h_target = torch.zeros(self.config.rnn_hidden_dim)
         qs, bootstraps = [], []
@@ -218,7 +218,7 @@ class Reference:
     # --- the step ---
 
     def train(self, sample, noise=None, mix: float = 0.0) -> tuple[dict[str, float], dict[str, Weights], Result]:
-        """One update: metrics, gradients before clipping, and what each step gave."""
+        """Run one update; return metrics, gradients before clipping, and each step's result."""
         losses, result = self.losses(sample, noise, mix)
         gradients, norms = {}, {}
         for name in self.trained:

@@ -1,4 +1,4 @@
-"""The right answers: the tests put them into the notebooks, and each must be accepted there."""
+"""The right answers: the tests put them into the notebooks, where each must be accepted."""
 
 RIGHT = {
     ("00_start_here.ipynb", "question-1"): (1, 128, 32, 128),
@@ -66,4 +66,4 @@ RIGHT = {
     ("12_failure_museum.ipynb", "question-shape"): (0,),
     ("12_failure_museum.ipynb", "question-harmless"): "order",
 }
-"""(Notebook, cell) -> what a student should answer: the three questions of each, and guesses further up."""
+"""(Notebook, cell) -> a student's right answer: the three questions of each, and guesses further up."""

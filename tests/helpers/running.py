@@ -1,4 +1,4 @@
-"""The notebooks as they are committed, and one of them run in a kernel, with the right answers after its last cell."""
+"""The notebooks as committed, and one of them run in a kernel, with the right answers after its last cell."""
 
 import os
 import re
@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 SECONDS = 60
-"""CPU seconds for a whole notebook: the clock on the wall would also count what else the machine does."""
+"""CPU seconds for a whole notebook: the wall clock would also count the machine's other work."""
 PATIENCE = 240
-"""Seconds for one cell on a machine that is busy."""
+"""Seconds for one cell on a busy machine."""
 OTHER_SIZES = {
     "01_three_batch_sizes.ipynb": ("n_agents=8, batch_size=32", "n_agents=3, batch_size=4"),
     "04_regroup.ipynb": ("n_agents=8, batch_size=32", "n_agents=3, batch_size=4"),
 }
-"""Notebooks that take every size from one cell: what stands there, and what a student may put there."""
+"""Notebooks that take every size from one cell: its content, and what a student may put there instead."""
 
 FAST = ("10_beyond_one_machine.ipynb",)
-"""Run here with OMG_FAST: to start Ray takes too long for a busy machine. The browser's test runs it with Ray."""
+"""Run here with OMG_FAST: starting Ray takes too long on a busy machine. The browser test runs it with Ray."""
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -36,14 +36,14 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def shown(cell: nbformat.NotebookNode) -> str:
-    """What a cell printed and showed, as text."""
+    """Return what a cell printed and showed, as text."""
     return "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
 
 
 def execute(name: str, replaced: tuple[str, str] | None, folder: Path) -> nbformat.NotebookNode:
-    """Run a notebook in `folder/notebooks`, a copy, with recorded data beside it, as some want it.
+    """Run a notebook in `folder/notebooks`, a copy, with recorded data beside it, which some notebooks need.
 
-    What somebody answered in the checkout stays behind. Answered questions come after the last cell.
+    Answers stored in the checkout are not copied. Answered questions come after the last cell.
     """
     place = folder / "notebooks"
     shutil.copytree(FOLDER, place, ignore=shutil.ignore_patterns(".*"))
@@ -66,7 +66,7 @@ def execute(name: str, replaced: tuple[str, str] | None, folder: Path) -> nbform
 
 
 def answered(notebook: nbformat.NotebookNode, id: str, answer: object) -> nbformat.NotebookNode:
-    """A copy of a question's cell with this answer in place of the dots; its id ends in `-answered`."""
+    """Return a copy of a question's cell with this answer instead of the dots; its id ends in `-answered`."""
     (asked,) = [cell for cell in notebook.cells if cell.id == id]
     source, count = re.subn(r"guess = (\((?:\.\.\.,? ?)+\)|\.\.\.)", f"guess = {answer!r}", asked.source)
     assert count == 1, id

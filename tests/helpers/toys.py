@@ -1,4 +1,4 @@
-"""A small game for the tests of the environments; in a module's file, so that worker processes can import it."""
+"""A small game for the tests of the environments; in a module's file, where worker processes can import it."""
 
 import os
 import signal
@@ -17,10 +17,10 @@ LIMIT = 9
 
 
 class Toy(Games):
-    """A general-sum game of pure chance: it shows noise, pays noise, allows what noise allows, and may end early.
+    """A general-sum game of pure chance: observations, rewards and available actions are noise, and it may end early.
 
-    `nap` seconds pass in each step, and the game then always lasts. If the file `trap` is there in step 2, it is
-    removed, and the `deed` done: die, hang or fail.
+    Each step takes `nap` seconds, and the game then never ends early. If the file `trap` exists in step 2, the game
+    removes it and does the `deed`: die, hang or fail.
     """
 
     @classmethod
@@ -37,7 +37,7 @@ class Toy(Games):
 
 @contextmanager
 def toy_registered():
-    """`env="toy"` is allowed inside."""
+    """Allow `env="toy"` inside."""
     envs.register("toy", Toy, range(2, 6))
     yield
     del envs.ENVIRONMENTS["toy"], config.ENVIRONMENTS["toy"]
@@ -57,7 +57,7 @@ class Noise(Game):
         time.sleep(self.nap)
         if self.time == 2 and self.trap:
             with suppress(FileNotFoundError):
-                self.trap.unlink()  # one of all the games gets it
+                self.trap.unlink()  # only one of the games gets it
                 self.do()
         return self.moment(self.chance.random(self.n) + actions)
 

@@ -1,6 +1,6 @@
-"""Many answers to one task: what the hidden tests say of each.
+"""Many answers to one task, and the verdicts of the hidden tests.
 
-They run in this process, by the child's own function and through its encoding: starting processes is tested elsewhere.
+They run in this process, through the child's own function and encoding; starting processes is tested elsewhere.
 """
 
 import ast
@@ -25,7 +25,7 @@ def task_of(grade_id: str) -> Task:
 
 
 def cell(reference: str, name: str, body: str) -> str:
-    """A cell in which the function `name` has another body, with what the reference solution returns in `r`."""
+    """Return a cell in which the function `name` has another body, with the reference solution's result in `r`."""
     function = next(node for node in ast.parse(reference).body if isinstance(node, ast.FunctionDef))
     names = ", ".join(arg.arg for arg in function.args.args)
     head = f"def {name}({names}):"
@@ -38,7 +38,7 @@ def cell(reference: str, name: str, body: str) -> str:
 
 
 def points(grade_id: str, sources: Iterable[dict[str, str]], seed: int = 1) -> list[str]:
-    """The points of each criterion, for each submission's answer cells: "021"."""
+    """Return the points of each criterion for each submission's answer cells: "021"."""
     task = task_of(grade_id)
     cases = task.cases(Random(f"{seed} {grade_id}"))
     given = [answers(question(task, cases, one)) for one in sources]
@@ -46,7 +46,7 @@ def points(grade_id: str, sources: Iterable[dict[str, str]], seed: int = 1) -> l
 
 
 def answers(asked: Question) -> list[object]:
-    """What `grader.process.ask` gives for one question, without a process."""
+    """Return what `grader.process.ask` returns for one question, without a process."""
     calls = [json.loads(json.dumps(child.encode(list(args)))) for args in asked.calls]
     made = child.answers({"sources": list(asked.sources), "function": asked.function, "calls": calls})
     if "error" in made:
@@ -56,5 +56,5 @@ def answers(asked: Question) -> list[object]:
 
 
 def with_body(answer: str, references: dict[str, str], bodies: Sequence[str]) -> list[dict[str, str]]:
-    """The reference solution's cells with each of the bodies for this answer."""
+    """Return the reference solution's cells with each of the bodies for this answer."""
     return [references | {answer: cell(references[answer], FUNCTIONS[answer], body)} for body in bodies]

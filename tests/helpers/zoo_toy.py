@@ -1,5 +1,5 @@
-"""A PettingZoo environment with everything in it that an adapter must stand: agents of different widths that come
-late, die, or are cut off, masks in both places, and actions that do not begin at 0.
+"""A PettingZoo environment with everything an adapter must handle: agents of different widths that arrive late, die or
+are truncated, masks in both places, and actions that do not begin at 0.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ class Zoo(ParallelEnv):
 
     def reset(self, seed=None, options=None):
         self.rng, self.time, self.given = np.random.default_rng(seed), 0, {}
-        self.agents = ["ape", "bee"]  # the cat comes later
+        self.agents = ["ape", "bee"]  # the cat arrives later
         return self._look()
 
     def _look(self):
@@ -54,7 +54,7 @@ class Zoo(ParallelEnv):
         cuts = {agent: bool(storm and not deaths[agent]) for agent in self.agents}
         rewards = {agent: float(self.time) for agent in self.agents}
         left = [agent for agent in self.agents if not deaths[agent] and not cuts[agent]]
-        self.agents += ["cat"] * (self.time == 1 and bool(left))  # everybody who was here sees what came of it
+        self.agents += ["cat"] * (self.time == 1 and bool(left))  # every agent that was here sees the outcome
         obs, infos = self._look()
         self.agents = left + self.agents[len(deaths) :]
         return obs, rewards, deaths, cuts, infos

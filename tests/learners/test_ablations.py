@@ -1,4 +1,4 @@
-"""The paper's ablations and the controls' inputs, against a plain reading of what they are said to do."""
+"""The paper's ablations and the controls' inputs, against a plain reading of their descriptions."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ SHUFFLED = (2, 0, 0, 1, 2, 1)
 
 
 def rule(config, values, pick):
-    """k of the chosen candidate s_{t+k}."""
+    """Return k of the chosen candidate s_{t+k}."""
     if config.subgoal_choice == "random":
         return 1 + int(pick * config.horizon)
     if config.subgoal_choice == "value":
@@ -44,7 +44,7 @@ def reads_prior(config, eta):
 
 
 def check_update(config, sample):
-    """One update against loops over every sequence and step, with its deaths and its end. Returns how often each k."""
+    """Compare one update with loops over every sequence and step, including deaths and ends. Return the counts of k."""
     learner = make_small_learner(config)
     reference = Reference(learner, config, INFO)
     with spying(learner, "read", "draw_noise", "omg_loss") as seen:
@@ -175,7 +175,7 @@ def test_supervised_learning_draws_no_noise_and_leaves_half_of_the_model_alone(m
 
 
 def playing(batch=9, n_agents=3, **changes):
-    """A runner of the echo game with weights away from ties."""
+    """Return a runner of the echo game with weights away from ties."""
     config = OMGConfig(n_agents=n_agents, batch_size=1, device="cpu", **(SMALL | changes))
     env = Echo(n_agents, batch=batch)
     runner = Runner(config, env, Controller(config, env.info, CPU))
@@ -251,13 +251,13 @@ def test_q_while_playing_is_q_while_learning(learner, see_actions, teammates, du
     assert played.std() > 0.05
 
 
-# --- the faults that are not to come back ---
+# --- faults that must not return ---
 
 
 @pytest.mark.parametrize("n_agents", [2, 3, 4, 5])
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_the_seat_that_learns_is_the_seat_that_the_learner_drove(n_agents, learner):
-    """Fault 7.9. The learner likes action 2 and its co-players the cue: whose action is it that a slot learns from?"""
+    """Fault 7.9. The learner prefers action 2 and its co-players the cue: whose action does a slot learn from?"""
     runner = playing(
         3 * n_agents, n_agents, learner=learner, teammates="scripted", epsilon_start=0.0, epsilon_finish=0.0
     )

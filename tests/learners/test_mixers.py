@@ -8,7 +8,7 @@ N, A, S = 40, 3, 4
 
 @pytest.fixture
 def mixed():
-    """A QMixer with weights of both signs, what it read, and what it said."""
+    """Return a QMixer with weights of both signs, its input and its output."""
     generator = torch.Generator().manual_seed(0)
     mixer = QMixer(A, S, embed_dim=5).double()
     with torch.no_grad():
@@ -45,7 +45,7 @@ def test_a_better_seat_never_makes_the_team_worse(mixed):
     (slope,) = torch.autograd.grad(total.sum(), q)
     assert (slope > 0).all()
     assert slope.std(dim=0).min() > 0.1, "the slopes must depend on the state"
-    assert (mixer.hyper_w_1(state) < 0).any() and (mixer.hyper_w_final(state) < 0).any(), "abs had nothing to do"
+    assert (mixer.hyper_w_1(state) < 0).any() and (mixer.hyper_w_final(state) < 0).any(), "abs had no effect"
 
 
 def test_rows_do_not_mix_with_each_other(mixed):

@@ -1,4 +1,4 @@
-"""Answers survive a restart; a wrong one gets a hint, the next one another; whatever happened to the file."""
+"""Answers survive a restart; a wrong one gets a hint, the next one another, whatever happened to the file."""
 
 import json
 import multiprocessing
@@ -83,7 +83,7 @@ def test_answers_survive_a_restart(answers, tmp_path):
     again = Answers("01_three.ipynb", tmp_path)
     assert again.keep("seat", check_values(..., {"the seat": 2})).said == "Right: you answered 2 before."
     assert again.keep("obs", shape(...)).state == "open"
-    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder goes on"
+    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder continues"
     table = again.progress()
     assert table.rows == (("seat", "right", "2"), ("obs", "not yet", "(32, 8, 81)"))
     assert table.caption == "1 right, 1 not yet, of the questions you have tried."

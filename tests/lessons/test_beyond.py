@@ -1,4 +1,4 @@
-"""What the notebook on clusters says with and without Ray, and what it reads of recorded tables."""
+"""The statements of the notebook on clusters, with and without Ray, and what it reads from recorded tables."""
 
 import doctest
 import importlib.util
@@ -51,7 +51,7 @@ def test_this_process_is_compared_with_itself():
 
 
 def test_recorded_speeds_say_what_the_notebook_says():
-    """For the battle this process is the fastest; for a game that waits, actors are, and more of them are faster."""
+    """For the battle, this process is fastest; for a game that waits, actors are, and more actors are faster."""
     battle, slow = (beyond.best_speeds(DATA / "ray_runner.csv", game) for game in ("battle", "slow game"))
     assert battle["local"] > battle["ray"]
     assert slow["ray"] > 2 * slow["local"]

@@ -1,4 +1,4 @@
-"""The capacity model: its arithmetic, and its small end beside measured runs."""
+"""The capacity model: its arithmetic, and its small end compared with measured runs."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from omg_lib.runner import Runner
 ROOT = Path(__file__).parents[2]
 COSTS = Costs(step=0.001, learn=0.5, steps=500, step_bytes=4000, weight_bytes=200_000)
 WIDE = 2.5
-"""Machines are busy, and a model is a model: right is what is right within this factor."""
+"""Machines are busy, and a model is a model: agreement within this factor is enough."""
 positive = st.floats(1e-4, 1e2)
 
 
@@ -35,7 +35,7 @@ def test_an_update_is_playing_and_learning():
     assert cycle(COSTS, 4, 4) == near((0.125, 0, 0.5))
     assert cycle(COSTS, 4, 2) == near((0.25, 0, 0.5)), "cores bound it"
     waiting = replace(COSTS, wait=0.009, copy=0.0001)
-    assert cycle(waiting, 10, 1) == near((0.5, 0.05, 0.5)), "who waits needs no core"
+    assert cycle(waiting, 10, 1) == near((0.5, 0.05, 0.5)), "waiting needs no core"
     assert speed(COSTS, 1, 1) == near(500)
 
 
@@ -79,7 +79,7 @@ def test_costs_that_cannot_be_are_refused(bad):
 
 
 def test_one_process_is_as_fast_as_its_costs_say():
-    """Costs from a few updates, by their traces; then another run, by the seconds that this process really had."""
+    """Costs from a few updates, by their traces; then another run, by this process's real seconds."""
     config = omg.OMGConfig(env="skirmish:partners", n_agents=3, batch_size=4, batch_size_run=3, learner="iql",
                            teammates="scripted", device="cpu", updates=40, test_nepisode=3)  # fmt: skip
     costs = measure(config, updates=20)
@@ -93,7 +93,7 @@ def test_one_process_is_as_fast_as_its_costs_say():
 
 
 def test_a_game_that_waits_is_as_slow_as_is_said():
-    """The cost of a step from a game that does not wait; the rest is the model."""
+    """The cost of a step from a game that does not wait; the model adds the rest."""
     config = omg.OMGConfig(env="skirmish:partners", n_agents=3, batch_size=4, learner="iql", teammates="scripted",
                            device="cpu")  # fmt: skip
 
@@ -111,8 +111,8 @@ def test_a_game_that_waits_is_as_slow_as_is_said():
 
 
 def test_recorded_actors_are_as_fast_as_is_said():
-    """From recorded speeds of this process and of one actor with a cheap game, to those of 1 to 8 actors with a game
-    that waits; by the best round of each, which others disturbed least.
+    """Recorded speeds of this process and of one actor with a cheap game predict those of 1 to 8 actors with a game
+    that waits. Takes the best round of each, the one least disturbed by other processes.
     """
     with (ROOT / "data/results/ray_runner.csv").open() as file:
         rows = list(csv.DictReader(file))

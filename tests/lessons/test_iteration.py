@@ -1,4 +1,4 @@
-"""One update kept whole: real values behind the trace, whose memory they lie in, and the lines that made them."""
+"""One complete recorded update: the real values behind the trace, their memory, and the lines that made them."""
 
 import pytest
 import torch

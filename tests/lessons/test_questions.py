@@ -1,4 +1,4 @@
-"""What the library says is right at the questions of the notebooks, by value; their own tests answer them in place."""
+"""The library's right answers to the notebooks' questions, by value; the notebooks' own tests answer them in place."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""The answers of the seat puzzle: which are right, and that every verdict says what really happened."""
+"""The answers of the seat puzzle: which are right, and that every verdict describes what really happened."""
 
 import doctest
 

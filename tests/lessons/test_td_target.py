@@ -1,4 +1,4 @@
-"""TD targets on padded tensors, beside the learner's own on packed rows."""
+"""TD targets on padded tensors, compared with the learner's own on packed rows."""
 
 import pytest
 import torch

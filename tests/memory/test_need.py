@@ -1,4 +1,4 @@
-"""Bytes that are predicted are the bytes that there are."""
+"""Predicted bytes equal real bytes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run takes at its peak is known before it runs; where there is too little, it says what would fit."""
+"""A run's peak memory is known before it runs; if there is too little, the message names sizes that would fit."""
 
 import gc
 import json
@@ -58,7 +58,7 @@ def test_a_game_lasts_as_long_as_it_may_where_it_is_not_played_beforehand():
 
 @pytest.fixture
 def little(monkeypatch):
-    """A process that may take as much as 4 agents in batches of 8 need, and no more."""
+    """A process with exactly the memory that 4 agents in batches of 8 need."""
     room = predicted_peak(omg.OMGConfig(n_agents=4, batch_size=8, device="cpu")).total + peak.LIBRARIES
     monkeypatch.setattr(peak, "free_memory", lambda: room)
     return room
@@ -148,12 +148,12 @@ def test_a_limit_of_the_process_itself_counts():
     assert done.returncode == 0, done.stderr
 
 
-# --- no memory in the middle of a run ---
+# --- running out of memory during a run ---
 
 
 @pytest.fixture
 def exhausted(monkeypatch):
-    """The third call of a stage finds no memory, and holds a large tensor then; later ones work."""
+    """The third call of a stage runs out of memory while it holds a large tensor; later calls work."""
     calls, held, q_values = [0], [], QLearner.q_values.__wrapped__
 
     def failing(self, *args, **kwargs):
@@ -182,7 +182,7 @@ def test_no_memory_left_stops_the_run_with_a_sentence_and_lets_go_of_its_tensors
             list(run)
         assert error.value.__context__ is None and exhausted[0]() is None
         assert all(weight.grad is None for weight in run.learner.agent.parameters())
-        assert [report.update for report in run] == [3, 4, 5], "what stands is whole, and goes on where there is memory"
+        assert [report.update for report in run] == [3, 4, 5], "the checkpoint resumes with enough memory"
 
 
 def test_after_it_the_panel_says_so_and_the_next_run_works(exhausted):

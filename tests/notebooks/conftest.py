@@ -1,4 +1,4 @@
-"""Each notebook is run once, for all tests of this folder."""
+"""Each notebook is run once, for all tests in this folder."""
 
 import os
 from functools import cache
@@ -13,7 +13,7 @@ from tests.helpers.running import execute, shown
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once for each replacement.
+    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement.
 
     Processes of pytest-xdist share each run: the second to ask waits for the first.
     """

@@ -1,5 +1,5 @@
-"""Rules for every notebook: what is committed is clean; it runs from top to bottom, also at other sizes; prose and
-output agree; answers are kept, and the right ones accepted.
+"""Rules for every notebook: committed clean; runs from top to bottom, also at other sizes; prose and output agree;
+answers are kept, and the right ones accepted.
 """
 
 import ast
@@ -47,7 +47,7 @@ def test_code_cells_are_short(name):
     assert {id: count for id, count in lines.items() if count > 8} == {}
     wide = {cell.id: max(map(len, cell.source.splitlines())) for cell in code_cells(read(name))}
     assert {id: width for id, width in wide.items() if width > 90} == {}, (
-        "more does not fit beside JupyterLab's side bar"
+        "more does not fit beside JupyterLab's sidebar"
     )
 
 
@@ -78,7 +78,7 @@ def test_every_answer_is_kept_and_progress_is_the_last_cell(name):
 
 
 def kept_as(cell: nbformat.NotebookNode) -> str:
-    """Under which name a cell keeps its answer, in its last line."""
+    """Return the name under which a cell keeps its answer, from its last line."""
     match = re.fullmatch(r'answers\.keep\("([^"]+)", .+\)', cell.source.splitlines()[-1])
     assert match, cell.id
     return match[1]
@@ -94,20 +94,20 @@ ASKING = {
 
 @pytest.mark.parametrize(("name", "id"), ASKING)
 def test_a_cell_that_asks_does_not_give_its_answer_away(name, id):
-    """What is right is worked out by the library or by cells further up: neither named nor calculated in this cell."""
+    """The right answer comes from the library or from earlier cells: this cell neither names nor calculates it."""
     for node in ast.walk(ASKING[name, id]):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id in ("check_choice", "check_shape"):
                 right = node.args[1 if node.func.id == "check_choice" else 2]
                 assert not isinstance(right, ast.Constant | ast.List | ast.Tuple), id
-        if isinstance(node, ast.Dict):  # question -> what is right
+        if isinstance(node, ast.Dict):  # question -> right answer
             sums = [part for value in node.values if isinstance(value, ast.BinOp) for part in (value.left, value.right)]
             assert not any(isinstance(getattr(part, "value", None), int) for part in [*node.values, *sums]), id
 
 
 @pytest.mark.parametrize("key", EXHIBITS)
 def test_a_repair_can_be_typed_over_the_dots_as_it_stands(key):
-    """Quotation marks and all: what the cell then hands to `mend` is what was typed."""
+    """Quotation marks and all: the cell then passes to `mend` exactly what was typed."""
     exhibit = EXHIBITS[key]
     (cell,) = [cell for cell in code_cells(read("12_failure_museum.ipynb")) if f'mend("{key}", line' in cell.source
                and exhibit.blank in cell.source] or [None]  # fmt: skip
@@ -165,7 +165,7 @@ def test_runs_at_other_sizes(name, run):
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_in_prose_come_from_code(name, run):
-    """Every number of two digits or more in the text is something that the notebook prints, or one of its inputs."""
+    """Every number of two or more digits in the text is printed by the notebook, or is one of its inputs."""
     notebook = run(name)
     cells = [cell for cell in code_cells(notebook) if not cell.id.endswith("-answered")]
     pages = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.outputs]

@@ -1,4 +1,4 @@
-"""What single notebooks must show: the text speaks of it, so it has to be in what their cells print and draw."""
+"""What each notebook must show: the text mentions it, so its cells must print or draw it."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
     picture = cells["picture-plan"].outputs[0].data["text/html"]
     assert picture.startswith("<svg") and 'role="img"' in picture and "aria-label" in picture
     assert "application/vnd.jupyter.widget-view+json" in cells["panel-show"].outputs[0].data
-    assert "data:image/svg+xml" in cells["panel-show"].outputs[1].data["text/html"], "the picture that stays"
+    assert "data:image/svg+xml" in cells["panel-show"].outputs[1].data["text/html"], "the picture that remains"
     assert shown(cells["code-run"]).strip().endswith("[]")
 
 
@@ -64,7 +64,7 @@ def test_notebook_2_shows_an_episode_row_by_row_and_two_clocks(cell):
     rows = {line.split("  ")[0]: line.split() for line in cell(name, "episode-table").splitlines()}
     last, padding = rows[f"t = {steps}"], rows[f"t = {steps + 1}"]
     assert rows[f"t = {steps - 1}"][-2:] == ["True", "True"] and last[-2:] == ["False", "True"]
-    assert last[3] == "zeros" and padding[-1] == "False", "the text says that all marines fell"
+    assert last[3] == "zeros" and padding[-1] == "False", "the text says that all marines died"
     assert cell(name, "seat-rotate").split("\n")[:4] == [f"episode {k} seat {k % 4}" for k in range(1, 5)]
     assert re.findall(r"^cpu +(\d+)", cell(name, "clock-measure"), flags=re.M) == ["1", "8", "32"]
 
@@ -81,7 +81,7 @@ def test_notebook_3_predicts_every_byte(cell):
     assert ended and cut, "the text speaks of both"
     before, after = re.findall(r"\[8, (\d+),", cell(name, "truncate-short"))
     assert int(after) < int(before)
-    assert "At n_agents 11 it needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
+    assert "n_agents 11 needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
 
 
 def test_notebook_4_shows_what_a_wrong_regroup_costs(cell, run):

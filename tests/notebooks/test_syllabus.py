@@ -15,13 +15,13 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 
 def table(head: str, text: str = TEXT) -> list[list[str]]:
-    """The rows of the table whose head begins so."""
+    """Return the rows of the table whose heading begins with this."""
     lines = text[text.index(f"\n| {head}") + 1 :].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def minutes_of(rows: list[list[str]]) -> dict[str, int]:
-    """Notebook -> minutes, of rows that begin with a link and the minutes."""
+    """Return notebook -> minutes, from rows that begin with a link and the minutes."""
     return {re.match(r"\[(\w+)\]", row[0])[1]: int(row[1]) for row in rows}
 
 

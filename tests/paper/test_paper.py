@@ -1,4 +1,4 @@
-"""The whole experiment in a smoke version: every piece, every table, every figure; and what the tables mean."""
+"""A smoke test of the whole experiment: every piece, every table, every figure; and what the tables mean."""
 
 import csv
 import shutil
@@ -40,9 +40,9 @@ def test_the_smoke_version_makes_every_table_and_figure_and_is_not_run_twice(tmp
         assert "<svg" in (results / name).read_text(), name
     tables = {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert "CPU seconds" not in again.stdout and again.stdout.count("was there") > 20
+    assert "CPU seconds" not in again.stdout and again.stdout.count("already done") > 20
     assert {path.name: path.read_bytes() for path in results.rglob("*") if path.is_file()} == tables
-    shutil.rmtree(tmp_path / "runs")  # as in a fresh checkout, which has no runs: what is tuned again is trained again
+    shutil.rmtree(tmp_path / "runs")  # like a fresh checkout, which has no runs: tuning again means training again
     for piece in results.glob("pieces/*/iql-*-tuned.json"):
         piece.unlink()
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
@@ -88,7 +88,7 @@ def test_summary_and_differences_are_seed_by_seed_and_set_by_set():
 
 
 def test_what_was_fine_tuned_is_what_the_plan_says_and_the_data_page_claims():
-    """Whole arms and seeds only, each with every test set, after as many episodes as the plan has."""
+    """Only complete arms and seeds, each with every test set, after the plan's number of episodes."""
     plan, results = partners(False, ROOT / "data"), ROOT / "data" / "results"
     tuned = scores_of(plan, "tuned")
     assert {piece["episodes"] for piece in tuned} == {plan.tuning} and plan.tuning % plan.n_agents == 0

@@ -1,4 +1,4 @@
-"""Pictures of the failure museum: each says what the run says."""
+"""Pictures of the failure museum: each shows what happened in the run."""
 
 from xml.etree import ElementTree
 

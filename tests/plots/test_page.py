@@ -1,4 +1,4 @@
-"""Every drawing stands by itself on a page: its ids are its own, and what it refers to is in it."""
+"""Every drawing is self-contained: its ids are unique on the page, and everything it refers to is in it."""
 
 import re
 from pathlib import Path

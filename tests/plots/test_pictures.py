@@ -27,7 +27,7 @@ def measured():
 
 
 def rows(svg: str) -> dict[str, ElementTree.Element]:
-    """Stage -> its `<g>`, in the order of the picture."""
+    """Return stage -> its `<g>`, in the order of the picture."""
     found = [g for g in ElementTree.fromstring(svg).iter() if "data-stage" in g.attrib]
     return {g.get("data-stage"): g for g in found}
 
@@ -64,7 +64,7 @@ def test_columns_are_to_scale_and_what_is_drawn_wider_says_so(n_agents, batch_si
     plan = predict(OMGConfig(n_agents, batch_size, learner=learner, batch_size_run=at_once))
     widths = {}
     for name, row in rows(flow_svg(plan)).items():
-        chart = [part for part in row.iter() if part.get("fill-opacity") == "0.25"]  # what lies behind the columns
+        chart = [part for part in row.iter() if part.get("fill-opacity") == "0.25"]  # the background of the columns
         if chart:
             episodes = plan[name].leading * (plan[name].calls if len(chart) > 1 else 1)
             said = [re.match(r"drawn ([\d.e+]+) × as wide", text) for text in texts(row)]
@@ -124,7 +124,7 @@ def test_who_hears_the_picture_hears_the_numbers(measured):
 
 
 def test_picture_is_drawn_fast_enough_for_a_slider(measured):
-    """Less than four times what plain Python needs to add 200,000 numbers, which is a few milliseconds."""
+    """Less than four times the time plain Python takes to add 200,000 numbers, which is a few milliseconds."""
 
     def quickest(work):
         seconds = []

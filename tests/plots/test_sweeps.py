@@ -1,4 +1,4 @@
-"""The figure of a sweep: a line for each learner and size, a mean of seeds on its interval."""
+"""The figure of a sweep: a line for each learner and size, a mean over seeds on its interval."""
 
 from itertools import product
 
@@ -23,7 +23,7 @@ def test_cells_are_means_over_seeds_with_their_intervals():
     assert mean == pytest.approx(4 * 8 / 100 + 1)
     assert 0.32 - 1e-9 <= low < mean < high <= 2.32 + 1e-9
     assert cells(rows(), "batch_size", "peak_bytes")["iql", 4][32] == (4.0, 4.0, 4.0)
-    assert {series[0] for series in cells(rows(), "n_agents", "win_rate")} == {"iql"}, "what has no number has no line"
+    assert {series[0] for series in cells(rows(), "n_agents", "win_rate")} == {"iql"}, "no number, no line"
 
 
 def test_the_figure_has_a_line_for_each_series_in_each_panel():

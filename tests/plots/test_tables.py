@@ -1,4 +1,4 @@
-"""Tables of shapes, and labels that tell whose data ended up where."""
+"""Tables of shapes, and labels that show whose data ended up where."""
 
 import pytest
 import torch

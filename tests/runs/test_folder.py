@@ -1,4 +1,4 @@
-"""A run that is saved, loaded and continued is the run that was never interrupted."""
+"""A run that is saved, loaded and continued equals the run that was never interrupted."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def config(**changes):
 
 
 def train(settings, folder, updates=None):
-    """Train into a folder with a checkpoint at the end; the reports."""
+    """Train into a folder with a checkpoint at the end; return the reports."""
     with omg.Training(settings) as run:
         reports = []
         for report in run:
@@ -43,13 +43,13 @@ def train(settings, folder, updates=None):
 
 
 def same_weights(one, other):
-    """Whether two runs agree in every network and in every optimiser's memory."""
+    """Return whether two runs agree in every network and every optimiser's state."""
     mine, theirs = tensors_of(one), tensors_of(other)
     return mine.keys() == theirs.keys() and all(torch.equal(x, theirs[key]) for key, x in mine.items())
 
 
 def check_resumed_run(folder_path, settings, updates):
-    """Straight through, and broken off after `updates` and resumed: the same reports, weights and test."""
+    """Without a break, and interrupted after `updates` and resumed: the same reports, weights and test."""
     with omg.Training(settings) as run:
         straight = list(run)
     folder = RunFolder.create(folder_path, settings)
@@ -115,7 +115,7 @@ def test_a_checkpoint_holds_no_device_and_loads_onto_the_runs_own(tmp_path, lear
                 assert x.device.type == ("cpu" if key == "step" else device), (name, key)
                 assert torch.equal(x.cpu(), found[f"optimiser.{name}.{index}.{key}"]), (name, key)
     moved = [key for key in found if key.startswith("optimiser.")]
-    assert len(moved) >= len(list(loaded.learner.agent.parameters())), "the optimiser's memory is part of it"
+    assert len(moved) >= len(list(loaded.learner.agent.parameters())), "the optimiser's state is part of it"
     (report,) = list(loaded)
     assert report.update == 2
 
@@ -167,7 +167,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
 
 
 def test_a_run_that_was_broken_before_its_first_checkpoint_needs_no_cleaning(tmp_path):
-    """Neither to begin it again, with whatever configuration, nor to go on with it."""
+    """Neither starting again, with any configuration, nor continuing."""
     settings = config(learner="iql", updates=2)
     RunFolder.create(tmp_path, config(learner="omg")).close()
     RunFolder.create(tmp_path, settings).close()
@@ -204,7 +204,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path, damage):
 
 @pytest.mark.parametrize("change", ["a set more", "other weights", "another order"])
 def test_a_run_whose_pool_has_changed_is_refused_and_stays_as_it_is(tmp_path, change):
-    """Extended, say, in place: it would meet other teammates from here on, and nobody would know."""
+    """Extended in place, say: the run would meet other teammates from here on, unnoticed."""
     pool = echo_pool(3)
     pool.save(tmp_path / "pool")
     settings = config(env="echo", n_agents=3, learner="iql", updates=2, teammates=str(tmp_path / "pool"))
@@ -231,7 +231,7 @@ def test_a_run_whose_pool_has_changed_is_refused_and_stays_as_it_is(tmp_path, ch
 
 
 def test_what_does_not_change_who_plays_may_be_written_anew(tmp_path):
-    """A win rate, a curve, the settings of the pool; and checkpoints from before pools were remembered say nothing."""
+    """A win rate, a curve, the pool's settings; and checkpoints older than the record of pools prove nothing."""
     pool = echo_pool(3)
     pool.save(tmp_path / "pool")
     settings = config(env="echo", n_agents=3, learner="iql", updates=1, teammates=str(tmp_path / "pool"))
@@ -250,7 +250,7 @@ def test_what_does_not_change_who_plays_may_be_written_anew(tmp_path):
 
 
 def test_a_run_finds_its_pool_from_wherever_it_is_loaded(tmp_path, monkeypatch):
-    """A pool that was named by a relative path is found from the run's folder upwards."""
+    """A pool with a relative path is searched for from the run's folder upwards."""
     root, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     elsewhere.mkdir()
     members, sets = (Member("nearest"),), (TeammateSet("nearest", "train", "homologue", ("nearest",)),)

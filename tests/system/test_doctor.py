@@ -1,4 +1,4 @@
-"""The doctor names what is missing and how to get it, and never falls ill itself."""
+"""The doctor names what is missing and how to get it, and never raises."""
 
 import re
 import subprocess
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written_to(monkeypatch, tmp_path):
 
 
 def control_groups(root, membership: str, **limits: str):
-    """A small copy of the files in which Linux states the limits of a process."""
+    """A small copy of the files in which Linux reports the limits of a process."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(membership)
     for name, limit in limits.items():
@@ -186,7 +186,7 @@ def test_the_limits_of_a_container(tmp_path):
 
 
 def test_the_limits_of_an_older_container(tmp_path):
-    # Seen from inside, the group's own path is not there: only the top of the tree is.
+    # Seen from inside, the group's own path does not exist: only the top of the tree does.
     root = control_groups(
         tmp_path,
         "4:memory:/docker/1234\n2:cpu,cpuacct:/docker/1234\n0::/\n",

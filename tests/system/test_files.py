@@ -1,4 +1,4 @@
-"""What is written here the safetensors library reads, and what it writes is read here; tables are whole or refused."""
+"""The safetensors library reads what is written here, and vice versa; tables are complete or refused."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_the_library_reads_what_is_written_here(tmp_path, arrays, metadata):
 @given(ARRAYS, st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=2))
 def test_what_the_library_writes_is_read_here(tmp_path, arrays, metadata):
     arrays = finite(arrays)
-    save_file(arrays, tmp_path / "a.safetensors", metadata or None)  # of {} the library makes no JSON
+    save_file(arrays, tmp_path / "a.safetensors", metadata or None)  # the library writes no JSON for {}
     with open_tensors(tmp_path / "a.safetensors") as file:
         assert file.layout == layout(arrays) and file.metadata == metadata
         same(file.arrays(layout(arrays)), arrays)

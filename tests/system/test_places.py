@@ -1,4 +1,4 @@
-"""Below a folder that was named no link is followed, and only plain files are opened: on every way to read or write."""
+"""Below a named folder no link is followed, and only plain files are opened, for every kind of reading and writing."""
 
 import os
 import stat
@@ -44,7 +44,7 @@ WAYS = {
 
 @pytest.fixture
 def outside(tmp_path):
-    """A file and a folder of somebody else's, as they must stay."""
+    """Another user's file and folder, which must not change."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").write_text("precious")
     (tmp_path / "run").mkdir()
@@ -144,7 +144,7 @@ def test_drafts_have_names_that_nobody_can_know_before(tmp_path, outside):
 
 @needs_links
 def test_a_swap_in_between_leads_nowhere(tmp_path, outside):
-    """The folder that is written becomes a link to another one while the file is being written."""
+    """The written folder becomes a link to another one while the file is being written."""
     (tmp_path / "run" / "a").mkdir()
     with replacing(Place(tmp_path / "run") / "a" / "precious") as file:
         (tmp_path / "run" / "a").rename(tmp_path / "run" / "b")

@@ -1,4 +1,4 @@
-"""Each fault of a StarCraft II installation is found at once, and comes with its remedy."""
+"""Each fault of a StarCraft II installation is found at once, and the message says how to fix it."""
 
 import platform
 import shutil
@@ -46,7 +46,7 @@ def line(name: str) -> Check:
 
 
 def lacking_a_library(game: Path) -> None:
-    """A real program whose loader looks for a library that is nowhere."""
+    """A real program whose loader looks for a library that does not exist."""
     code = Path(shutil.which("true")).resolve().read_bytes()
     assert b"\0libc.so.6\0" in code
     (game / PROGRAM).write_bytes(code.replace(b"\0libc.so.6\0", b"\0libq.so.6\0"))
@@ -104,7 +104,7 @@ def test_another_version_of_the_game_is_started_and_named(game):
 
 
 def test_the_game_brings_libraries_of_its_own(game):
-    """Its folder Libs/ is searched, as pysc2 lets the game search it."""
+    """Its folder Libs/ is searched, as when pysc2 starts the game."""
     lacking_a_library(game)
     maps = Path("/proc/self/maps")
     if not maps.is_file():
@@ -118,7 +118,7 @@ def test_the_game_brings_libraries_of_its_own(game):
 def test_the_package_and_the_protobuf_trap(installed, monkeypatch):
     installed |= {"smacv2": None, "protobuf": "7.36.2"}
     assert line("smacv2").remedy.startswith("make smacv2")
-    assert "protobuf" not in repr(starcraft_checks())  # nothing else minds its version
+    assert "protobuf" not in repr(starcraft_checks())  # nothing else depends on its version
 
     installed["smacv2"] = "1.0.0"
     assert line("smacv2").ok

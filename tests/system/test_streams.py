@@ -1,4 +1,4 @@
-"""A command prints whatever it has to say, on every console."""
+"""A command can print all its output on every console."""
 
 import io
 import sys

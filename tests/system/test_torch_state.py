@@ -1,4 +1,4 @@
-"""A notebook that has changed torch before: a run works as ever, or says in one sentence what to set back."""
+"""A notebook that has changed torch's settings: a run works as usual, or says in one sentence what to reset."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Who sits beside the learner, and what they do: members and their seats, scripts, and policies step by step."""
+"""The learner's co-players and their actions: members and their seats, scripts, and policies step by step."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def echo():
 
 @st.composite
 def episodes(draw):
-    """(A, sets of A - 1 members, the set and the learner's seat of each row)."""
+    """Return (A, sets of A - 1 members, the set and the learner's seat of each row)."""
     agents = draw(st.integers(2, 5))
     teams = draw(
         st.lists(st.lists(st.integers(0, 4), min_size=agents - 1, max_size=agents - 1), min_size=1, max_size=4)
@@ -72,7 +72,7 @@ def test_each_seat_of_a_run_learns_in_turn_and_its_set_sits_around_it(n_agents):
 
 
 def random_actions(avail_actions, rng):
-    """One available action for every seat."""
+    """Return one available action for every seat."""
     return torch.from_numpy((avail_actions.numpy() * rng.random(avail_actions.shape)).argmax(-1))
 
 
@@ -99,14 +99,14 @@ def test_scripts_do_what_the_environment_says(env_name):
         differ += len(expected[others].unique()) > 1
         actions = torch.where(others, actions, random_actions(env.avail_actions(), rng))
         env.step(actions)
-    assert differ, "nobody ever did anything else than the others"
+    assert differ, "no script ever differed from the others"
 
 
 # --- policies ---
 
 
 class SlowPolicy:
-    """One seat's policy as its equations read, in numpy: linear, ReLU, the three gates of a GRU, linear, greedy."""
+    """One seat's policy, straight from its equations, in numpy: linear, ReLU, the gates of a GRU, linear, greedy."""
 
     def __init__(self, agent, seat, info):
         self.w = {key: x.double().numpy() for key, x in agent.state_dict().items()}
@@ -130,7 +130,7 @@ class SlowPolicy:
 
 
 def check_against_slow_policies(coplayers, env, set_ids, seat, rng):
-    """Play one round of episodes; every co-player must do what its script or its slow policy does. All actions seen."""
+    """Play one round; every co-player must act like its script or its slow policy. Return all actions seen."""
     pool, info, runs, agents = coplayers.pool, env.info, env.batch, env.info.n_agents
     env.reset()
     coplayers.begin(coplayers.seats(set_ids, seat))
@@ -165,7 +165,7 @@ def check_against_slow_policies(coplayers, env, set_ids, seat, rng):
 
 @pytest.mark.parametrize("n_agents", [2, 3, 5])
 def test_policies_and_scripts_of_one_set_play_as_each_would_alone(n_agents):
-    """Every set of the pool (scripts, one policy, both in turn) beside every seat; then once more from the start."""
+    """Every set of the pool (scripts, one policy, both alternating) beside every seat; then again from the start."""
     info, pool = Echo.describe(n_agents), echo_pool(n_agents)
     coplayers, rng = CoPlayers(pool, info, CPU), np.random.default_rng(1)
     set_ids = np.tile(np.arange(len(pool.sets)), n_agents)
@@ -180,7 +180,7 @@ def test_policies_and_scripts_of_one_set_play_as_each_would_alone(n_agents):
 
 
 def test_policies_start_every_episode_from_nothing():
-    """The same battle twice: what was remembered of the first would show in the second."""
+    """The same battle twice: any memory of the first would show in the second."""
     coplayers = CoPlayers(echo_pool(), Echo.describe(3), CPU)
     set_ids, seat = np.full(6, 1), np.arange(6) % 3
     env = make_env("echo", 3, batch=6)

@@ -1,4 +1,4 @@
-"""A pool on disk is the pool that was saved, or it is refused in one sentence before anything is trained."""
+"""A pool on disk equals the pool that was saved, or is refused in one sentence before any training."""
 
 import json
 
@@ -92,7 +92,7 @@ def test_a_run_trains_with_a_pool_and_keeps_it_as_it_is(folder, learner):
 
 
 def refused(env="echo", n_agents=3):
-    """The sentence in which the folder `pool` is refused, by itself and by a run that has not begun."""
+    """Return the sentence that refuses the folder `pool`, alone and in a run that has not started."""
     with pytest.raises(ConfigError) as error:
         Pool.load("pool", env, env_info(env, n_agents))
     with pytest.raises(ConfigError) as of_run:
@@ -104,7 +104,7 @@ def refused(env="echo", n_agents=3):
 
 
 def edit(folder, change):
-    """Change what pool.json says."""
+    """Change the content of pool.json."""
     path = folder / "pool.json"
     values = json.loads(path.read_text())
     change(values)
@@ -112,7 +112,7 @@ def edit(folder, change):
 
 
 def write_weights(folder, weights):
-    """Other weights, with a digest that fits: this is not damage."""
+    """Different weights with a matching digest: this is not damage."""
     save_file(weights, folder / "weights.safetensors")
     edit(folder, lambda values: values.update(weights_sha256=sha256(folder / "weights.safetensors")))
 
@@ -231,7 +231,7 @@ def test_a_set_that_cannot_be_seated_is_refused_by_its_name(folder, change, word
 
 @pytest.mark.parametrize("what", ["members", "sets"])
 def test_two_of_one_name_are_refused(folder, what):
-    """Scores are filed under the names of sets, and sets name their members."""
+    """Scores are stored under the names of sets, and sets name their members."""
     edit(
         folder,
         lambda values: values[what].append(values[what][0] | {"seed": 9} if what == "members" else values[what][0]),

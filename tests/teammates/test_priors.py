@@ -1,4 +1,4 @@
-"""A prior on disk is the prior that was saved, or it is refused; and what `pretrain` reports can be computed again."""
+"""A prior on disk equals the saved prior, or is refused; and `pretrain`'s report can be recomputed."""
 
 import json
 
@@ -68,14 +68,14 @@ def test_a_prior_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
 
 
 def refused(path="prior.safetensors"):
-    """The sentence in which a prior's file is refused, by itself and by a run that has not begun."""
+    """Return the sentence that refuses a prior's file, alone and in a run that has not started."""
     prior = make_prior(7)
     with pytest.raises(ConfigError) as error:
         load_prior(prior, path)
     with pytest.raises(ConfigError) as of_run:
         omg.Training(config(prior=path))
     assert str(of_run.value) == str(error.value)
-    assert torch.equal(flat(prior), flat(make_prior(7))), "nothing of a refused file is taken"
+    assert torch.equal(flat(prior), flat(make_prior(7))), "nothing of a refused file is used"
     sentence = str(error.value)
     assert sentence.startswith(f"prior='{path}': ") and "\n" not in sentence and len(sentence) < 300
     return sentence
@@ -153,7 +153,7 @@ def test_a_prior_that_is_gone_is_refused():
 
 
 def recomputed(prior, states):
-    """Mean squared error of what the mean decodes to, and the KL to N(0, 1), by torch's own distributions."""
+    """Return the mean squared error of the mean's decoding, and the KL to N(0, 1), from torch's own distributions."""
     with torch.no_grad():
         mu, log_var = prior(states)
         wrong = [float((row**2).mean()) for row in prior.decoder(mu) - states]
@@ -216,7 +216,7 @@ def test_only_the_fitted_states_are_fitted(monkeypatch):
 
 
 def test_states_are_what_living_units_saw_before_the_end(monkeypatch):
-    """Against a plain record of every observation and every end."""
+    """Compared with a plain record of every observation and every end."""
     record = []
 
     def recording_env(*args, **kwargs):
@@ -301,7 +301,7 @@ def test_a_run_without_a_file_fits_its_own():
 
 
 def test_a_saved_run_keeps_the_prior_that_it_was_trained_with(tmp_path):
-    """Even if the file is another one by then."""
+    """Even if the file has been replaced by then."""
     save_prior(make_prior(5), "prior.safetensors", {})
     settings = config(prior="prior.safetensors")
     folder = RunFolder.create(tmp_path / "run", settings)
@@ -316,7 +316,7 @@ def test_a_saved_run_keeps_the_prior_that_it_was_trained_with(tmp_path):
 
 
 def test_a_flipped_byte_is_noticed(tmp_path):
-    """safetensors itself does not look at what the numbers are."""
+    """safetensors itself does not check the values."""
     prior, path = SubgoalPrior(4, 3), tmp_path / "prior.safetensors"
     save_prior(prior, path, {})
     load_prior(SubgoalPrior(4, 3), path)

@@ -1,4 +1,4 @@
-"""The panel of assignment 4: it trains what the plan says, saves it, and tells what is wrong in words."""
+"""The panel of assignment 4: it trains the plan, saves the results, and reports errors in words."""
 
 import time
 
@@ -31,7 +31,7 @@ def test_stop_ends_the_runs_and_nothing_is_saved(tmp_path):
     panel = ExperimentPanel(lambda: PLAN, tmp_path / "results.json")
     panel.number.value = 400
     panel.start.click()
-    panel.start.click()  # a second press while it runs does nothing
+    panel.start.click()  # a second press during a run does nothing
     deadline = time.monotonic() + 60
     while panel.progress.value == 0 and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The panel's model, without Jupyter: what a student can do, in any order, and what goes wrong."""
+"""The panel's model, without Jupyter: everything a student can do, in any order, and every error."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ SMALL = dict(n_agents=2, batch_size=2, learner="iql", device="cpu")
 
 @pytest.fixture
 def model():
-    """A model that takes part in no other test: what it started has ended."""
+    """A model for one test: everything it started has ended."""
     model = FlowModel(**SMALL)
     yield model
     if model.state != "idle":
@@ -41,7 +41,7 @@ def threads() -> int:
 
 
 class Fast:
-    """Stands for Training: updates as fast as can be, each with the plan as its trace."""
+    """A fake of Training: updates as fast as possible, each with the plan as its trace."""
 
     def __init__(self, config, progress):
         self.config, self.stopped, self.update = config, threading.Event(), 0
@@ -94,7 +94,7 @@ def test_run_goes_on_until_stop(model):
     assert (model.state, model.status) == ("stopping", "Stopping")
     assert model.wait(10) and time.monotonic() - start < 5
     assert model.status == f"Stopped at update {len(model.reports)}"
-    assert model.trace.update == len(model.reports)  # the last one is shown, however short ago the one before was
+    assert model.trace.update == len(model.reports)  # the last one is shown, however recent the one before was
 
 
 def test_a_moved_slider_makes_predictions_of_all_rows(model):
@@ -113,7 +113,7 @@ def test_a_slider_moved_in_mid_run_keeps_the_old_trace_away(model):
     until(lambda: len(model.reports) > count + 3)
     assert model.state == "running" and model.trace is None
     model.set(n_agents=2)
-    until(lambda: model.trace)  # back at the run's settings its measurements are right again
+    until(lambda: model.trace)  # back at the run's settings, its measurements are right again
 
 
 def test_what_a_run_reports_does_not_speak_over_other_settings(model):
@@ -123,7 +123,7 @@ def test_what_a_run_reports_does_not_speak_over_other_settings(model):
     said = []
     model.listen(lambda part: said.append(model.status) if part == "status" else None)
     model.progressed(model._shown, "Another phase", "text", 0.5)  # as the run's thread does, however late
-    assert said == [] and model.status.startswith("Training goes on with the settings before")
+    assert said == [] and model.status.startswith("Training continues with the previous settings")
     model.set(n_agents=2)
     assert model.status == "Another phase"
 

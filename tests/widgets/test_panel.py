@@ -11,7 +11,7 @@ from omg_lib.widgets.panel import Panel
 
 @pytest.fixture
 def page(monkeypatch):
-    """What a panel displays: (bundle, display id, whether it replaces what stands under this id), in order."""
+    """What a panel displays: (bundle, display id, whether it replaces the output with this id), in order."""
     shown = []
 
     class Shown:
@@ -40,8 +40,8 @@ def test_a_panel_is_shown_with_a_copy_of_its_picture_below_it(page):
     assert "application/vnd.jupyter.widget-view+json" in widget and puzzle.model_id in id
     html = copy["text/html"]
     assert drawings(html) == [puzzle.picture.value] and "Choose an answer." in html
-    assert "<svg" not in html and 'alt="A sample of labels' in html, "an image: a notebook without trust shows it too"
-    assert ":has(.widget-vbox) .omg-kept { display: none; }" in html, "only where the panel is not there"
+    assert "<svg" not in html and 'alt="A sample of labels' in html, "an image: an untrusted notebook shows it too"
+    assert ":has(.widget-vbox) .omg-kept { display: none; }" in html, "only where the panel is missing"
     assert "role=" not in html and "omg-seat" not in html
 
 
@@ -59,7 +59,7 @@ def test_the_copy_follows_what_changes_and_gathers_it(page, monkeypatch):
     monkeypatch.setattr(panel.threading, "Timer", Timer)
     meter = MemoryMeter()
     meter.model.choose(limit=4)
-    assert timers == [], "it is shown nowhere yet"
+    assert timers == [], "it is not shown anywhere yet"
     meter._ipython_display_()
     for limit in (5, 6, 7):
         meter.model.choose(limit=limit)

@@ -1,4 +1,4 @@
-"""The panel's widgets in Python: they are a face of the model, in both directions."""
+"""The panel's widgets in Python: a view of the model, in both directions."""
 
 import ipywidgets as W
 import pytest
@@ -15,7 +15,7 @@ def panel():
 
 
 def parts(panel: FlowPanel, name: str, kind: type = W.Widget) -> list:
-    """Every widget at or below the one with this class."""
+    """Return every widget at or below the one with this class."""
 
     def below(widget):
         yield widget

@@ -1,4 +1,4 @@
-"""What the step-by-step panels show is what the library measures, and their widgets are a face of the models."""
+"""The step-by-step panels show what the library measures, and their widgets are views of the models."""
 
 import ipywidgets as W
 import pytest

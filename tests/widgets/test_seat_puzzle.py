@@ -1,4 +1,4 @@
-"""The seat puzzle: the model by value, the panel as a face of it."""
+"""The seat puzzle: the model by value, and the panel as its view."""
 
 import ipywidgets as W
 import pytest

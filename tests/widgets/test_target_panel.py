@@ -1,4 +1,4 @@
-"""The panel of TD targets: picture, model by value, and the panel as a face of it."""
+"""The panel of TD targets: the picture, the model by value, and the panel as its view."""
 
 import doctest
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""The two clocks: the model by value, the panel as a face of it."""
+"""The two clocks: the model by value, and the panel as its view."""
 
 import threading
 
@@ -11,7 +11,7 @@ from omg_lib.widgets import ClocksModel, ClocksPanel, clocks_model
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that tells what it is asked, as soon as `clock.go` is set."""
+    """A clock that records its inputs, and answers once `clock.go` is set."""
 
     def ticks(config, widths, seconds):
         ticks.go.wait(10)
@@ -50,7 +50,7 @@ def test_a_second_press_and_a_bad_number_change_nothing(clock):
     clock.go.clear()
     model.measure()
     model.measure()
-    assert model.status == "It is measuring already." and model.busy and not model.wait(0.01)
+    assert model.status == "Already measuring." and model.busy and not model.wait(0.01)
     picture = model.picture
     model.choose(99)
     assert model.status.startswith("n_agents=99") and model.n_agents == 8 and model.picture is picture
@@ -69,12 +69,12 @@ def test_what_goes_wrong_is_said_and_the_picture_stays(clock, monkeypatch):
 
     monkeypatch.setattr(clocks_model, "acting_clock", fail)
     model.measure()
-    assert model.wait(10) and model.status == "It failed: RuntimeError: no" and model.picture is picture
+    assert model.wait(10) and model.status == "Measuring failed: RuntimeError: no" and model.picture is picture
 
 
 def test_the_panel_follows_its_controls_and_its_model(clock):
     panel = ClocksPanel()
-    assert "nothing is measured yet" in panel.picture.value
+    assert "nothing measured yet" in panel.picture.value
     panel.agents.value = 5
     assert panel.model.n_agents == 5 and "n_agents 5:" in panel.status.value
     panel.button.click()

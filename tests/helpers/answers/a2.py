@@ -8,7 +8,7 @@ return [{row} for g in range(groups) for column in columns]
 
 
 def draw(column: str, row: str = "int(column[g])") -> str:
-    """A sampler that makes a column for each ring, and of the columns rows that go round the seats."""
+    """A sampler that makes a column for each ring, and from the columns rows in which the seats alternate."""
     return DRAW.format(column=column, row=row)
 
 

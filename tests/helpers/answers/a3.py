@@ -16,7 +16,7 @@ return torch.stack(cut, dim=1)
 
 
 def clamped(when: str = "t + 1", last: str = "last") -> str:
-    """Windows that begin `when`, and hold nothing beyond `last`."""
+    """Windows that begin at `when`, with nothing beyond `last`."""
     return CLAMPED.format(when=when, last=last)
 
 

@@ -1,8 +1,8 @@
-"""A protocol double of StarCraft II, for tests and recordings: a program that pysc2 starts in the game's place.
+"""A protocol double of StarCraft II, for tests and recordings: a program that pysc2 starts instead of the game.
 
-It speaks the game's protocol over a websocket, so that the real smacv2 and pysc2 code runs where no game is installed.
-It is not StarCraft: how units move, shoot and die in `game.py` are our guesses. What runs against it proves types,
-shapes, the order of calls, seeds, restarts and errors, and nothing about the game.
+It speaks the game's protocol over a websocket, which lets the real smacv2 and pysc2 code run without the game. It is
+not StarCraft: how units move, shoot and die in `game.py` are our guesses. What runs against it proves types, shapes,
+the order of calls, seeds, restarts and errors, and nothing about the game.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 SERVER = Path(__file__).with_name("server.py")
 COMPARABLE = 75689
-"""The build of version 4.10, which published results were measured on."""
+"""The build of version 4.10, on which published results were measured."""
 
 
 def install(root: str | Path, build: int = COMPARABLE, **faults: object) -> Path:
-    """Put the double and an empty map where pysc2 looks for the game if SC2PATH is `root`; returns the program.
+    """Put the double and an empty map where pysc2 looks for the game if SC2PATH is `root`; return the program.
 
-    `faults` are what goes wrong: `start_after=seconds`, `exit_at_start=code`, `exit_at_step=k`, `silent_at_step=k`
-    (the first game that gets so far; all games with `again=True`), `refuse_map=text`, `swallow_units=k` (the first k
-    units of each game do not appear).
+    `faults` are injected: `start_after=seconds`, `exit_at_start=code`, `exit_at_step=k`, `silent_at_step=k` (the first
+    game that gets this far; all games with `again=True`), `refuse_map=text`, `swallow_units=k` (the first k units of
+    each game do not appear).
     """
     root = Path(root).absolute()
     program = root / f"Versions/Base{build}/SC2_x64"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 OWN, ENEMY = 1, 2
 TYPES = 200
-"""How many unit types the game says that it has; smacv2 takes the last nine for those that it may command."""
+"""Number of unit types that the game reports; smacv2 takes the last nine for those that it may command."""
 SIZE, SPEED, TOUCH = 32.0, 2.25 / 16, 0.75
 MOVE, ATTACK, HEAL = 16, 23, 386
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a unit is; lengths in cells, times in game loops."""
+    """A unit's properties; lengths in cells, times in game loops."""
 
     health: float
     shield: float
@@ -23,7 +23,7 @@ class Kind:
     damage: float
     cooldown: float
     enemy_id: int
-    """The number of the type as the game has it for units that smacv2 does not command."""
+    """The game's number of the type, for units that smacv2 does not command."""
 
 
 KINDS = {
@@ -59,14 +59,14 @@ class Unit:
         return BY_TYPE[self.type]
 
     def hurt(self, damage: float) -> None:
-        """Shields go first; a negative damage heals."""
+        """Apply damage, to shields first; negative damage heals."""
         soaked = min(self.shield, max(damage, 0.0))
         self.shield -= soaked
         self.health = min(self.kind.health, self.health - damage + soaked)
 
 
 class Game:
-    """One game: what was asked for appears, dies or is obeyed at the next loop."""
+    """One game: requested units appear or die, and commands are obeyed, at the next loop."""
 
     def __init__(self, seed: int) -> None:
         self.dice, self.loop, self._tag = random.Random(seed), 0, 2**32
@@ -95,7 +95,7 @@ class Game:
         self.units = {tag: unit for tag, unit in self.units.items() if unit.health > 0}
 
     def _act(self, unit: Unit) -> tuple[Unit, float] | None:
-        """Move a unit, or let it shoot: who is hit, and how hard."""
+        """Move a unit, or let it shoot; return who is hit, and how hard."""
         unit.cooldown = max(0.0, unit.cooldown - 1)
         order = unit.order if unit.owner == OWN else self._enemy_order(unit)
         if order is None:
@@ -114,7 +114,7 @@ class Game:
         return None
 
     def _enemy_order(self, unit: Unit) -> tuple | None:
-        """The stand-in for the built-in AI: after the nearest, to shoot it or (medivacs) to heal it."""
+        """Replace the built-in AI: go after the nearest unit, to shoot it or (medivacs) to heal it."""
         heals = unit.kind.damage < 0
         others = (u for u in self.units.values() if (u.owner == unit.owner) == heals and u.kind.damage > 0)
         nearest = min(others, key=lambda u: math.dist((u.x, u.y), (unit.x, unit.y)), default=None)

@@ -16,7 +16,7 @@ CELLS = int(SIZE)
 
 
 class Faults:
-    """What is to go wrong, from a file that all games of one folder share."""
+    """The faults to inject, from a file that all games of one folder share."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.wanted, self.steps = path, json.loads(path.read_text()), 0
@@ -27,7 +27,7 @@ class Faults:
         time.sleep(self.wanted.get("start_after", 0))
 
     def swallow(self) -> bool:
-        """Whether a unit that was asked for does not appear."""
+        """Return whether a requested unit does not appear."""
         swallowed = self.wanted.get("swallow_units", 0) > 0
         self.wanted["swallow_units"] = self.wanted.get("swallow_units", 0) - 1
         return swallowed
@@ -51,7 +51,7 @@ class Server:
         self.faults, self.status, self.game = faults, api.launched, Game(0)
 
     def answer(self, message: bytes) -> bytes | None:
-        """The response to a request; None to one that ends the program. What has no method is answered emptily."""
+        """Return the response to a request, or None if it ends the program. Unknown requests get an empty answer."""
         request = api.Request.FromString(message)
         kind = request.WhichOneof("request")
         if kind == "quit":
@@ -107,7 +107,7 @@ class Server:
             answer.result.append(1)  # success
 
     def on_step(self, request: api.RequestStep, answer: api.ResponseStep) -> None:
-        if request.count > 2:  # a step of smacv2; with fewer loops it only waits for units to come or go
+        if request.count > 2:  # a step of smacv2; with fewer loops it only waits for units to appear or go
             self.faults.at_step()
         for _ in range(request.count):
             self.game.tick()

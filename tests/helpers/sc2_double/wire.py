@@ -1,6 +1,6 @@
-"""One websocket on the server's side (RFC 6455), as far as pysc2 uses it: whole binary messages from one client.
+"""The server's side of one websocket (RFC 6455), as far as pysc2 uses it: whole binary messages from one client.
 
-No library does it: pysc2 marks its binary messages as text, which every server that keeps to the rules refuses.
+No library can do it: pysc2 marks its binary messages as text, which every standard-conforming server refuses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FINAL, BINARY, CLOSE = 0x80, 0x2, 0x8
 
 
 class Wire:
-    """Waits for the one client, then hands its messages over, one by one."""
+    """Waits for the one client, then passes its messages on, one by one."""
 
     def __init__(self, host: str, port: int) -> None:
         with socket.create_server((host, port)) as server:
@@ -32,7 +32,7 @@ class Wire:
         )
 
     def read(self) -> bytes | None:
-        """The next message; None when the client has gone."""
+        """Return the next message; None when the client has gone."""
         message = b""
         while True:
             head = self.stream.read(2)

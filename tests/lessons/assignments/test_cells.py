@@ -1,4 +1,4 @@
-"""The text of an answer: what counts of its cells, and that what is said to the notebook changes nothing else."""
+"""The text of an answer: which of its cells count, and that the notebook's signals change nothing else."""
 
 import ast
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_python_stays_as_it_is():
 
 
 def test_a_long_cell_takes_time_in_proportion_to_its_length():
-    """Work, not seconds: what the patterns look at is bounded, so these end."""
+    """Work, not seconds: the patterns look at a bounded amount of text, so these end."""
     for line in ("!ls\n", "(", "a?", "%%time\n", " ", "?", "'''\\", "x = ", '"', "=" * 9):
         assert isinstance(answer_text([line * 100_000 + "x"]), str)
 

@@ -1,4 +1,4 @@
-"""Every exhibit fails as it is said to fail, at any size, and its repair repairs it."""
+"""Every exhibit fails as described, at any size, and its repair fixes it."""
 
 import dataclasses
 import doctest
@@ -32,11 +32,11 @@ MESSAGES = {
 }
 """Exhibit -> the sizes and the dimension that its message must name."""
 READ = {"field-obs": {8, 80}, "field-seats": {8, 120}, "field-one": {8, 64}, "mask": {2112, 16896}, "mixer": {32, 800}}
-"""Exhibit -> the two numbers of the message that was reported."""
+"""Exhibit -> the two numbers of the reported message."""
 
 
 def small(A: int = 4, G: int = 3) -> omg.OMGConfig:
-    """A runner as wide as the team, unless the exhibit is about a runner of one episode."""
+    """Return a configuration with a runner as wide as the team, unless the exhibit is about a runner of one episode."""
     return omg.OMGConfig(n_agents=A, batch_size=G, batch_size_run=A)
 
 
@@ -99,7 +99,7 @@ def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
 @pytest.mark.parametrize(
     ("key", "line"),
     [
-        ("field-obs", "infer_mu = cvae_mu.new_zeros(G, T, A, Z)"),  # the shape is right, the data is nobody's
+        ("field-obs", "infer_mu = cvae_mu.new_zeros(G, T, A, Z)"),  # the shape is right, the data belongs to no seat
         ("field-seats", 'infer_mu = field((Z,), group="agents").flip(2)'),  # every seat in another seat's slot
         ("mask", 'inputs = repeat(state, "g t s -> (a g t) s", a=A)'),  # beside the mask of another step
         ("mixer", 'q_tot = reduce(q, "t g a -> g t 1", "sum").reshape(q.shape[0], q.shape[1], 1)'),
@@ -112,8 +112,8 @@ def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
         ("text", 'mode = "conservative"'),  # right for False alone
         ("shifted", "mask = filled[:, :-1]; mask[:, 1:] *= 1 - terminated[:, :-1]"),  # the mask is right, the batch not
         ("shifted", "mask = filled[:, :-1].clone(); mask[:, 1:] *= 1 - terminated[:, 1:]"),  # the batch alone is right
-        ("shifted", "mask = filled[:, :-1]"),  # also row n, which was only seen
-        ("order", 'rows = repeat(done, "r -> (r a)", a=A)'),  # nothing of which a word could be said
+        ("shifted", "mask = filled[:, :-1]"),  # also row n, which was only observed
+        ("order", 'rows = repeat(done, "r -> (r a)", a=A)'),  # nothing that deserves a comment
     ],
 )
 def test_a_repair_that_only_looks_like_one_is_refused(key, line):
