@@ -338,6 +338,8 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
     assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
+    kept = {path.relative_to(copy).as_posix() for path in files if "tests" in path.relative_to(copy).parts[:1]}
+    assert kept and not [name for name in kept if name.startswith(("tests/assignments/", "tests/helpers/answers/"))]
     text = [path for path in files if path.suffix in (".py", ".ipynb", ".md", ".txt", ".toml", ".json")]
     assert [(path, found) for path in text if (found := leaks(path, solutions()))] == []
 

@@ -23,8 +23,11 @@ ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
 """What a student needs to know; in the students' copy it replaces the teacher's guide."""
-TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
-"""What no student's copy holds: it gets the released notebooks."""
+TEACHERS = (
+    *(f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py"),
+    *("tests/assignments/", "tests/helpers/answers/"),
+)
+"""What no students' copy holds: it gets the released notebooks."""
 INTERRUPTED = 130
 UNSAFE = "--unsafe"
 """Grades also where nothing keeps submitted code from the teacher's files."""
