@@ -30,7 +30,9 @@ def cells(name: str) -> list[dict]:
 
 
 NEEDS = table("notebook | minutes | GPU")
-README = minutes_of(table("notebook | minutes | afterwards", (ROOT / "README.md").read_text(encoding="utf-8")))
+README = minutes_of(
+    table("notebook | minutes | what you can do afterwards", (ROOT / "README.md").read_text(encoding="utf-8"))
+)
 
 
 def test_every_notebook_is_listed_with_the_minutes_of_the_readme():
@@ -100,7 +102,7 @@ def test_links_lead_to_files_and_assignments_are_named_once_there_are_any():
 
 
 def test_what_it_says_of_the_code_is_so():
-    tests = ROOT / "tests" / "notebooks"
+    tests = ROOT / "tests" / "helpers"
     assert "\nRIGHT = {" in (tests / "right_answers.py").read_text(encoding="utf-8")
     assert "\nSECONDS = 60\n" in (tests / "running.py").read_text(encoding="utf-8")
     assert "def check_regrouping" in (ROOT / "omg_lib" / "lessons" / "regroup_answers.py").read_text(encoding="utf-8")
