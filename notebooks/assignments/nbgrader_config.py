@@ -27,7 +27,7 @@ c.CourseDirectory.root = str(HERE)
 c.CourseDirectory.submitted_directory = ".grading/read"
 c.Autograde.pre_convert_hook = "grader.records.begin"
 c.Autograde.post_convert_hook = "grader.records.end"
-c.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # put your code in place of this line"}
+c.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # replace this line with your code"}
 c.ClearSolutions.text_stub = "*Write here.*"
 
 # No kernel runs a submission: GradeAnswers asks a fresh process in its place. A student's own outputs stay, because a

@@ -36,7 +36,7 @@ def test_data_comes_back_as_it_was(x):
 def test_numpy_becomes_torch_or_a_number_and_objects_are_refused():
     assert encode(np.int64(3)) == 3 and encode((1, np.float64(0.5))) == [1, 0.5]
     assert torch.equal(decode(encode(np.arange(3))), torch.arange(3))
-    with pytest.raises(TypeError, match="a object is no answer"):
+    with pytest.raises(TypeError, match="a object is not a valid answer"):
         encode(object())
 
 

@@ -73,8 +73,8 @@ def tasks(folder: Path) -> list[Task]:
             "a1-acting-test", "a1-acting",
             lambda random: of_configs(acting, random),
             [
-                Criterion("fields that every seat has", 1, entries(*PER_SEAT)),
-                Criterion("fields that an episode has once", 1, entries(*PER_EPISODE)),
+                Criterion("fields of every seat", 1, entries(*PER_SEAT)),
+                Criterion("fields of the whole episode", 1, entries(*PER_EPISODE)),
             ],
         ),
         Task(

@@ -86,7 +86,7 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
     told = {}
     for ((_, _, seed), _), answer in zip(cases, answers, strict=True):
         if told.setdefault(seed, answer) != answer:
-            return "the same seed gives another sample, so not all chance comes from it"
+            return "the same seed gave another sample, so not all randomness comes from it"
     pairs = [rows for seat in range(3) for rows in [(seat, seat + 3)]]
     others = [(one, other) for one in range(6) for other in range(one) if one % 3 != other % 3]
     for rows in [*pairs, *others, (0, 1, 2), (3, 4, 5)]:
@@ -156,12 +156,12 @@ def tasks(folder: Path) -> list[Task]:
         Task("a2-sample-test", "a2-sample", sample_cases, [
             Criterion("every row has its own seat", 2, right_seats, "seats"),
             Criterion("without replacement", 1, equal, "seats"),
-            Criterion("every choice as likely as any other, by chance from the seed alone", 2, by_chance, "chance"),
+            Criterion("every choice equally likely, with all randomness from the seed", 2, by_chance, "chance"),
         ]),
         Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
         Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
         Task("a2-counterexample-test", "a2-counterexample", naive_cases,
              [Criterion("the naive buffer samples, and no draw can be regrouped", 2, equal)]),
         Task("a2-luck-test", "a2-luck",
-             chance_cases, [Criterion("the chance", 2, equal)]),
+             chance_cases, [Criterion("the probability", 2, equal)]),
     ]  # fmt: skip

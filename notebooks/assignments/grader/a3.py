@@ -125,15 +125,15 @@ def tasks(folder: Path) -> list[Task]:
         ]),
         Task("a3-living-test", "a3-living", living_cases, [
             Criterion("padding does not count", 1, equal, "whole"),
-            Criterion("nor does what comes after a unit's death", 2, equal, "dead"),
+            Criterion("steps after a unit's death do not count", 2, equal, "dead"),
         ]),
         Task("a3-windows-test", "a3-windows", window_cases, [
             Criterion("the next H states, away from the end", 2, away_from_the_end, "long"),
-            Criterion("the last living state fills up the rest", 2, equal),
+            Criterion("the last living state fills the rest", 2, equal),
         ]),
         Task("a3-value-test", "a3-value",
              lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
-             [Criterion("the mean over what is available", 2, equal)]),
+             [Criterion("the mean over the available actions", 2, equal)]),
         Task("a3-choose-test", "a3-choose",
              of_both(choice_case, ("optimistic", "conservative")), [
             Criterion("optimistic", 1, equal, "optimistic"),
@@ -146,8 +146,8 @@ def tasks(folder: Path) -> list[Task]:
         ]),
         Task("a3-mean-test", "a3-mean",
              of_axes(mean_case, ("some", "none")), [
-            Criterion("what is masked does not enter, NaN neither", 1, equal, "some"),
-            Criterion("nothing is kept: zero", 1, equal, "none"),
+            Criterion("masked values do not enter, not even NaN", 1, equal, "some"),
+            Criterion("zero if the mask keeps nothing", 1, equal, "none"),
         ]),
         Task("a3-loss-test", "a3-loss", loss_cases, [
             Criterion("reconstruction", 2, equal, "recon"),

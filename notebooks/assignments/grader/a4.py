@@ -69,7 +69,7 @@ def tasks(folder: Path) -> list[Task]:
         results = read_results(folder / "results.json", wanted)
         arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
         same = again(results, wanted, arm, seed)
-        return "" if same else f"{arm}, seed {seed}, comes out otherwise when it is run again"
+        return "" if same else f"{arm}, seed {seed}, gives another result when it runs again"
 
     def bands(random: Random) -> list[tuple[str, Case]]:
         return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]

@@ -55,7 +55,7 @@ def encode(x: object) -> object:
             x = x.float() if x.is_floating_point() else x.long()
         name = str(x.dtype).removeprefix("torch.")
         if name not in DTYPES:
-            raise TypeError(f"a tensor of {name} is no answer, allowed are {', '.join(DTYPES)}")
+            raise TypeError(f"a tensor of {name} is not a valid answer; allowed are {', '.join(DTYPES)}")
         return {"tensor": [name, list(x.shape), base64.b64encode(x.numpy().tobytes()).decode()]}
     if isinstance(x, dict):
         return {"dict": [[str(key), encode(value)] for key, value in x.items()]}
@@ -63,7 +63,7 @@ def encode(x: object) -> object:
         return [encode(part) for part in x]
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
-    raise TypeError(f"a {type(x).__name__} is no answer")
+    raise TypeError(f"a {type(x).__name__} is not a valid answer")
 
 
 def decode(x: object) -> object:
@@ -88,7 +88,7 @@ class NoLibrary(importlib.abc.MetaPathFinder):
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.split(".")[0] == "omg_lib":
-            raise ImportError("an answer is your own code: omg_lib is not there while you are graded")
+            raise ImportError("an answer must be your own code: omg_lib is not available during grading")
 
 
 CELL = "<answer {}>"
@@ -191,7 +191,7 @@ def run(task: dict, limits: dict[str, int]) -> str:
     return json.dumps({"error": early or ended(status, limits["seconds"])})
 
 
-NO_ANSWER_NEEDS = "stopped: it asked the system for what no answer needs, such as another process or the network"
+NO_ANSWER_NEEDS = "stopped: it made a system call that no answer needs, such as to start a process or use the network"
 
 
 def ended(status: int, seconds: int) -> str:

@@ -28,7 +28,7 @@ PLAIN = (
 """What the child says in its own words; and how long it took, which depends."""
 VALUES = re.compile(r"\[[^\]]*\]|-?\d+(\.\d+)?(e-?\d+)?")
 KINDS = (
-    (bool, "True or False"), (int, "a whole number"), (float, "a number with a fraction"), (str, "a text"),
+    (bool, "True or False"), (int, "an integer"), (float, "a float"), (str, "a string"),
     (list, "a list"), (tuple, "a list"), (dict, "a dict"), (Tensor, "a tensor"), (object, "something else"),
 )  # fmt: skip
 
@@ -44,13 +44,13 @@ def failure(told: object, sources: Sequence[str], function: str, seconds: int) -
         if not issubclass(error, BaseException) or error.__name__ != kind:
             return SILENT
         if cell is None:
-            return "the answer cannot be sent: allowed are numbers, texts, lists, dicts, usual tensors"
+            return "the answer cannot be sent: allowed are numbers, strings, lists, dicts and ordinary tensors"
         line = sources[cell].splitlines()[number - 1].strip() if cell >= 0 and number > 0 else ""
     except (KeyError, TypeError, AttributeError, IndexError):
         return SILENT
     said = f"{kind} in your line: {shown(line)}"
     if issubclass(error, ImportError) and "omg_lib" in line:
-        said += " (omg_lib is not there while you are graded)"
+        said += " (omg_lib is not available during grading)"
     return said
 
 
@@ -67,28 +67,28 @@ def mismatch(answer: object, truth: object) -> str:
         return _tensors(answer, truth)
     answer, truth = (x.item() if isinstance(x, Tensor) and x.numel() == 1 else x for x in (answer, truth))
     if kind_of(answer) != kind_of(truth) and (type(answer), type(truth)) != (int, float):
-        return f"it returns {kind_of(answer)}, {kind_of(truth)} is asked for"
+        return f"it returns {kind_of(answer)}; it should return {kind_of(truth)}"
     if isinstance(truth, Mapping):
         wrong = [key for key, value in truth.items() if key not in answer or difference(answer[key], value)]
         return f"wrong or missing: {', '.join(wrong)}"
     if isinstance(truth, (list, tuple)) and len(answer) != len(truth):
         return f"the list is too {'short' if len(answer) < len(truth) else 'long'}"
-    return "it returns another value than it should"
+    return "it returns the wrong value"
 
 
 def _tensors(answer: object, truth: Tensor) -> str:
     if not isinstance(answer, Tensor):
-        return f"it returns {kind_of(answer)}, a tensor is asked for"
+        return f"it returns {kind_of(answer)}; it should return a tensor"
     if answer.ndim != truth.ndim:
         return f"the tensor has too {'few' if answer.ndim < truth.ndim else 'many'} axes"
     axes = [k for k, (one, other) in enumerate(zip(answer.shape, truth.shape, strict=True)) if one != other]
     if axes:
-        return "the tensor has another size than it should on axis " + ", ".join(map(str, axes))
+        return "the tensor has the wrong size on axis " + ", ".join(map(str, axes))
     if answer.is_floating_point() != truth.is_floating_point():
-        return f"the numbers should be of {truth.dtype}"
-    return "the shape is right, the content is not"
+        return f"the numbers should be {truth.dtype}"
+    return "the shape is right, but not the content"
 
 
 def kind_of(x: object) -> str:
-    """In words: "a whole number"."""
+    """In words, as "an integer"."""
     return next(words for kind, words in KINDS if isinstance(x, kind))

@@ -112,12 +112,12 @@ def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) 
     """Whether x is a tensor of this shape, in which both parts of every pair are equal."""
     if not isinstance(x, Tensor) or list(x.shape) != shape:
         given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        return [f"it returns {given}, a tensor {shape} is asked for."]
+        return [f"it returns {given}; it should return a tensor {shape}."]
     wanted = pairs[0](x)[1].dtype
     if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
-        return [f"the numbers are {x.dtype}, {wanted} is asked for."]
+        return [f"the numbers are {x.dtype}; they should be {wanted}."]
     same = sum(torch.equal(*pair(x)) for pair in pairs)
-    return [] if same == len(pairs) else [f"the shape is right, the content is not: {same} of {len(pairs)} {right}."]
+    return [] if same == len(pairs) else [f"the shape is right, but not the content: {same} of {len(pairs)} {right}."]
 
 
 def counted(*shape: int) -> Tensor:
@@ -167,10 +167,10 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
 def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
     """What is wrong with the seats of a sample, "" if nothing is: row k is of seat k % A, drawn once or again."""
     if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
-        return f"a list of {n} episodes is asked for."
+        return f"it should return a list of {n} episodes."
     for row, episode in enumerate(drawn):
         if episode not in rings[row % len(rings)]:
-            return f"row {row} should be an episode of seat {row % len(rings)}, and is not."
+            return f"row {row} should be an episode of seat {row % len(rings)}, but is not."
     return ""
 
 
@@ -184,7 +184,7 @@ def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
 
     def judge(made: object) -> list[str]:
         if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
-            return ["a dict with the keys x and filled is asked for."]
+            return ["it should return a dict with the keys x and filled."]
         if getattr(made["filled"], "dtype", None) != torch.bool:
             return ["filled should be bool."]
         own = [lambda x, e=e, n=n: (x[e, :n], episodes[e]) for e, n in enumerate(lengths)]
@@ -204,7 +204,7 @@ def counterexample(n_agents: int, n: int) -> Case:
     def judge(seats: object) -> list[str]:
         whole = isinstance(seats, (list, tuple)) and all(type(seat) is int for seat in seats)
         if not whole or any(seat not in range(n_agents) for seat in seats):
-            return [f"a list of seats is asked for, each from 0 to {n_agents - 1}."]
+            return [f"it should return a list of seats, each from 0 to {n_agents - 1}."]
         if len(seats) < n:
             return [f"{len(seats)} episodes are too few: the naive buffer would not sample {n}."]
         if min(map(list(seats).count, range(n_agents))) * n_agents >= n:

@@ -59,7 +59,7 @@ def check_results(path: str | Path, plan: Callable) -> Verdict:
         wanted = read_plan(plain(run_alone("a4-plan", plan)()))
         read_results(path, wanted)
     except NotImplementedError:
-        return _shown(Verdict("open", "Not answered yet: the plan comes first."))
+        return _shown(Verdict("open", "Not answered yet: write the plan first."))
     except ConfigError as error:
         return _shown(Verdict("wrong", f"Not yet: {error}."))
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
@@ -94,14 +94,14 @@ def _verdict(task: str, function: object, helpers: Sequence[object]) -> Verdict:
             if said:
                 return Verdict("wrong", f"Not yet: {said}", tuple(lines))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: put your code into the cell above, and run both cells again.")
+        return Verdict("open", "Not answered yet: put your code in the cell above, and run both cells again.")
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
         return _stopped(error)
-    return Verdict("right", "Right at these sizes. The points come from tests at other sizes.")
+    return Verdict("right", "Right at these sizes. Your points come from tests at other sizes.")
 
 
 def _stopped(error: BaseException) -> Verdict:
-    alone = "an answer cell is run by itself, without omg_lib: imports and helpers stand inside it"
+    alone = "an answer cell runs by itself, without omg_lib: put its imports and helpers inside it"
     lines = (alone,) if isinstance(error, (NameError, ImportError)) else ()
     return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}", lines)
 
@@ -119,7 +119,7 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
     for answer, one in zip((*HELPERS.get(task, ())[: len(helpers)], task), (*helpers, function), strict=True):
         name, cells = cells_of(answer, one, shell)
         if not cells:
-            failed = NameError(f"no cell that was run here defines {name or 'it'}: run the answer cell again")
+            failed = NameError(f"no cell that ran here defines {name or 'it'}: run the answer cell again")
         try:
             exec(compile(answer_text(cells), "<answer>", "exec", dont_inherit=True), own)
         except (Exception, SystemExit) as error:  # a cell that fails in its last line has still done what stands before
@@ -131,7 +131,7 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
 
 def _guarded(name: str, *rest: Any, **named: Any) -> Any:
     if name.split(".")[0] == "omg_lib":
-        raise ImportError("an answer is your own code: omg_lib is not there while you are graded")
+        raise ImportError("an answer must be your own code: omg_lib is not available during grading")
     return builtins.__import__(name, *rest, **named)
 
 
@@ -157,7 +157,7 @@ def difference(answer: object, truth: object) -> list[str]:
         same = same and not any(difference(one, other) for one, other in zip(answer, truth, strict=True))
     else:
         same = _scalars(answer, truth)
-    return [] if same else [f"it returns {_show(answer)}, it should be {_show(truth)}."]
+    return [] if same else [f"it returns {_show(answer)}; it should return {_show(truth)}."]
 
 
 def _scalars(answer: object, truth: object) -> bool:
@@ -174,11 +174,11 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     if isinstance(answer, np.ndarray):
         answer = torch.from_numpy(answer)
     if not isinstance(answer, Tensor):
-        return [f"it returns {_show(answer)}, a tensor is asked for."]
+        return [f"it returns {_show(answer)}; it should return a tensor."]
     if answer.shape != truth.shape:
-        return [f"the shape is {list(answer.shape)}, it should be {list(truth.shape)}."]
+        return [f"the shape is {list(answer.shape)}; it should be {list(truth.shape)}."]
     if _kind(answer) != _kind(truth):
-        return [f"the numbers are {answer.dtype}, {truth.dtype} is asked for."]
+        return [f"the numbers are {answer.dtype}; they should be {truth.dtype}."]
     if truth.is_floating_point():
         same = torch.isclose(answer.double(), truth.double(), rtol=TOLERANCE, atol=TOLERANCE)
     else:
@@ -186,7 +186,7 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     right = int(same.sum())
     if right == truth.numel():
         return []
-    return [f"the shape is right, the content is not: {right} of {truth.numel()} places hold what they should."]
+    return [f"the shape is right, but not the content: {right} of {truth.numel()} places are right."]
 
 
 def _kind(x: Tensor) -> str:
@@ -195,13 +195,13 @@ def _kind(x: Tensor) -> str:
 
 def _mappings(answer: object, truth: Mapping) -> list[str]:
     if not isinstance(answer, Mapping):
-        return [f"it returns {_show(answer)}, a dict is asked for."]
+        return [f"it returns {_show(answer)}; it should return a dict."]
     lines = []
     for key, value in truth.items():
         if key not in answer:
-            lines.append(f"{key}: it is missing")
+            lines.append(f"{key}: missing")
         elif difference(answer[key], value):
-            lines.append(f"{key}: yours is {_show(answer[key])}, it should be {_show(value)}")
+            lines.append(f"{key}: yours is {_show(answer[key])}; it should be {_show(value)}")
     if not lines:
         return []
     return [f"{len(lines)} of {len(truth)} entries {'is' if len(lines) == 1 else 'are'} wrong.", *lines]

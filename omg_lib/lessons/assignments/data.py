@@ -16,7 +16,7 @@ def plain(x: object) -> object:
         x = torch.from_numpy(np.array(x))
     if isinstance(x, Tensor):
         if x.is_complex():
-            raise TypeError(f"a tensor of {str(x.dtype).removeprefix('torch.')} is no answer")
+            raise TypeError(f"a tensor of {str(x.dtype).removeprefix('torch.')} is not a valid answer")
         x = x.detach().cpu()
         if x.dtype not in (torch.float32, torch.float64, torch.bool):
             x = x.float() if x.is_floating_point() else x.long()
@@ -27,4 +27,4 @@ def plain(x: object) -> object:
         return [plain(part) for part in x]
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
-    raise TypeError(f"a {type(x).__name__} is no answer")
+    raise TypeError(f"a {type(x).__name__} is not a valid answer")

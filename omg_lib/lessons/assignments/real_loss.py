@@ -28,7 +28,7 @@ def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
     try:
         mine = float(omg_loss(*arguments))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: tasks 6, 7 and 8 come first.")
+        return Verdict("open", "Not answered yet: do tasks 6, 7 and 8 first.")
     except Exception as error:  # whatever a student's code does is told, not thrown
         return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
     said = f"yours is {mine:.5f}, the learner's {theirs:.5f}."
