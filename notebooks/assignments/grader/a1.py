@@ -27,7 +27,7 @@ PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
 
 
 def config(random: Random, learner: str = "omg", runner: str = "between") -> OMGConfig:
-    """Any team but the notebook's eight; the runner steps one episode at once, all of a group, or something between."""
+    """Return any team size but the notebook's eight; the runner steps one episode, a group, or some in between."""
     agents = random.choice([4, 6, 9, 10, 12, 14, 15, 16])
     between = random.choice([r for r in range(2, agents) if agents % r == 0])
     width = {"one": 1, "between": between, "all": agents}[runner]

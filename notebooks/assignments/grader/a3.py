@@ -60,7 +60,7 @@ def window_cases(random: Random) -> Made:
 
 
 def away_from_the_end(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """The steps that have all H candidates before the episode's end."""
+    """Judge only the steps that have all H candidates before the episode's end."""
     cut = []
     for (args, truth), answer in zip(cases, answers, strict=True):
         steps = args[0].shape[1] - args[2]
@@ -80,7 +80,7 @@ def loss_cases(random: Random) -> Made:
 
 
 def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, generator: torch.Generator) -> Case:
-    """Reconstruction and KL over the steps before the last living one; NaN stands after it."""
+    """Return a case of reconstruction and KL over the steps before the last living one; NaN follows it."""
     groups, agents = last.shape
     time = rearrange(torch.arange(steps), "t -> 1 t 1")
     beyond = (time > last.unsqueeze(1)).unsqueeze(3)
@@ -112,7 +112,7 @@ def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random
 
 
 def of_axes(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
-    """Of both kinds tensors with few axes and with many."""
+    """Make tensors of both kinds, with few axes and with many."""
     return lambda random: [(kind, make(kind, random, axes)) for kind in kinds for axes in (1, 2, 3, 4)]
 
 

@@ -1,8 +1,8 @@
-"""What a student is told of an answer, in the grader's own words.
+"""Feedback on an answer, in the grader's own words only.
 
-A submission that is wrong could say what it was asked, in an exception, a name or a number, and the next one would know
-the hidden tests. So nothing that submitted code made up is repeated: of an exception Python's own type and the line of
-the student's source, of an answer its kind, and which axis or entry is wrong.
+A wrong submission could reveal its inputs in an exception, a name or a number, and the next one would know the hidden
+tests. So feedback repeats nothing that submitted code made up: for an exception it shows Python's own type and the
+student's line, for an answer its kind, and which axis or entry is wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLAIN = (
     NO_ANSWER_NEEDS,
     SILENT,
 )
-"""What the child says in its own words; and how long it took, which depends."""
+"""The child's own messages, except those with a number of seconds."""
 VALUES = re.compile(r"\[[^\]]*\]|-?\d+(\.\d+)?(e-?\d+)?")
 KINDS = (
     (bool, "True or False"), (int, "an integer"), (float, "a float"), (str, "a string"),
@@ -34,7 +34,7 @@ KINDS = (
 
 
 def failure(told: object, sources: Sequence[str], function: str, seconds: int) -> str:
-    """Why there is no answer. `told` comes from the process of the submission, and every part of it may be forged."""
+    """Return why there is no answer. `told` comes from the submission's process, so all of it may be forged."""
     lasted = (f"stopped after {seconds} seconds of computing", f"stopped after {3 * seconds} seconds")
     if isinstance(told, str):
         return told if told in (*PLAIN, *lasted, f"there is no function {function}") else SILENT
@@ -55,7 +55,7 @@ def failure(told: object, sources: Sequence[str], function: str, seconds: int) -
 
 
 def mismatch(answer: object, truth: object) -> str:
-    """In what an answer differs from the truth, "" if it does not; no value of either."""
+    """Return how an answer differs from the truth, "" if it does not, without a value of either."""
     said = difference(answer, truth)
     if not said:
         return ""
@@ -90,5 +90,5 @@ def _tensors(answer: object, truth: Tensor) -> str:
 
 
 def kind_of(x: object) -> str:
-    """In words, as "an integer"."""
+    """Return the kind of a value in words, such as "an integer"."""
     return next(words for kind, words in KINDS if isinstance(x, kind))

@@ -1,6 +1,6 @@
-"""Instant checks of the assignments: an answer is held against the library at sizes that everybody sees.
+"""Instant checks of the assignments: compare an answer with the library at visible sizes.
 
-The points come from hidden tests at other sizes and with fresh seeds: what is hard-coded passes here and fails there.
+The points come from hidden tests at other sizes and with fresh seeds: a hard-coded answer passes here and fails there.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from omg_lib.lessons.assignments.data import plain
 from omg_lib.lessons.experiment import read_plan, read_results
 
 NAMES = {"np": np, "torch": torch, "rearrange": rearrange, "repeat": repeat}
-"""What an answer cell finds, besides Python itself."""
+"""The names that an answer cell can use, besides Python's own."""
 TOLERANCE = 1e-6
-"""Relative and absolute, for numbers with a fraction."""
+"""Relative and absolute, for floats."""
 
 
 class NotYet(Exception):  # noqa: N818 -- shown to a student, for whom nothing went wrong
-    """A verdict that is not right, where nbgrader's Validate runs the notebook, which looks for errors and numbers."""
+    """A verdict that is not right, raised because nbgrader's Validate looks for errors and numbers."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.said)
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback."""
+        """Return what IPython shows instead of a traceback."""
         return repr(self.verdict).splitlines()
 
 
 def check_answer(task: str, function: object, *helpers: object) -> Verdict:
-    """Hold a task's function against the library at the visible sizes.
+    """Compare a task's function with the library at the visible sizes.
 
-    The answer's cells are run once more by themselves, as the grader does it: what another cell defines is not there,
-    nor is omg_lib. `helpers` are the functions of the HELPERS that this task may use. Under nbgrader's Validate a
-    verdict that is not right is raised.
+    The answer's cells run again by themselves, as in the grader, without names from other cells and without omg_lib.
+    `helpers` are the functions of the HELPERS that this task may use. Under nbgrader's Validate, raise NotYet for a
+    verdict that is not right.
     """
     return _shown(_verdict(task, function, helpers))
 
 
 def check_results(path: str | Path, plan: Callable) -> Verdict:
-    """Whether the file holds the finished runs of a plan: what the panel of assignment 4 saves."""
+    """Check that a file, saved by the panel of assignment 4, holds the finished runs of a plan."""
     try:
         wanted = read_plan(plain(run_alone("a4-plan", plan)()))
         read_results(path, wanted)
@@ -74,13 +74,13 @@ def _shown(verdict: Verdict) -> Verdict:
 
 
 def remember_cells() -> None:
-    """From here on know which cell is which answer's, also where it was split in two; in JupyterLab only."""
+    """Record from now on which cells belong to which answer, even if one was split; in JupyterLab only."""
     if shell := _shell():
         follow(shell)
 
 
 def _shell() -> Any:
-    """The notebook's IPython; None where there is none."""
+    """Return the notebook's IPython shell, or None."""
     return getattr(builtins, "get_ipython", lambda: None)()
 
 
@@ -107,11 +107,11 @@ def _stopped(error: BaseException) -> Verdict:
 
 
 def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -> Callable:
-    """The function made anew from the text of the answer's cells alone (after those of the helpers), as the grader
-    makes it. Raises what kept it from being made.
+    """Rebuild the function from the text of the answer's cells alone (after those of the helpers), as the grader does.
+    Raise what kept it from being built.
     """
     shell = _shell()
-    if shell is None and function.__module__ != "__main__":  # of a module: it has no cell
+    if shell is None and function.__module__ != "__main__":  # from a module: it has no cell
         return function
     kept = {name: one for name, one in vars(builtins).items() if name not in ("get_ipython", "display")}
     own: dict[str, Any] = {"__name__": "answer", "__builtins__": kept | {"__import__": _guarded}} | NAMES
@@ -122,7 +122,7 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
             failed = NameError(f"no cell that ran here defines {name or 'it'}: run the answer cell again")
         try:
             exec(compile(answer_text(cells), "<answer>", "exec", dont_inherit=True), own)
-        except (Exception, SystemExit) as error:  # a cell that fails in its last line has still done what stands before
+        except (Exception, SystemExit) as error:  # a cell that fails in its last line has still run the lines before
             failed = error
     if not callable(own.get(name)):
         raise failed or NameError(f"there is no function {name}")
@@ -139,10 +139,10 @@ def _guarded(name: str, *rest: Any, **named: Any) -> Any:
 
 
 def difference(answer: object, truth: object) -> list[str]:
-    """[] if the answer is the truth, else a sentence, then perhaps a line for each part that is wrong.
+    """Return [] if the answer is right, else a sentence and, for some answers, a line for each wrong part.
 
-    `truth` is plain data or a tensor, or a function that judges an answer in the same way. Numbers with a fraction may
-    differ by TOLERANCE. Shapes may be tuples, lists or torch.Size. Never raises.
+    `truth` is plain data, a tensor, or a function that judges an answer in the same way. Floats may differ by
+    TOLERANCE. Shapes may be tuples, lists or torch.Size. Never raises.
     """
     if callable(truth):
         return truth(answer)
