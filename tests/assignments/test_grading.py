@@ -332,8 +332,8 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     assert run(place, "student-copy").returncode == 0
     copy = clone / "build" / "student-copy"
     files = [path for path in copy.rglob("*") if path.is_file()]
-    inside = {path.relative_to(copy / "notebooks" / "assignments").as_posix()
-              for path in files if "assignments" in path.parts[:-1]}  # fmt: skip
+    place = copy / "notebooks" / "assignments"
+    inside = {path.relative_to(place).as_posix() for path in files if place in path.parents}
     assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
     guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
     assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
