@@ -12,13 +12,13 @@ from pathlib import Path
 ASSIGNMENTS = "notebooks/assignments"
 OF_TEACHERS = [f"{ASSIGNMENTS}/{name}" for name in (
     "source", "grader", "gradebook.db", "submitted", "autograded", "feedback", "grades.csv", "nbgrader_config.py",
-)] + ["tests/assignments"]  # fmt: skip
+)] + ["tests/assignments", "tests/helpers/answers"]  # fmt: skip
 """Solutions, hidden tests, grades and other students' work: no student may read them."""
 
 
 def teachers_files(course: Path) -> list[str]:
     """Return the teacher's files anywhere in a tree that is to be laid out for students."""
-    names = {Path(name).name for name in OF_TEACHERS[:-1]}
+    names = {Path(name).name for name in OF_TEACHERS if name.startswith(ASSIGNMENTS)}
     found = [name for name in OF_TEACHERS if os.path.lexists(course / name)]
     for folder, folders, files in os.walk(course / "notebooks"):
         found += [str(Path(folder, name).relative_to(course)) for name in (*folders, *files) if name in names]

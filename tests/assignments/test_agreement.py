@@ -22,7 +22,7 @@ RIGHT = "def to_rows(x):\n    y = x.transpose(0, 1)\n    return y.flatten(1, 2)"
 WRONG = "def to_rows(x):\n    return x.reshape(x.shape[1], -1, x.shape[3])"
 HELPED = "def swapped(x):\n    return x.transpose(0, 1)\n\n\ndef to_rows(x):\n    return swapped(x).flatten(1, 2)"
 NAMED = "to_rows = lambda x: rearrange(x, 'g t a f -> t (g a) f')"
-STUB = "def to_rows(x):\n    raise NotImplementedError  # put your code in place of this line"
+STUB = "def to_rows(x):\n    raise NotImplementedError  # replace this line with your code"
 LIBRARY = "from omg_lib.regroup import regroup as to_rows"
 LEANING = "def to_rows(x):\n    return scratch(x)"
 ANSWERS = (RIGHT, WRONG, HELPED, NAMED, STUB, LIBRARY, LEANING, "def to_rows(x: unknown):\n    return x")

@@ -106,10 +106,10 @@ def test_not_the_same(answer, truth):
 def test_what_is_wrong_is_named():
     assert difference(None, 1) == ["it returns nothing (a value that is printed is not returned)."]
     assert difference(torch.tensor([0, 1]), torch.tensor([1, 1])) == [
-        "the shape is right, the content is not: 1 of 2 places hold what they should."
+        "the shape is right, but not the content: 1 of 2 places are right."
     ]
     assert difference({"a": 1, "b": (2,)}, {"a": 1, "b": [3], "c": 4}) == [
-        "2 of 3 entries are wrong.", "b: yours is [2], it should be [3]", "c: it is missing",
+        "2 of 3 entries are wrong.", "b: yours is [2]; it should be [3]", "c: missing",
     ]  # fmt: skip
 
 
@@ -118,8 +118,8 @@ def test_a_draw_is_judged_by_what_any_fair_draw_has():
     assert (rings, n, seed) == ([[0, 1], [2, 3, 4]], 4, 0)
     assert judge([0, 4, 1, 2]) == []
     assert judge([0, 4, 0, 2]) == ["an episode is drawn twice."]
-    assert judge([0, 1, 3, 2]) == ["row 1 should be an episode of seat 1, and is not."]
-    assert judge(None) == judge([0]) == ["a list of 4 episodes is asked for."]
+    assert judge([0, 1, 3, 2]) == ["row 1 should be an episode of seat 1, but is not."]
+    assert judge(None) == judge([0]) == ["it should return a list of 4 episodes."]
 
 
 def test_results_are_looked_at(tmp_path):

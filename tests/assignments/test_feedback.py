@@ -15,8 +15,6 @@ from grader.tasks import Criterion, Task, equal, marks
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from omg_lib.lessons.assignments.cells import FUNCTIONS
-
 SECRET = "75318642"
 """The hidden input; no feedback may contain it in any form."""
 TELLERS = {
@@ -65,8 +63,7 @@ def shown() -> dict[str, str]:
         for name in TELLERS for k, truth in enumerate(truths)
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        for name in TELLERS:
-            patch.setitem(FUNCTIONS, name, "answer")
+        patch.setattr("grader.tasks.FUNCTIONS", dict.fromkeys(TELLERS, "answer"))
         given = marks(asked, sources, seed=1, python=[sys.executable], seconds=5)
     return {name: json.dumps(outputs(found)) for name, found in given.items()}
 
@@ -101,7 +98,7 @@ def test_errors_in_a_cell_and_in_its_syntax_are_told_by_their_line():
         "SyntaxError in your line: def answer(:",
         "NameError in your line: print(unknown)",
         "there is no function answer",
-        "ImportError in your line: from omg_lib import regroup (omg_lib is not there while you are graded)",
+        "ImportError in your line: from omg_lib import regroup (omg_lib is not available during grading)",
     ]
 
 
@@ -119,20 +116,20 @@ def test_whatever_is_forged_only_own_words_come_out(told):
 
 @pytest.mark.parametrize(("answer", "truth", "said"), [
     (None, 1, "it returns nothing (a value that is printed is not returned)"),
-    (3, 4, "it returns another value than it should"),
-    (3, 4.5, "it returns another value than it should"),
-    (torch.tensor(3.0), 4.5, "it returns another value than it should"),
-    ("3", 4, "it returns a text, a whole number is asked for"),
+    (3, 4, "it returns the wrong value"),
+    (3, 4.5, "it returns the wrong value"),
+    (torch.tensor(3.0), 4.5, "it returns the wrong value"),
+    ("3", 4, "it returns a string; it should return an integer"),
     ({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}, "wrong or missing: b, c"),
     ([1], [1, 2], "the list is too short"),
-    ([1, 3], [1, 2], "it returns another value than it should"),
-    ([1], torch.ones(2), "it returns a list, a tensor is asked for"),
+    ([1, 3], [1, 2], "it returns the wrong value"),
+    ([1], torch.ones(2), "it returns a list; it should return a tensor"),
     (torch.ones(2, 3), torch.ones(2), "the tensor has too many axes"),
-    (torch.ones(2, 3, 4), torch.ones(2, 4, 3), "the tensor has another size than it should on axis 1, 2"),
-    (torch.ones(2), torch.ones(2, dtype=torch.long), "the numbers should be of torch.int64"),
-    (torch.ones(2), torch.zeros(2), "the shape is right, the content is not"),
-    (3, lambda _: ["it returns [75, 318], a list of 642 episodes is asked for."],
-     "it returns N, a list of N episodes is asked for"),
+    (torch.ones(2, 3, 4), torch.ones(2, 4, 3), "the tensor has the wrong size on axis 1, 2"),
+    (torch.ones(2), torch.ones(2, dtype=torch.long), "the numbers should be torch.int64"),
+    (torch.ones(2), torch.zeros(2), "the shape is right, but not the content"),
+    (3, lambda _: ["it returns [75, 318]; it should return a list of 642 episodes."],
+     "it returns N; it should return a list of N episodes"),
 ])  # fmt: skip
 def test_a_wrong_answer_is_told_without_its_value_and_the_right_one_is_not_told(answer, truth, said):
     assert mismatch(answer, truth) == said

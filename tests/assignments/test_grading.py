@@ -332,13 +332,14 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     assert run(place, "student-copy").returncode == 0
     copy = clone / "build" / "student-copy"
     files = [path for path in copy.rglob("*") if path.is_file()]
-    inside = {path.relative_to(copy / "notebooks" / "assignments").as_posix()
-              for path in files if "assignments" in path.parts[:-1] and not path.is_relative_to(copy / "omg_lib")
-             }  # fmt: skip
+    place = copy / "notebooks" / "assignments"
+    inside = {path.relative_to(place).as_posix() for path in files if place in path.parents}
     assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
     guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
     assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
+    kept = {path.relative_to(copy).as_posix() for path in files if "tests" in path.relative_to(copy).parts[:1]}
+    assert kept and not [name for name in kept if name.startswith(("tests/assignments/", "tests/helpers/answers/"))]
     text = [path for path in files if path.suffix in (".py", ".ipynb", ".md", ".txt", ".toml", ".json")]
     assert [(path, found) for path in text if (found := leaks(path, solutions()))] == []
 

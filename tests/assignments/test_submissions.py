@@ -65,37 +65,37 @@ def test_nothing_submitted_is_nothing_read(tmp_path):
 def linked_file(place: Path, secret: Path) -> str:
     place.mkdir(parents=True)
     (place / "a1.ipynb").symlink_to(secret / "a1" / "a1.ipynb")
-    return "a1.ipynb is a link, expected is a plain file"
+    return "a1.ipynb is a link, expected a plain file"
 
 
 def linked_assignment(place: Path, secret: Path) -> str:
     place.parent.mkdir(parents=True)
     place.symlink_to(secret / "a1", target_is_directory=True)
-    return "a link; expected is a folder"
+    return "a link; expected a folder"
 
 
 def linked_results(place: Path, secret: Path) -> str:
     written(place / "a1.ipynb")
     (place / "results.json").symlink_to(secret / "gradebook.db")
-    return "results.json is a link, expected is a plain file"
+    return "results.json is a link, expected a plain file"
 
 
 def endless(place: Path, secret: Path) -> str:
     place.mkdir(parents=True)
     (place / "a1.ipynb").symlink_to("/dev/zero")
-    return "a1.ipynb is a link, expected is a plain file"
+    return "a1.ipynb is a link, expected a plain file"
 
 
 def pipe(place: Path, secret: Path) -> str:
     place.mkdir(parents=True)
     os.mkfifo(place / "a1.ipynb")
-    return "a1.ipynb is a pipe, expected is a plain file"
+    return "a1.ipynb is a pipe, expected a plain file"
 
 
 def pipe_of_results(place: Path, secret: Path) -> str:
     written(place / "a1.ipynb")
     os.mkfifo(place / "results.json")
-    return "results.json is a pipe, expected is a plain file"
+    return "results.json is a pipe, expected a plain file"
 
 
 def socket_file(place: Path, secret: Path) -> str:
@@ -105,18 +105,18 @@ def socket_file(place: Path, secret: Path) -> str:
         os.chdir(place)  # the name of a socket must be short
         one.bind("a1.ipynb")
         os.chdir(here)
-    return "a1.ipynb is a socket, expected is a plain file"
+    return "a1.ipynb is a socket, expected a plain file"
 
 
 def folder_of_that_name(place: Path, secret: Path) -> str:
     (place / "a1.ipynb").mkdir(parents=True)
-    return "a1.ipynb is a folder, expected is a plain file"
+    return "a1.ipynb is a folder, expected a plain file"
 
 
 def hard_link(place: Path, secret: Path) -> str:
     place.mkdir(parents=True)
     os.link(secret / "a1" / "a1.ipynb", place / "a1.ipynb")
-    return "a1.ipynb is a hard link: the file has another name as well"
+    return "a1.ipynb is a hard link: the file has another name too"
 
 
 def too_large(place: Path, secret: Path) -> str:
@@ -133,7 +133,7 @@ def nothing_there(place: Path, secret: Path) -> str:
 def plain_assignment(place: Path, secret: Path) -> str:
     place.parent.mkdir(parents=True)
     place.write_text("a1")
-    return "a plain file; expected is a folder"
+    return "a plain file; expected a folder"
 
 
 ATTACKS = (
@@ -157,12 +157,12 @@ def test_what_is_no_plain_file_is_not_read_but_named_and_the_others_are_read(att
 def test_a_linked_student_and_a_linked_submitted_are_not_followed(submitted, tmp_path):
     written(tmp_path / "source" / "a1" / "a1.ipynb", "the solution")
     (submitted / "s17").symlink_to(tmp_path / "source", target_is_directory=True)
-    expected = "expected is submitted/STUDENT/a1/a1.ipynb"
+    expected = "expected submitted/STUDENT/a1/a1.ipynb"
     assert staged(submitted) == ({}, [f"Not read: submitted/s17 (a link; {expected})"])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "submitted").symlink_to(submitted)
     files, left = staged(tmp_path / "other" / "submitted")
-    assert (files, left) == ({}, ["Not read: submitted (a link; expected is a folder)"])
+    assert (files, left) == ({}, ["Not read: submitted (a link; expected a folder)"])
 
 
 def test_files_in_a_wrong_place_are_named(submitted):
@@ -171,12 +171,12 @@ def test_files_in_a_wrong_place_are_named(submitted):
     written(submitted / "s18" / "a9" / "a9.ipynb")
     written(submitted / "s19" / "notes.txt")
     (submitted / "s20").mkdir()
-    expected = "expected is submitted/STUDENT/a1/a1.ipynb"
+    expected = "expected submitted/STUDENT/a1/a1.ipynb"
     assert staged(submitted) == ({}, [
         f"Not read: submitted/Last_123_a1.ipynb (a plain file; {expected})",
-        "Not graded, so without points: submitted/s17/a1.ipynb (expected is submitted/s17/a1/a1.ipynb)",
-        "Not read: submitted/s18/a9 (no assignment has this name: a1, a4)",
-        "Not read: submitted/s19/notes.txt (no assignment has this name: a1, a4)",
+        "Not graded, so without points: submitted/s17/a1.ipynb (expected submitted/s17/a1/a1.ipynb)",
+        "Not read: submitted/s18/a9 (no assignment has this name; allowed are a1, a4)",
+        "Not read: submitted/s19/notes.txt (no assignment has this name; allowed are a1, a4)",
         "Not read: submitted/s20 (the folder is empty)",
     ])  # fmt: skip
 
@@ -190,7 +190,7 @@ def test_other_files_beside_a_submission_are_named_and_not_copied(submitted):
     assert list(files) == ["s17/a1/a1.ipynb"]
     assert left == [
         "Not read: submitted/s17/a1/a1.html (only a1.ipynb and results.json count)",
-        "Not read: submitted/s17/a1/timestamp.txt (a student can write it, so its time counts nothing)",
+        "Not read: submitted/s17/a1/timestamp.txt (a student can write it, so its time does not count)",
         "Not read: submitted/s17/a1/x (only a1.ipynb and results.json count)",
     ]
     for number in range(50):
@@ -245,12 +245,13 @@ def test_a_notebook_is_read_with_a_byte_order_mark_and_with_half_an_emoji():
 @pytest.mark.parametrize(("data", "why"), [
     (b"", "empty"), (b" \n", "empty"), (PLAIN.encode("utf-16"), "UTF-16"),
     (PLAIN.encode("latin-1", "replace"), "UTF-8"),
-    (PLAIN.encode()[:-9], "no JSON"), (b"PK\x03\x04", "no JSON"), (b"[" * 10**6, "no JSON"), (b"[]", "no notebook"),
-    (b"{}", "no notebook"), (b'{"nbformat": 4}', "no valid"), (nested(DEEPEST), "levels deep"),
-    (PLAIN.replace('"nbformat": 4', '"nbformat": 99').encode(), "no valid"),
-    (PLAIN.replace('"nbformat": 4', '"nbformat": ' + "9" * 5000).encode(), "no JSON"),
-    (PLAIN.replace('"source": ', '"source": [[3]], "other": ').encode(), "no valid"),
-    (PLAIN.replace('"code"', '"word"').encode(), "no valid"),
+    (PLAIN.encode()[:-9], "not JSON"), (b"PK\x03\x04", "not JSON"), (b"[" * 10**6, "not JSON"),
+    (b"[]", "not a notebook"), (b"{}", "not a notebook"), (b'{"nbformat": 4}', "not a valid"),
+    (nested(DEEPEST), "levels deep"),
+    (PLAIN.replace('"nbformat": 4', '"nbformat": 99').encode(), "not a valid"),
+    (PLAIN.replace('"nbformat": 4', '"nbformat": ' + "9" * 5000).encode(), "not JSON"),
+    (PLAIN.replace('"source": ', '"source": [[3]], "other": ').encode(), "not a valid"),
+    (PLAIN.replace('"code"', '"word"').encode(), "not a valid"),
 ])  # fmt: skip
 def test_what_is_no_notebook_is_refused_in_a_short_sentence(data, why):
     with pytest.raises(ValueError, match=why) as refused:

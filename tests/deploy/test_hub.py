@@ -211,7 +211,7 @@ TEACHERS = [
 
 
 @pytest.mark.parametrize("name", [*(f"notebooks/assignments/{name}" for name in TEACHERS), "tests/assignments",
-                                  "notebooks/elsewhere/gradebook.db"])  # fmt: skip
+                                  "tests/helpers/answers", "notebooks/elsewhere/gradebook.db"])  # fmt: skip
 def test_the_hub_does_not_start_from_a_tree_with_something_of_a_teachers(name, settings, course, capsys):
     (course / name).mkdir(parents=True)
     with pytest.raises(SystemExit) as stopped:

@@ -30,7 +30,9 @@ def cells(name: str) -> list[dict]:
 
 
 NEEDS = table("notebook | minutes | GPU")
-README = minutes_of(table("notebook | minutes | what", (ROOT / "README.md").read_text(encoding="utf-8")))
+README = minutes_of(
+    table("notebook | minutes | what you can do afterwards", (ROOT / "README.md").read_text(encoding="utf-8"))
+)
 
 
 def test_every_notebook_is_listed_with_the_minutes_of_the_readme():

@@ -1,4 +1,4 @@
-"""What `make assignments`, `make grade` and `make student-copy` do: `python -m grader COMMAND` in the course folder."""
+"""`make assignments`, `make grade` and `make student-copy`: `python -m grader COMMAND` in the course folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from omg_lib.system.streams import open_streams
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
-"""What a student needs to know; in the students' copy it replaces the teacher's guide."""
-TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
-"""What no student's copy holds: it gets the released notebooks."""
+"""The students' guide; in the students' copy it replaces the teacher's."""
+TEACHERS = (
+    *(f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py"),
+    *("tests/assignments/", "tests/helpers/answers/"),
+)
+"""What the students' copy leaves out; it gets the released notebooks instead."""
 INTERRUPTED = 130
 UNSAFE = "--unsafe"
-"""Grades also where nothing keeps submitted code from the teacher's files."""
+"""Option to grade even if nothing keeps submitted code from the teacher's files."""
 
 
 def assignments() -> list[str]:
@@ -35,19 +38,18 @@ def assignments() -> list[str]:
 
 
 def release() -> int:
-    """Make release/ from source/: no solution, no hidden test."""
+    """Make release/ from source/, without solutions and hidden tests."""
     return max(nbgrader("generate_assignment", name, "--create", "--force") for name in assignments())
 
 
 def grade(*more: str) -> int:
-    """Autograde what is in submitted/, write feedback/ and grades.csv. `more` goes to `nbgrader autograde`.
+    """Autograde submitted/, and write feedback/ and grades.csv. `more` goes to `nbgrader autograde`.
 
-    What cannot be graded stops nothing else: everything in submitted/ that is not graded is named, with the reason, and
-    the exit status is 1. A submission is graded whole or not at all; one whose grading was killed, or whose files have
-    changed since, is graded anew.
+    Grade all that can be graded, name everything else in submitted/ with the reason, and then return 1. A submission is
+    graded whole or not at all; if its grading was killed or its files have changed, it is graded again.
     """
     if not (COURSE / "gradebook.db").is_file():
-        print("There is no gradebook.db, so no assignment is known: run `make assignments` first.", file=sys.stderr)
+        print("There is no gradebook.db yet: run `make assignments` first.", file=sys.stderr)
         return 2
     try:
         print(protection_of(COURSE, UNSAFE in more), file=sys.stderr)
@@ -87,15 +89,15 @@ def place(one: Submission) -> str:
 
 
 def tell(left: Sequence[Left]) -> bool:
-    """Name all that was left; whether any of it is reason to worry."""
+    """Name everything that was left, and return whether any of it is a reason to worry."""
     for one in left:
         print(one, file=sys.stderr)
     return any(one.worry for one in left)
 
 
 def deliver(refused: Collection[Submission | None]) -> None:
-    """Move the new feedback from the folders with nbgrader's ids to those with the students' names, in feedback/. What
-    is refused now may have been graded before, in another version: its feedback is no news.
+    """Move new feedback from the folders with nbgrader's ids to those with the students' names, in feedback/. Skip what
+    is refused now: its feedback is of an earlier version.
     """
     for made in FEEDBACK.glob("*/*"):
         if Submission(made.parent.name, made.name) in refused:
@@ -107,7 +109,7 @@ def deliver(refused: Collection[Submission | None]) -> None:
 
 
 def student_copy(target: str = "build/student-copy") -> int:
-    """Copy what git knows to a new folder, without what is a teacher's, with the released notebooks and their guide."""
+    """Copy the files in git to a new folder, without the teacher's, and add the released notebooks and their guide."""
     place = ROOT / target
     if place.exists():
         shutil.rmtree(place)

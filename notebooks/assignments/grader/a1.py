@@ -27,7 +27,7 @@ PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
 
 
 def config(random: Random, learner: str = "omg", runner: str = "between") -> OMGConfig:
-    """Any team but the notebook's eight; the runner steps one episode at once, all of a group, or something between."""
+    """Return any team size but the notebook's eight; the runner steps one episode, a group, or some in between."""
     agents = random.choice([4, 6, 9, 10, 12, 14, 15, 16])
     between = random.choice([r for r in range(2, agents) if agents % r == 0])
     width = {"one": 1, "between": between, "all": agents}[runner]
@@ -73,8 +73,8 @@ def tasks(folder: Path) -> list[Task]:
             "a1-acting-test", "a1-acting",
             lambda random: of_configs(acting, random),
             [
-                Criterion("fields that every seat has", 1, entries(*PER_SEAT)),
-                Criterion("fields that an episode has once", 1, entries(*PER_EPISODE)),
+                Criterion("fields of every seat", 1, entries(*PER_SEAT)),
+                Criterion("fields of the whole episode", 1, entries(*PER_EPISODE)),
             ],
         ),
         Task(

@@ -24,15 +24,15 @@ from omg_lib.lessons.assignments.cases import (
 )
 
 DRAWS = 500
-"""Samples with seeds of their own; a fair sampler fails by bad luck once in 10 ** 12 gradings."""
+"""Samples, each with its own seed; a fair sampler fails by bad luck once in 10 ** 12 gradings."""
 TWICE = 20
-"""Of these, how many are asked for again."""
+"""How many of them are drawn twice."""
 HELD, DRAWN = 4, 2
-"""Episodes that each of three seats holds, and gives, in every one of them."""
+"""Episodes that each of three seats holds and gives in each of these samples."""
 
 
 def insert_cases(random: Random) -> list[tuple[str, Case]]:
-    """The first place of a ring, its last, and any between; a full ring goes round once and more."""
+    """Make cases for the first place of a ring, its last, and some between; full rings go round once or more."""
     made = []
     for place in ("first", "last", "between", "between"):
         capacity = random.randint(3, 9)
@@ -43,7 +43,7 @@ def insert_cases(random: Random) -> list[tuple[str, Case]]:
 
 
 def enough_cases(random: Random) -> list[tuple[str, Case]]:
-    """Seats that hold equally many, just enough and just too few; and one seat that is scarce, or not."""
+    """Make cases with equal seats (just enough, one too few, one more), and with one seat that is scarce or not."""
     made = []
     for scarce in (0, 1, 2, -1):
         agents, groups = random.randint(4, 7), random.randint(2, 6)
@@ -67,7 +67,7 @@ def sample_cases(random: Random) -> list[tuple[str, Case]]:
 
 
 def right_seats(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Row k holds an episode of seat k % A, whether or not another row holds it as well."""
+    """Require that row k holds an episode of seat k % A, even if another row holds it too."""
     for ((rings, n, _), _), answer in zip(cases, answers, strict=True):
         if isinstance(answer, Failed):
             return answer.why
@@ -77,8 +77,8 @@ def right_seats(cases: Sequence[Case], answers: Sequence[object]) -> str:
 
 
 def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Every sample is right, a seed always gives the same one, and over many seeds no choice is preferred: neither an
-    episode and its row, nor two of one seat, nor what several seats give together.
+    """Require that every sample is right, that a seed always gives the same one, and that no choice is preferred over
+    many seeds: no episode in a row, no pair of one seat, and no combination of several seats.
     """
     wrong = equal(cases, answers)
     if wrong:
@@ -86,7 +86,7 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
     told = {}
     for ((_, _, seed), _), answer in zip(cases, answers, strict=True):
         if told.setdefault(seed, answer) != answer:
-            return "the same seed gives another sample, so not all chance comes from it"
+            return "the same seed gave another sample, so not all randomness comes from it"
     pairs = [rows for seat in range(3) for rows in [(seat, seat + 3)]]
     others = [(one, other) for one in range(6) for other in range(one) if one % 3 != other % 3]
     for rows in [*pairs, *others, (0, 1, 2), (3, 4, 5)]:
@@ -99,8 +99,8 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
 
 
 def uneven(drawn: Counter, kinds: int, draws: int) -> bool:
-    """Whether `kinds` equally likely results hardly ever come like this: chi squared beyond 7.5 standard deviations of
-    a normal variable, once in 10 ** 13, by Wilson and Hilferty's approximation.
+    """Whether `kinds` equally likely results would hardly ever look like this: chi squared beyond 7.5 standard
+    deviations of a normal variable, once in 10 ** 13, by Wilson and Hilferty's approximation.
     """
     due, free = draws / kinds, kinds - 1
     distance = sum((count - due) ** 2 for count in drawn.values()) / due + (kinds - len(drawn)) * due
@@ -109,7 +109,7 @@ def uneven(drawn: Counter, kinds: int, draws: int) -> bool:
 
 
 def length_cases(random: Random) -> list[tuple[str, Case]]:
-    """The longest episode is the only one, the last, the first, one between; it fills all rows in one case."""
+    """Make cases where the longest episode is the only one, the last, the first, or between; once it fills all rows."""
     made = []
     for episodes, longest in ((1, 0), (3, 2), (5, 0), (8, random.randint(1, 6))):
         rows = random.randint(10, 30)
@@ -156,12 +156,12 @@ def tasks(folder: Path) -> list[Task]:
         Task("a2-sample-test", "a2-sample", sample_cases, [
             Criterion("every row has its own seat", 2, right_seats, "seats"),
             Criterion("without replacement", 1, equal, "seats"),
-            Criterion("every choice as likely as any other, by chance from the seed alone", 2, by_chance, "chance"),
+            Criterion("every choice equally likely, with all randomness from the seed", 2, by_chance, "chance"),
         ]),
         Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
         Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
         Task("a2-counterexample-test", "a2-counterexample", naive_cases,
              [Criterion("the naive buffer samples, and no draw can be regrouped", 2, equal)]),
         Task("a2-luck-test", "a2-luck",
-             chance_cases, [Criterion("the chance", 2, equal)]),
+             chance_cases, [Criterion("the probability", 2, equal)]),
     ]  # fmt: skip

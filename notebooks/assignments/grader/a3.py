@@ -60,7 +60,7 @@ def window_cases(random: Random) -> Made:
 
 
 def away_from_the_end(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """The steps that have all H candidates before the episode's end."""
+    """Judge only the steps that have all H candidates before the episode's end."""
     cut = []
     for (args, truth), answer in zip(cases, answers, strict=True):
         steps = args[0].shape[1] - args[2]
@@ -80,7 +80,7 @@ def loss_cases(random: Random) -> Made:
 
 
 def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, generator: torch.Generator) -> Case:
-    """Reconstruction and KL over the steps before the last living one; NaN stands after it."""
+    """Return a case of reconstruction and KL over the steps before the last living one; NaN follows it."""
     groups, agents = last.shape
     time = rearrange(torch.arange(steps), "t -> 1 t 1")
     beyond = (time > last.unsqueeze(1)).unsqueeze(3)
@@ -112,7 +112,7 @@ def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random
 
 
 def of_axes(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
-    """Of both kinds tensors with few axes and with many."""
+    """Make tensors of both kinds, with few axes and with many."""
     return lambda random: [(kind, make(kind, random, axes)) for kind in kinds for axes in (1, 2, 3, 4)]
 
 
@@ -125,15 +125,15 @@ def tasks(folder: Path) -> list[Task]:
         ]),
         Task("a3-living-test", "a3-living", living_cases, [
             Criterion("padding does not count", 1, equal, "whole"),
-            Criterion("nor does what comes after a unit's death", 2, equal, "dead"),
+            Criterion("steps after a unit's death do not count", 2, equal, "dead"),
         ]),
         Task("a3-windows-test", "a3-windows", window_cases, [
             Criterion("the next H states, away from the end", 2, away_from_the_end, "long"),
-            Criterion("the last living state fills up the rest", 2, equal),
+            Criterion("the last living state fills the rest", 2, equal),
         ]),
         Task("a3-value-test", "a3-value",
              lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
-             [Criterion("the mean over what is available", 2, equal)]),
+             [Criterion("the mean over the available actions", 2, equal)]),
         Task("a3-choose-test", "a3-choose",
              of_both(choice_case, ("optimistic", "conservative")), [
             Criterion("optimistic", 1, equal, "optimistic"),
@@ -146,8 +146,8 @@ def tasks(folder: Path) -> list[Task]:
         ]),
         Task("a3-mean-test", "a3-mean",
              of_axes(mean_case, ("some", "none")), [
-            Criterion("what is masked does not enter, NaN neither", 1, equal, "some"),
-            Criterion("nothing is kept: zero", 1, equal, "none"),
+            Criterion("masked values do not enter, not even NaN", 1, equal, "some"),
+            Criterion("zero if the mask keeps nothing", 1, equal, "none"),
         ]),
         Task("a3-loss-test", "a3-loss", loss_cases, [
             Criterion("reconstruction", 2, equal, "recon"),

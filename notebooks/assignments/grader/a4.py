@@ -25,7 +25,7 @@ from omg_lib.lessons.experiment import (
 
 
 def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequence[object]], str]:
-    """A judge of the one answer, who raises ConfigError or returns "" or what is wrong."""
+    """Turn a check of the one answer, which raises ConfigError or returns what is wrong, into a judge."""
 
     def told_of(cases: Sequence[Case], answers: Sequence[object]) -> str:
         if isinstance(answers[0], Failed):
@@ -39,7 +39,7 @@ def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequenc
 
 
 def band(seeds: int, updates: int, generator: torch.Generator) -> Case:
-    """Low end, mean and high end of the mean's 95 % interval over seeds, by Student's t, for each update."""
+    """Return a case: low end, mean and high end of the 95 % interval over seeds by Student's t, for each update."""
     values = normal(generator, seeds, updates)
     mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
     return (values,), torch.stack([mean - reach, mean, mean + reach])
@@ -69,7 +69,7 @@ def tasks(folder: Path) -> list[Task]:
         results = read_results(folder / "results.json", wanted)
         arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
         same = again(results, wanted, arm, seed)
-        return "" if same else f"{arm}, seed {seed}, comes out otherwise when it is run again"
+        return "" if same else f"{arm}, seed {seed}, gives another result when it runs again"
 
     def bands(random: Random) -> list[tuple[str, Case]]:
         return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]

@@ -1,4 +1,4 @@
-"""nbgrader's own commands, called so that they work in every folder and say what is wrong in a line."""
+"""Run nbgrader's own commands in any folder, and report their errors in one line each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from grader.names import shown
 from grader.records import COURSE, PRIVATE
 
 PATTERNS = re.compile(r"[*?\[\]]")
-"""In the course's own path, nbgrader would search by them, and SQLAlchemy ends a database's name at a ?."""
+"""Characters that break the course's path: nbgrader searches by them, and SQLAlchemy ends a database's name at a ?."""
 
 
 @contextlib.contextmanager
 def plain_path() -> Iterator[Path]:
-    """A path of the course's folder without characters of search patterns: a link to it, if it has any."""
+    """Yield a path to the course folder without pattern characters: the folder itself, or else a link to it."""
     if not PATTERNS.search(str(COURSE)):
         yield COURSE
         return
@@ -36,9 +36,9 @@ def gradebook_url() -> Iterator[str]:
 
 
 def nbgrader(*arguments: str, lock: int | None = None) -> int:
-    """One of nbgrader's commands, in the course's folder; its exit status. The lock's descriptor stays open in it.
+    """Run one of nbgrader's commands in the course folder and return its exit status. It keeps the `lock` open.
 
-    Its errors are shown without tracebacks, which are kept in the log; warnings of the database are no news.
+    Show its errors without tracebacks, which go to the log; ignore the database's warnings.
     """
     with plain_path() as course:
         command = [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments, "--log-level=WARN"]
@@ -55,7 +55,7 @@ def nbgrader(*arguments: str, lock: int | None = None) -> int:
 
 
 def in_short(log: str) -> list[str]:
-    """The lines of a log, of each traceback the last one only. (A message goes on in lines that are indented.)"""
+    """Return the lines of a log, with only the last line of each traceback. (Indented lines continue a message.)"""
     lines = []
     for message in re.split(r"^(?=\[|Traceback)", log, flags=re.MULTILINE):
         rows = [row.strip() for row in message.splitlines() if row.strip()]

@@ -1,13 +1,13 @@
-"""Runs submitted code, and knows no expected value: a process of its own that reads jobs and writes answers.
+"""Run submitted code: a separate process that reads jobs, writes answers, and knows no expected value.
 
-Python gets this file, `fence` and `seccomp` as text (`python -I -c`), so they work alone: no omg_lib, no course folder,
-a container if need be. The first line of stdin, in JSON, is {"unsafe", "witness", "forget"}: whether to go
-on without protection, a path that only the teacher's files have, names of variables that no answer needs. Back comes
-what protects the teacher's files here. Then each line is a job, {"limits": {"seconds", "bytes"}, "tasks": [{"sources",
-"function", "calls"}]}, and back comes a line for each task.
+Python gets this file, `fence` and `seccomp` as text (`python -I -c`), so they work without omg_lib and the course
+folder, also in a container. The first line of stdin is JSON, {"unsafe", "witness", "forget"}: whether to go on without
+protection, a path that only the teacher's files have, and names of variables that no answer needs. The reply says what
+protects the teacher's files here. Each further line is a job, {"limits": {"seconds", "bytes"}, "tasks": [{"sources",
+"function", "calls"}]}, and the reply is a line for each task.
 
-A job is read by a fork of the first process, and a task runs in a fork of that, which has put up the fence. So nothing
-of an answer is left in the memory from which the next student's processes are made.
+A fork of the first process reads a job, and each task runs in a fork of that fork, behind the fence. So no answer
+leaves anything in the memory from which the next student's processes are forked.
 """
 
 import base64
@@ -30,22 +30,22 @@ from grader.fence import can_shut
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "bool")}
 MOST_BYTES = 8 << 20
-"""Of one task's answers."""
+"""Largest size of one task's answers."""
 BEGUN = b" "
-"""What a fork says when its fence stands, before it runs anything; JSON does not mind it."""
+"""What a fork sends once its fence is up, before it runs anything; JSON ignores it."""
 HONEST = {
     "sources": ["import statistics\ndef answer(x):\n    return torch.eye(2) @ torch.eye(2) * statistics.mean([x, 3])"],
     "function": "answer",
     "calls": [[1]],
 }
-"""A task that the fence must let through, or the fence is wrong."""
+"""A task that must work behind the fence; if it does not, the fence is wrong."""
 
 
 # --- data: JSON, never pickle ----------------------------------------------------------------------------------------
 
 
 def encode(x: object) -> object:
-    """Plain data and tensors as JSON; TypeError for anything else."""
+    """Return plain data and tensors as JSON. Raise TypeError for anything else."""
     if isinstance(x, (np.ndarray, np.generic)):
         x = torch.from_numpy(np.array(x))
         x = x.item() if x.ndim == 0 else x
@@ -55,7 +55,7 @@ def encode(x: object) -> object:
             x = x.float() if x.is_floating_point() else x.long()
         name = str(x.dtype).removeprefix("torch.")
         if name not in DTYPES:
-            raise TypeError(f"a tensor of {name} is no answer, allowed are {', '.join(DTYPES)}")
+            raise TypeError(f"a tensor of {name} is not a valid answer; allowed are {', '.join(DTYPES)}")
         return {"tensor": [name, list(x.shape), base64.b64encode(x.numpy().tobytes()).decode()]}
     if isinstance(x, dict):
         return {"dict": [[str(key), encode(value)] for key, value in x.items()]}
@@ -63,11 +63,11 @@ def encode(x: object) -> object:
         return [encode(part) for part in x]
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
-    raise TypeError(f"a {type(x).__name__} is no answer")
+    raise TypeError(f"a {type(x).__name__} is not a valid answer")
 
 
 def decode(x: object) -> object:
-    """What `encode` wrote; ValueError, TypeError or KeyError if it did not write it."""
+    """Return what `encode` was given. Raise ValueError, TypeError or KeyError for anything else."""
     if isinstance(x, list):
         return [decode(part) for part in x]
     if isinstance(x, dict) and "dict" in x:
@@ -84,19 +84,19 @@ def decode(x: object) -> object:
 
 
 class NoLibrary(importlib.abc.MetaPathFinder):
-    """The library's own answer is no answer."""
+    """Blocks omg_lib, because an answer must not call the library's own."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.split(".")[0] == "omg_lib":
-            raise ImportError("an answer is your own code: omg_lib is not there while you are graded")
+            raise ImportError("an answer must be your own code: omg_lib is not available during grading")
 
 
 CELL = "<answer {}>"
-"""What an answer cell is called in a traceback."""
+"""The file name of an answer cell in a traceback."""
 
 
 def say(error: BaseException, sources: list[str]) -> object:
-    """What went wrong, without the exception's own words: Python's type, and the last place in an answer cell."""
+    """Return what went wrong without the exception's message: Python's type, and the last line in an answer cell."""
     if type(error) is NotImplementedError:
         return "not answered"
     kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == "builtins")
@@ -111,9 +111,9 @@ def say(error: BaseException, sources: list[str]) -> object:
 
 
 def answers(task: dict) -> dict:
-    """Run the answer cells, then the function on each call: {"error"} or {"answers": [{"value"} or {"error"}]}.
+    """Run the answer cells, then the function on each call. Return {"error"} or {"answers": [{"value"} or {"error"}]}.
 
-    As in a notebook, a cell that fails in its last line has still done what stands before.
+    As in a notebook, a cell that fails in its last line has still run the lines before.
     """
     failed = f"there is no function {task['function']}"
     names = {"__name__": "answer", "np": np, "torch": torch} | {"rearrange": einops.rearrange, "repeat": einops.repeat}
@@ -134,7 +134,7 @@ def answers(task: dict) -> dict:
 
 
 def forked(task: dict, limits: dict[str, int], pipe: int) -> None:
-    """The life of a fork: it ends here, whatever happens."""
+    """Run a task in a fork, and end the fork, whatever happens."""
     try:
         os.setsid()
         fence.end_with_parent()
@@ -153,7 +153,7 @@ def forked(task: dict, limits: dict[str, int], pipe: int) -> None:
 
 
 def read(pipe: int, seconds: int) -> tuple[bytes, str]:
-    """What comes through the pipe until it is closed; and why reading ended early, if it did."""
+    """Return what comes through the pipe until it is closed, and why reading ended early, "" if it did not."""
     deadline, got = time.monotonic() + seconds, b""
     while True:
         left = deadline - time.monotonic()
@@ -168,8 +168,8 @@ def read(pipe: int, seconds: int) -> tuple[bytes, str]:
 
 
 def run(task: dict, limits: dict[str, int]) -> str:
-    """One task in a fork of its own, which is killed when it has answered or its time is over: what it answered, in one
-    line of JSON. RuntimeError if it did not come as far as the answer, which is no student's fault.
+    """Run one task in a new fork, which is killed when it has answered or its time is up. Return its answer as one line
+    of JSON. Raise RuntimeError if the fork did not reach the answer, which is not the student's fault.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -191,11 +191,11 @@ def run(task: dict, limits: dict[str, int]) -> str:
     return json.dumps({"error": early or ended(status, limits["seconds"])})
 
 
-NO_ANSWER_NEEDS = "stopped: it asked the system for what no answer needs, such as another process or the network"
+NO_ANSWER_NEEDS = "stopped: it made a system call that no answer needs, such as to start a process or use the network"
 
 
 def ended(status: int, seconds: int) -> str:
-    """Why a process that said nothing ended."""
+    """Return why a process that sent nothing ended."""
     why = {
         signal.SIGXCPU: f"stopped after {seconds} seconds of computing",
         signal.SIGSYS: NO_ANSWER_NEEDS,
@@ -204,7 +204,7 @@ def ended(status: int, seconds: int) -> str:
 
 
 def protection(witness: str) -> dict[str, bool]:
-    """What keeps an answer from the teacher's files here; RuntimeError if it keeps an honest answer from answering."""
+    """Return what protects the teacher's files here. Raise RuntimeError if an honest answer fails behind it."""
     given = run(HONEST, {"seconds": 10, "bytes": 1 << 30})
     if given != json.dumps({"answers": [{"value": encode(2 * torch.eye(2))}]}):
         raise RuntimeError(f"an honest answer cannot be asked here: {given}")
@@ -219,7 +219,7 @@ def main() -> None:
     fence.hide_memory()
     for name in asked["forget"]:
         os.environ.pop(name, None)
-    fence.readable()  # is kept, so that no fork looks again
+    fence.readable()  # cached here, so no fork has to look again
     found = protection(asked["witness"])
     print(json.dumps(found), flush=True)
     if not (found["enough"] or asked["unsafe"]):
@@ -234,7 +234,7 @@ def main() -> None:
 
 
 def work(line: bytes) -> int:
-    """Do a job; 1 if there was none, or if it could not be done."""
+    """Do a job. Return 0, or 1 if there was none or it failed."""
     if not line:
         return 1
     try:

@@ -1,4 +1,4 @@
-"""Pictures of a submission, made anew: what a browser draws, without what could run, load or never end."""
+"""Rebuild the pictures of a submission: keep what a browser draws, without what could run, load or never end."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ LINKS = {"href", f"{XLINK}href"}
 INSIDE = re.compile(r"url\(\s*[\"']?#([^\"')]+)")
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 MOST_SVG, MOST_PIXELS = 5_000_000, 8_000
-"""Characters of a drawing, and pixels along a side of a picture, that a teacher's browser is asked to show."""
+"""Largest drawing (characters) and largest side of a picture (pixels) that a teacher's browser has to show."""
 
 
 def drawings(html: str) -> Iterator[str]:
-    """The drawings of the `<svg>` elements in a text of HTML, each as an SVG of its own."""
+    """Yield the drawing of each `<svg>` element in HTML, as a separate SVG."""
     for part in re.split(r"(?=<svg\b)", html)[1:]:
         made = drawing(part.partition("</svg>")[0] + "</svg>")
         if made:
@@ -42,7 +42,7 @@ def drawings(html: str) -> Iterator[str]:
 
 
 def drawing(svg: str) -> str | None:
-    """The same drawing for an `<img>`, of elements and attributes that only draw; None where `svg` is none."""
+    """Return the same drawing for an `<img>`, with only elements and attributes that draw; None if `svg` is not one."""
     try:
         root = fromstring(svg) if len(svg) <= MOST_SVG else Element("")
         if root.tag != f"{SVG}svg":
@@ -57,8 +57,8 @@ def drawing(svg: str) -> str | None:
 
 
 def keep_what_draws(root: Element) -> None:
-    """Take everything else out of a drawing, and references to what holds references itself: ten lines of uses of
-    uses would draw a thousand million shapes.
+    """Remove everything else from a drawing, and references to elements that contain references: ten lines of nested
+    `<use>` would draw a thousand million shapes.
     """
     parents = {child: parent for parent in root.iter() for child in parent}
     referring: set[Element | None] = {None}
@@ -79,7 +79,7 @@ def keep_what_draws(root: Element) -> None:
 
 
 def targets(name: str, value: str) -> list[str]:
-    """The ids of the parts that an attribute refers to."""
+    """Return the ids that an attribute refers to."""
     return [value[1:]] if name in LINKS and value.startswith("#") else INSIDE.findall(value)
 
 
@@ -88,7 +88,7 @@ def references(element: Element) -> bool:
 
 
 def styled_from_outside(element: Element) -> bool:
-    """Whether it is a style sheet with more than plain rules: imports, fonts, references."""
+    """Whether an element is a style sheet with more than plain rules: imports, fonts, references."""
     return element.tag == f"{SVG}style" and re.search(r"url|@|\\", element.text or "") is not None
 
 
@@ -99,7 +99,7 @@ def is_picture(link: str) -> bool:
 
 
 def picture(kind: str, data: object) -> str | None:
-    """The same base64 of a PNG or a JPEG, if that is what it is and not too large to show."""
+    """Return the base64 of a PNG or a JPEG, or None if it is not one or is too large to show."""
     if kind not in FORMATS:
         return None
     try:

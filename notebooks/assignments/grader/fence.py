@@ -1,7 +1,7 @@
-"""The fence: what a process gives up before it runs a submitted answer, so that no answer can read, change or reach
-anything of the teacher's. Linux only; only the standard library, because `child` takes this file where it goes.
+"""The fence: what a process gives up before it runs a submitted answer, to keep the answer from reading, changing or
+reaching anything of the teacher's. Linux only; standard library only, because it travels with `child`.
 
-`child` puts the fence up in each fork. Around it stands a jail (`jail`) where bubblewrap works.
+`child` puts up the fence in each fork. Where bubblewrap works, there is a jail (`jail`) around it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.seccomp import can_shut_calls, shut_calls
 LIBRARIES = list(filter(os.path.isdir, [os.path.dirname(os.__file__), *site.getsitepackages()]))
 SYSTEM = ("/usr/lib", "/lib", "/lib64", "/usr/share/zoneinfo", "/etc/localtime", "/dev/null", "/dev/urandom")
 SCRATCH = "/answer"
-"""Where an answer may write, a folder that only a jail has: an empty file system of its own, which ends with it."""
+"""Where an answer may write: in a jail only, an empty file system that disappears with the answer."""
 SCRATCH_SIZE = b"size=16m,nr_inodes=64,mode=700"
 LARGEST_FILE = 8 << 20
 CREATE, ADD, RESTRICT = 444, 445, 446
@@ -35,13 +35,13 @@ def can_shut_files() -> bool:
 
 
 def can_shut() -> bool:
-    """Whether the fence stands without a jail around it."""
+    """Whether the fence is complete without a jail around it."""
     return can_shut_files() and can_shut_calls()
 
 
 def own_scratch() -> bool:
-    """Put an empty file system over `SCRATCH`, seen by this process alone. False outside a jail, and in one that may
-    not mount.
+    """Mount an empty file system on `SCRATCH`, visible to this process only. Return False outside a jail, or if the
+    jail may not mount.
     """
     if sys.platform != "linux" or not os.path.isdir(SCRATCH):
         return False
@@ -56,7 +56,7 @@ def own_scratch() -> bool:
 
 @functools.cache
 def readable() -> tuple[str, ...]:
-    """Python's standard library and packages without omg_lib, and the system's libraries."""
+    """Return the paths of Python's standard library, its packages without omg_lib, and the system's libraries."""
     inside = [os.path.join(folder, name) for folder in LIBRARIES for name in os.listdir(folder)]
     hidden = ("omg_lib", "omg-lab", "site-packages", "dist-packages")
     kept = [path for path in inside if not os.path.basename(path).startswith(hidden)]
@@ -66,8 +66,8 @@ def readable() -> tuple[str, ...]:
 
 
 def shut_files(may_write: bool) -> None:
-    """Landlock: from here on this process opens no file but `readable()` and, if it may write, its own in `SCRATCH`;
-    where the kernel can say so it opens no TCP connection and signals nobody. OSError if the kernel refuses.
+    """Use Landlock: from now on this process opens no file except `readable()` and, if it may write, `SCRATCH`'s. If
+    the kernel supports it, it also opens no TCP connection and sends no signal. Raise OSError if the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(CREATE, None, 0, 1)
@@ -90,40 +90,40 @@ def shut_files(may_write: bool) -> None:
 
 
 def address_space() -> int:
-    """Bytes that this process has taken, where the system tells: Python and torch alone take what their build needs."""
+    """Return the bytes of address space in use, or 4 GiB if unknown: what Python and torch need varies by build."""
     with contextlib.suppress(OSError), open("/proc/self/statm") as pages:
         return int(pages.read().split()[0]) * resource.getpagesize()
     return 4 << 30
 
 
 def limit(seconds: int, memory: int) -> None:
-    """Limits of computing time, of memory beyond what is taken now, of files; no further process."""
+    """Limit computing time (seconds), memory beyond current use (bytes) and files; forbid new processes."""
     for name, soft, hard in (
-        ("RLIMIT_CPU", seconds, seconds + 1),  # at the soft one the kernel says why it ends it
+        ("RLIMIT_CPU", seconds, seconds + 1),  # at the soft limit the signal tells why the process ended
         ("RLIMIT_AS", *[address_space() + memory] * 2),
         ("RLIMIT_FSIZE", LARGEST_FILE, LARGEST_FILE),
         ("RLIMIT_NOFILE", 64, 64),
         ("RLIMIT_NPROC", 0, 0),
         ("RLIMIT_CORE", 0, 0),
     ):
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # macOS knows not all of them
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # macOS lacks some of them
             resource.setrlimit(getattr(resource, name), (soft, hard))
 
 
 def end_with_parent() -> None:
-    """The kernel ends this process when its parent ends, however that ends."""
+    """Make the kernel kill this process when its parent ends, in any way."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def hide_memory() -> None:
-    """No process of the same user, so no fork of this one, can open this one's memory."""
+    """Keep other processes of the same user, including forks of this one, from opening this one's memory."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(4, 0)
 
 
 def put_up(seconds: int, memory: int) -> None:
-    """Give up everything that an answer does not need: all that this system can shut. OSError if it then does not."""
+    """Give up everything that an answer does not need, as far as this system can. Raise OSError if it refuses."""
     may_write = own_scratch()
     os.chdir(SCRATCH if may_write else "/")
     limit(seconds, memory)

@@ -1,7 +1,7 @@
-"""Closes what nbgrader's formgrader leaves open to anybody who hands something in.
+"""Close what nbgrader's formgrader leaves open to anyone who hands in work.
 
-Its tables put names into HTML as they are; it serves a submission's files as pages of the server's own; and an address,
-which a picture can ask for, makes it run the nbgrader_config.py of any folder, a submission's too.
+Its tables put names into HTML unescaped; it serves a submission's files as pages of the server itself; and one address,
+which a picture can request, makes it run the nbgrader_config.py of any folder, including a submission's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tornado.web import Application, RedirectHandler
 
 
 class SubmittedFile(SubmissionFilesHandler):
-    """A file beside a submitted notebook: looked at by itself, in a page that may do nothing."""
+    """Serves a file next to a submitted notebook in a sandboxed page."""
 
     @property
     def content_security_policy(self) -> str:
@@ -21,9 +21,9 @@ class SubmittedFile(SubmissionFilesHandler):
 
 
 def close(server: ServerApp) -> None:
-    """Called by nbgrader_config.py, which the formgrader reads before it adds its own addresses: so these win."""
+    """Add safe handlers. nbgrader_config.py calls this before the formgrader adds its own addresses, so these win."""
     settings = server.web_app.settings
-    if "omg_formgrader" in settings:  # it is read again with each page
+    if "omg_formgrader" in settings:  # the configuration is read again with each page
         return
     settings["omg_formgrader"] = True
     start = {"url": url_path_join(settings["base_url"], "formgrader/manage_assignments"), "permanent": False}
@@ -35,5 +35,5 @@ def close(server: ServerApp) -> None:
 
 
 def escape_names(application: Application) -> None:
-    """Once the formgrader is there: the templates of its tables escape what they are given."""
+    """Make the formgrader's table templates escape their values. Call it once the formgrader is loaded."""
     application.settings["nbgrader_jinja2_env"].autoescape = True

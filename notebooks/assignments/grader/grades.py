@@ -1,4 +1,4 @@
-"""grades.csv: a row for each student and assignment, with points where there are some, and what became of it."""
+"""grades.csv: a row for each student and assignment, with its points and its state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COURSE_ID = "omg"
 
 
 def table(url: str, assignments: Sequence[str], read: Sequence[Submission], left: Iterable[Left]) -> str:
-    """The whole table as CSV: the students of the gradebook, and those of whom nothing could be graded."""
+    """Return the whole table as CSV: all students in the gradebook, and those whose work could not be graded."""
     handed_in = {*read, *(one.about for one in left if one.about)}
     text = io.StringIO()
     out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -42,18 +42,18 @@ def table(url: str, assignments: Sequence[str], read: Sequence[Submission], left
 
 
 def state_of(one: Submission, read: Sequence[Submission], handed_in: set[Submission]) -> str:
-    """What became of a student's assignment: 0.0 points are a grade for the first only."""
+    """Return "graded", "cannot be graded" or "not handed in". Only for "graded" are 0.0 points a grade."""
     if is_graded(one) if one in read else one not in handed_in and was_graded(one):
         return "graded"
     return "cannot be graded" if one in handed_in else "not handed in"
 
 
 def points(gradebook: Gradebook, one: Submission, state: str) -> dict[str, object]:
-    """The columns of a submission. What is not graded has no points, whatever the gradebook remembers of it."""
+    """Return the point columns of a submission. An ungraded one has no points, even if the gradebook has old ones."""
     if state == "graded":
         try:
             found = gradebook.find_submission(one.assignment, one.id)
-        except MissingEntry:  # somebody took the student out of the gradebook
+        except MissingEntry:  # the student was removed from the gradebook
             pass
         else:
             penalty = found.late_submission_penalty

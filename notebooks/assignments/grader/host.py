@@ -1,6 +1,6 @@
-"""The process in which answers run: started once, in a jail where that works, and asked by `process`.
+"""The process in which answers run: started once, in a jail if that works, and asked by `process`.
 
-It is `child`, and stays for all submissions of a run: Python and torch take longer to start than answers take to run.
+It runs `child` for all submissions of a run, because Python and torch take longer to start than answers take to run.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ for name, text in {TEXTS!r}.items():
     exec(compile(text, name, "exec"), module.__dict__)
 module.main()
 """
-"""`child` and what it imports, as one text: nothing of the course need be where Python is."""
+"""`child` and what it imports, as one text: the Python that runs it needs no file of the course."""
 STARTING = 120
-"""Seconds that a fresh process, or a container, may take until it is ready."""
+"""Seconds that a new process or container may take to start."""
 SECRET_FREE = ("LANG", "LD_LIBRARY_PATH")
-"""All that the process inherits: no token, no password, no path of yours."""
+"""All the variables that the process inherits: no token, no password, none of your paths."""
 COMMANDS_NEED = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST")
-"""What it inherits besides if it is a command of the teacher's own, which has to find its parts; Python forgets it."""
+"""Further variables for a teacher's own command, which has to find its parts; Python then removes them."""
 
 
 class UnprotectedError(RuntimeError):
-    """Nothing keeps answers from the teacher's files, and the teacher has not said `--unsafe`."""
+    """Nothing keeps answers from the teacher's files, and `--unsafe` was not given."""
 
 
 class Host:
-    """A process that runs answers, in a jail if it is this Python. RuntimeError if it cannot start."""
+    """A process that runs answers, in a jail if it is this Python. Raises RuntimeError if it cannot start."""
 
     def __init__(self, python: tuple[str, ...], unsafe: bool):
         own = python == (sys.executable,)
@@ -69,7 +69,7 @@ class Host:
         self.protection = Protection(jail=jailed, **json.loads(ready))
 
     def answers(self, message: dict, count: int, seconds: int) -> list[bytes]:
-        """Its lines in reply to a message. RuntimeError, and it is no more, if they do not all come in time."""
+        """Return its reply to a message, `count` lines. Stop it and raise RuntimeError if they do not come in time."""
         clock = threading.Timer(seconds, self.process.kill)
         clock.start()
         try:
@@ -79,7 +79,7 @@ class Host:
         except BrokenPipeError:
             lines = [b""]
         except BaseException:
-            self.stop()  # or its next reply would be the rest of this one
+            self.stop()  # otherwise its next reply would be the rest of this one
             raise
         finally:
             clock.cancel()
@@ -97,11 +97,11 @@ class Host:
 
 
 HOSTS: dict[tuple, Host] = {}
-"""Those that were started, by what `started` was asked for."""
+"""Started processes, by the arguments of `started`."""
 
 
 def started(python: tuple[str, ...], unsafe: bool) -> Host:
-    """The process that this command starts, the same one again while it lives."""
+    """Return the process for this command; start it if it does not run yet."""
     key = python, unsafe
     if key not in HOSTS or HOSTS[key].process.poll() is not None:
         HOSTS[key] = Host(python, unsafe)
@@ -109,7 +109,7 @@ def started(python: tuple[str, ...], unsafe: bool) -> Host:
 
 
 def protection_of(course: Path, unsafe: bool) -> Protection:
-    """What keeps answers from this machine in a course, by its nbgrader_config.py; raises what `protection` raises."""
+    """Return a course's protection, by its nbgrader_config.py. Raise what `protection` raises."""
     said = PyFileConfigLoader("nbgrader_config.py", str(course)).load_config().GradeAnswers
     python, unsafe = tuple(said.get("python", [sys.executable])), unsafe or said.get("unsafe", False)
     found = protection(python, unsafe)
@@ -118,8 +118,8 @@ def protection_of(course: Path, unsafe: bool) -> Protection:
 
 
 def protection(python: Sequence[str], unsafe: bool = False) -> Protection:
-    """What keeps answers from this machine where `python` runs them. UnprotectedError if nothing does and `unsafe` is
-    not said; RuntimeError if not even an honest process could be started.
+    """Return what protects this machine from answers that `python` runs. Raise UnprotectedError if nothing does and
+    `unsafe` is False, and RuntimeError if not even an honest answer can run.
     """
     found = started(tuple(python), unsafe).protection
     if not (found.enough or unsafe):

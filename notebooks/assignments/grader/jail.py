@@ -1,6 +1,6 @@
-"""The jail around the process that runs answers: bubblewrap, where it is installed and may make namespaces.
+"""The jail around the process that runs answers: bubblewrap, if it is installed and may create namespaces.
 
-Inside there are no network, no other process, and no file but a Python that can only be read; it ends with the grader.
+Inside there is no network, no other process, and no file but a read-only Python. It ends with the grader.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from grader.fence import SCRATCH
 ZONES = "/usr/share/zoneinfo"
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", ZONES)
 NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN")
-"""User, process, network, IPC, host name and cgroup of its own. The capability counts in these namespaces only: each
-answer gets a small file system of its own with it, and gives it up (`fence`)."""
+"""New user, process, network, IPC, host name and cgroup namespaces. The capability is valid inside them only: with it
+each answer mounts its own small file system, and then drops it (`fence`)."""
 
 
 def homes() -> list[str]:
-    """The folders whose `bin` and `lib` make up this Python: of its environment, of what that is built on, and all
-    that the links between them name.
+    """Return the folders whose `bin` and `lib` make up this Python: its environment, the base installation, and all
+    folders that the links between them name.
     """
     path, found = sys.executable, [sys.prefix, sys.base_prefix]
     while os.path.islink(path):
@@ -33,7 +33,7 @@ def homes() -> list[str]:
 
 
 def command() -> list[str]:
-    """What stands before a command that starts this Python, to start it in the jail."""
+    """Return the prefix for a command that starts this Python in the jail."""
     python = [os.path.join(home, part) for home in homes() for part in ("bin", "lib", "lib64", "pyvenv.cfg")]
     packages = site.getsitepackages()
     shown = filter(os.path.exists, dict.fromkeys([*SYSTEM, *python, *packages]))
@@ -50,7 +50,7 @@ def command() -> list[str]:
 
 @functools.cache
 def works() -> bool:
-    """Whether this machine can put this Python into the jail: by doing it."""
+    """Whether this Python starts in the jail on this machine. Tries it."""
     if sys.platform != "linux" or shutil.which("bwrap") is None:
         return False
     trial = [*command(), sys.executable, "-I", "-S", "-c", ""]

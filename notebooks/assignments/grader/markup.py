@@ -1,7 +1,7 @@
-"""What is shown of a submission: text and pictures, and nothing that runs, loads, or can be clicked.
+"""Make a submission safe to show: text and pictures, and nothing that runs, loads, or can be clicked.
 
-A notebook is made anew from the few things that are known to be harmless. Nothing else is taken over, so a field that a
-template forgets to escape holds nothing of a student's.
+A new notebook is built from the few things that are known to be harmless. Nothing else is copied, so a field that a
+template forgets to escape contains nothing from a student.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PYTHON = {
     "language_info": {"name": "python"},
 }
 MOST_IN_CELL, MOST_MARKDOWN = 8_000, 60_000
-"""Characters of Markdown that are rendered, in a cell and in all: more can take the renderer minutes, and is text."""
+"""Characters of Markdown to render, per cell and in total. More could take minutes, so it is shown as text."""
 SOURCES = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "application/javascript", "application/json")
-"""What is shown by its source where an output has nothing else to show."""
+"""Kinds of data whose source is shown if an output has nothing else to show."""
 
 
 class Harmless(NbGraderPreprocessor):
-    """Makes a notebook harmless to whoever looks at it. What is harmless already stays as it is."""
+    """Makes a notebook safe to view. What is already harmless stays unchanged."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         written = sum(len(text(cell.get("source", ""))) for cell in nb.cells if cell.cell_type == "markdown")
@@ -42,8 +42,8 @@ class Harmless(NbGraderPreprocessor):
 
 
 def harmless_cell(cell: NotebookNode, longest: int = MOST_IN_CELL) -> NotebookNode:
-    """A new cell with the same text, harmless outputs, and what nbgrader (not the student) says of it. Markdown of
-    more characters than `longest` is shown as text.
+    """Return a new cell with the same text, harmless outputs, and nbgrader's own metadata. Show Markdown with more than
+    `longest` characters as text.
     """
     source, about = text(cell.get("source", "")), cell.get("metadata", {}).get("nbgrader")
     metadata = {"nbgrader": NotebookNode(about)} if isinstance(about, dict) else {}
@@ -62,7 +62,7 @@ def harmless_cell(cell: NotebookNode, longest: int = MOST_IN_CELL) -> NotebookNo
 
 
 def text(value: object) -> str:
-    """A text of a notebook: a string, or the list of its lines."""
+    """Return a notebook's text, which may be a string or a list of lines."""
     return "".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -70,7 +70,7 @@ def text(value: object) -> str:
 
 
 class Strict(IPythonRenderer):
-    """Renders Markdown without HTML, links, diagrams, pictures from elsewhere, and anchors named like a graded cell."""
+    """Renders Markdown without HTML, links, diagrams, external pictures, and anchors named like a graded cell."""
 
     def block_html(self, html: str) -> str:
         return escape(html)
@@ -93,19 +93,19 @@ class Strict(IPythonRenderer):
 
 
 def harmless_markdown(source: str, attached: dict | None = None) -> str:
-    """The source itself, if every page renders it as `Strict` does; else Markdown that shows it as text."""
+    """Return the source itself if every page renders it as `Strict` does, else Markdown that shows it as text."""
     try:
         page, strict = (
             MarkdownWithMath(renderer=renderer(escape=False, attachments=attached or {})).render(source)
             for renderer in (IPythonRenderer, Strict)
         )
-    except Exception:  # of whatever kind: what cannot be rendered here would stop the whole page there
+    except Exception:  # of any kind: what cannot be rendered here would break the whole page there
         return fenced(source)
     return source if page == strict else fenced(source)
 
 
 def fenced(source: str) -> str:
-    """Markdown that shows a text letter by letter."""
+    """Return Markdown that shows a text verbatim."""
     first, _, rest = source.partition("\n")
     if re.fullmatch("~~~+", first) and rest.endswith(f"\n{first}") and rest.count(first) == 1:
         return source  # it is so already
@@ -114,7 +114,7 @@ def fenced(source: str) -> str:
 
 
 def pixels(attachments: object) -> dict[str, dict[str, str]]:
-    """The attachments of a cell that are pictures made of pixels."""
+    """Return the attachments of a cell that are bitmap pictures."""
     if not isinstance(attachments, dict):
         return {}
     found = {name: shown_pixels(data) for name, data in attachments.items() if isinstance(data, dict)}
@@ -130,7 +130,7 @@ def shown_pixels(data: dict) -> dict[str, str]:
 
 
 def harmless_outputs(output: NotebookNode) -> Iterator[NotebookNode]:
-    """What an output shows without running: text, a picture, or one picture for each `<svg>` in its HTML."""
+    """Yield what an output shows without running: text, a picture, or one picture for each `<svg>` in its HTML."""
     kind, data = output.get("output_type"), output.get("data")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
@@ -149,7 +149,7 @@ def harmless_outputs(output: NotebookNode) -> Iterator[NotebookNode]:
 
 
 def harmless_data(data: dict) -> list[dict]:
-    """One bundle for each drawing; without drawings one of pixels and text."""
+    """Return one bundle for each drawing; without drawings, one with pixels and text."""
     drawn = [*drawings(text(data.get("text/html", ""))), drawing(text(data.get("image/svg+xml", "")))]
     if any(drawn):
         return [{"image/svg+xml": svg} for svg in drawn if svg]

@@ -1,4 +1,4 @@
-"""Names that students choose: as an id that is safe for nbgrader and back, in a message, in a cell of a table."""
+"""Names that students choose: to a safe id for nbgrader and back, for a message, for a cell of a table."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from urllib.parse import unquote
 LONGEST = 255
 """Bytes of a file's name, on every usual system."""
 FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")
-"""Where a spreadsheet would begin to compute: at a cell's start, and in many countries also after a semicolon."""
+"""Where a spreadsheet starts a formula: at the start of a cell, and in many countries also after a semicolon."""
 
 
 def student_id(name: str) -> str:
-    """A student's folder as nbgrader, search patterns, paths and tables can all hold it: letters, digits, inner spaces
-    and `_ . - @` stay, each byte of everything else becomes ~ and two hexadecimal digits. No two names have one id.
-    ValueError if it would be longer than a file's name may be.
+    """Return a student's folder name as an id that is safe in nbgrader, search patterns, paths and tables: letters,
+    digits, inner spaces and `_ . - @` stay; every other byte becomes ~ and two hexadecimal digits. Different names have
+    different ids. Raise ValueError if the id would be too long for a file name.
     """
     parts = [c if c.isalnum() or c in "_.-@ " else _escaped(c) for c in name]
     for place in (0, -1):
@@ -27,7 +27,7 @@ def student_id(name: str) -> str:
 
 
 def student_name(id: str) -> str:
-    """The folder's name that `student_id` made this of."""
+    """Return the folder name from which `student_id` made this id."""
     return unquote(id.replace("~", "%"), errors="surrogateescape")
 
 
@@ -36,13 +36,13 @@ def _escaped(character: str) -> str:
 
 
 def shown(text: str, most: int = 120) -> str:
-    """The text in one line that does nothing to a terminal."""
+    """Return the text as one line of at most `most` characters, without control characters for a terminal."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return line if len(line) <= most else line[: most - 40] + "..." + line[-37:]
 
 
 def cell(text: str) -> str:
-    """The text as a cell of a table: as it is, but with a ' before what a spreadsheet would take for a formula, and
-    with bytes that are no UTF-8 written out.
+    """Return the text as a cell of a table: unchanged, but with a ' before anything a spreadsheet would take for a
+    formula, and with bytes that are not UTF-8 escaped.
     """
     return FORMULA.sub(r"\1'", text).encode(errors="backslashreplace").decode()

@@ -1,8 +1,8 @@
-"""nbgrader's doors to the grader: what a submission says of its cells is not believed, and no kernel runs it.
+"""Connect nbgrader to the grader: ignore what a submission claims about its cells, and run it in no kernel.
 
-`GradeAnswers` stands where nbgrader would run the notebook. So no submitted cell runs in a process that nbgrader
-trusts, and what a notebook shows decides nothing: the output of every test cell is written here, after the answers were
-asked from a fresh process.
+`GradeAnswers` replaces the step in which nbgrader would run the notebook. So no submitted cell runs in a process that
+nbgrader trusts, and the notebook's outputs decide nothing: this module writes the output of every test cell, from
+answers that come from a separate process.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from omg_lib.lessons.assignments.cells import answer_text
 
 
 class ReleasedCells(NbGraderPreprocessor):
-    """Gives every cell that was released what nbgrader knows of it, and takes all other claims away.
+    """Gives every released cell nbgrader's own metadata, and removes all other claims.
 
-    Points, kinds and checksums come from the gradebook. Cells with the same id become one, in order: splitting a cell
-    gives both halves its id. Graded cells that a student deleted come back at the end as they were released: an answer
+    Points, kinds and checksums come from the gradebook. Cells with the same id become one, in order, because splitting
+    a cell gives both halves its id. Graded cells that a student deleted come back at the end as released: an answer
     counts without them.
     """
 
@@ -51,9 +51,9 @@ class ReleasedCells(NbGraderPreprocessor):
 
 
 def joined(cells: Sequence[NotebookNode], about: dict[str, dict]) -> list[NotebookNode]:
-    """The cells, those with the same known id as one, at the place of the first; `about` is the metadata of each id.
+    """Return the cells, with those of the same known id joined at the place of the first. `about` is metadata by id.
 
-    Only cells of the kind that was released count, if there is one.
+    If any cell of an id has the released kind, only those count.
     """
     kept, named = [], {}
     for cell in cells:
@@ -71,14 +71,14 @@ def joined(cells: Sequence[NotebookNode], about: dict[str, dict]) -> list[Notebo
 
 
 def claimed_id(cell: NotebookNode) -> str | None:
-    """The id that a cell says it has; the claim is taken from it."""
+    """Remove a cell's nbgrader metadata and return the id that it claimed."""
     claimed = cell.metadata.pop("nbgrader", None)
     name = claimed.get("grade_id") if isinstance(claimed, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _as_one(same: Sequence[NotebookNode]) -> NotebookNode:
-    """The first of these cells with what stands in all of them."""
+    """Return the first of these cells with the contents of all of them."""
     first, *more = same
     if more:
         sources = [cell.source for cell in same]
@@ -92,7 +92,7 @@ def _as_one(same: Sequence[NotebookNode]) -> NotebookNode:
 
 
 def released_as(notebook: Notebook, cell: SourceCell) -> dict:
-    """nbgrader's metadata of a cell, as the gradebook has it."""
+    """Return nbgrader's metadata of a cell from the gradebook."""
     points = {graded.name: graded.max_score for graded in notebook.grade_cells}
     return {
         "grade_id": cell.name,
@@ -107,7 +107,7 @@ def released_as(notebook: Notebook, cell: SourceCell) -> dict:
 
 
 class GradeAnswers(NbGraderPreprocessor):
-    """Puts the points of every test cell, and what they were given for, where its output belongs."""
+    """Writes the points of every test cell, and the reasons, as its output."""
 
     python = List(
         Unicode(), [sys.executable], help="The command that starts Python for submitted code, with torch and einops."
@@ -138,11 +138,11 @@ class GradeAnswers(NbGraderPreprocessor):
 
 
 SEED = secrets.randbits(32)
-"""Of this process: all submissions of one run meet the same tests, and nobody knows them before."""
+"""Seed of this process: all submissions of one run get the same tests, which cannot be known before."""
 
 
 def outputs(given: Sequence[object]) -> list[NotebookNode]:
-    """What a test cell shows: a line for each criterion, and the number that nbgrader reads."""
+    """Return the outputs of a test cell: a line for each criterion, and the number that nbgrader reads."""
     text = "".join(f"{mark}\n" for mark in given)
     points = str(sum(mark.points for mark in given))
     return [new_output("stream", name="stdout", text=text), new_output("execute_result", {"text/plain": points})]

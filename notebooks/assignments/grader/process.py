@@ -1,6 +1,7 @@
-"""Asks submitted code: sends inputs to the process where answers run, and takes back answers that it does not trust.
+"""Ask submitted code: send inputs to the process where answers run, and read back answers without trusting them.
 
-The expected values stay here, in the grader's process: submitted code never sees them, nor the code that counts points.
+The expected values stay here, in the grader's process: submitted code sees neither them nor the code that counts
+points.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from grader.feedback import SILENT, failure
 from grader.host import STARTING, protection, started
 
 MEMORY = 1 << 30
-"""Bytes that a task may take, beyond what Python and torch take."""
+"""Bytes that a task may use, beyond those of Python and torch."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An answer that did not come, and why: one line."""
+    """A missing answer, and why it is missing: one line."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of one task: the function that the answer cells define, and the arguments of every call."""
+    """The calls of one task: the function that the answer cells define, and the arguments of every call."""
 
     sources: Sequence[str]
     function: str
@@ -36,9 +37,9 @@ class Question:
 def ask(
     questions: Sequence[Question], python: Sequence[str], seconds: int, unsafe: bool = False
 ) -> list[list[object]]:
-    """The answer to every call of every question, `Failed` where there is none. `python` is a command that starts it,
-    `seconds` the computing time of each question. Raises nothing that a submission could bring about, but what
-    `protection` raises.
+    """Return the answer to every call of every question, `Failed` where there is none. `python` is the command that
+    starts Python, `seconds` the computing time of each question. Raise what `protection` raises; nothing that a
+    submission does raises here.
     """
     tasks = [
         {"sources": list(q.sources), "function": q.function, "calls": [encode(list(args)) for args in q.calls]}
@@ -52,7 +53,7 @@ def ask(
 
 
 def _read(line: bytes, question: Question, seconds: int) -> list[object]:
-    """One line of the child, of which every part may be forged."""
+    """Read one line from the child. Any part of it may be forged."""
 
     def failed(told: object) -> Failed:
         return Failed(failure(told, question.sources, question.function, seconds))

@@ -1,4 +1,4 @@
-"""What keeps a submitted answer from the teacher's machine, in one sentence: for `make grade` and for the guide."""
+"""What protects the teacher's machine from submitted answers, in one sentence, for `make grade` and the guide."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUSED = (
 
 @dataclass(frozen=True)
 class Protection:
-    """What was found: a jail of ours, Landlock, seccomp, files that are not the course's; and if that is enough."""
+    """The protection found: our jail, Landlock, seccomp, a Python apart from the course; and whether it is enough."""
 
     jail: bool
     files: bool
@@ -46,4 +46,4 @@ PLATFORMS = {
     "a container without user namespaces": LANDLOCK,
     "macOS": REFUSED,
 }
-"""For the guide. Where Landlock is missing too, as in some containers, Linux is refused as macOS is."""
+"""For the guide. With neither bubblewrap nor Landlock, as in some containers, Linux is refused like macOS."""

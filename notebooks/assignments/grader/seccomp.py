@@ -1,7 +1,7 @@
-"""seccomp: the system calls that a submitted answer may make. Every other call ends its process.
+"""seccomp: the system calls that a submitted answer may make. Any other call ends its process.
 
-Only the standard library: `child` runs this file where there is no course folder. What Python and torch need was found
-by tracing the four reference solutions; the rest are calls that only read a clock, a file or a fact about the process.
+Standard library only: `child` runs this file where there is no course folder. The calls that Python and torch need were
+found by tracing the four reference solutions; the others only read a clock, a file or a fact about the process.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""Column of `ALLOWED`, and what the kernel calls the architecture. A 64-bit process can make 32-bit calls, which have
-other numbers (`int 0x80`), so the architecture is looked at first; x32 calls have numbers that are in no list."""
+"""Column of `ALLOWED`, and the kernel's number for the architecture. A 64-bit process can make 32-bit calls, which have
+other numbers (`int 0x80`), so the filter checks the architecture first; x32 calls have numbers that are in no list."""
 ALLOWED = {
     "read": (0, 63),
     "pread64": (17, 67),
@@ -76,19 +76,19 @@ ALLOWED = {
     "getgid": (104, 176),
     "getegid": (108, 177),
 }
-"""Number of each call on x86-64 and on 64-bit ARM, None where that has no such call."""
+"""Number of each call on x86-64 and on 64-bit ARM, None if it does not exist there."""
 TERMINAL = (0x5401, 0x802C542A, 0x5413, 0x5451)
-"""What may be asked of `ioctl`: TCGETS, TCGETS2, TIOCGWINSZ (is this a terminal, how wide is it) and FIOCLEX."""
+"""Allowed requests of `ioctl`: TCGETS, TCGETS2, TIOCGWINSZ (is this a terminal, how wide is it) and FIOCLEX."""
 DESCRIPTORS = (0, 1, 2, 3, 1030)
-"""What may be asked of `fcntl`: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC; nothing that sends a signal."""
+"""Allowed commands of `fcntl`: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC; none that sends a signal."""
 CHANGES = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
-"""Flags of `openat` that change a file. O_TRUNC alone is enough where Landlock is older than Linux 6.2."""
+"""Flags of `openat` that change a file. O_TRUNC alone changes one if Landlock is older than Linux 6.2."""
 
 Step = tuple[int, int, int, int]
 LOAD, IF_EQUAL, IF_ANY, ANSWER = 0x20, 0x15, 0x45, 0x06
 ALLOW, KILL, NO_ACCESS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EACCES
 NUMBER, ARCHITECTURE = 0, 4
-"""Where the program finds them, in bytes; the six arguments of eight bytes each begin at 16."""
+"""Offsets in bytes of the number and the architecture; the six arguments of eight bytes each begin at 16."""
 
 
 def low(argument: int) -> int:
@@ -96,19 +96,19 @@ def low(argument: int) -> int:
 
 
 def one_of(argument: int, values: Sequence[int]) -> list[Step]:
-    """Allow a call if this argument, of 32 bits, is one of these values."""
+    """Return steps that allow a call if this 32-bit argument is one of these values."""
     tests = [(IF_EQUAL, len(values) - k, 0, value) for k, value in enumerate(values)]
     return [(LOAD, 0, 0, low(argument)), *tests, (ANSWER, 0, 0, KILL), (ANSWER, 0, 0, ALLOW)]
 
 
 def zero(*places: int) -> list[Step]:
-    """Allow a call if there are zeros in all these places."""
+    """Return steps that allow a call if all these places are zero."""
     tests = [[(LOAD, 0, 0, place), (IF_EQUAL, 1, 0, 0), (ANSWER, 0, 0, KILL)] for place in places]
     return [*sum(tests, []), (ANSWER, 0, 0, ALLOW)]
 
 
 def program(machine: str, may_write: bool) -> list[Step]:
-    """The filter for this processor, in the kernel's language (classic BPF): operation, two jumps, a value."""
+    """Return the filter for this processor as classic BPF steps: operation, two jumps, a value."""
     column, architecture = ARCHITECTURES[machine]
     conditions = {
         "ioctl": one_of(1, TERMINAL),
@@ -132,9 +132,7 @@ def can_shut_calls() -> bool:
 
 
 def shut_calls(may_write: bool) -> None:
-    """From here on this process makes the calls of `ALLOWED` and no others; and root's process loses root's powers.
-    OSError if the kernel refuses.
-    """
+    """Limit this process to the calls in `ALLOWED`, and drop its capabilities. Raise OSError if the kernel refuses."""
     libc = ctypes.CDLL(None, use_errno=True)
     steps = program(platform.machine(), may_write)
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))

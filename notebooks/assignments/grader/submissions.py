@@ -1,8 +1,7 @@
-"""The one careful reader of submitted/: whatever is graded was read here, once, and everything else is named.
+"""The only reader of submitted/: it reads each graded file once, and names everything else.
 
-Nothing in submitted/ is believed to be what its name says. Every folder and file is opened from the folder above it
-without following a link; only plain files of the expected names and of a usual size are read, and copies of these are
-what nbgrader gets to see.
+It trusts no name in submitted/. It opens every folder and file from the folder above it without following a link, and
+reads only plain files with an expected name and a usual size. nbgrader sees only the copies.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from omg_lib.config import RunError
 
 RESULTS = "results.json"
 MOST_BYTES = {".ipynb": 20 << 20, ".json": 4 << 20}
-"""Of a notebook with its plots, and of assignment 4's file of runs."""
+"""Largest size of a notebook with its plots, and of assignment 4's file of runs."""
 DEEPEST = 60
-"""Levels of a notebook's JSON; one with plots has about ten."""
+"""Most levels of a notebook's JSON; a notebook with plots has about ten."""
 MOST_NAMED = 5
-"""Of the strange files in one folder: a submission with a million of them is told in as many lines."""
+"""Most unexpected files to name in one folder; a submission may have a million."""
 MACHINES = (".DS_Store", ".ipynb_checkpoints", ".gitkeep", "Thumbs.db", "desktop.ini")
-"""What no student sends and no teacher put there: named as well, but no reason to worry."""
+"""Files that programs leave behind: named too, but no reason to worry."""
 PROGRAMS = "a program left it here"
 
 
@@ -40,7 +39,7 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Submission:
-    """What a student handed in, by nbgrader's id of the student; "" stands for no certain assignment."""
+    """A submission, by nbgrader's id of the student and assignment ("" if unknown)."""
 
     id: str
     assignment: str = ""
@@ -48,8 +47,8 @@ class Submission:
 
 @dataclass(frozen=True)
 class Left:
-    """Something in submitted/ that is not graded: where it is, why, and whose it is, where that is known. Where it was
-    handed in as an assignment, that has no points. `worry` is False for what programs leave behind.
+    """Something in submitted/ that is not graded: its place, the reason, and its submission, if known. A submission
+    with an assignment gets no points. `worry` is False for what programs leave behind.
     """
 
     place: str
@@ -63,7 +62,7 @@ class Left:
 
 
 def stage(submitted: Path, target: Path, assignments: Sequence[str]) -> tuple[list[Submission], list[Left]]:
-    """Copy the readable part of `submitted` to a new folder `target`; what was read, and all that was left."""
+    """Copy the readable part of `submitted` to a new folder `target`. Return what was read, and all that was left."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     reader = Reader(target, assignments)
@@ -75,7 +74,7 @@ def stage(submitted: Path, target: Path, assignments: Sequence[str]) -> tuple[li
 
 
 class Reader:
-    """Goes through submitted/STUDENT/ASSIGNMENT/, level by level."""
+    """Walks through submitted/STUDENT/ASSIGNMENT/, level by level."""
 
     def __init__(self, target: Path, assignments: Sequence[str]) -> None:
         self.target, self.assignments = target, assignments
@@ -89,7 +88,7 @@ class Reader:
             if name in MACHINES:
                 self.left.append(Left(here, PROGRAMS, worry=False))
             else:
-                expected = f"expected is {place}/STUDENT/{first}/{first}.ipynb"
+                expected = f"expected {place}/STUDENT/{first}/{first}.ipynb"
                 with self.naming(here), folder(name, inside, expected) as student:
                     self.student(student, here, student_id(name))
 
@@ -101,10 +100,10 @@ class Reader:
             if name in MACHINES:
                 strange.append(Left(here, PROGRAMS, Submission(id), worry=False))
             elif assignment not in self.assignments:
-                why = f"no assignment has this name: {', '.join(self.assignments)}"
+                why = f"no assignment has this name; allowed are {', '.join(self.assignments)}"
                 strange.append(Left(here, why, Submission(id)))
             elif name != assignment:
-                self.left.append(Left(here, f"expected is {place}/{assignment}/{name}", found))
+                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", found))
             else:
                 with self.naming(here, found), folder(name, inside) as one:
                     files = self.files(one, here, found)
@@ -113,13 +112,13 @@ class Reader:
         self.name_some(strange if names else [Left(place, "the folder is empty", Submission(id))])
 
     def files(self, inside: int, place: str, found: Submission) -> dict[str, bytes]:
-        """The files that count. RefusedError if one of them cannot be read: a submission is read whole or not."""
+        """Return the files that count. Raise RefusedError if one of them cannot be read: it is all or nothing."""
         wanted, strange = f"{found.assignment}.ipynb", []
         names = sorted(os.listdir(inside))
         for name in names:
             if name not in (wanted, RESULTS):
                 why = PROGRAMS if name in MACHINES else f"only {wanted} and {RESULTS} count"
-                why = "a student can write it, so its time counts nothing" if name == "timestamp.txt" else why
+                why = "a student can write it, so its time does not count" if name == "timestamp.txt" else why
                 here = f"{place}/{shown(name)}"
                 strange.append(Left(here, why, Submission(found.id), worry=name not in MACHINES))
         self.name_some(strange)
@@ -129,7 +128,7 @@ class Reader:
         return files | {wanted: notebook(files[wanted])}
 
     def copy(self, found: Submission, files: dict[str, bytes]) -> None:
-        """Put a submission where it is graded. RunError if that fails, which is no student's fault."""
+        """Copy a submission to where it is graded. Raise RunError if that fails, which is not the student's fault."""
         place = self.target / found.id / found.assignment
         try:
             place.mkdir(parents=True)
@@ -140,7 +139,7 @@ class Reader:
         self.read.append(found)
 
     def name_some(self, strange: Sequence[Left]) -> None:
-        """Name what should not be in a folder, a few of many."""
+        """Name what should not be in a folder, at most `MOST_NAMED` of many."""
         self.left += strange[:MOST_NAMED]
         if len(strange) > MOST_NAMED:
             more = f"and {len(strange) - MOST_NAMED} more"
@@ -148,7 +147,7 @@ class Reader:
 
     @contextlib.contextmanager
     def naming(self, place: str, about: Submission | None = None) -> Iterator[None]:
-        """What cannot be read stops nothing else."""
+        """Record what cannot be read, and go on."""
         try:
             yield
         except (OSError, ValueError) as error:
@@ -164,7 +163,7 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def opened(path: str | Path, inside: int | None = None, flags: int = 0) -> Iterator[int]:
-    """A folder's descriptor."""
+    """Yield a folder's descriptor."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=inside)
     try:
         yield handle
@@ -173,8 +172,8 @@ def opened(path: str | Path, inside: int | None = None, flags: int = 0) -> Itera
 
 
 @contextlib.contextmanager
-def folder(name: str, inside: int, expected: str = "expected is a folder") -> Iterator[int]:
-    """A folder in an open folder, opened itself. RefusedError if it is a link or anything else."""
+def folder(name: str, inside: int, expected: str = "expected a folder") -> Iterator[int]:
+    """Open a folder inside an open folder. Raise RefusedError if it is a link or anything else."""
     if kind(name, inside) != "a folder":
         raise RefusedError(f"{kind(name, inside)}; {expected}")
     with opened(name, inside, os.O_NOFOLLOW) as handle:
@@ -182,16 +181,16 @@ def folder(name: str, inside: int, expected: str = "expected is a folder") -> It
 
 
 def contents(name: str, inside: int) -> bytes:
-    """The bytes of a plain file in an open folder, read once. RefusedError for what is no plain file, or large."""
+    """Read a plain file in an open folder once. Raise RefusedError if it is not a plain file or is too large."""
     if kind(name, inside) != "a plain file":
-        raise RefusedError(f"{name} is {kind(name, inside)}, expected is a plain file")
+        raise RefusedError(f"{name} is {kind(name, inside)}, expected a plain file")
     handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
     with os.fdopen(handle, "rb") as file:
         about, most = os.fstat(handle), MOST_BYTES[Path(name).suffix]
         if not stat.S_ISREG(about.st_mode):
-            raise RefusedError(f"{name} is no plain file")
+            raise RefusedError(f"{name} is not a plain file")
         if about.st_nlink > 1:
-            raise RefusedError(f"{name} is a hard link: the file has another name as well")
+            raise RefusedError(f"{name} is a hard link: the file has another name too")
         data = file.read(most + 1)
     if len(data) > most:
         raise RefusedError(f"{name} has more than {most >> 20} MB")
@@ -199,7 +198,7 @@ def contents(name: str, inside: int) -> bytes:
 
 
 def kind(name: str, inside: int) -> str:
-    """What a name in an open folder stands for, in words; to be said, not to be relied on."""
+    """Return in words what a name in an open folder is. Use it in messages, not as a check."""
     mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
     kinds = {
         stat.S_IFREG: "a plain file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link",
@@ -212,34 +211,34 @@ def kind(name: str, inside: int) -> str:
 
 
 def notebook(data: bytes) -> bytes:
-    """A notebook as UTF-8 that can be read, shown and written again: without a byte-order mark, with ? for half an
-    emoji. RefusedError if it is none.
+    """Return a notebook as UTF-8 that can be read, shown and written again: without a byte-order mark, with ? for half
+    an emoji. Raise RefusedError if it is not a notebook.
     """
     if not data.strip():
         raise RefusedError("the file is empty")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RefusedError("the file is UTF-16, a notebook is UTF-8: save it in JupyterLab once more")
+        raise RefusedError("the file is UTF-16 but a notebook is UTF-8: save it again in JupyterLab")
     try:
         found = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise RefusedError("the file is not UTF-8") from None
     except (ValueError, RecursionError):
-        raise RefusedError("the file is no JSON, so no notebook") from None
+        raise RefusedError("the file is not JSON, so it is not a notebook") from None
     if not isinstance(found, dict) or "nbformat" not in found:
-        raise RefusedError("the file is no notebook")
+        raise RefusedError("the file is not a notebook")
     if deeper(found, DEEPEST):
         raise RefusedError(f"the notebook is nested more than {DEEPEST} levels deep")
     text = json.dumps(found, ensure_ascii=False).encode(errors="replace").decode()
     try:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id, which nbformat repairs
             nbformat.validate(nbformat.reads(text, as_version=4))
-    except Exception as error:  # of whatever kind: nbformat has many
-        raise RefusedError(f"no valid notebook: {str(error).strip().partition(chr(10))[0]}") from None
+    except Exception as error:  # of any kind: nbformat has many
+        raise RefusedError(f"not a valid notebook: {str(error).strip().partition(chr(10))[0]}") from None
     return text.encode()
 
 
 def deeper(x: object, most: int) -> bool:
-    """Whether plain data is nested deeper than this."""
+    """Whether plain data is nested more than `most` levels deep."""
     level = [x]
     for _ in range(most):
         level = [part for one in level if isinstance(one, (dict, list))

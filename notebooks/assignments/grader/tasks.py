@@ -1,4 +1,4 @@
-"""From answers to points: a task asks several calls; each of its criteria must hold in all calls that it looks at."""
+"""From answers to points: a task makes several calls; each criterion must hold in all calls that it looks at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Judge = Callable[[Sequence[Case], Sequence[object]], str]
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a number of points is given for. `about` picks the cases that it looks at, by their kind."""
+    """What earns a number of points. `about` selects the cases that it looks at, by their kind."""
 
     says: str
     points: int
@@ -31,9 +31,9 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Task:
-    """One graded cell: its grade_id, the answer that it tests, the hidden tests.
+    """One graded cell: its grade_id, the answer that it tests, and the hidden tests.
 
-    `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, expected values from the library.
+    `cases(random)` makes (kind, case) pairs at several sizes, with fresh numbers and expected values from the library.
     """
 
     grade_id: str
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one criterion gave: points, and why not more."""
+    """The result of one criterion: points, and why not more."""
 
     says: str
     points: int
@@ -60,7 +60,7 @@ class Mark:
 
 
 def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Every answer is what the library says."""
+    """Require that every answer equals the library's."""
     for (_, truth), answer in zip(cases, answers, strict=True):
         wrong = answer.why if isinstance(answer, Failed) else mismatch(answer, truth)
         if wrong:
@@ -69,7 +69,7 @@ def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
 
 
 def entries(*keys: str) -> Judge:
-    """Of answers that are dicts, these entries are what the library says."""
+    """Return a judge that requires these entries of a dict to equal the library's."""
 
     def judge(cases: Sequence[Case], answers: Sequence[object]) -> str:
         parts = [(args, {key: truth[key] for key in keys}) for args, truth in cases]
@@ -86,8 +86,8 @@ def marks(
     seconds: int,
     unsafe: bool = False,
 ) -> dict[str, list[Mark]]:
-    """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
-    what a submission does.
+    """Return the marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Nothing that a
+    submission does raises here.
     """
     made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
     asked = [question(task, cases, sources) for task, cases in zip(tasks, made, strict=True)]
@@ -99,7 +99,7 @@ def marks(
 
 
 def question(task: Task, cases: Sequence[tuple[str, Case]], sources: dict[str, str]) -> Question:
-    """What a submission is asked, whose answer cells are `sources`."""
+    """Return the question to ask a submission whose answer cells are `sources`."""
     cells = [*HELPERS.get(task.answer, ()), task.answer]
     return Question(
         [sources[cell] for cell in cells if cell in sources], FUNCTIONS[task.answer], [args for _, (args, _) in cases]
@@ -107,7 +107,7 @@ def question(task: Task, cases: Sequence[tuple[str, Case]], sources: dict[str, s
 
 
 def judged(task: Task, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> list[Mark]:
-    """The marks of one task, from the answers to all of its cases."""
+    """Return the marks of one task, from the answers to all its cases."""
     answers = [answer if isinstance(answer, Failed) else plain(answer) for answer in answers]
     return [_mark(criterion, cases, answers) for criterion in task.criteria]
 

@@ -1,4 +1,4 @@
-"""What the assignments ask: arguments for an answer, and what the library says to them.
+"""Cases of the assignments: arguments for an answer, and the library's result for them.
 
 A case is (arguments, truth). The truth is data, or a function that judges an answer: [] if it is right, else sentences.
 VISIBLE holds the cases of the instant checks; hidden tests make others.
@@ -38,14 +38,14 @@ SUBGOALS = ("infer_mu", "candidates", "values", "chosen")
 
 
 def arithmetic(config: OMGConfig) -> Case:
-    """From four settings to the numbers of a run; t_max counts environment steps, as in the configuration."""
+    """Return a case: four settings, and the numbers of a run. t_max counts environment steps, as in OMGConfig."""
     args = (config.n_agents, config.batch_size, config.batch_size_run, config.t_max, config.has_teammates)
     names = ("sample_size", "runs_per_update", "t_max_total")
     return args, {name: getattr(config, name) for name in names} | {"network_rows": four_numbers(config)[3]}
 
 
 def plan(config: OMGConfig, steps: int) -> tuple[ShapeTrace, dict[str, int]]:
-    """The predicted trace of an update whose sample is `steps` rows long, and its sizes by letter."""
+    """Return the predicted trace of an update whose sample has `steps` rows, and its sizes by letter."""
     sizes = sizes_of(config, env_info(config.env, config.n_agents)) | {"T": steps}
     return trace_of(config, sizes, "cpu"), sizes
 
@@ -55,13 +55,13 @@ def shapes_of(trace: ShapeTrace, stage: str, fields: Sequence[str] | None = None
 
 
 def acting(config: OMGConfig) -> Case:
-    """Every field of what the runner returns, which the buffer takes in as it is."""
+    """Return a case: every field that the runner returns and the buffer stores unchanged."""
     trace, sizes = plan(config, 2)
     return tuple(sizes[letter] for letter in "ARLOSC"), shapes_of(trace, "runner.run")
 
 
 def sampling(config: OMGConfig, steps: int) -> Case:
-    """obs and reward, from the sample to the learner's device."""
+    """Return a case: obs and reward, from the sample to the learner's device."""
     trace, sizes = plan(config, steps)
     stages = {"sample": "buffer.sample", "truncate": "truncate", "to_device": "to_device"}
     truth = {
@@ -73,7 +73,7 @@ def sampling(config: OMGConfig, steps: int) -> Case:
 
 
 def learning(config: OMGConfig, steps: int) -> Case:
-    """From the regrouped batch to the loss."""
+    """Return a case: from the regrouped batch to the loss."""
     trace, sizes = plan(config, steps)
     truth = shapes_of(trace, "learner.regroup", REGROUPED) | shapes_of(trace, "learner.omg_loss", SUBGOALS)
     for stage in ("controller.init_hidden", "learner.q_values", "learner.td_loss"):
@@ -82,7 +82,7 @@ def learning(config: OMGConfig, steps: int) -> Case:
 
 
 def to_rows(x: Float[Tensor, "G T A F"]) -> Case:
-    """A regrouped field as the rows that a recurrent network steps: time first, then one row for each slot."""
+    """Return a case: a regrouped field as the rows of a recurrent network, time first, then one row for each slot."""
     groups, steps, agents, width = x.shape
 
     def judge(rows: object) -> list[str]:
@@ -93,7 +93,7 @@ def to_rows(x: Float[Tensor, "G T A F"]) -> Case:
 
 
 def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
-    """One number for each group, given to each of its rows."""
+    """Return a case: one number for each group, given to each of its rows."""
 
     def judge(rows: object) -> list[str]:
         own = [lambda r, k=k: (r[k], values[k // n_agents]) for k in range(len(values) * n_agents)]
@@ -103,25 +103,25 @@ def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
 
 
 def own_seat(groups: int, agents: int, steps: int) -> Case:
-    """Labels of a sample whose rows go round the seats in order."""
+    """Return a case: labels of a sample whose rows go round the seats in order."""
     sample = labelled(groups, agents, steps)
     return (sample["obs"],), regroup(sample)["obs"]
 
 
 def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) -> list[str]:
-    """Whether x is a tensor of this shape, in which both parts of every pair are equal."""
+    """Return [] if x is a tensor of this shape in which both parts of every pair are equal, else what is wrong."""
     if not isinstance(x, Tensor) or list(x.shape) != shape:
         given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        return [f"it returns {given}, a tensor {shape} is asked for."]
+        return [f"it returns {given}; it should return a tensor {shape}."]
     wanted = pairs[0](x)[1].dtype
     if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
-        return [f"the numbers are {x.dtype}, {wanted} is asked for."]
+        return [f"the numbers are {x.dtype}; they should be {wanted}."]
     same = sum(torch.equal(*pair(x)) for pair in pairs)
-    return [] if same == len(pairs) else [f"the shape is right, the content is not: {same} of {len(pairs)} {right}."]
+    return [] if same == len(pairs) else [f"the shape is right, but not the content: {same} of {len(pairs)} {right}."]
 
 
 def counted(*shape: int) -> Tensor:
-    """A tensor in which every element is another number, so that whoever moved is found out."""
+    """Return a tensor of different numbers, which shows any element that moved."""
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)
 
 
@@ -129,7 +129,7 @@ def counted(*shape: int) -> Tensor:
 
 
 def insert(capacity: int, inserted: int) -> Case:
-    """A ring to which `inserted` episodes came, numbered from 0, and the next one."""
+    """Return a case: a ring after `inserted` episodes, numbered from 0, and the next episode."""
     ring = Ring(capacity)
     for number in range(inserted):
         ring.insert({"number": np.array(number)})
@@ -143,7 +143,7 @@ def _numbers(ring: Ring) -> list[int]:
 
 
 def can_sample(held: Sequence[int], n: int) -> Case:
-    """May n episodes be drawn, if seat a holds held[a] of them?"""
+    """Return a case: whether n episodes can be drawn if seat a holds held[a] of them."""
     buffer = ReplayBuffer(len(held) * max(1, *held), n_seats=len(held))
     for ring, count in zip(buffer.rings, held, strict=True):
         for number in range(count):
@@ -152,7 +152,7 @@ def can_sample(held: Sequence[int], n: int) -> Case:
 
 
 def sample(held: Sequence[int], groups: int, seed: int) -> Case:
-    """Draw from rings of numbered episodes, no number twice; judged, because any fair draw is right."""
+    """Return a case: a draw from rings of numbered episodes, no number twice. Any fair draw is right."""
     ends = np.cumsum(held).tolist()
     rings = [list(range(end - count, end)) for count, end in zip(held, ends, strict=True)]
     n = groups * len(held)
@@ -165,12 +165,12 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
 
 
 def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
-    """What is wrong with the seats of a sample, "" if nothing is: row k is of seat k % A, drawn once or again."""
+    """Return what is wrong with the seats of a sample, "" if nothing is. Row k must be of seat k % A; repeats pass."""
     if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
-        return f"a list of {n} episodes is asked for."
+        return f"it should return a list of {n} episodes."
     for row, episode in enumerate(drawn):
         if episode not in rings[row % len(rings)]:
-            return f"row {row} should be an episode of seat {row % len(rings)}, and is not."
+            return f"row {row} should be an episode of seat {row % len(rings)}, but is not."
     return ""
 
 
@@ -179,12 +179,12 @@ def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:
 
 
 def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
-    """Episodes of several lengths, side by side in blocks of `rows` rows: the rest is zero, and not filled."""
+    """Return a case: episodes of several lengths in one block of `rows` rows; the rest is zero, and not filled."""
     episodes = [counted(length, width) + 1 for length in lengths]
 
     def judge(made: object) -> list[str]:
         if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
-            return ["a dict with the keys x and filled is asked for."]
+            return ["it should return a dict with the keys x and filled."]
         if getattr(made["filled"], "dtype", None) != torch.bool:
             return ["filled should be bool."]
         own = [lambda x, e=e, n=n: (x[e, :n], episodes[e]) for e, n in enumerate(lengths)]
@@ -197,14 +197,14 @@ def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
 
 
 def counterexample(n_agents: int, n: int) -> Case:
-    """Seats of episodes, in the order in which they come, enough of them for a buffer that only counts episodes, but so
-    that no n of them make up groups.
+    """Return a case: a list of seats, in the order of their episodes, long enough for a buffer that only counts
+    episodes, but of which no n make up groups.
     """
 
     def judge(seats: object) -> list[str]:
         whole = isinstance(seats, (list, tuple)) and all(type(seat) is int for seat in seats)
         if not whole or any(seat not in range(n_agents) for seat in seats):
-            return [f"a list of seats is asked for, each from 0 to {n_agents - 1}."]
+            return [f"it should return a list of seats, each from 0 to {n_agents - 1}."]
         if len(seats) < n:
             return [f"{len(seats)} episodes are too few: the naive buffer would not sample {n}."]
         if min(map(list(seats).count, range(n_agents))) * n_agents >= n:
@@ -215,8 +215,8 @@ def counterexample(n_agents: int, n: int) -> Case:
 
 
 def luck(n_agents: int, held: int) -> Case:
-    """The chance that A episodes, drawn from `held` of every seat, happen to be one of every seat; here by trying out
-    every draw, so for small numbers only.
+    """Return a case: the probability that A episodes, drawn from `held` of every seat, are one of every seat. It tries
+    every draw, so use it for small numbers only.
     """
     draws = list(itertools.combinations(range(n_agents * held), n_agents))
     lucky = sum(len({episode % n_agents for episode in draw}) == n_agents for draw in draws)
@@ -229,18 +229,18 @@ Generator = torch.Generator
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
-    """In double precision, so that two right ways to compute the same differ by far less than the tolerance."""
+    """Draw in double precision: two right ways to compute the same then differ by far less than the tolerance."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def junk(shape: Sequence[int], generator: Generator) -> Tensor:
-    """What may stand where nothing counts: NaN, infinity, a number that is too large."""
+    """Draw values for places that must not count: NaN, infinity, a very large number."""
     kinds = torch.tensor([math.nan, math.inf, -1e9], dtype=torch.float64)
     return kinds[torch.randint(3, tuple(shape), generator=generator)]
 
 
 def regrouping(groups: int, agents: int, steps: int, width: int, shuffled: bool, generator: Generator) -> Case:
-    """obs of a sample, and who learnt in each row."""
+    """Return a case: obs of a sample, and the learner's seat in each row."""
     rows = groups * agents
     seats = torch.randperm(rows, generator=generator) % agents if shuffled else torch.arange(rows) % agents
     seat, obs = repeat(seats, "e -> e t 1", t=steps), normal(generator, rows, steps, agents, width)
@@ -248,13 +248,13 @@ def regrouping(groups: int, agents: int, steps: int, width: int, shuffled: bool,
 
 
 def lengths_of(groups: int, agents: int, steps: int, generator: Generator) -> Int[Tensor, "G A"]:
-    """Some number of steps for each slot, at least two."""
+    """Draw a number of steps for each slot, at least two."""
     return torch.randint(2, steps + 1, (groups, agents), generator=generator)
 
 
 def living(groups: int, agents: int, steps: int, deaths: bool, generator: Generator) -> Case:
-    """Padded episodes, in which units may have died before the end; what the padding holds means nothing. Who lives
-    sees some zeros as well, and numbers of which the sum is zero.
+    """Return a case: padded episodes in which units may have died before the end. The padding means nothing. Living
+    units also observe some zeros, and numbers whose sum is zero.
     """
     played = lengths_of(groups, agents, steps, generator)
     lived = torch.minimum(lengths_of(groups, agents, steps, generator), played) if deaths else played
@@ -275,7 +275,7 @@ def windows(last: Int[Tensor, "G A"], steps: int, width: int, horizon: int, gene
 
 
 def value(rows: int, actions: int, generator: Generator) -> Case:
-    """Q of actions some of which are not available: these hold junk. In the first row one is there, in the last all."""
+    """Return a case: Q with junk for unavailable actions. The first row has one available action, the last has all."""
     avail = torch.rand(rows, actions, generator=generator) < 0.6
     avail[torch.arange(rows), torch.randint(actions, (rows,), generator=generator)] = True
     avail[0], avail[-1] = torch.arange(actions) == actions - 1, True
@@ -289,7 +289,7 @@ def choice(rows: int, horizon: int, mode: str, generator: Generator) -> Case:
 
 
 def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Case:
-    """From Gaussians [..., Z] to the standard one, or to any."""
+    """Return a case: the KL from Gaussians [..., Z] to the standard one, or to any."""
     mu, log_var, target_mu, target_log_var = (normal(generator, *shape) for _ in range(4))
     if standard:
         target_mu, target_log_var = torch.zeros_like(mu), torch.zeros_like(mu)
@@ -297,7 +297,7 @@ def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Ca
 
 
 def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
-    """Numbers of which a mask keeps a share, but one unless the share is 0; junk stands where it does not."""
+    """Return a case: numbers of which a mask keeps a share, at least one unless the share is 0; the rest is junk."""
     mask = torch.rand(*shape, generator=generator) < kept
     mask[(0,) * mask.ndim] |= kept > 0
     x = normal(generator, *shape).where(mask, junk(shape, generator))
@@ -305,7 +305,7 @@ def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
 
 
 def loss_by_hand() -> Case:
-    """One slot, whose unit lives up to step 3 of 5: the errors are 0, 1 and 4, each KL is 3 / 2; then comes NaN."""
+    """Return a case: one slot, whose unit lives until step 3 of 5. Errors are 0, 1, 4, each KL is 3 / 2; then NaN."""
     rebuilt = repeat(torch.tensor([0.0, 1.0, 2.0, 9.0, math.nan], dtype=torch.float64), "t -> 1 t 1 o", o=4)
     zero = torch.zeros(1, 5, 1, 3, dtype=torch.float64)
     gaussians = (zero, zero, zero + 1, zero)
@@ -316,7 +316,7 @@ def loss_by_hand() -> Case:
 
 
 def planned() -> Case:
-    """A plan of an experiment: any legal one is right."""
+    """Return a case: a plan of an experiment. Any legal one is right."""
 
     def judge(plan: object) -> list[str]:
         try:
@@ -329,7 +329,7 @@ def planned() -> Case:
 
 
 def band_by_hand(seeds: int, mean: float, reach: float) -> Case:
-    """Two updates: the values 1, 2, 3, ... of as many seeds, and their negatives."""
+    """Return a case of two updates: the values 1, 2, 3, ... over the seeds, and their negatives."""
     values = torch.arange(1, seeds + 1, dtype=torch.float64)
     ends = torch.tensor([mean - reach, mean, mean + reach], dtype=torch.float64)
     return (torch.stack([values, -values], dim=1),), torch.stack([ends, -ends.flip(0)], dim=1)

@@ -1,6 +1,6 @@
-"""Which text is an answer: one reading for the instant check and for the grade.
+"""The text of an answer, read in the same way by the instant check and the grader.
 
-An answer is what stands in its cells, one after the other, without what is said to the notebook instead of to Python.
+An answer is the text of its cells, in order, without the lines that are for the notebook instead of for Python.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ FUNCTIONS = {
     "a3-choose": "choose", "a3-kl": "kl", "a3-mean": "masked_mean", "a3-loss": "omg_loss",
     "a4-plan": "plan", "a4-band": "band",
 }  # fmt: skip
-"""Answer -> the function that it defines. An answer's name is the grade_id of its cell."""
+"""Answer -> the function that it defines. An answer is named by the grade_id of its cell."""
 HELPERS = {"a3-loss": ("a3-kl", "a3-mean")}
-"""Answer -> other answers that it may use: their cells run before its own."""
+"""Answer -> other answers that it may use. Their cells run first."""
 
 
 # --- the text --------------------------------------------------------------------------------------------------------
 
 CELL_MAGIC = re.compile(r"\s*+%%([a-zA-Z]\w*)(?!\S)[^\n]*\n?")
 RUN_HERE = ("time", "capture", "prun")
-"""Magics of a whole cell that run it as Python, in the notebook. Others hand it to something else, or change it."""
+"""Cell magics that run the cell as Python in the notebook. Others pass it to something else, or change it."""
 COMMAND = re.compile(r"([ \t]*+)(?:[%!?,;/]|([^=#'\"\n]++(?<![!<>])=[ \t]*+)[%!](?=\S))(?:\\\n|[^\n])*+")
-"""%magic, !shell, ?help, and `x = %magic`, at the start of a line: none of them is Python."""
+"""%magic, !shell, ?help and `x = %magic` at the start of a line, which are not Python."""
 TOKEN = re.compile(
     r"(?P<long>\"{3}|'{3})|\"(?:\\[\s\S]|[^\"\\\n])*\"?|'(?:\\[\s\S]|[^'\\\n])*'?|#[^\n]*|\\\n"
     r"|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<help>\?[ \t]*+(?:#[^\n]*+)?(?=\n|\Z))|(?P<end>\n)"
 )
-"""What decides where a statement ends."""
+"""Tokens that decide where a statement ends."""
 LONG = {quote: re.compile(rf"(?:[^\\]|\\[\s\S])*?{quote}") for quote in ('"""', "'''")}
 
 
 def answer_text(cells: Sequence[str]) -> str:
-    """The Python of an answer's cells, joined in order. Magics, shell commands and questions (%x, !x, x?) do nothing; a
-    cell that begins with %%time, %%capture or %%prun counts without that line, one with another %%magic does not count.
-    Linear in its length, as anybody may have written it; text that is no Python stays what it is.
+    """Return the Python of an answer's cells, joined in order. Magics, shell commands and questions (%x, !x, x?) do
+    nothing. A cell that begins with %%time, %%capture or %%prun counts without that line; one with another %%magic does
+    not count. Takes linear time, because the text is untrusted. Text that is not Python stays unchanged.
     """
     return _without_commands("\n".join(_without_cell_magic(cell.replace("\r\n", "\n")) for cell in cells))
 
@@ -73,12 +73,12 @@ def _without_commands(text: str) -> str:
 
 
 def _nothing(indent: str) -> str:
-    """What keeps a block whole from which a line is taken."""
+    """Return a replacement for a removed line that keeps its block valid."""
     return f"{indent}pass" if indent else ""
 
 
 def _statement(text: str, start: int) -> tuple[int, bool]:
-    """Where the line ends in which the statement from `start` on ends, and whether it is a question: `x?`."""
+    """Return the end of the line in which the statement at `start` ends, and whether it is a question, `x?`."""
     depth = 0
     while token := TOKEN.search(text, start):
         start, kind = token.end(), token.lastgroup
@@ -98,8 +98,8 @@ def _statement(text: str, start: int) -> tuple[int, bool]:
 
 
 class CellsRun:
-    """What a student ran of each answer: (grade_id, cell) -> source, the latest last. JupyterLab tells a kernel of each
-    cell that runs what the notebook's file says of it; other programs do not, and then this stays empty.
+    """The cells that a student ran for each answer: (grade_id, cell) -> source, the latest last. JupyterLab sends the
+    kernel each cell's metadata; with other programs, which do not, this stays empty.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -118,7 +118,7 @@ class CellsRun:
 
 
 def follow(shell: Any) -> None:
-    """Let a CellsRun hear of every cell from now on, if none does yet."""
+    """Register a CellsRun for every cell from now on, unless there is one already."""
     if _followed(shell) is None:
         shell.events.register("pre_run_cell", CellsRun(shell))
 
@@ -128,9 +128,9 @@ def _followed(shell: Any) -> CellsRun | None:
 
 
 def cells_of(answer: str, function: Callable, shell: Any = None) -> tuple[str, list[str]]:
-    """A function's name and the sources of its cells, [] if there are none. In a notebook these are the answer's cells
-    as they ran; where it is not known which these are, the latest cell that defines the function. Without a notebook
-    it is the file from which the function's code is.
+    """Return a function's name and the sources of its cells, [] if there are none. In a notebook these are the answer's
+    cells as they ran or, if those are unknown, the latest cell that defines the function. Without a notebook it is the
+    file of the function's code.
     """
     name, own = getattr(function, "__name__", ""), FUNCTIONS[answer]
     if shell is None:
@@ -144,7 +144,7 @@ def cells_of(answer: str, function: Callable, shell: Any = None) -> tuple[str, l
 
 
 def defines(text: str, name: str) -> bool:
-    """Whether a cell gives the name a value; of one that is no Python, whether it speaks of it."""
+    """Whether a cell assigns the name or, if the cell is not valid Python, contains it."""
     try:
         found = symtable.symtable(text, "<answer>", "exec").lookup(name)
     except KeyError:

@@ -1,6 +1,6 @@
-"""Instant checks of the assignments: an answer is held against the library at sizes that everybody sees.
+"""Instant checks of the assignments: compare an answer with the library at visible sizes.
 
-The points come from hidden tests at other sizes and with fresh seeds: what is hard-coded passes here and fails there.
+The points come from hidden tests at other sizes and with fresh seeds: a hard-coded answer passes here and fails there.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ from omg_lib.lessons.assignments.data import plain
 from omg_lib.lessons.experiment import read_plan, read_results
 
 NAMES = {"np": np, "torch": torch, "rearrange": rearrange, "repeat": repeat}
-"""What an answer cell finds, besides Python itself."""
+"""The names that an answer cell can use, besides Python's own."""
 TOLERANCE = 1e-6
-"""Relative and absolute, for numbers with a fraction."""
+"""Relative and absolute, for floats."""
 
 
 class NotYet(Exception):  # noqa: N818 -- shown to a student, for whom nothing went wrong
-    """A verdict that is not right, where nbgrader's Validate runs the notebook, which looks for errors and numbers."""
+    """A verdict that is not right, raised because nbgrader's Validate looks for errors and numbers."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.said)
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback."""
+        """Return what IPython shows instead of a traceback."""
         return repr(self.verdict).splitlines()
 
 
 def check_answer(task: str, function: object, *helpers: object) -> Verdict:
-    """Hold a task's function against the library at the visible sizes.
+    """Compare a task's function with the library at the visible sizes.
 
-    The answer's cells are run once more by themselves, as the grader does it: what another cell defines is not there,
-    nor is omg_lib. `helpers` are the functions of the HELPERS that this task may use. Under nbgrader's Validate a
-    verdict that is not right is raised.
+    The answer's cells run again by themselves, as in the grader, without names from other cells and without omg_lib.
+    `helpers` are the functions of the HELPERS that this task may use. Under nbgrader's Validate, raise NotYet for a
+    verdict that is not right.
     """
     return _shown(_verdict(task, function, helpers))
 
 
 def check_results(path: str | Path, plan: Callable) -> Verdict:
-    """Whether the file holds the finished runs of a plan: what the panel of assignment 4 saves."""
+    """Check that a file, saved by the panel of assignment 4, holds the finished runs of a plan."""
     try:
         wanted = read_plan(plain(run_alone("a4-plan", plan)()))
         read_results(path, wanted)
     except NotImplementedError:
-        return _shown(Verdict("open", "Not answered yet: the plan comes first."))
+        return _shown(Verdict("open", "Not answered yet: write the plan first."))
     except ConfigError as error:
         return _shown(Verdict("wrong", f"Not yet: {error}."))
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
@@ -74,13 +74,13 @@ def _shown(verdict: Verdict) -> Verdict:
 
 
 def remember_cells() -> None:
-    """From here on know which cell is which answer's, also where it was split in two; in JupyterLab only."""
+    """Record from now on which cells belong to which answer, even if one was split; in JupyterLab only."""
     if shell := _shell():
         follow(shell)
 
 
 def _shell() -> Any:
-    """The notebook's IPython; None where there is none."""
+    """Return the notebook's IPython shell, or None."""
     return getattr(builtins, "get_ipython", lambda: None)()
 
 
@@ -94,24 +94,24 @@ def _verdict(task: str, function: object, helpers: Sequence[object]) -> Verdict:
             if said:
                 return Verdict("wrong", f"Not yet: {said}", tuple(lines))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: put your code into the cell above, and run both cells again.")
+        return Verdict("open", "Not answered yet: put your code in the cell above, and run both cells again.")
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
         return _stopped(error)
-    return Verdict("right", "Right at these sizes. The points come from tests at other sizes.")
+    return Verdict("right", "Right at these sizes. Your points come from tests at other sizes.")
 
 
 def _stopped(error: BaseException) -> Verdict:
-    alone = "an answer cell is run by itself, without omg_lib: imports and helpers stand inside it"
+    alone = "an answer cell runs by itself, without omg_lib: put its imports and helpers inside it"
     lines = (alone,) if isinstance(error, (NameError, ImportError)) else ()
     return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}", lines)
 
 
 def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -> Callable:
-    """The function made anew from the text of the answer's cells alone (after those of the helpers), as the grader
-    makes it. Raises what kept it from being made.
+    """Rebuild the function from the text of the answer's cells alone (after those of the helpers), as the grader does.
+    Raise what kept it from being built.
     """
     shell = _shell()
-    if shell is None and function.__module__ != "__main__":  # of a module: it has no cell
+    if shell is None and function.__module__ != "__main__":  # from a module: it has no cell
         return function
     kept = {name: one for name, one in vars(builtins).items() if name not in ("get_ipython", "display")}
     own: dict[str, Any] = {"__name__": "answer", "__builtins__": kept | {"__import__": _guarded}} | NAMES
@@ -119,10 +119,10 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
     for answer, one in zip((*HELPERS.get(task, ())[: len(helpers)], task), (*helpers, function), strict=True):
         name, cells = cells_of(answer, one, shell)
         if not cells:
-            failed = NameError(f"no cell that was run here defines {name or 'it'}: run the answer cell again")
+            failed = NameError(f"no cell that ran here defines {name or 'it'}: run the answer cell again")
         try:
             exec(compile(answer_text(cells), "<answer>", "exec", dont_inherit=True), own)
-        except (Exception, SystemExit) as error:  # a cell that fails in its last line has still done what stands before
+        except (Exception, SystemExit) as error:  # a cell that fails in its last line has still run the lines before
             failed = error
     if not callable(own.get(name)):
         raise failed or NameError(f"there is no function {name}")
@@ -131,7 +131,7 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
 
 def _guarded(name: str, *rest: Any, **named: Any) -> Any:
     if name.split(".")[0] == "omg_lib":
-        raise ImportError("an answer is your own code: omg_lib is not there while you are graded")
+        raise ImportError("an answer must be your own code: omg_lib is not available during grading")
     return builtins.__import__(name, *rest, **named)
 
 
@@ -139,10 +139,10 @@ def _guarded(name: str, *rest: Any, **named: Any) -> Any:
 
 
 def difference(answer: object, truth: object) -> list[str]:
-    """[] if the answer is the truth, else a sentence, then perhaps a line for each part that is wrong.
+    """Return [] if the answer is right, else a sentence and, for some answers, a line for each wrong part.
 
-    `truth` is plain data or a tensor, or a function that judges an answer in the same way. Numbers with a fraction may
-    differ by TOLERANCE. Shapes may be tuples, lists or torch.Size. Never raises.
+    `truth` is plain data, a tensor, or a function that judges an answer in the same way. Floats may differ by
+    TOLERANCE. Shapes may be tuples, lists or torch.Size. Never raises.
     """
     if callable(truth):
         return truth(answer)
@@ -157,7 +157,7 @@ def difference(answer: object, truth: object) -> list[str]:
         same = same and not any(difference(one, other) for one, other in zip(answer, truth, strict=True))
     else:
         same = _scalars(answer, truth)
-    return [] if same else [f"it returns {_show(answer)}, it should be {_show(truth)}."]
+    return [] if same else [f"it returns {_show(answer)}; it should return {_show(truth)}."]
 
 
 def _scalars(answer: object, truth: object) -> bool:
@@ -174,11 +174,11 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     if isinstance(answer, np.ndarray):
         answer = torch.from_numpy(answer)
     if not isinstance(answer, Tensor):
-        return [f"it returns {_show(answer)}, a tensor is asked for."]
+        return [f"it returns {_show(answer)}; it should return a tensor."]
     if answer.shape != truth.shape:
-        return [f"the shape is {list(answer.shape)}, it should be {list(truth.shape)}."]
+        return [f"the shape is {list(answer.shape)}; it should be {list(truth.shape)}."]
     if _kind(answer) != _kind(truth):
-        return [f"the numbers are {answer.dtype}, {truth.dtype} is asked for."]
+        return [f"the numbers are {answer.dtype}; they should be {truth.dtype}."]
     if truth.is_floating_point():
         same = torch.isclose(answer.double(), truth.double(), rtol=TOLERANCE, atol=TOLERANCE)
     else:
@@ -186,7 +186,7 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     right = int(same.sum())
     if right == truth.numel():
         return []
-    return [f"the shape is right, the content is not: {right} of {truth.numel()} places hold what they should."]
+    return [f"the shape is right, but not the content: {right} of {truth.numel()} places are right."]
 
 
 def _kind(x: Tensor) -> str:
@@ -195,13 +195,13 @@ def _kind(x: Tensor) -> str:
 
 def _mappings(answer: object, truth: Mapping) -> list[str]:
     if not isinstance(answer, Mapping):
-        return [f"it returns {_show(answer)}, a dict is asked for."]
+        return [f"it returns {_show(answer)}; it should return a dict."]
     lines = []
     for key, value in truth.items():
         if key not in answer:
-            lines.append(f"{key}: it is missing")
+            lines.append(f"{key}: missing")
         elif difference(answer[key], value):
-            lines.append(f"{key}: yours is {_show(answer[key])}, it should be {_show(value)}")
+            lines.append(f"{key}: yours is {_show(answer[key])}; it should be {_show(value)}")
     if not lines:
         return []
     return [f"{len(lines)} of {len(truth)} entries {'is' if len(lines) == 1 else 'are'} wrong.", *lines]

@@ -19,8 +19,8 @@ SMALL = OMGConfig(n_agents=3, batch_size=4, batch_size_run=3, updates=2, test_ne
 
 
 def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
-    """Train a small run, and give its batch to a function (obs, rebuilt, mu, log_var, goal_mu, goal_log_var, last,
-    weight). float32 allows five digits.
+    """Train a small run, and call `omg_loss(obs, rebuilt, mu, log_var, goal_mu, goal_log_var, last, weight)` on its
+    batch. Compare to five digits, because of float32.
     """
     with Training(config) as run:
         list(run)
@@ -28,8 +28,8 @@ def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
     try:
         mine = float(omg_loss(*arguments))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: tasks 6, 7 and 8 come first.")
-    except Exception as error:  # whatever a student's code does is told, not thrown
+        return Verdict("open", "Not answered yet: do tasks 6, 7 and 8 first.")
+    except Exception as error:  # report whatever a student's code raises
         return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
     said = f"yours is {mine:.5f}, the learner's {theirs:.5f}."
     right = abs(mine - theirs) <= 1e-5 * max(1.0, abs(theirs))
@@ -38,7 +38,7 @@ def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
 
 @torch.no_grad()
 def terms(run: Training) -> tuple[float, tuple]:
-    """The learner's loss on test episodes, and what it is computed from, by slot and step."""
+    """Return the learner's loss on test episodes, and what it is computed from, by slot and step."""
     learner = run.learner
     assert isinstance(learner, OMGLearner)
     batch = regroup(play_tests(run, 2 * run.config.n_agents))
