@@ -168,6 +168,7 @@ def test_slider_and_run_in_mid_run(show):
     slider.press("ArrowRight")
     wait_all(page, "predicted")
     wait_status(page, "Training goes on")
+    page.wait_for_function(UPDATE, arg=1)
     count = int(re.search(r"Update (\d+)", page.locator(".omg-progress").text_content())[1])
     page.wait_for_function(UPDATE, arg=count + 3)
     assert set(page.evaluate(STATES)) == {"predicted"}  # the run of other settings says nothing about these
