@@ -346,12 +346,12 @@ def test_ctrl_c_while_torch_loads_is_one_word():
         "sys.argv[:] = ['omg_lib', 'train']\n"
         "runpy.run_module('omg_lib', run_name='__main__', alter_sys=True)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are POSIX here")
 def test_an_error_does_not_go_to_stdout_where_stderr_is_closed():
     words = f"{sys.executable} -m omg_lib train --n-agents 0 2>&-"
-    done = subprocess.run(words, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout) == (2, "")

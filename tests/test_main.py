@@ -192,7 +192,7 @@ def test_ctrl_c_finishes_the_update_saves_and_can_be_resumed(tmp_path):
     while not list(out.glob("checkpoints/update-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130 and "saved" in err and "Traceback" not in err
     last = int(max(out.glob("checkpoints/update-*")).name.removeprefix("update-"))
     rows = (out / "metrics.csv").read_text().splitlines()

@@ -112,7 +112,7 @@ def said_and_given(shell: Shell, cells: list[tuple[str | None, str]], tells: boo
     return getattr(verdict, "ok", None), graded(cells) == "2"
 
 
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @QUICK
@@ -166,6 +166,7 @@ def test_cells_of_one_id_become_one_in_order_and_only_those_of_the_released_kind
     assert alone.source == "def f(): pass", "an answer that became Markdown is still an answer"
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(-9, 9), st.floats(allow_nan=False), st.text(max_size=3),

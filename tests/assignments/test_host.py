@@ -25,6 +25,8 @@ UNKNOWN = ["setarch", "linux32", sys.executable]
 """Python on a processor that the fence does not know: a 32-bit one."""
 needs_setarch = pytest.mark.skipif(shutil.which("setarch") is None, reason="no setarch here")
 NUMPY = os.path.dirname(np.__file__)
+AMPLE = 60
+"""Seconds of processor time for what must be answered, a third of those by the clock."""
 SEVEN = [Question(["def answer():\n    return 7"], "answer", [()])]
 
 
@@ -92,7 +94,7 @@ def test_without_a_fence_no_answer_runs_unless_the_teacher_says_so(tmp_path):
     with pytest.raises(UnprotectedError, match="--unsafe"):
         ask([question], UNKNOWN, 2)
     assert not mark.exists()
-    assert ask(SEVEN, UNKNOWN, 2, unsafe=True) == [[7]]
+    assert ask(SEVEN, UNKNOWN, AMPLE, unsafe=True) == [[7]]
     assert str(protection(UNKNOWN, unsafe=True)).startswith("Nothing keeps answers from your files")
 
 
@@ -118,16 +120,16 @@ def test_each_place_has_one_sentence_and_only_enough_is_called_protection():
 def test_one_process_serves_all_and_is_replaced_when_it_is_gone():
     python = ["env", "ONE=process", sys.executable]
     process = started(tuple(python), True).process
-    assert ask(SEVEN, python, 2, unsafe=True) == ask(SEVEN, python, 2, unsafe=True) == [[7]]
+    assert ask(SEVEN, python, AMPLE, unsafe=True) == ask(SEVEN, python, AMPLE, unsafe=True) == [[7]]
     assert started(tuple(python), True).process is process and process.poll() is None
     started(tuple(python), True).process.kill()
     started(tuple(python), True).process.wait()
-    assert ask(SEVEN, python, 2, unsafe=True) == [[7]]
+    assert ask(SEVEN, python, AMPLE, unsafe=True) == [[7]]
 
 
 def test_an_interrupted_question_leaves_no_answer_for_the_next():
     python = ["env", "INTERRUPTED=yes", sys.executable]
-    ask(SEVEN, python, 2, unsafe=True)
+    ask(SEVEN, python, AMPLE, unsafe=True)
     slow = Question(["import time\ndef answer():\n    time.sleep(1000)"], "answer", [()])
     before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
     try:
@@ -136,7 +138,7 @@ def test_an_interrupted_question_leaves_no_answer_for_the_next():
             ask([Question(["def answer():\n    return 'first'"], "answer", [()]), slow], python, 20, unsafe=True)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert ask(SEVEN, python, 2, unsafe=True) == [[7]]
+    assert ask(SEVEN, python, AMPLE, unsafe=True) == [[7]]
 
 
 MARK = "a classmate's " + "answer"
@@ -162,11 +164,11 @@ def test_no_answer_is_left_in_the_memory_that_the_next_student_gets(monkeypatch)
     monkeypatch.setattr(host, "PROGRAM", open_text)
     python = ["env", "MEMORY=open", sys.executable]
     classmate = [Question([f"# {MARK}" + " " * 4000 + f"\ndef answer():\n    return {MARK!r}"], "answer", [()])] * 20
-    assert ask(classmate, python, 2, unsafe=True) == [[MARK]] * 20
+    assert ask(classmate, python, AMPLE, unsafe=True) == [[MARK]] * 20
     own = [Question([f"# {MARK}\n{SCAN}"], "answer", [()])]
-    [[alone]] = ask([Question([SCAN], "answer", [()])], python, 9, unsafe=True)
-    [[after_own]] = ask(own, python, 9, unsafe=True)
-    assert alone == 1 < after_own  # the text it searches for
+    [[alone]] = ask([Question([SCAN], "answer", [()])], python, AMPLE, unsafe=True)
+    [[after_own]] = ask(own, python, AMPLE, unsafe=True)
+    assert alone == 1 < after_own  # the text that it looks for
 
 
 def test_replies_of_any_depth_harm_nobody_else():
@@ -174,7 +176,7 @@ def test_replies_of_any_depth_harm_nobody_else():
     forged = "b'{\"answers\":' + b'[' * depth + b']' * depth + b'}'"
     answer = f"import os\ndef answer(depth):\n    os.write(3, {forged})\n    os._exit(0)"
     questions = [Question([answer], "answer", [(depth,)]) for depth in depths]
-    told = ask(questions + SEVEN, [sys.executable], 2, unsafe=True)
+    told = ask(questions + SEVEN, [sys.executable], AMPLE, unsafe=True)
     assert told[-1] == [7] and len(told) == len(questions) + 1
     assert all(isinstance(one, (Failed, list)) for (one,) in told[:-1])
 

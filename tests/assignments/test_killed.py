@@ -71,7 +71,7 @@ def test_kill_9_at_any_time_changes_no_grade(a1_course, solved):
     assert grades.count(",20.0,0.0,20.0,20.0,graded") == len(STUDENTS), grades
 
     chance, killed = random.Random(os.environ.get("OMG_KILLS_SEED")), 0
-    for number in range(KILLS):
+    for number in range(4 * KILLS):  # a grading that was too fast for its kill is not counted
         forget(course)
         process = started(course, "grade")
         begun(course, process)
@@ -79,10 +79,14 @@ def test_kill_9_at_any_time_changes_no_grade(a1_course, solved):
         # killed alone, it leaves nbgrader running, and the next grading must wait for it
         (os.kill if number % 2 else os.killpg)(process.pid, signal.SIGKILL)
         process.communicate() if number % 2 == 0 else process.wait()
-        killed += process.returncode == -signal.SIGKILL
+        if process.returncode != -signal.SIGKILL:
+            continue
+        killed += 1
         table = course / "grades.csv"
         assert not table.exists() or table.read_text() == grades, "written whole or not at all"
         done(course, "grade")
-        assert table.read_text() == grades, f"kill {number} of {KILLS}"
+        assert table.read_text() == grades, f"kill {killed} of {KILLS}"
         assert {path.parts[-3] for path in course.glob("feedback/*/a1/a1.html")} == set(STUDENTS)
-    assert killed >= KILLS / 2
+        if killed == KILLS:
+            return
+    pytest.fail(f"{killed} of {KILLS} kills met a grading at work")

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.pages import READY
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "omg"
 FLAGS = [
@@ -29,12 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-READY = """() => {
-  const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext;
-  const kernel = session?.session?.kernel;
-  return !!(session?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle');
-}"""
-# Everything in Lab that would open a window over the notebook or access the network.
+# Everything of Lab that would open a window over the notebook or reach for the network.
 SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
@@ -92,7 +89,7 @@ def serve(folder: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +100,7 @@ def served() -> Callable:
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(240):
+    for _ in range(1000):
         if server.poll() is not None:
             break
         try:
@@ -136,8 +133,8 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
         pages.append(page)
         page.set_default_timeout(120_000)  # a busy machine is slow, which is not a failure
         page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        page.wait_for_function(READY, timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        page.wait_for_function(READY)
         return page
 
     yield open_one

@@ -45,7 +45,7 @@ def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, nameless, n
         before = shown.evaluate(DRAWN)
         slider.focus()
         slider.press("ArrowRight")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while shown.evaluate(DRAWN) == before:
             assert time.monotonic() < deadline, "the picture follows the slider"
             page.wait_for_timeout(50)

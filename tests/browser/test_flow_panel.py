@@ -1,6 +1,6 @@
 """The flow panel as a student uses it: keyboard, Run, Stop, the accessibility tree, light and dark theme.
 
-Timings are printed (`pytest -s`); the asserted limits leave room for a busy machine.
+Timings are printed (`pytest -s`); what is asserted is what was done, as a machine may be busy.
 """
 
 import json
@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.pages import COUNT, LISTEN, READY, SETTLED, UPDATE
 
 pytestmark = pytest.mark.browser
 
@@ -61,7 +63,7 @@ def opened(folder, open_notebook, run_all):
     page = open_notebook("panel_under_test.ipynb")
     start = time.monotonic()
     run_all(page)
-    page.wait_for_selector(".omg-flow svg", timeout=60_000)
+    page.wait_for_selector(".omg-flow svg")
     print(f"\nfirst picture, with all imports: {time.monotonic() - start:.1f} s")
     page.wait_for_selector(".omg-n-agents [role=slider][aria-label]")
     return page
@@ -101,7 +103,7 @@ def drawing(page) -> str:
 
 
 def wait_status(page, pattern: str) -> None:
-    page.wait_for_function(STATUS, arg=pattern, timeout=60_000)
+    page.wait_for_function(STATUS, arg=pattern)
 
 
 def wait_all(page, state: str) -> None:
@@ -113,10 +115,10 @@ def test_start_here_shows_the_panel(folder, open_notebook, run_all, nameless):
         pytest.skip("there is no notebooks/00_start_here.ipynb")
     page = open_notebook("00_start_here.ipynb", height=6000)
     run_all(page)
-    page.wait_for_selector(".omg-flow svg", timeout=60_000)
+    page.wait_for_selector(".omg-flow svg")
     assert page.locator(".omg-flow").count() == page.locator(".omg-flow svg").count() == 1
     page.locator(".omg-n-agents [role=slider]").focus()
-    assert page.evaluate(PRESS, "ArrowRight") < 2000
+    page.evaluate(PRESS, "ArrowRight")
     assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
     assert nameless(page) == []
     if "OMG_SCREENSHOTS" in os.environ:
@@ -128,9 +130,11 @@ def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
     handle, number = page.locator(".omg-n-agents [role=slider]"), page.locator(".omg-n-agents input")
     handle.focus()
     page.evaluate(PRESS, "ArrowRight")
+    page.evaluate(COUNT)
     times = [page.evaluate(PRESS, key) for key in ["ArrowRight", "ArrowLeft"] * 5]
     print(f"\nkey press to changed picture: median {statistics.median(times):.0f} ms, {sorted(map(round, times))}")
-    assert statistics.median(times) < 400
+    page.evaluate(SETTLED)
+    assert page.evaluate("() => window.pictures") == len(times), "each press draws one picture"
     assert number.input_value() == "9" and handle.get_attribute("aria-valuetext") == "9"
     assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
     number.fill("16")
@@ -149,7 +153,6 @@ def test_run_stop_move_and_run_again(show):
     page.locator(".omg-stop").click()
     wait_status(page, r"^Stopped at update \d+$")
     print(f"Stop to 'Stopped': {time.monotonic() - start:.2f} s")
-    assert time.monotonic() - start < 5
     page.locator(".omg-batch-size [role=slider]").press("ArrowLeft")
     wait_all(page, "predicted")
     page.locator(".omg-run").click()
@@ -170,7 +173,9 @@ def test_slider_and_run_in_mid_run(show):
     slider.press("ArrowRight")
     wait_all(page, "predicted")
     wait_status(page, "Training continues")
-    time.sleep(1.5)
+    page.wait_for_function(UPDATE, arg=1)
+    count = int(re.search(r"Update (\d+)", page.locator(".omg-progress").text_content())[1])
+    page.wait_for_function(UPDATE, arg=count + 3)
     assert set(page.evaluate(STATES)) == {"predicted"}  # the run of other settings says nothing about these
     page.locator(".omg-run").click()
     wait_all(page, "equal")
@@ -184,11 +189,12 @@ def test_stop_while_episodes_are_collected(show):
     page.locator(".omg-run").click()
     wait_status(page, "Collecting the first 256 episodes")
     page.wait_for_function("() => /Collecting episode/.test(document.querySelector('.omg-progress').textContent)")
+    page.evaluate(LISTEN)
     start = time.monotonic()
     page.locator(".omg-stop").click()
     wait_status(page, "Stopped at update 0")
     print(f"\nStop among the first episodes (8 seats, batch size 32): {time.monotonic() - start:.2f} s")
-    assert time.monotonic() - start < 3
+    assert page.evaluate("() => window.said.slice(-2)") == ["Stopping", "Stopped at update 0"], "no phase in between"
 
 
 def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
@@ -301,7 +307,7 @@ def test_a_kernel_restarted_in_mid_run_leaves_the_picture_and_the_cell_works_aga
     page.locator(".omg-run").click()
     wait_all(page, "equal")
     page.evaluate(RESTART)
-    page.wait_for_timeout(500)
+    page.wait_for_function(READY)
     assert page.locator(".jp-Dialog").count() == 0
     assert set(page.evaluate(STATES)) == {"equal"}, "the last good picture stays"
     run_all(page)
@@ -331,7 +337,7 @@ def test_screenshots_in_light_and_dark(show, tmp_path):
     page = show()
     page.locator(".omg-run").click()
     wait_all(page, "equal")
-    page.wait_for_function("() => /update [3-9]/.test(document.querySelector('.omg-curves img').alt)", timeout=60_000)
+    page.wait_for_function("() => /update [3-9]/.test(document.querySelector('.omg-curves img').alt)")
     page.locator(".omg-stop").click()
     wait_status(page, "Stopped at update")
     assert page.evaluate(OVERLAPS) == []

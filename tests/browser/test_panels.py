@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.pages import SETTLED
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = [
@@ -29,14 +31,14 @@ def page(folder, open_notebook, run_all):
     (folder / "panels_under_test.ipynb").write_text(json.dumps(notebook))
     page = open_notebook("panels_under_test.ipynb", height=2600)
     run_all(page)
-    page.wait_for_selector(".omg-clocks-picture svg", timeout=60_000)
+    page.wait_for_selector(".omg-clocks-picture svg")
     page.wait_for_selector(".omg-iteration [role=slider][aria-label]")
     return page
 
 
 def says(page, panel: str, text: str) -> None:
     check = "([part, text]) => document.querySelector(part).textContent.includes(text)"
-    page.wait_for_function(check, arg=[f".{panel}-status [role=status]", text], timeout=15_000)
+    page.wait_for_function(check, arg=[f".{panel}-status [role=status]", text])
 
 
 def picture(page, panel: str) -> str:
@@ -46,7 +48,7 @@ def picture(page, panel: str) -> str:
 
 def other_picture(page, panel: str, before: str) -> None:
     check = "([part, before]) => document.querySelector(part).innerHTML.replace(/omg-[0-9a-f]{10}-/g, '') !== before"
-    page.wait_for_function(check, arg=[f".{panel}-picture", before], timeout=60_000)
+    page.wait_for_function(check, arg=[f".{panel}-picture", before])
 
 
 def test_the_iteration_is_stepped_through_by_keyboard(page):
@@ -128,7 +130,7 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     box = page.locator(f".{panel}").get_by_label(label, exact=True)
     box.fill(usual)
     box.press("Tab")
-    page.wait_for_timeout(500)
+    page.evaluate(SETTLED)
     before = picture(page, panel)
     box.fill(bad)
     box.press("Tab")
@@ -206,7 +208,7 @@ def test_a_closed_notebook_still_shows_each_panels_last_picture(page, open_noteb
     assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels themselves are shown"
     page.locator(".omg-seat-answers [type=radio]").nth(6).click()
     held = page.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
-    held.wait_for(state="attached", timeout=60_000)
+    held.wait_for(state="attached")
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
     closed = open_notebook("panels_under_test.ipynb", height=2600)

@@ -80,7 +80,7 @@ def test_results_are_those_of_one_process_bit_for_bit(name):
 def test_a_lost_worker_is_replaced_and_its_episodes_begin_again(how, tmp_path):
     trap = tmp_path / "trap"
     deed = {"killed": "none", "died in a step": "die", "hung": "hang"}[how]
-    with closing(Processes(2, batch=2, name="toy", patience=20, trap=str(trap), deed=deed)) as env:
+    with closing(Processes(2, batch=2, name="toy", patience=240, trap=str(trap), deed=deed)) as env:
         env.reset()
         told = stories(env, 4)
         env.reset(first=0)
@@ -89,14 +89,14 @@ def test_a_lost_worker_is_replaced_and_its_episodes_begin_again(how, tmp_path):
             os.kill(before[1], signal.SIGKILL)
             expected = "the process of row 1 died"
         else:
-            env.patience = 2
-            trap.touch()
             env.step(random_actions(env, [0, 0]))
-            expected = "died" if how == "died in a step" else "did not answer for 2 seconds"
+            trap.touch()
+            env.patience = 10 if how == "hung" else env.patience  # the other row needs a thousandth of that
+            expected = "died" if how == "died in a step" else "did not answer for 10 seconds"
         with pytest.raises(GameLost, match=expected):
             for t in (0, 1) if how == "killed" else (1,):
                 env.step(random_actions(env, [t, t]))
-        env.patience = 20
+        env.patience = 240
         after = workers(env)
         assert len(set(before) & set(after)) == 1 and not any(alive(pid) for pid in set(before) - set(after))
         env.reset(first=0)
@@ -177,19 +177,13 @@ def test_what_cannot_begin_is_refused_and_leaves_nothing_behind(monkeypatch):
         Processes(2, batch=2, name="toy")
 
 
-def test_slow_games_step_at_the_same_time():
-    """Four games that take 30 ms a step, in turn and in parallel: almost four times as fast, and surely twice."""
-
-    def seconds(env):
+def test_games_step_at_the_same_time(tmp_path):
+    """Each of four games goes on only when all of them are in the same step: in turn they would never."""
+    with closing(Processes(2, batch=4, name="toy", patience=240, meet=str(tmp_path), guests=4)) as env:
         env.reset(first=0)
-        began = time.perf_counter()
         for _ in range(LIMIT):
-            env.step(np.ones((4, 2), int))
-        return time.perf_counter() - began
-
-    with closing(Processes(2, batch=4, name="toy", nap=0.03)) as there:
-        ratios = [seconds(make_env("toy", 2, batch=4, nap=0.03)) / seconds(there) for _ in range(3)]
-    assert max(ratios) > 2
+            _, done, _ = env.step(np.ones((4, 2), int))
+    assert done.all() and len(list(tmp_path.iterdir())) == 4 * LIMIT
 
 
 def family(pid):
@@ -241,9 +235,9 @@ def test_nothing_is_left_of_a_run_that_is_stopped(how):
     else:
         run.kill()
     errors = run.stderr.read()
-    assert run.wait(60) == (130 if how == "Ctrl-C" else -signal.SIGKILL)
+    assert run.wait(240) == (130 if how == "Ctrl-C" else -signal.SIGKILL)
     assert "Traceback" not in errors
-    until = time.monotonic() + 30
+    until = time.monotonic() + 240
     while any(alive(pid) for pid in below) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [pid for pid in below if alive(pid)]

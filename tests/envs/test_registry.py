@@ -164,4 +164,4 @@ import omg_lib.envs
 assert (numpy_state == numpy.random.get_state()[1]).all() and (torch_state == torch.get_rng_state()).all()
 assert not {"matplotlib", "lbforaging", "gymnasium", "mpe2", "pettingzoo", "pygame"} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

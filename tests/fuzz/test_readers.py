@@ -96,7 +96,7 @@ def test_what_is_made_to_harm_is_refused(readers, name, what, tmp_path, monkeypa
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "answers"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link", "hole"])
 def test_only_plain_files_of_a_sensible_size_are_read(readers, name, kind, tmp_path):

@@ -7,7 +7,8 @@ from grader import jail
 from grader.child import can_shut
 from grader.process import Question, ask
 
-SECONDS = 2
+SECONDS = 3
+"""Of processor time that an answer has, and three times as many by the clock: enough on a busy machine too."""
 JAIL = [sys.executable]
 WITHOUT_JAIL = ["env", sys.executable]
 """A different command, so our own jail does not apply."""

@@ -144,13 +144,13 @@ def test_two_kernels_at_once_lose_nothing(tmp_path):
     for one in both:
         one.start()
     for one in both:
-        one.join(60)
+        one.join(240)
     assert len(Answers("same", tmp_path).progress().rows) == 400
     assert [file.name for file in (tmp_path / ".answers").iterdir()] == ["same.jsonl"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", [".answers", ".answers/01_three.jsonl"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "device"])
 def test_nothing_outside_is_written_and_nothing_hangs(tmp_path, name, kind):

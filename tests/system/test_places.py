@@ -64,7 +64,7 @@ def put_in_the_way(kind, path, outside):
 
 
 @needs_links
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["link", "dangling link", "device", "pipe", "folder"])
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path, outside, way, kind):
