@@ -57,7 +57,7 @@ class Game(ABC):
         """Release what the game holds; closing twice is fine."""
 
 
-class Rows(BatchedEnv):
+class GameRows(BatchedEnv):
     """R games that are played one by one, whoever plays them: `_begin` and `_play` say how.
 
     Keeps what each row showed last and all that the contract says of rows: numbers of episodes, frozen rows, the cut
@@ -187,7 +187,7 @@ class Rows(BatchedEnv):
         """What the seats of every row would do now."""
 
 
-class Games(Rows):
+class Games(GameRows):
     """R copies of a game in this process, one stepped after the other."""
 
     def __init__(
