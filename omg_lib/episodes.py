@@ -1,4 +1,4 @@
-"""EpisodeBatch: episodes side by side, padded to one length; and Rows, the same data without the padding.
+"""EpisodeBatch: episodes side by side, padded to one length; and PackedRows, the same data without the padding.
 
 An episode of n steps fills rows 0..n. Row n holds only what was seen last. Transition t is real iff `filled[t+1]`.
 """
@@ -67,7 +67,7 @@ def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
     return batch if batch["obs"].device == device else batch.to(device)
 
 
-class Rows:
+class PackedRows:
     """The filled steps of B x A sequences, packed: longest first, so that step t is a prefix of the rows.
 
     A recurrent network walks `steps(x)` one by one and never touches padding, whatever the padding holds.

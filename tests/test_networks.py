@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from omg_lib.episodes import Rows
+from omg_lib.episodes import PackedRows
 from omg_lib.networks import RecurrentAgent, gru_step, one_hot, unroll_gru
 
 LENGTHS = [[3, 7], [7, 1], [2, 5]]
@@ -12,7 +12,7 @@ FILLED = torch.arange(7).reshape(1, -1, 1) < torch.tensor(LENGTHS).unsqueeze(1)
 @pytest.fixture
 def packed():
     torch.manual_seed(0)
-    rows = Rows(FILLED)
+    rows = PackedRows(FILLED)
     gru = nn.GRU(4, 5).double()
     x = torch.randn(len(rows.t), 4, dtype=torch.float64, requires_grad=True)
     hidden = torch.randn(rows.counts[0], 5, dtype=torch.float64, requires_grad=True)

@@ -53,8 +53,7 @@ def record(config: OMGConfig) -> Iteration:
     It holds a sample and all that is made of it in memory, so small numbers are best.
     """
     kept: dict[str, TensorDictBase] = {}
-    with Training(replace(config, updates=None)) as run:
-        run.hear = kept.__setitem__
+    with Training(replace(config, updates=None), on_stage=kept.__setitem__) as run:
         next(iter(run))
         return Iteration(run.trace, kept)
 
