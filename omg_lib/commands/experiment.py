@@ -20,6 +20,7 @@ from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import check_company, check_rounds, evaluate, fine_tune, interval_of
 from omg_lib.experiment.groups import distinct, told_apart
+from omg_lib.experiment.pretrain import pretrain
 from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, sweep, trial_name
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.plots.results import bars_figure
@@ -29,7 +30,7 @@ from omg_lib.system import files
 from omg_lib.system.files import reason, write_bytes
 from omg_lib.system.places import check_target
 from omg_lib.teammates.pool import SCRIPT, Pool, pool_of
-from omg_lib.teammates.priors import pretrain, save_prior
+from omg_lib.teammates.priors import save_prior
 
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
 """What a sweep goes through, and by default."""
