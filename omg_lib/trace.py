@@ -216,7 +216,14 @@ class Recorder:
 
     def to_dict(self) -> dict[str, Any]:
         """What was recorded so far, as plain data."""
-        return {name: {key: row[key] for key in ("calls", "seconds", "fields")} for name, row in self._rows.items()}
+        return {
+            name: {
+                "calls": row["calls"],
+                "seconds": row["seconds"],
+                "fields": {key: [list(shape), dtype] for key, (shape, dtype) in row["fields"].items()},
+            }
+            for name, row in self._rows.items()
+        }
 
     @classmethod
     def from_dict(

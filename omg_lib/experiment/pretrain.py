@@ -79,8 +79,7 @@ class PoolAlone:
         self.coplayers, self.seed = coplayers, seed
 
     def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
-        self.seat = np.zeros(len(episodes), int)
-        members = self.coplayers.seats(self.coplayers.draw(self.seed, episodes), self.seat)
+        members = self.coplayers.seats(self.coplayers.draw(self.seed, episodes), np.zeros(len(episodes), int))
         members[:, 0] = members[:, 1]
         self.coplayers.begin(members)
 
@@ -90,7 +89,7 @@ class PoolAlone:
         return self.coplayers.act(env, obs, avail_actions)
 
     def company(self) -> dict[str, Int[Tensor, " R"]]:
-        return {"seat": torch.from_numpy(self.seat)}
+        return {"seat": torch.zeros(len(self.coplayers.members), dtype=torch.int64)}
 
 
 def collect_states(config: OMGConfig, episodes: int) -> list[Float[Tensor, "N O"]]:
