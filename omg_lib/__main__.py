@@ -195,7 +195,7 @@ def train(args: argparse.Namespace) -> int:
             code = INTERRUPTED
     if args.trace and run.trace:
         run.trace.save(args.trace)
-    print(summary(run, report))
+    print(result_line(run, report))
     return code
 
 
@@ -247,7 +247,7 @@ def log(report: Report) -> None:
         )
 
 
-def summary(run: Training, report: Report | None) -> str:
+def result_line(run: Training, report: Report | None) -> str:
     if report is None:
         return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
     head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"

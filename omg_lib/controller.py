@@ -201,9 +201,9 @@ class Controller:
     def company(self) -> dict[str, Int[Tensor, " R"]]:
         """What an episode records of who plays it: where the learner sits, and for the oracle with which set."""
         now = self.acting
-        found = {"seat": None if now.team is None else now.seat}
-        found["team"] = now.set_ids if self.config.learner == "oracle" else None
-        return {key: x for key, x in found.items() if x is not None}
+        if now.coplayers is None:
+            return {}
+        return {"seat": now.seat} | ({"team": now.set_ids} if self.config.learner == "oracle" else {})
 
     @torch.inference_mode()
     def select_actions(

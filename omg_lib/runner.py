@@ -25,7 +25,7 @@ ATTEMPTS = 3
 
 @runtime_checkable
 class Players(Protocol):
-    """Who moves every seat: the `Controller`, or whoever else knows these three."""
+    """What moves every seat: the `Controller`, or any object with these three methods."""
 
     def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
         """Take seats for R episodes, by their numbers."""

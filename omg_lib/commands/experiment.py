@@ -103,7 +103,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
             rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
     if args.out:
         write_rows(args.out, rows)
-    lines = summary(rows)
+    lines = means_of_each(rows)
     if args.figure:
         draw(args.figure, lines)
     measure, width = "win rate" if won else "return", max(map(len, apart.values()))
@@ -197,7 +197,7 @@ def scores_of(
         return [about | asdict(score) for score in scores]
 
 
-def summary(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+def means_of_each(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
     """Mean and 95 % interval of each learner and settings for each split and kind of teammates."""
     keys = ("learner", "subgoal_mode", "settings", "split", "kind")
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
