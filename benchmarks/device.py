@@ -16,7 +16,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
 from omg_lib.envs.skirmish import Skirmish
-from omg_lib.episodes import EpisodeBatch, Rows
+from omg_lib.episodes import EpisodeBatch, PackedRows
 from omg_lib.learners import make_learner
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.networks import RecurrentAgent, gru_step
@@ -108,12 +108,12 @@ def fresh_learner(config: OMGConfig, info: EnvInfo, device: torch.device) -> QLe
     return make_learner(config, Controller(config, info, device), device)
 
 
-def whole(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
+def whole(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
     """The GPU form of `unroll_gru` on any device: padded sequences, one call of nn.GRU."""
     return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
 
 
-def stepwise(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
+def stepwise(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
     """The CPU form of `unroll_gru` on any device: step by step over the rows that still have data."""
     states = []
     for x_t in rows.steps(x):

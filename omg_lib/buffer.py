@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -104,6 +106,17 @@ class ReplayBuffer:
     def clear(self) -> None:
         """Remove every episode."""
         self.rings = [Ring(ring.capacity) for ring in self.rings]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next sample depends on beside the episodes themselves."""
+        return {"inserted": self.inserted}
+
+    def load_state_dict(self, state: dict[str, Any], layout: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+        """Go on from what `state_dict` gave, once the episodes are back; a batch of them has this `layout`."""
+        for ring, came in zip(self.rings, state["inserted"], strict=True):
+            ring.inserted = came
+        if any(state["inserted"]):
+            self.layout = layout
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Restore the episodes of a segment to their places."""

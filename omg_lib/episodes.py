@@ -1,4 +1,4 @@
-"""EpisodeBatch: episodes padded to one length. Rows: the same data without the padding.
+"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding.
 
 An episode of n steps fills rows 0..n. Row n holds only the last observation. Transition t is real iff `filled[t+1]`.
 """
@@ -67,7 +67,7 @@ def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
     return batch if batch["obs"].device == device else batch.to(device)
 
 
-class Rows:
+class PackedRows:
     """The filled steps of B x A sequences, packed longest first, so step t is a prefix of the rows.
 
     A recurrent network walks `steps(x)` one by one and never reads padding.

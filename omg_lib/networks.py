@@ -1,17 +1,20 @@
-"""The recurrent agent, and the loop over time that all recurrent networks here share."""
+"""The recurrent agent, what it reads, and the loop over time that all recurrent networks here share."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import Rows
+from omg_lib.episodes import PackedRows
 
 
-def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
+def unroll_gru(
+    gru: nn.GRU, x: Float[Tensor, "P I"], rows: PackedRows, hidden: Float[Tensor, "N H"]
+) -> tuple[Tensor, ...]:
     """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
 
     Same mathematics, two forms. On a CPU: step by step over the rows that still hold data, so tensors stay in the
@@ -80,7 +83,7 @@ class RecurrentAgent(nn.Module):
         new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
         return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
 
-    def unroll(self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
+    def unroll(self, read: Float[Tensor, "P H"], rows: PackedRows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
         """Return the hidden states of packed rows, starting from `hidden` at t = 0, one tensor per step."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 
@@ -99,6 +102,49 @@ def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
     return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
 
 
+class ActingAgent:
+    """A `RecurrentAgent` that moves the same N seats step by step, with its first layer cut by its inputs.
+
+    The seat's share of the first layer stays the same through an episode, and the share of an action is one row of it,
+    picked instead of multiplied. The weights are those of the moment at which it is made.
+
+    | symbol | shape | meaning |
+    |---|---|---|
+    | obs | [N, O] | observation |
+    | own | [N] | own last action; -1 where there is none yet |
+    | others | [N, A*C] | co-players' last actions, one-hot; None where the agent does not read them |
+    | g | [N, Z] | subgoal; None where the agent reads none |
+    | hidden | [N, H] | recurrent state |
+    """
+
+    @torch.inference_mode()
+    def __init__(self, agent: RecurrentAgent, widths: list[int], identity: Float[Tensor, "N A"]) -> None:
+        """`widths` are those of `input_widths`; `identity` is each row's own seat, one-hot."""
+        self.agent = agent
+        obs, action, seat, self.others_weight = agent.fc1.weight[:, : agent.input_dim].split(widths, dim=1)
+        self.seat_share = F.linear(identity, seat, agent.fc1.bias)
+        self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
+        self.obs_weight = obs.t()
+        self.gates = agent.rnn.all_weights[0]
+
+    def step(
+        self,
+        obs: Float[Tensor, "N O"],
+        own: Int[Tensor, " N"],
+        others: Float[Tensor, "N AC"] | None,
+        g: Float[Tensor, "N Z"] | None,
+        hidden: Float[Tensor, "N H"],
+    ) -> Float[Tensor, "N H"]:
+        """Return the recurrent state after one more step."""
+        read = torch.addmm(self.seat_share, obs, self.obs_weight)
+        read += self.action_share[own]
+        if others is not None:
+            read += F.linear(others, self.others_weight)
+        if g is not None:
+            read += self.agent.read_subgoal(g)
+        return torch.gru_cell(torch.relu_(read), hidden, *self.gates)
+
+
 def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
     """Return the best available action."""
     return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)
@@ -108,3 +154,13 @@ def one_hot(index: Tensor, width: int) -> Float[Tensor, "*N width"]:
     """Return one-hot rows; an index of -1 (no action yet) gives zeros."""
     classes = torch.arange(width, device=index.device)
     return (index.unsqueeze(-1) == classes).to(torch.get_default_dtype())
+
+
+def others_actions(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N AC"]:
+    """Return the co-players' last actions, one-hot, with the seat's own block zero; all zeros at t = 0."""
+    return rearrange(one_hot(last, n_actions) * (1 - identity).unsqueeze(-1), "n a c -> n (a c)")
+
+
+def own_action(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N C"]:
+    """Return the seat's own last action, one-hot; zeros at t = 0."""
+    return (one_hot(last, n_actions) * identity.unsqueeze(-1)).sum(dim=1)

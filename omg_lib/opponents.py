@@ -11,7 +11,7 @@ word; here they are teammates.
 `iql_actions`, the control that sees what OMG's inference sees, needs no model: its agent reads the co-players' last
 actions directly (`OMGConfig.sees_actions`).
 
-W is the width of a model's output, K that of its recurrent memory; P counts packed steps (see `Rows`).
+W is the width of a model's output, K that of its recurrent memory; P counts packed steps (see `PackedRows`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import Rows, masked_mean
-from omg_lib.networks import gru_step, one_hot, unroll_gru
+from omg_lib.episodes import PackedRows, masked_mean
+from omg_lib.networks import gru_step, one_hot, own_action, unroll_gru
 
 
 class Seen(NamedTuple):
@@ -51,11 +51,11 @@ class OpponentModel(nn.Module):
         """Return the memory after this step."""
         return context
 
-    def unroll(self, seen: Seen, rows: Rows) -> Float[Tensor, "P K"]:
+    def unroll(self, seen: Seen, rows: PackedRows) -> Float[Tensor, "P K"]:
         """Return the memory after each packed step, starting from zero at t = 0."""
         return seen.obs.new_zeros(len(seen.obs), self.context_dim)
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         """Return what the agent reads."""
@@ -69,7 +69,7 @@ class Identity(OpponentModel):
         super().__init__()
         self.width = n_sets
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         return one_hot(seen.team, self.width)
@@ -93,7 +93,7 @@ class RecurrentModel(OpponentModel):
     def step(self, seen: Seen, context: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         return gru_step(self.rnn, self.condition(seen), context)
 
-    def unroll(self, seen: Seen, rows: Rows) -> Float[Tensor, "P K"]:
+    def unroll(self, seen: Seen, rows: PackedRows) -> Float[Tensor, "P K"]:
         start = seen.obs.new_zeros(rows.counts[0], self.context_dim)
         return torch.cat(unroll_gru(self.rnn, self.condition(seen), rows, start))
 
@@ -130,7 +130,7 @@ class ActionPredictor(OwnHistoryModel):
         self.head = nn.Linear(self.trunk_dim, n_agents * n_actions)
         self.width = n_agents * n_actions
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         logits = rearrange(self.head(self.trunk(seen.obs, context)), "n (a c) -> n a c", a=self.n_agents)
@@ -162,7 +162,7 @@ class TeammateEncoder(OwnHistoryModel):
         self.done_by_others = nn.Linear(2 * feature_dim, n_agents * n_actions)
         self.width = width
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         return self.head(self.trunk(seen.obs, context))
@@ -176,22 +176,12 @@ class TeammateEncoder(OwnHistoryModel):
         real: Bool[Tensor, " P"],
     ) -> Float[Tensor, ""]:
         """Return squared error of co-players' observations plus cross entropy of their actions (real transitions)."""
-        decoded = self.decoder(self.tell(seen, context))
+        decoded = self.decoder(self.agent_input(seen, context))
         other = (seen.identity == 0) & real.unsqueeze(1)
         guess = rearrange(self.seen_by_others(decoded), "p (a o) -> p a o", a=self.n_agents)
         return masked_mean(((guess - obs) ** 2).mean(dim=-1), other) + self.action_loss(
             self.done_by_others(decoded), actions, other
         )
-
-
-def others_actions(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N AC"]:
-    """Return the co-players' last actions, one-hot, with the seat's own block zero; all zeros at t = 0."""
-    return rearrange(one_hot(last, n_actions) * (1 - identity).unsqueeze(-1), "n a c -> n (a c)")
-
-
-def own_action(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N C"]:
-    """Return the seat's own last action, one-hot; zeros at t = 0."""
-    return (one_hot(last, n_actions) * identity.unsqueeze(-1)).sum(dim=1)
 
 
 def make_baseline(config: OMGConfig, info: EnvInfo, n_sets: int) -> OpponentModel | None:

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from einops import rearrange
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omg_lib.config import OMGConfig
-from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, GameLost
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.faults import NotFiniteError
 from omg_lib.seeds import TEST_EPISODES
+from omg_lib.teammates.players import CoPlayers
 from omg_lib.trace import stage
 
 ATTEMPTS = 3
 """How often the same episodes are begun before a game that dies each time ends the run."""
 
 
+@runtime_checkable
+class Players(Protocol):
+    """What moves every seat: the `Controller`, or any object with these three methods."""
+
+    def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
+        """Take seats for R episodes, by their numbers."""
+
+    def select_actions(
+        self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
+    ) -> Int[Tensor, "R A"]:
+        """What every seat does at step t."""
+
+    def company(self) -> dict[str, Int[Tensor, " R"]]:
+        """What is recorded with each episode of who plays it: `seat`, the learner's, where only one learns; `team`."""
+
+
 class Runner:
     """Plays R episodes in lockstep; a row that has finished waits for the others.
+
+    `coplayers` sit beside the learner instead of the controller's own.
 
     | attribute | meaning |
     |---|---|
@@ -36,8 +56,10 @@ class Runner:
     without, it moves at each run.
     """
 
-    def __init__(self, config: OMGConfig, env: BatchedEnv, controller: Controller) -> None:
-        self.config, self.env, self.controller = config, env, controller
+    def __init__(
+        self, config: OMGConfig, env: BatchedEnv, controller: Players, coplayers: CoPlayers | None = None
+    ) -> None:
+        self.config, self.env, self.controller, self.coplayers = config, env, controller, coplayers
         self.batch_size = env.batch
         self.t_env = self.episode = self.test_episode = 0
         self.epsilon = config.epsilon_start
@@ -64,6 +86,14 @@ class Runner:
             self.t_env += steps
         return EpisodeBatch(data, batch_size=[self.batch_size, self.env.info.episode_limit + 1])
 
+    def state_dict(self) -> dict[str, Any]:
+        """The counters that the next training episode depends on."""
+        return {"episode": self.episode, "t_env": self.t_env, "epsilon": self.epsilon}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.episode, self.t_env, self.epsilon = state["episode"], state["t_env"], state["epsilon"]
+
     def epsilon_at(self, t_env: int) -> float:
         """Linear from epsilon_start to epsilon_finish over epsilon_anneal_time steps."""
         config = self.config
@@ -83,7 +113,8 @@ class Runner:
         """Play from the reset to the end of the longest episode; numpy, because single rows are written fastest so."""
         env, info, runs = self.env, self.env.info, self.batch_size
         env.reset(first=first)
-        self.controller.begin(env.episode, self.epsilon, test_mode)
+        self.controller.begin(env.episode, self.epsilon, test_mode, self.coplayers)
+        company = self.controller.company()
         length = info.episode_limit + 1
         data = {
             "obs": np.zeros((runs, length, info.n_agents, info.obs_dim), np.float32),
@@ -97,7 +128,7 @@ class Runner:
         if info.records_alive:
             data["alive"] = np.zeros((runs, length, info.n_agents, 1), bool)
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
-        own_reward = info.general_sum and self.config.has_teammates
+        own_reward = info.general_sum and "seat" in company
         playing = np.ones(runs, bool)
         seen = running = slice(None)  # rows that are shown this step, and those of them that play on: all, or numbers
         for t in range(length):
@@ -113,7 +144,7 @@ class Runner:
             actions = self.controller.select_actions(env, obs, avail_actions, t)
             reward, done, outcome = env.step(actions)
             if own_reward:
-                reward = outcome["rewards"][self.controller.row, self.controller.seat]
+                reward = outcome["rewards"][torch.arange(runs), company["seat"]]
             reward = reward.numpy(force=True)[running]
             data["actions"][running, t, :, 0] = actions.numpy(force=True)[running]
             data["reward"][running, t, 0] = reward
@@ -125,17 +156,8 @@ class Runner:
                 playing &= ~ended
                 running = np.flatnonzero(playing)
         steps = int(data["filled"].sum()) - runs
-        return {key: torch.from_numpy(x) for key, x in data.items()} | self._company(), steps
-
-    def _company(self) -> dict[str, Tensor]:
-        """Where the learner sat, and for the oracle with whom: [R, L+1, 1] each, the same at every step."""
-        found = {}
-        if self.config.has_teammates:
-            found["seat"] = self.controller.seat
-        if self.config.learner == "oracle":
-            found["team"] = self.controller.set_ids
-        shape = (self.batch_size, self.env.info.episode_limit + 1, 1)
-        return {key: rearrange(x, "r -> r 1 1").expand(shape).clone() for key, x in found.items()}
+        each = {key: rearrange(x, "r -> r 1 1").expand(runs, length, 1).clone() for key, x in company.items()}
+        return {key: torch.from_numpy(x) for key, x in data.items()} | each, steps
 
     def close(self) -> None:
         """Release the environments; closing twice is fine."""
@@ -145,8 +167,10 @@ class Runner:
 class EpisodeRunner(Runner):
     """One episode at a time, as in the released code."""
 
-    def __init__(self, config: OMGConfig, env: BatchedEnv, controller: Controller) -> None:
-        super().__init__(config, env, controller)
+    def __init__(
+        self, config: OMGConfig, env: BatchedEnv, controller: Players, coplayers: CoPlayers | None = None
+    ) -> None:
+        super().__init__(config, env, controller, coplayers)
         assert self.batch_size == 1
 
 

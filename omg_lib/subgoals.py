@@ -1,7 +1,7 @@
 """Subgoals: the prior that embeds a future state, the inference that predicts it, and the choice among candidates.
 
 Equation and section numbers are the paper's (Yu, Jiang, Lu, NeurIPS 2024). Z is the width of an embedding, P counts
-the filled steps of all rows (see `Rows`).
+the filled steps of all rows (see `PackedRows`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from omg_lib.opponents import RecurrentModel, Seen, others_actions, own_action
+from omg_lib.networks import others_actions, own_action
+from omg_lib.opponents import RecurrentModel, Seen
 
 LOG_VAR_RANGE = (-8.0, 4.0)
 """Log variances are clamped to this range: outside it, exp() makes the KL explode before the weights can adapt."""
@@ -140,7 +141,7 @@ class SubgoalInference(RecurrentModel):
         hidden = self.trunk(obs, context)
         return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         """Return g^: a reparametrised sample if there is noise, else the mean."""

@@ -191,12 +191,12 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 class Recorder:
     """Collect the stages of one update. A stage that runs inside another is part of it and not listed.
 
-    The record keeps shapes, not values; `hear(name, fields)` receives what each stage returned.
+    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned.
     """
 
     device: torch.device
     _rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    hear: Callable[[str, TensorDictBase], None] | None = None
+    on_stage: Callable[[str, TensorDictBase], None] | None = None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -212,14 +212,27 @@ class Recorder:
 
     def copy(self) -> Recorder:
         """Return a recorder that continues from here; this one stays unchanged."""
-        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.hear)
+        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.on_stage)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recorded so far as plain data."""
-        return {name: {key: row[key] for key in ("calls", "seconds", "fields")} for name, row in self._rows.items()}
+        return {
+            name: {
+                "calls": row["calls"],
+                "seconds": row["seconds"],
+                "fields": {key: [list(shape), dtype] for key, (shape, dtype) in row["fields"].items()},
+            }
+            for name, row in self._rows.items()
+        }
 
     @classmethod
-    def from_dict(cls, device: torch.device, rows: Mapping[str, Any], most: int) -> Recorder:
+    def from_dict(
+        cls,
+        device: torch.device,
+        rows: Mapping[str, Any],
+        most: int,
+        on_stage: Callable[[str, TensorDictBase], None] | None = None,
+    ) -> Recorder:
         """Return a recorder that continues from `to_dict` (at most `most` calls a round). ValueError for other data."""
         made = {}
         for name, row in rows.items():
@@ -227,7 +240,7 @@ class Recorder:
                 raise ValueError(f"{shown(name)} is not a stage of a round, or was called too often")
             fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
             made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
-        return cls(device, made)
+        return cls(device, made, on_stage)
 
     def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         token = _recorder.set(None)
@@ -241,8 +254,8 @@ class Recorder:
         row["calls"] += 1
         row["seconds"] += seconds
         made = result[-1] if isinstance(result, tuple) else result
-        if self.hear and isinstance(made, TensorDictBase):
-            self.hear(name, made)
+        if self.on_stage and isinstance(made, TensorDictBase):
+            self.on_stage(name, made)
         fields = _fields(made)
         if row.setdefault("first", fields) == row.get("fields", fields):
             row["fields"] = fields  # of all calls, or of the first one that differs

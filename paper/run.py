@@ -18,6 +18,7 @@ from omg_lib.config import SPLITS
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import cross_play, evaluate, fine_tune
 from omg_lib.experiment.measures import subgoal_report
+from omg_lib.experiment.pretrain import pretrain
 from omg_lib.experiment.scores import write_rows
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.runs.folder import RunFolder
@@ -25,7 +26,7 @@ from omg_lib.runs.follow import follow
 from omg_lib.system.files import read_json, read_table, write_text
 from omg_lib.system.places import Place, remove
 from omg_lib.teammates.pool import Pool
-from omg_lib.teammates.priors import pretrain, save_prior
+from omg_lib.teammates.priors import save_prior
 from paper.plan import Arm, Plan
 
 SHIPPED = ("iql", "iql_actions", "omg optimistic")

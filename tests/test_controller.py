@@ -43,27 +43,27 @@ def test_exploring_draws_uniformly_among_the_available_actions():
 def test_a_share_of_epsilon_explores():
     controller = playing(batch=1, teammates="none").controller
     controller.begin(np.arange(1000), 0.25, test_mode=False)
-    share = float(controller.explore.float().mean())
-    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.explore.numel()) ** 0.5
+    share = float(controller.acting.noise.explore.float().mean())
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.acting.noise.explore.numel()) ** 0.5
 
 
 def test_who_sits_where():
     runner = playing(batch=2, n_agents=3)
     runner.controller.begin(np.array([7, 8]), 1.0, test_mode=False)
-    assert runner.controller.seat.tolist() == [1, 2] and runner.controller.team.shape == (2, 3)
+    assert runner.controller.acting.seat.tolist() == [1, 2] and runner.controller.acting.team.shape == (2, 3)
     everybody = playing(batch=2, n_agents=3, teammates="none")
     everybody.controller.begin(np.array([7, 8]), 1.0, test_mode=False)
-    assert everybody.controller.seat.tolist() == [0, 1, 2, 0, 1, 2] and everybody.controller.team is None
+    assert everybody.controller.acting.seat.tolist() == [0, 1, 2, 0, 1, 2] and everybody.controller.acting.team is None
 
 
 def test_teams_are_drawn_for_each_episode_and_all_of_them_come():
     runner = playing(batch=64)
     runner.controller.begin(np.arange(64), 1.0, test_mode=False)
-    first = runner.controller.team.copy()
+    first = runner.controller.acting.team.copy()
     drawn = {tuple(member for member in team if member != NOBODY) for team in first.tolist()}
     assert drawn == {team[1:] for team in runner.env.info.teams}
     runner.controller.begin(np.arange(32, 96), 1.0, test_mode=False)
-    assert (runner.controller.team[:32] == first[32:]).all(), "a team belongs to its episode"
+    assert (runner.controller.acting.team[:32] == first[32:]).all(), "a team belongs to its episode"
 
 
 def test_teammates_follow_the_script_and_the_learner_does_not():
@@ -73,7 +73,7 @@ def test_teammates_follow_the_script_and_the_learner_does_not():
     played = batch["filled"][:, 1:, 0]
     seat = batch["seat"][:, :-1]
     own = torch.arange(3) == seat
-    errs = torch.from_numpy((runner.controller.team == 1).any(axis=1, keepdims=True))
+    errs = torch.from_numpy((runner.controller.acting.team == 1).any(axis=1, keepdims=True))
     script = right[:, :-1].clone()
     assert not script[:, -1][played[:, -1, None] & errs & ~own[:, 0]].any()
     script[:, -1] |= errs  # "right but last"

@@ -32,7 +32,7 @@ def test_the_environments_own_scripts_are_all_for_training(env, n_agents, teamma
     for s in pool.sets:
         assert s.split == "train" and s.kind == KINDS[len(set(s.members)) > 1]
     controller = Controller(config_with(teammates, env, n_agents), info, CPU)
-    assert controller.sets == tuple(range(len(info.teams)))
+    assert controller.coplayers.sets == tuple(range(len(info.teams)))
 
 
 def test_scripts_that_differ_sit_in_the_order_of_their_team():

@@ -10,8 +10,8 @@ import omg_lib as omg
 from omg_lib.config import JOINT_LEARNERS, LEARNERS, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import truncate
-from omg_lib.networks import one_hot
-from omg_lib.opponents import Seen, make_baseline, others_actions, own_action
+from omg_lib.networks import one_hot, others_actions, own_action
+from omg_lib.opponents import Seen, make_baseline
 from omg_lib.regroup import regroup
 from omg_lib.teammates.pool import Member, Pool, TeammateSet
 from tests.helpers.batches import (
@@ -78,17 +78,17 @@ def test_what_is_told_and_remembered_has_its_shape(learner):
     assert model.context_dim == (0 if learner == "oracle" else SMALL["context_dim"])
     after = model.step(seen, context)
     assert after.shape == (7, model.context_dim)
-    assert model.tell(seen, after).shape == (7, model.width)
+    assert model.agent_input(seen, after).shape == (7, model.width)
     steps = make_small_learner(small_config(learner="iql", teammates="scripted")).read(regroup(make_sample()))
     assert model.unroll(steps.seen, steps.rows).shape == (len(steps.obs), model.context_dim)
 
 
 def test_the_oracle_is_told_its_team_and_nothing_else():
     model, seen = make_baseline(small_config(learner="oracle"), INFO, n_sets=5), seen_steps()
-    told = model.tell(seen, torch.zeros(7, 0))
+    told = model.agent_input(seen, torch.zeros(7, 0))
     assert told.tolist() == [[float(i % 5 == k) for k in range(5)] for i in range(7)]
     blind = seen._replace(obs=seen.obs * 2, last=seen.last * 0, previous_obs=seen.obs)
-    assert torch.equal(model.tell(blind, torch.zeros(7, 0)), told)
+    assert torch.equal(model.agent_input(blind, torch.zeros(7, 0)), told)
     assert not list(model.parameters())
 
 
@@ -127,7 +127,7 @@ def test_predicted_actions_are_probabilities_of_the_co_players():
     torch.manual_seed(0)
     model, seen = make_baseline(small_config(learner="naive_om"), INFO, 0), seen_steps()
     context = torch.randn(7, model.context_dim)
-    told = model.tell(seen, context).unflatten(1, (INFO.n_agents, INFO.n_actions))
+    told = model.agent_input(seen, context).unflatten(1, (INFO.n_agents, INFO.n_actions))
     logits = model.head(torch.cat([torch.relu(model.fc(seen.obs)), context], dim=1)).unflatten(1, told.shape[1:])
     for row in range(7):
         for j in range(INFO.n_agents):

@@ -175,7 +175,7 @@ def test_what_is_no_trace_is_one_sentence(tmp_path, text):
 
 def test_a_listener_is_handed_what_each_stage_returned():
     heard = []
-    recorder = Recorder(torch.device("cpu"), hear=lambda name, fields: heard.append((name, fields["x"])))
+    recorder = Recorder(torch.device("cpu"), on_stage=lambda name, fields: heard.append((name, fields["x"])))
     x = torch.ones(2)
 
     @stage("made")

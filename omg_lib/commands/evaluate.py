@@ -11,7 +11,7 @@ from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import check_company, check_rounds
 from omg_lib.experiment.groups import distinct, told_apart
-from omg_lib.experiment.scores import scores_of, summary, write_rows
+from omg_lib.experiment.scores import means_of_each, scores_of, write_rows
 from omg_lib.plots.results import bars_figure
 from omg_lib.runs.folder import saved_config
 from omg_lib.system.files import reason, write_bytes
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
             rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
     if args.out:
         write_rows(args.out, rows)
-    lines = summary(rows)
+    lines = means_of_each(rows)
     if args.figure:
         draw(args.figure, lines)
     measure, width = "win rate" if won else "return", max(map(len, apart.values()))

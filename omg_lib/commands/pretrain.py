@@ -14,7 +14,8 @@ from omg_lib.commands.options import (
     show_progress,
 )
 from omg_lib.config import OMGConfig
-from omg_lib.teammates.priors import pretrain, save_prior
+from omg_lib.experiment.pretrain import pretrain
+from omg_lib.teammates.priors import save_prior
 
 OPTIONS = ("env", "n_agents", "teammates", "seed")
 

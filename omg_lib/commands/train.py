@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             code = INTERRUPTED
     if args.trace and training.trace:
         training.trace.save(args.trace)
-    print(summary(training, report))
+    print(result_line(training, report))
     return code
 
 
@@ -98,7 +98,7 @@ def log(report: Report) -> None:
         )
 
 
-def summary(run: Training, report: Report | None) -> str:
+def result_line(run: Training, report: Report | None) -> str:
     """The line on stdout that ends the command."""
     if report is None:
         return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"

@@ -26,7 +26,7 @@ import torch
 from omg_lib.config import ConfigError
 from omg_lib.envs import find_env
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
-from omg_lib.envs.games import Moment, Rows
+from omg_lib.envs.games import GameRows, Moment
 from omg_lib.envs.pettingzoo import UNSAID
 
 PATIENCE = 300.0
@@ -36,7 +36,7 @@ GRACE = 5.0
 STARTING = threading.Lock()
 
 
-class Processes(Rows):
+class Processes(GameRows):
     """The environment `name` with each row in its own process; results equal those of one process, bit for bit.
 
     A worker that dies, or does not answer for `patience` seconds, is replaced, and the call raises GameLost. An error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -78,10 +78,16 @@ def extra(name: str) -> ModuleType:
 class EpisodeActor:
     """Play some of a round's episodes in a separate process, with the networks it receives each round."""
 
-    def __init__(self, config: OMGConfig, batch: int, make: Callable[..., BatchedEnv] = make_env) -> None:
+    def __init__(
+        self,
+        config: OMGConfig,
+        batch: int,
+        make: Callable[..., BatchedEnv] = make_env,
+        sets: Sequence[int] | None = None,
+    ) -> None:
         torch.set_num_threads(1)
         env = make(config.env, config.n_agents, batch=batch, seed=config.seed)
-        self.controller = Controller(config, env.info, torch.device("cpu"))
+        self.controller = Controller(config, env.info, torch.device("cpu"), sets)
         self.runner = Runner(config, env, self.controller)
 
     def play(
@@ -126,7 +132,8 @@ class RayRunner(Runner):
         kind = self.ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=ATTEMPTS - 1)(EpisodeActor)
         rows = [len(part) for part in np.array_split(np.arange(self.batch_size), count)]
         self.firsts = np.cumsum([0, *rows[:-1]]).tolist()
-        self.actors = [kind.remote(elsewhere(config), batch, make) for batch in rows]
+        sets = controller.coplayers and controller.coplayers.sets
+        self.actors = [kind.remote(elsewhere(config), batch, make, sets) for batch in rows]
 
     def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
         weights = self.ray.put(

@@ -57,7 +57,7 @@ class Game(ABC):
         """Release the game's resources; closing twice is fine."""
 
 
-class Rows(BatchedEnv):
+class GameRows(BatchedEnv):
     """R games played one by one; subclasses define where, in `_begin` and `_play`.
 
     Stores what each row showed last and keeps the contract for rows: episode numbers, frozen rows, the cut at L steps,
@@ -188,7 +188,7 @@ class Rows(BatchedEnv):
         """Return what scripts in the seats of every row would do now."""
 
 
-class Games(Rows):
+class Games(GameRows):
     """R copies of a game in this process, stepped one after the other."""
 
     def __init__(

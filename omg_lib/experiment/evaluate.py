@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.controller import Controller
 from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
 from omg_lib.runner import Runner
@@ -65,10 +64,10 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
 
 def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Score:
     """Play `episodes` greedy episodes with set `number`; the learner's seat rotates."""
-    controller = seated(run.controller, coplayers, (number,))
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
-    runner = Runner(run.config, env, controller)
+    beside = CoPlayers(coplayers.pool, run.env.info, run.device, (number,))
+    runner = Runner(run.config, env, run.controller, beside)
     wins, returns, lengths = [], [], []
     while len(wins) < episodes:
         batch = runner.run(test_mode=True)
@@ -109,13 +108,6 @@ def cross_play(pool: Pool, names: Sequence[str], episodes: int = WIDTH) -> Float
     return scores
 
 
-def seated(controller: Controller, coplayers: CoPlayers, sets: tuple[int, ...]) -> Controller:
-    """Return a run of the same networks with other teammates; the networks are shared, so training affects both."""
-    other = object.__new__(Controller)
-    other.__dict__.update(controller.__dict__, coplayers=coplayers, sets=sets)
-    return other
-
-
 def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> tuple[float, Score]:
     """Train a copy of a run for exactly `episodes` more episodes with set `number` of its own pool.
 
@@ -131,12 +123,12 @@ def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> 
     coplayers, config = run.controller.coplayers, run.config
     check_company(config)
     check_rounds(config, episodes)
-    whole_number("number", number, 0, len(coplayers.pool.sets) - 1)
+    sets = (whole_number("number", number, 0, len(coplayers.pool.sets) - 1),)
     runner = {"runner": "local", "actors": None} if config.runner == "ray" else {}
     endless = dict(updates=None, t_max=10**12, test_interval=10**15)
-    with Training(dataclasses.replace(config, **endless, **runner)) as tuned:
+    with Training(dataclasses.replace(config, **endless, **runner), sets=sets) as tuned:
         copy_learner(run, tuned)
-        tuned.controller.sets, tuned.recent = (number,), deque(maxlen=episodes)
+        tuned.recent = deque(maxlen=episodes)
         updates = iter(tuned)
         for rounds in range(1, episodes // config.n_agents + 1):
             tuned.config = dataclasses.replace(tuned.config, batch_size=min(rounds, config.batch_size))

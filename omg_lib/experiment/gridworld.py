@@ -94,7 +94,7 @@ def _draw(rng: np.random.Generator, choices: int, count: int) -> np.ndarray:
     return (choices * rng.random(count)).astype(np.int64)
 
 
-class Games:
+class GridGames:
     """N games in parallel: `own`, `opponent` (cells), `goal`, `intent` and `time`, whole numbers [N].
 
     `intent` is the opponent's action in the next step, drawn in advance because an oracle may need it.
@@ -137,7 +137,7 @@ class Learned:
     | steps | [P] | environment steps of each learner before a test |
     | returns | [B, P] | mean discounted return (Eq. 1) of the greedy policy |
     | pairs | [B, P] | different pairs of s and the oracle's value that the learner has met (Eq. 9) |
-    | q | [B, S, 4] | the final tables; row s * (number of oracle values) + value, s as in `Games.rows` |
+    | q | [B, S, 4] | the final tables; row s * (number of oracle values) + value, s as in `GridGames.rows` |
     """
 
     condition: str
@@ -169,14 +169,14 @@ def learn(
     tables = np.zeros((repetitions, size, N_ACTIONS))
     q = tables.reshape(-1, N_ACTIONS)  # the same memory: all tables, one below the other
     met = np.zeros(len(q), dtype=bool)
-    games, n = Games(repetitions * GAMES, play), repetitions * GAMES
+    games, n = GridGames(repetitions * GAMES, play), repetitions * GAMES
     table = np.repeat(np.arange(repetitions) * size, GAMES)  # the first row of the table of each game's learner
     rounds = np.arange(POINTS + 1) * (steps // GAMES) // POINTS
     returns, pairs = np.empty((2, repetitions, POINTS + 1))
     rows = table + games.rows(condition, state)
     for point, count in enumerate(np.diff(rounds, prepend=0)):
         for _ in range(count):
-            actions = np.where(play.random(n) < EPSILON, _draw(play, N_ACTIONS, n), greedy(q, rows, play))
+            actions = np.where(play.random(n) < EPSILON, _draw(play, N_ACTIONS, n), best_actions(q, rows, play))
             won, over = games.step(actions)
             update(q, rows, actions, won, table + games.rows(condition, state))
             met[rows] = True
@@ -187,7 +187,7 @@ def learn(
     return Learned(condition, state, rounds * GAMES, returns, pairs.astype(np.int64), tables)
 
 
-def greedy(q: Float[np.ndarray, "S 4"], rows: Row, rng: np.random.Generator) -> Row:
+def best_actions(q: Float[np.ndarray, "S 4"], rows: Row, rng: np.random.Generator) -> Row:
     """Return the best action of each row. Tiny noise breaks ties: otherwise a new table would always go up."""
     values = q.take(rows, axis=0)
     return (values + 1e-9 * rng.random(values.shape)).argmax(1)
@@ -208,11 +208,11 @@ def greedy_returns(
     q: Float[np.ndarray, "B S 4"], condition: str, state: str, rng: np.random.Generator
 ) -> Float[np.ndarray, " B"]:
     """Return the mean discounted return (Eq. 1) of each learner's greedy policy over TESTS episodes."""
-    games = Games(len(q) * TESTS, rng)
+    games = GridGames(len(q) * TESTS, rng)
     table = np.repeat(np.arange(len(q)) * q.shape[1], TESTS)
     returns = np.zeros(len(table))
     for t in range(LIMIT):
-        won, _ = games.step(greedy(q.reshape(-1, N_ACTIONS), table + games.rows(condition, state), rng))
+        won, _ = games.step(best_actions(q.reshape(-1, N_ACTIONS), table + games.rows(condition, state), rng))
         returns[won & (returns == 0)] = GAMMA**t  # a finished game continues but no longer counts
         if returns.all():
             break
@@ -235,10 +235,10 @@ class Episode:
 def episode(learned: Learned, seed: int | Any = 0) -> Episode:
     """Play an episode of the first learner's greedy policy. ConfigError for a bad seed."""
     rng = np.random.default_rng(whole_number("seed", seed, 0))
-    games, won, over = Games(1, rng), np.array([False]), np.array([False])
+    games, won, over = GridGames(1, rng), np.array([False]), np.array([False])
     cells = [(games.own[0], games.opponent[0])]
     while not over[0]:
-        won, over = games.step(greedy(learned.q[0], games.rows(learned.condition, learned.state), rng))
+        won, over = games.step(best_actions(learned.q[0], games.rows(learned.condition, learned.state), rng))
         cells.append((games.own[0], games.opponent[0]))
     agent, opponent = np.stack(np.divmod(np.array(cells).T, SIZE), axis=-1)
     return Episode(agent, opponent, int(games.goal[0]), bool(won[0]))
@@ -265,7 +265,7 @@ def state_pairs(condition: str | Any, state: str | Any = "both") -> int:
             reached[goal[:, None], TARGETS[own, :N_ACTIONS], TARGETS[opponent, intent][:, None]] = True
         reached[:, over] = False
     goal, own, opponent = np.nonzero(reached)
-    games, seen = Games(len(goal), np.random.default_rng(0)), set()
+    games, seen = GridGames(len(goal), np.random.default_rng(0)), set()
     for intent in SHORTEST_STEPS[goal, opponent].T:
         games.own, games.opponent, games.goal, games.intent = own, opponent, goal, intent
         seen |= set(games.rows(condition, state).tolist())

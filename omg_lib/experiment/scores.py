@@ -35,7 +35,7 @@ def scores_of(
         return [about | asdict(score) for score in scores]
 
 
-def summary(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+def means_of_each(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
     """Mean and 95 % interval of each learner and settings for each split and kind of teammates."""
     keys = ("learner", "subgoal_mode", "settings", "split", "kind")
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import Rows
+from omg_lib.episodes import PackedRows
 from omg_lib.learners.mixers import make_mixer
 from omg_lib.learners.q_learner import QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
@@ -40,8 +41,10 @@ class MixingLearner(QLearner):
     holds the agent and the mixer, so their gradients are clipped as one vector.
     """
 
-    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
-        super().__init__(config, controller, device)
+    def __init__(
+        self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
+    ) -> None:
+        super().__init__(config, controller, device, poll)
         with torch.random.fork_rng(devices=[]):
             # the controller draws its networks from number 0 of this stream
             torch.manual_seed(torch_generator(config.seed, Stream.WEIGHTS, 1).initial_seed())
@@ -55,9 +58,10 @@ class MixingLearner(QLearner):
     def read(self, batch: TensorDictBase) -> TeamSteps:
         """Pack a batch in which all seats learn, with each step's state once for all its seats.
 
-        Seats of one episode have equal length and `Rows` sorts stably, so packing whole episodes gives the same order.
+        Seats of one episode have equal length and `PackedRows` sorts stably, so packing whole episodes gives the same
+        order.
         """
-        episodes = Rows(batch["filled"])
+        episodes = PackedRows(batch["filled"])
         state = episodes.pack(rearrange(batch["state"], "g t s -> g t 1 s"))
         return TeamSteps(**vars(super().read(batch)), state=state, next_state=episodes.following(state))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.episodes import living, masked_mean
-from omg_lib.learners.q_learner import QLearner, Steps, Told
+from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import (
     SubgoalInference,
@@ -42,8 +43,10 @@ class Inferred:
 class OMGLearner(QLearner):
     """The paper's Algorithm 1 on recurrent networks. `prior` must be fitted before the first update."""
 
-    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
-        super().__init__(config, controller, device)
+    def __init__(
+        self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
+    ) -> None:
+        super().__init__(config, controller, device, poll)
         self.inference: SubgoalInference = controller.model
         self.omg_optimiser = torch.optim.Adam(self.inference.parameters(), config.omg_lr)
         with torch.random.fork_rng(devices=[]):
@@ -61,7 +64,7 @@ class OMGLearner(QLearner):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return super().optimisers() | {"inference": self.omg_optimiser}
 
-    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
         return self.omg_loss(batch, steps, self.draw_noise(steps), self.mix_at(t_env))[0]
 
     def mix_at(self, t_env: int) -> float:
@@ -84,7 +87,7 @@ class OMGLearner(QLearner):
     @stage("learner.omg_loss")
     def omg_loss(
         self, batch: TensorDictBase, steps: Steps, noise: dict[str, Tensor], mix: float
-    ) -> tuple[Told, TensorDict]:
+    ) -> tuple[ModelOutput, TensorDict]:
         """Compute Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
 
         Only steps with a future living state count: t < the seat's last living step. Errors are summed over Z (KL) and
@@ -119,8 +122,8 @@ class OMGLearner(QLearner):
             "chosen": rows.unpack(chosen)[:, :-1],
         }
         loss = recon + self.config.kl_weight * kl
-        told = Told(goal, loss, {"omg_loss": loss, "recon_loss": recon, "kl_loss": kl})
-        return told, TensorDict(fields, batch_size=[rows.shape[0]])
+        output = ModelOutput(goal, loss, {"omg_loss": loss, "recon_loss": recon, "kl_loss": kl})
+        return output, TensorDict(fields, batch_size=[rows.shape[0]])
 
     def choose(self, values: Float[Tensor, "P H"], pick: Float[Tensor, " P"]) -> Int[Tensor, " P"]:
         """Choose the candidate for g-: by value (Eq. 6, 7) or, in Fig. 6's ablations, at random or always t + k."""

@@ -68,7 +68,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClusterPlan:
     """What a number of steps a day requires. `games`, `cores` and the shares are for one of the `runs`."""
 
     runs: int
@@ -94,7 +94,7 @@ def speed(costs: Costs, games: int, cores: int) -> float:
     return costs.steps / sum(cycle(costs, games, cores))
 
 
-def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> Plan:
+def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> ClusterPlan:
     """Return the smallest setup that plays `steps_a_day`.
 
     A run gets more games until it is fast enough, or until learning and carrying take as long as playing; from then on
@@ -123,7 +123,7 @@ def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> P
     if limits[limit] < FULL:
         shares = {"the learner": learn, "carrying episodes": carry, "the games": collect}
         limit = max(shares, key=shares.get)
-    return Plan(runs, games, cores, nodes, runs * busy, runs * rate * DAY, busy, network, store, limit)
+    return ClusterPlan(runs, games, cores, nodes, runs * busy, runs * rate * DAY, busy, network, store, limit)
 
 
 def measure(config: OMGConfig, updates: int = 10) -> Costs:

@@ -46,7 +46,7 @@ MOST = 1e30
 
 
 @dataclass(frozen=True)
-class Plan:
+class Comparison:
     """Two configurations that differ in one setting, and the seeds of their runs."""
 
     base: OMGConfig
@@ -63,13 +63,13 @@ class Plan:
         return f"{name}: {getattr(self.base, name)} or {getattr(self.changed, name)}"
 
 
-def read_plan(plan: object) -> Plan:
+def read_plan(plan: object) -> Comparison:
     """Read a plan from a dict: "base" and "changed" (settings on top of START) and "seeds". ConfigError if invalid."""
     if not isinstance(plan, Mapping) or not {*ARMS, "seeds"} <= set(plan):
         raise ConfigError("plan", plan, "allowed is a dict with the keys base, changed and seeds")
     base, changed = (settings(plan[arm]) for arm in ARMS)
     one_difference(base, changed)
-    return Plan(base, changed, seeds_of(plan["seeds"]))
+    return Comparison(base, changed, seeds_of(plan["seeds"]))
 
 
 def settings(asked: object) -> OMGConfig:
@@ -113,7 +113,7 @@ Heard = Callable[[str, float], None]
 """Called with a text about the progress, and the share that is done."""
 
 
-def run_experiment(plan: Plan, updates: int, heard: Heard, stop: threading.Event) -> dict[str, Any] | None:
+def run_experiment(plan: Comparison, updates: int, heard: Heard, stop: threading.Event) -> dict[str, Any] | None:
     """Train every seed of both arms; return the results as plain data, or None if stopped."""
     todo = [(arm, seed) for seed in plan.seeds for arm in ARMS]
     runs = []
@@ -140,7 +140,7 @@ def save_results(results: Mapping[str, Any], path: str | Path) -> None:
     write_text(path, json.dumps(results) + "\n")
 
 
-def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
+def read_results(path: str | Path, plan: Comparison | None = None) -> dict[str, Any]:
     """Read a file of `save_results`.
 
     ConfigError unless it holds every seed of both arms at the same length, and belongs to `plan`, if one is given.
@@ -163,7 +163,7 @@ def read_results(path: str | Path, plan: Plan | None = None) -> dict[str, Any]:
         raise ConfigError("results", path.name, f"{why}: press Run again")
     if updates not in UPDATES:
         raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
-    if plan is not None and plan != Plan(*arms, tuple(seeds)):
+    if plan is not None and plan != Comparison(*arms, tuple(seeds)):
         raise ConfigError("results", path.name, "they are from another plan's runs: press Run again")
     return results
 
@@ -192,7 +192,7 @@ def curves(results: Mapping[str, Any], metric: str = "train_return") -> dict[str
     }
 
 
-def again(results: Mapping[str, Any], plan: Plan, arm: str, seed: int) -> bool:
+def again(results: Mapping[str, Any], plan: Comparison, arm: str, seed: int) -> bool:
     """Repeat the first update of one run; return whether it agrees with the results within a thousandth."""
     (claimed,) = [run for run in results["runs"] if (run["arm"], run["seed"]) == (arm, seed)]
     with Training(plan.config(arm, seed, updates=results["updates"])) as training:

@@ -53,8 +53,7 @@ def record(config: OMGConfig) -> Iteration:
     This keeps a sample and everything made from it in memory, so use small sizes.
     """
     kept: dict[str, TensorDictBase] = {}
-    with Training(replace(config, updates=None)) as run:
-        run.hear = kept.__setitem__
+    with Training(replace(config, updates=None), on_stage=kept.__setitem__) as run:
         next(iter(run))
         return Iteration(run.trace, kept)
 

@@ -10,6 +10,7 @@ import numpy as np
 from omg_lib.buffer import NOT_STORED
 from omg_lib.config import ConfigError, OMGConfig, team_sizes
 from omg_lib.predict import predict
+from omg_lib.trace import ShapeTrace
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Need:
         return self.buffer + self.sample + self.regrouped
 
 
-def row_bytes(config: OMGConfig) -> dict[str, int]:
+def row_bytes(config: OMGConfig, plan: ShapeTrace | None = None) -> dict[str, int]:
     """Return the bytes of one time step of a stored episode, per field; actions use the smallest dtype that fits."""
-    plan = predict(config)
+    plan = plan or predict(config)
     small = np.min_scalar_type(plan.sizes["C"]).itemsize
     fields = {key: field for key, field in plan["runner.run"].fields.items() if key not in NOT_STORED}
     rows = {key: field.bytes // (plan.sizes["R"] * (plan.sizes["L"] + 1)) for key, field in fields.items()}

@@ -19,7 +19,7 @@ from omg_lib.memory.need import row_bytes
 from omg_lib.predict import predict
 from omg_lib.seeds import TEST_EPISODES, Stream, torch_generator
 from omg_lib.system.limits import GIB, free_memory
-from omg_lib.trace import Stage
+from omg_lib.trace import ShapeTrace, Stage
 
 LIBRARIES = 25 * 2**20
 """Bytes of the libraries that torch loads in the first update."""
@@ -76,13 +76,16 @@ def usual_rows(env: str, n_agents: int) -> tuple[float, int]:
     return float(rows.mean()), int(rows.max())
 
 
-def predicted_peak(config: OMGConfig) -> Peak:
-    """Predict the peak of a run of this configuration; runs only a few games, once."""
-    plan, (mean, longest) = predict(config), usual_rows(config.env, config.n_agents)
+def predicted_peak(config: OMGConfig, plan: ShapeTrace | None = None) -> Peak:
+    """Predict the peak of a run of this configuration; runs only a few games, once.
+
+    `plan` is its predicted trace, if already known.
+    """
+    plan, (mean, longest) = plan or predict(config), usual_rows(config.env, config.n_agents)
     return Peak(
-        episodes=int(_episodes(config, mean) * mean * sum(row_bytes(config).values())),
+        episodes=int(_episodes(config, mean) * mean * sum(row_bytes(config, plan).values())),
         sample=int(_cut(plan["buffer.sample"], longest) * (1 + mean / longest) / 2),  # rows ever written
-        update=int(_update_bytes(config, mean, longest)),
+        update=int(_update_bytes(config, plan, mean, longest)),
     )
 
 
@@ -101,11 +104,10 @@ def _cut(stage: Stage, longest: int) -> int:
     return sum(f.bytes // f.shape[1] * min(longest, f.shape[1]) for f in stage.fields.values())
 
 
-def _update_bytes(config: OMGConfig, mean: float, longest: int) -> int | float:
+def _update_bytes(config: OMGConfig, plan: ShapeTrace, mean: float, longest: int) -> int | float:
     """Return the bytes of the regrouped batch, its intermediate copies, and what each filled row keeps for its
     gradient. A GPU computes whole sequences, including padding.
     """
-    plan = predict(config)
     regrouped = 2.5 * _cut(plan["learner.regroup"], longest) if config.has_teammates else 0
     steps = longest if on_a_card(config) else mean
     return regrouped + 4.0 * config.batch_size * config.n_agents * steps * kept_per_row(config)
@@ -134,9 +136,9 @@ def kept_per_row(config: OMGConfig) -> int | float:
 # --- compared with the machine ---------------------------------------------------------------------------------------
 
 
-def check_memory(config: OMGConfig, device: torch.device) -> None:
+def check_memory(config: OMGConfig, device: torch.device, plan: ShapeTrace) -> None:
     """Raise TooLargeError, with both numbers and what fits, if a run would take more than is free here."""
-    peak, here = predicted_peak(config), free_memory()
+    peak, here = predicted_peak(config, plan), free_memory()
     rooms = [(peak.total, here, "this process")]
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -146,7 +148,7 @@ def check_memory(config: OMGConfig, device: torch.device) -> None:
         needed += LIBRARIES
         if left is not None and needed > left:
             fits = largest(config, int((peak.total + LIBRARIES) * left / needed) - LIBRARIES)
-            allowed = f"{whose} can allocate {left / GIB:.2f} GiB more; {said(fits)}"
+            allowed = f"{whose} can allocate {left / GIB:.2f} GiB more; {what_fits(fits)}"
             raise TooLargeError("memory", f"{needed / GIB:.2f} GiB", allowed, fits)
 
 
@@ -167,7 +169,7 @@ def largest(config: OMGConfig, room: int) -> dict[str, int]:
     return {name: tries[name][count - 1] for name, count in fits.items() if count}
 
 
-def said(fits: dict[str, int]) -> str:
+def what_fits(fits: dict[str, int]) -> str:
     """Return what fits, as the end of a sentence."""
     if not fits:
         return "allowed is a smaller buffer_size, or a machine with more memory"

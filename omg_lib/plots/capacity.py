@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from omg_lib.lessons.capacity import Costs, Plan, cycle, speed
+from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
 from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.files import read_table
@@ -16,7 +16,7 @@ SPEED = "steps_per_second"
 LEFT, WIDE, LINE = 118, 470, 24
 
 
-def capacity_svg(costs: Costs, cores: int, planned: Plan, wanted: Number, most: int = 64) -> str:
+def capacity_svg(costs: Costs, cores: int, planned: ClusterPlan, wanted: Number, most: int = 64) -> str:
     """Draw one bar per number of games: the seconds of an update, split into parts, and the resulting steps a second.
 
     `cores` is how many a run may use. The bar for `planned.games` is marked; below the bars is the speed that each run

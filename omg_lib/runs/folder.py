@@ -322,6 +322,4 @@ def load(path: str | Path, progress: Progress | None = None) -> Training:
 def copy_learner(run: Training, other: Training) -> None:
     """Make another run with the same networks continue training from this one's state; it keeps its own buffer."""
     load_tensors(other, {key: x.clone() for key, x in tensors_of(run).items()})
-    other.update = other.learner.updates = run.update
-    other.learner.last_target_update = run.learner.last_target_update
-    other.runner.t_env, other.runner.episode = run.runner.t_env, run.runner.episode
+    other.load_state_dict(other.state_dict() | run.runner.state_dict() | run.learner.state_dict())

@@ -19,7 +19,6 @@ import torch
 
 from omg_lib.buffer import NOT_STORED
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.episodes import sizes_of
 from omg_lib.system.files import (
     Layout,
     check_layout,
@@ -34,7 +33,7 @@ from omg_lib.system.files import (
     shown,
 )
 from omg_lib.system.places import Place
-from omg_lib.trace import Field, Recorder, trace_of
+from omg_lib.trace import Field
 from omg_lib.training import RECENT_EPISODES, Training
 
 BUDGET = ("updates", "t_max", "device", "runner", "actors")
@@ -172,40 +171,22 @@ def load_tensors(run: Training, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def state_of(run: Training) -> dict[str, Any]:
     """Everything but tensors and episodes, as plain data."""
-    return {
-        "config": run.config.to_dict(),
-        "pool": pool_digest(run),
-        "update": run.update,
-        "episode": run.runner.episode,
-        "t_env": run.runner.t_env,
-        "epsilon": run.runner.epsilon,
-        "last_target_update": run.learner.last_target_update,
-        "recent": list(run.recent),
-        "win_rate": run.win_rate,
-        "tested_at": run.tested_at,
-        "prior_errors": run.prior_errors,
-        "inserted": run.buffer.inserted,
-        "round": None if run.round is None else run.round.to_dict(),
-    }
+    return {"config": run.config.to_dict(), "pool": pool_digest(run)} | run.buffer.state_dict() | run.state_dict()
 
 
 def load_state(run: Training, state: Mapping[str, Any]) -> None:
     """Give a run its counters, and an empty buffer for the episodes to come. ValueError, KeyError or TypeError, before
     anything is changed, for what no run has.
     """
-    counted = {key: count(state[key]) for key in ("update", "episode", "t_env", "last_target_update", "tested_at")}
-    recent = [(finite(total), flag(won)) for total, won in listed(state["recent"], RECENT_EPISODES)]
-    errors = [finite(error) for error in listed(state.get("prior_errors", []), PRIOR_STEPS)]
-    epsilon, win_rate = share(state["epsilon"]), state["win_rate"]
-    win_rate = None if win_rate is None else share(win_rate)
-    rows = state.get("round")
-    begun = None if rows is None else Recorder.from_dict(run.device, rows, run.config.runs_per_update)
-    run.update, run.tested_at, run.win_rate = counted["update"], counted["tested_at"], win_rate
-    run.runner.episode, run.runner.t_env, run.runner.epsilon = counted["episode"], counted["t_env"], epsilon
-    run.learner.last_target_update, run.learner.updates = counted["last_target_update"], run.update
-    run.prior_errors, run.round = errors, begun
-    run.recent.clear()
-    run.recent.extend(recent)
+    checked = {
+        "recent": [(finite(total), flag(won)) for total, won in listed(state["recent"], RECENT_EPISODES)],
+        "prior_errors": [finite(error) for error in listed(state.get("prior_errors", []), PRIOR_STEPS)],
+        "epsilon": share(state["epsilon"]),
+        "win_rate": None if state["win_rate"] is None else share(state["win_rate"]),
+        "round": state.get("round"),
+    }
+    counters = ("update", "episode", "t_env", "last_target_update", "tested_at")
+    run.load_state_dict(checked | {key: count(state[key]) for key in counters})
     run.buffer.clear()
 
 
@@ -242,9 +223,7 @@ def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) ->
 
 def played_fields(run: Training) -> Mapping[str, Field]:
     """The fields of one run of the runner, [R, L+1, ...], as the contract says."""
-    sizes = sizes_of(run.config, run.env.info)
-    sizes, alive = sizes | {"T": sizes["L"] + 1}, run.env.info.records_alive
-    return trace_of(run.config, sizes, "cpu", records_alive=alive)["runner.run"].fields
+    return run.plan["runner.run"].fields
 
 
 def check_inserted(run: Training, inserted: object) -> list[int]:
@@ -286,7 +265,5 @@ def check_buffer(run: Training, inserted: list[int], restored: list[set[int]]) -
         held = min(came, ring.capacity)
         if len(numbers.intersection(range(came - held, came))) < held:
             raise ValueError("some of its episodes are missing")
-        ring.inserted = came
-    if any(inserted):
-        played = played_fields(run).items()
-        run.buffer.layout = {key: (f.shape[1:], np.dtype(f.dtype)) for key, f in played}
+    layout = {key: (f.shape[1:], np.dtype(f.dtype)) for key, f in played_fields(run).items()}
+    run.buffer.load_state_dict({"inserted": inserted}, layout)

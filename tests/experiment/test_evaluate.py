@@ -18,7 +18,6 @@ from omg_lib.experiment.evaluate import (
     interval_of,
     play,
     read_rows,
-    seated,
 )
 from omg_lib.runs.state import tensors_of
 from omg_lib.seeds import TEST_EPISODES
@@ -58,7 +57,7 @@ def test_every_learner_meets_the_sets_that_are_asked_for(learner, pool_path):
         ]  # fmt: skip
         assert evaluate(run, ("test",), episodes=6) == scores[2:], "the same battles every time"
         assert all(torch.equal(x, before[key]) for key, x in tensors_of(run).items())
-        assert run.controller.sets == run.controller.coplayers.pool.training_ids(run.config)
+        assert run.controller.coplayers.sets == run.controller.coplayers.pool.training_ids(run.config)
         with pytest.raises(ConfigError, match=r"splits='validation'.*test, train"):
             evaluate(run, ("validation",))
 
@@ -112,11 +111,37 @@ def test_another_pool_may_be_met_but_not_by_the_oracle(pool_path, tmp_path):
         evaluate(run, ("test",), 2)
 
 
-def test_seated_shares_the_networks_and_leaves_the_controller_as_it_was(pool_path):
+def test_other_company_is_met_with_the_same_networks_and_the_run_keeps_its_own(pool_path):
     with trained(learner="iql", teammates=pool_path) as run:
-        other = seated(run.controller, run.controller.coplayers, (2,))
-        assert other.agent is run.controller.agent and other.sets == (2,)
-        assert run.controller.sets == (0, 1)
+        own, agent = run.controller.coplayers, run.controller.agent
+        play(run, own, 2, 2)
+        assert run.controller.acting.set_ids.tolist() == [2, 2]
+        assert run.controller.coplayers is own and own.sets == (0, 1) and run.controller.agent is agent
+        run.runner.run()
+        assert set(run.controller.acting.set_ids.tolist()) <= {0, 1}
+
+
+def test_a_run_draws_from_the_sets_that_it_is_given(pool_path):
+    drawn = []
+    with omg.Training(omg.OMGConfig(**(TINY | dict(learner="iql", teammates=pool_path))), sets=(2,)) as run:
+        for _ in range(6):
+            run.runner.run()
+            drawn += run.controller.acting.set_ids.tolist()
+    assert drawn == [2] * len(drawn) != []
+
+
+@pytest.mark.parametrize(
+    ("teammates", "sets", "words"),
+    [
+        ("pool", (9,), "sets=9: allowed is a whole number from 0"),
+        ("pool", (True,), "sets=True: allowed is a whole number from 0"),
+        ("none", (0,), "all seats learn; allowed is None"),
+    ],
+)
+def test_sets_that_are_not_there_are_one_sentence(pool_path, teammates, sets, words):
+    settings = TINY | dict(learner="iql", teammates=pool_path if teammates == "pool" else teammates)
+    with pytest.raises(ConfigError, match=words):
+        omg.Training(omg.OMGConfig(**settings), sets=sets)
 
 
 class Watched(omg.Training):
@@ -131,7 +156,7 @@ class Watched(omg.Training):
         if self.told["start"] is None:
             self.told.update(start=copied(self), first=self.runner.episode)
         report = super()._one_update()
-        self.told["sets"] += self.controller.set_ids.tolist()
+        self.told["sets"] += self.controller.acting.set_ids.tolist()
         self.told["won"] += [won for _, won in list(self.recent)[-self.config.n_agents :]]
         return report
 

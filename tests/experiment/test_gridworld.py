@@ -6,11 +6,11 @@ import pytest
 import omg_lib.experiment.gridworld as gw
 from omg_lib.config import ConfigError
 from omg_lib.experiment.gridworld import (
-    Games,
+    GridGames,
     Learned,
     band,
+    best_actions,
     episode,
-    greedy,
     learn,
     state_pairs,
     table,
@@ -25,7 +25,7 @@ def distance(cells, goal):
 
 
 def games(count=400, seed=0):
-    return Games(count, np.random.default_rng(seed))
+    return GridGames(count, np.random.default_rng(seed))
 
 
 def test_the_opponent_goes_to_its_goal_by_a_shortest_path_and_stays():
@@ -110,8 +110,8 @@ def test_an_update_equals_one_by_hand():
 def test_greedy_takes_the_best_and_ties_fall_evenly():
     q, rng = np.zeros((2, 4)), np.random.default_rng(0)
     q[1, 2] = 0.01
-    assert (greedy(q, np.ones(100, dtype=np.int64), rng) == 2).all()
-    counts = np.bincount(greedy(q, np.zeros(4000, dtype=np.int64), rng), minlength=4)
+    assert (best_actions(q, np.ones(100, dtype=np.int64), rng) == 2).all()
+    counts = np.bincount(best_actions(q, np.zeros(4000, dtype=np.int64), rng), minlength=4)
     assert counts == pytest.approx(np.full(4, 1000), abs=150)
 
 

@@ -189,14 +189,14 @@ def playing(batch=9, n_agents=3, **changes):
 def test_acting_on_a_supervised_guess_takes_the_mean_also_in_training(model, monkeypatch):
     runner = playing(subgoal_model=model, test_subgoal="sample", epsilon_start=0.0, epsilon_finish=0.0)
     inference, differ = runner.controller.model, []
-    tell = inference.tell
+    agent_input = inference.agent_input
 
     def listen(seen, context, noise=None):
-        told = tell(seen, context, noise)
+        told = agent_input(seen, context, noise)
         differ.append(not torch.equal(told, inference(seen.obs, context)[0]))
         return told
 
-    monkeypatch.setattr(inference, "tell", listen)
+    monkeypatch.setattr(inference, "agent_input", listen)
     for test_mode in (False, True):
         runner.run(test_mode)
     assert len(differ) > 6 and set(differ) == {model == "cvae"}

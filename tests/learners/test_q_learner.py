@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from omg_lib.controller import Controller
-from omg_lib.episodes import Rows
+from omg_lib.episodes import PackedRows
 from omg_lib.learners import make_learner
 from tests.helpers.batches import (
     CPU,
@@ -110,8 +110,8 @@ def test_an_episode_cut_by_the_limit_bootstraps_and_a_finished_one_does_not():
 
 def test_td_steps_beyond_every_episode_are_the_whole_episode_at_no_more_work(monkeypatch):
     sample, losses, work = make_sample(), [], []
-    following = Rows.following
-    monkeypatch.setattr(Rows, "following", lambda self, x: work.append(1) or following(self, x))
+    following = PackedRows.following
+    monkeypatch.setattr(PackedRows, "following", lambda self, x: work.append(1) or following(self, x))
     for td_steps in (sample.batch_size[1] - 1, 20_000):
         work.clear()
         learner = make_small_learner(small_config(learner="iql", td_steps=td_steps))

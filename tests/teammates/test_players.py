@@ -61,11 +61,11 @@ def test_each_seat_of_a_run_learns_in_turn_and_its_set_sits_around_it(n_agents):
     pool = controller.coplayers.pool
     for row, k in enumerate(numbers):
         seat = k % n_agents
-        assert controller.seat[row] == seat
-        team = pool.sets[controller.set_ids[row]].members
+        assert controller.acting.seat[row] == seat
+        team = pool.sets[controller.acting.set_ids[row]].members
         for i, name in enumerate(team):
-            assert pool.members[controller.team[row, (seat + 1 + i) % n_agents]].name == name
-    assert len(set(controller.set_ids.tolist())) == 2
+            assert pool.members[controller.acting.team[row, (seat + 1 + i) % n_agents]].name == name
+    assert len(set(controller.acting.set_ids.tolist())) == 2
 
 
 # --- scripts ---
@@ -257,7 +257,7 @@ def test_sets_are_drawn_by_seed_and_episode_and_evenly(pool_path):
             device="cpu",
         )
         controller = Controller(config, env_info("skirmish:partners", 3), CPU)
-        return [controller._draw_set(int(k)) for k in numbers]
+        return controller.coplayers.draw(seed, np.array(list(numbers))).tolist()
 
     first = drawn(0, range(400))
     assert drawn(0, reversed(range(400))) == first[::-1]

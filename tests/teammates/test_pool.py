@@ -365,4 +365,4 @@ def test_a_split_that_the_pool_lacks_is_refused_and_told_what_there_is(folder):
 )
 def test_training_meets_the_sets_of_its_splits_only(folder, learner, splits, expected):
     found = config_with("pool", learner=learner, splits=splits)
-    assert Controller(found, Echo.describe(3), CPU).sets == expected
+    assert Controller(found, Echo.describe(3), CPU).coplayers.sets == expected

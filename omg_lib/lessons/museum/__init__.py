@@ -8,7 +8,7 @@ from torch import Tensor
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.lessons.museum.exhibit import Exhibit, Outcome, judge, run
+from omg_lib.lessons.museum.exhibit import Exhibit, Outcome, judge_outcome, run
 from omg_lib.lessons.museum.loud import LOUD
 from omg_lib.lessons.museum.silent import SILENT
 
@@ -58,7 +58,7 @@ def mend(key: str, line: object, config: OMGConfig) -> Verdict:
     if not isinstance(line, str):
         return Verdict("wrong", f"Not yet: enter the line as text; this is a {type(line).__name__}.", guess=line)
     outcome = run(one, one.whole(line), config)
-    verdict = judge(outcome)
+    verdict = judge_outcome(outcome)
     more = [known] if "stops with NameError" in verdict.said else []
     if not outcome.holds:
         more += _another_shape(outcome, config)

@@ -148,7 +148,7 @@ def _run(exhibit: Exhibit, line: str, names: Names) -> Outcome:
         return Outcome(exhibit, line, names, None)
 
 
-def judge(outcome: Outcome) -> Verdict:
+def judge_outcome(outcome: Outcome) -> Verdict:
     """Judge a repair."""
     if outcome.message:
         return Verdict("wrong", f"Not yet: it stops with {outcome.message}")
@@ -179,6 +179,6 @@ def verdict(is_so: bool, should_be: bool) -> str:
     return ("right" if is_so else "missed") if should_be else ("wrong" if is_so else "plain")
 
 
-def tally(table: Iterable[Iterable[str]]) -> Counter[str]:
+def count_kinds(table: Iterable[Iterable[str]]) -> Counter[str]:
     """Count the places of each kind."""
     return Counter(kind for line in table for kind in line)

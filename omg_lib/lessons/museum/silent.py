@@ -12,7 +12,7 @@ from torch import Tensor
 from omg_lib.config import OMGConfig
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.learners.mixers import VDNMixer
-from omg_lib.lessons.museum.exhibit import SHOWN, Exhibit, Names, Places, places, tally, verdict
+from omg_lib.lessons.museum.exhibit import SHOWN, Exhibit, Names, Places, count_kinds, places, verdict
 from omg_lib.lessons.museum.loud import NOTES, SPREAD
 from omg_lib.lessons.museum.shifted import SHIFTED
 from omg_lib.predict import predict
@@ -92,7 +92,7 @@ def batchify_holds(names: Names) -> bool:
 
 
 def batchify_told(names: Names) -> str:
-    count = tally(resets(names))
+    count = count_kinds(resets(names))
     return (
         f"{count['right']} rows are wiped because their battle is over, {count['wrong']} in mid-battle, "
         f"and {count['missed']} that should be wiped are not"
@@ -189,7 +189,7 @@ def written(names: Names) -> list[list[str]]:
 
 
 def slice_told(names: Names) -> str:
-    count = tally(written(names))
+    count = count_kinds(written(names))
     meant = count["right"] + count["missed"]
     return f"{count['right']} of the {meant} intended rows hold it, and {count['wrong']} others"
 
@@ -296,7 +296,7 @@ SILENT = (
         'infer_mu = batch["infer_mu"]',
         "infer_mu",
         slice_bench,
-        lambda names: not {"wrong", "missed"} & set(tally(written(names))),
+        lambda names: not {"wrong", "missed"} & set(count_kinds(written(names))),
         slice_told,
         slice_look,
     ),
