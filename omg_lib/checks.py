@@ -142,7 +142,7 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
     if guess not in tuple(facts):
         return Verdict("not allowed", f"Not yet: allowed are {allowed}.", guess=guess)
     if len(set(map(str, facts.values()))) == 1:  # one measurement decides: show it once
-        lines = (str(facts[right]),)
+        lines: tuple[str, ...] = (str(facts[right]),)
         first = lines
     else:
         lines = tuple(f"{name}: {fact}" for name, fact in facts.items())

@@ -40,7 +40,7 @@ class Finder(Recorder):
         last = result[-1] if isinstance(result, tuple) else result
         if self.found is None and isinstance(last, TensorDictBase):
             for key, x in last.items():
-                if not torch.isfinite(x).all():
+                if isinstance(x, torch.Tensor) and not torch.isfinite(x).all():
                     self.found = (name, key)
                     break
         return result

@@ -63,7 +63,8 @@ def _at(entry: Stage, steps: int) -> Stage:
 def _differences(name: str, planned: Stage | None, measured: Stage | None) -> list[Difference]:
     if planned is None or measured is None:
         return [Difference(name, "calls", planned.calls if planned else 0, measured.calls if measured else 0)]
-    pairs = [("calls", planned.calls, measured.calls), ("leading", planned.leading, measured.leading)]
+    pairs: list[tuple[str, Any, Any]] = [("calls", planned.calls, measured.calls)]
+    pairs.append(("leading", planned.leading, measured.leading))
     for key in [*planned.fields, *(key for key in measured.fields if key not in planned.fields)]:
         one, other = planned.fields.get(key), measured.fields.get(key)
         pairs.append(

@@ -116,7 +116,7 @@ class Runner:
         self.controller.begin(env.episode, self.epsilon, test_mode, self.coplayers)
         company = self.controller.company()
         length = info.episode_limit + 1
-        data = {
+        data: dict[str, np.ndarray] = {
             "obs": np.zeros((runs, length, info.n_agents, info.obs_dim), np.float32),
             "state": np.zeros((runs, length, info.state_dim), np.float32),
             "actions": np.zeros((runs, length, info.n_agents, 1), np.int64),
@@ -130,7 +130,8 @@ class Runner:
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
         own_reward = info.general_sum and "seat" in company
         playing = np.ones(runs, bool)
-        seen = running = slice(None)  # rows that are shown this step, and those of them that play on: all, or numbers
+        seen: slice | np.ndarray = slice(None)  # rows that are shown this step: all, or their numbers
+        running = seen  # those of them that play on
         for t in range(length):
             obs, avail_actions = env.obs(), env.avail_actions()
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
@@ -145,10 +146,10 @@ class Runner:
             reward, done, outcome = env.step(actions)
             if own_reward:
                 reward = outcome["rewards"][torch.arange(runs), company["seat"]]
-            reward = reward.numpy(force=True)[running]
+            paid = reward.numpy(force=True)[running]
             data["actions"][running, t, :, 0] = actions.numpy(force=True)[running]
-            data["reward"][running, t, 0] = reward
-            self.returns[running] += reward
+            data["reward"][running, t, 0] = paid
+            self.returns[running] += paid
             ended, seen = playing & done.numpy(force=True), running
             if ended.any():
                 data["terminated"][ended, t, 0] = ~outcome["episode_limit"].numpy(force=True)[ended]

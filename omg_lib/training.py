@@ -32,7 +32,7 @@ from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.system.torch_state import check_learning, hold_settings
 from omg_lib.teammates.priors import load_prior
-from omg_lib.trace import Recorder
+from omg_lib.trace import Recorder, ShapeTrace
 
 PRIOR_EPISODES = 64
 TEST_WIDTH = 64
@@ -83,7 +83,8 @@ class Training:
         check_learning()
         self.config, self.device, self.plan = config, resolve_device(config.device), predict(config)
         check_memory(config, self.device, self.plan)
-        self.update, self.trace = 0, None
+        self.update = 0
+        self.trace: ShapeTrace | None = None
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
@@ -133,7 +134,7 @@ class Training:
         try:
             return self._one_update()
         except NotFiniteError as error:
-            fault = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
+            fault: RunError = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -52,4 +52,4 @@ class QMixer(nn.Module):
 
 def make_mixer(learner: str, n_agents: int, state_dim: int) -> VDNMixer | QMixer:
     """Build the mixer of the learner with this name."""
-    return {"vdn": VDNMixer, "qmix": lambda: QMixer(n_agents, state_dim)}[learner]()
+    return VDNMixer() if learner == "vdn" else QMixer(n_agents, state_dim)

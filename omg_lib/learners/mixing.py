@@ -65,7 +65,9 @@ class MixingLearner(QLearner):
         state = episodes.pack(rearrange(batch["state"], "g t s -> g t 1 s"))
         return TeamSteps(**vars(super().read(batch)), state=state, next_state=episodes.following(state))
 
-    def joint(self, q: Float[Tensor, " P"], steps: TeamSteps, target: bool = False) -> Float[Tensor, " P"]:
+    def joint(  # type: ignore[override]  # its own `read` makes the steps
+        self, q: Float[Tensor, " P"], steps: TeamSteps, target: bool = False
+    ) -> Float[Tensor, " P"]:
         """Return the mixed value, repeated for each seat of the team: its mean over seats is the mean over steps."""
         agents = steps.rows.shape[2]
         mixer, state = (self.target_mixer, steps.next_state) if target else (self.mixer, steps.state)

@@ -47,7 +47,7 @@ class OMGLearner(QLearner):
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
     ) -> None:
         super().__init__(config, controller, device, poll)
-        self.inference: SubgoalInference = controller.model
+        self.inference: SubgoalInference = controller.model  # type: ignore[assignment]
         self.omg_optimiser = torch.optim.Adam(self.inference.parameters(), config.omg_lr)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_generator(config.seed, Stream.PRIOR).initial_seed())

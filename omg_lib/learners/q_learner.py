@@ -79,6 +79,7 @@ class QLearner:
         self.agent = controller.agent
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
         self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
+        self.optimiser: torch.optim.Optimizer
         if config.optimiser == "adam":
             self.optimiser = torch.optim.Adam(self.agent.parameters(), config.lr)
         else:
