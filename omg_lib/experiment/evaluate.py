@@ -149,7 +149,7 @@ def check_rounds(config: OMGConfig, episodes: int) -> None:
 def check_company(config: OMGConfig) -> None:
     """Raise ConfigError for a run without teammates."""
     if not config.has_teammates:
-        raise ConfigError("teammates", config.teammates, "all seats of this run learn: allowed is any but none")
+        raise ConfigError("teammates", config.teammates, "all seats learn in this run: allowed is any but none")
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
