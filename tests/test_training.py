@@ -144,7 +144,7 @@ def test_a_state_that_is_handed_back_is_the_same_state(learner, monkeypatch):
 def test_a_round_that_no_run_has_changes_nothing():
     with Training(quick_config()) as run:
         before = run.state_dict()
-        with pytest.raises(ValueError, match="no stage of a round"):
+        with pytest.raises(ValueError, match="not a stage of a round"):
             run.load_state_dict(before | {"update": 7, "round": {"learner.step": {"calls": 1}}})
         assert run.state_dict() == before
 
