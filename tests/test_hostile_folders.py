@@ -199,7 +199,7 @@ def test_weights_that_are_no_numbers_become_no_checkpoint(tmp_path):
         run.update = 2
         with torch.no_grad():
             next(run.learner.agent.parameters()).view(-1)[0] = float("nan")
-        with pytest.raises(RunError, match="update 2 left NaN or infinity in agent.* update-000000001 is there"):
+        with pytest.raises(RunError, match="update 2 left NaN or infinity in agent.* resume from update-000000001"):
             folder.save(run)
     folder.close()
     with omg.load(tmp_path / "run") as run:
