@@ -121,12 +121,12 @@ def test_a_run_whose_training_has_not_ended_is_named(made, capsys):
         (["evaluate", "--figure", "scores.pdf"], ["figure='scores.pdf'", ".svg or .png"]),
         (["evaluate", "--figure", "scores"], ["figure='scores'", ".svg or .png"]),
         (["evaluate", "--out", "no/such.csv"], ["out='no/such.csv'", "folder that exists"]),
-        (["evaluate", "--out", "pool"], ["out='pool'", "it is a folder"]),
+        (["evaluate", "--out", "pool"], ["out='pool'", "not a regular file"]),
         (["evaluate", "--out", "long" * 99], ["out=", "cannot be written"]),
         (["evaluate", "--splits", "validation"], ["splits='validation'", "it has"]),
         (["evaluate", "--fine-tune", "4"], ["fine_tune=4", "each of the 3 seats", "3 or 6"]),
         (["pretrain", "--out", "no/such"], ["out='no/such'", "folder that exists"]),
-        (["pretrain", "--out", "pool"], ["out='pool'", "it is a folder"]),
+        (["pretrain", "--out", "pool"], ["out='pool'", "not a regular file"]),
         (["teammates", "--out", "prior.safetensors"], ["out='prior.safetensors'", "cannot be written"]),
         (["teammates", "--out", "prior.safetensors/pool"], ["cannot be written"]),
     ],
@@ -157,7 +157,7 @@ def test_a_run_in_which_all_seats_learn_has_nobody_to_meet(tmp_path, capsys):
     for more in ([], ["--fine-tune", "3"]):
         capsys.readouterr()
         assert main(["evaluate", "--runs", str(tmp_path / "run"), *more]) == 2
-        assert "all seats learn" in capsys.readouterr().err
+        assert "all seats of this run learn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
