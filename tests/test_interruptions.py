@@ -271,7 +271,7 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path, whole):
             try:
                 RunFolder.resume(tmp_path / "run", run)
             except omg.ConfigError as error:
-                os._exit(17 if "another process" in str(error) else 1)
+                os._exit(17 if "is training in this folder" in str(error) else 1)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
         folder.save(run)
