@@ -29,7 +29,7 @@ _busy = threading.Lock()
 class Follower(TorchDispatchMode):
     """Sees every operation of torch: runs it as it is, then labels its result."""
 
-    def __init__(self, inputs: dict[str, tuple], seat: Tensor | None, real: Tensor | None, policy: Policy) -> None:
+    def __init__(self, inputs: dict, seat: Tensor | None, real: Tensor | None, policy: Policy) -> None:
         super().__init__()
         found = read_inputs(inputs)
         self.size = found[0].size("e"), found[0].size("t")
@@ -172,7 +172,7 @@ def same_storage(x: Tensor, y: Tensor) -> bool:
 
 @contextmanager
 def follow(
-    inputs: dict[str, tuple],
+    inputs: dict,
     seat: Tensor | None = None,
     real: Tensor | None = None,
     policy: str | Policy = "independent",

@@ -40,7 +40,7 @@ class Input:
         return None if axis is None else self.tensor.shape[axis]
 
 
-def read_input(name: str, given: tuple) -> Input:
+def read_input(name: str, given: object) -> Input:
     """`(tensor, axes)` or `(tensor, axes, role)`; ConfigError says what is wrong with it."""
     if not isinstance(given, tuple) or len(given) not in (2, 3) or not isinstance(given[0], Tensor):
         raise ConfigError(name, type(given).__name__, '(tensor, axes), as (obs, "e t a _"), or (tensor, axes, role)')
@@ -63,7 +63,7 @@ def read_input(name: str, given: tuple) -> Input:
     return Input(name, tensor, axes, ROLES.index(role), shift)
 
 
-def read_inputs(inputs: dict[str, tuple]) -> list[Input]:
+def read_inputs(inputs: dict) -> list[Input]:
     """All inputs; ConfigError if two say different numbers of episodes, steps or seats."""
     if not inputs:
         raise ConfigError("inputs", inputs, 'at least one, as {"obs": (obs, "e t a _")}')

@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 Line = tuple[str, int]
-LIBRARIES = ("einops", "tensordict", "jaxtyping", "beartype")
+LIBRARIES = ("einops", "tensordict")
+CHECKERS = ("jaxtyping", "beartype")
 
 
-def _folders() -> tuple[str, ...]:
-    specs = [importlib.util.find_spec(name) for name in LIBRARIES]
-    folders = [str(Path(spec.origin).parent) for spec in specs if spec is not None and spec.origin]
-    return (*folders, "<frozen", "<@beartype")
+def _folders(names: tuple[str, ...]) -> list[str]:
+    specs = [importlib.util.find_spec(name) for name in names]
+    return [str(Path(spec.origin).parent) for spec in specs if spec is not None and spec.origin]
 
 
 class Lines:
@@ -27,10 +27,10 @@ class Lines:
         self.known: list[Line] = [("", 0)]
         self.callers: list[Line | None] = [None]
         self.numbers: dict[tuple[Line, Line | None], int] = {}
-        self.skip, self.torch = _folders(), str(Path(torch.__file__).parent)
-        # torch wraps a mode's methods by these
+        self.skip, self.torch = (*_folders(LIBRARIES), "<frozen"), str(Path(torch.__file__).parent)
+        # torch wraps a mode's methods by the first two; checkers of types wrap everybody's
         wrappers = [str(Path(self.torch) / name) for name in ("_compile.py", "_dynamo")]
-        self.here = (str(Path(__file__).parent), contextlib.__file__, *wrappers)
+        self.here = (str(Path(__file__).parent), contextlib.__file__, *wrappers, *_folders(CHECKERS), "<@beartype")
         self.skipped: dict[str, str] = {}
 
     def now(self) -> tuple[int, bool]:
