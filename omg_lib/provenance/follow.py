@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 import omg_lib.provenance.sums  # noqa: F401  registers its rules
 from omg_lib.provenance.found import Found
 from omg_lib.provenance.inputs import first_label, read_inputs, read_real, read_seat
-from omg_lib.provenance.joins import Joiner
+from omg_lib.provenance.joins import Joiner, numbers_in
 from omg_lib.provenance.journal import Journal, Sum, cells
 from omg_lib.provenance.kinds import GETS, ROLES, SEES, Kinds
 from omg_lib.provenance.labels import Shadow, episode_of, kind_of, step_of
@@ -109,8 +109,7 @@ class Follower(TorchDispatchMode):
         """A sum over many places: what it is made of counts once it reaches a loss."""
         if label is None:
             return
-        numbers = torch.unique(kind_of(label)).tolist()
-        kinds = {k: self.kinds[k] for k in numbers if k}
+        kinds = {k: self.kinds[k] for k in numbers_in(label) if k}
         if not kinds or all(kind.mask for kind in kinds.values()):
             return
         answered = self._places(label, {k: kind for k, kind in kinds.items() if kind.times[GETS]}, GETS)

@@ -148,16 +148,15 @@ class Joiner:
 
     def kinds_in(self, label: Tensor) -> list[Kind]:
         """All kinds that occur in a label; none for what has no origin."""
-        return [self.kinds[k] for k in torch.unique(kind_of(label)).tolist() if k]
+        return [self.kinds[k] for k in numbers_in(label) if k]
 
     def changed(self, label: Tensor, change: Callable[[Kind], Kind]) -> Tensor:
         """The same places with other kinds."""
-        kind = kind_of(label)
-        known, inverse = torch.unique(kind, return_inverse=True)
-        numbers = [self.kinds.number(change(self.kinds[k])) if k else 0 for k in known.tolist()]
-        if numbers == known.tolist():
-            return label
-        return label - kind + torch.tensor(numbers, device=label.device)[inverse]
+        numbers = numbers_in(label)
+        by = torch.zeros(numbers[-1] + 1, dtype=torch.int64)
+        for k in numbers:
+            by[k] = self.kinds.number(change(self.kinds[k])) - k if k else 0
+        return label + by.to(label.device)[kind_of(label)] if bool(by.any()) else label
 
     def moved(self, label: Tensor, line: int, coordinates: Sequence[str], turned: bool, again: bool = True) -> Tensor:
         """Note that a line has moved these elements; not `again`: only where none has before."""
@@ -168,6 +167,11 @@ class Joiner:
             return kind._replace(moved=tuple(lines))
 
         return self.changed(label, change)
+
+
+def numbers_in(label: Tensor) -> list[int]:
+    """The kinds' numbers that occur in a label, ascending."""
+    return torch.bincount(kind_of(label).flatten()).nonzero().flatten().tolist()
 
 
 def _alone(steps: Tensor) -> bool:

@@ -37,13 +37,13 @@ EPYMARL = {
 }
 
 
-def plain(function=update, seed=0):
+def plain(function=update, seed=0, hidden=16, **sizes):
     """A plain loop that is ready to run: `train()`, `inputs`, `seat`."""
-    batch = small_batch(seed=seed)
+    batch = small_batch(seed=seed, **sizes)
     seat, inputs = batch["seat"][:, 0, 0], {k: v for k, v in inputs_of(batch).items() if k != "state"}
     agents, width, actions = batch["obs"].shape[2], batch["obs"].shape[3], batch["avail_actions"].shape[3]
     torch.manual_seed(0)
-    net, target = (Net(width + actions + agents, actions) for _ in range(2))
+    net, target = (Net(width + actions + agents, actions, hidden) for _ in range(2))
     return SimpleNamespace(
         inputs=inputs, seat=seat, net=net, batch=batch, train=lambda: function(batch, seat, net, target)
     )
