@@ -16,7 +16,7 @@ from omg_lib.provenance.found import Found
 from omg_lib.provenance.inputs import first_label, read_inputs, read_real, read_seat
 from omg_lib.provenance.joins import Joiner, numbers_in
 from omg_lib.provenance.journal import Journal, Sum, cells
-from omg_lib.provenance.kinds import GETS, ROLES, SEES, Kinds
+from omg_lib.provenance.kinds import GETS, ROLES, SEES, Kind, Kinds
 from omg_lib.provenance.labels import Shadow, episode_of, kind_of, step_of
 from omg_lib.provenance.lines import Lines
 from omg_lib.provenance.policy import Policy, policy_of
@@ -117,7 +117,7 @@ class Follower(TorchDispatchMode):
         roles = {ROLES[i] for kind in kinds.values() for i, span in enumerate(kind.times) if span}
         made = Sum(
             line=self.journal.line,
-            causes={kind.cause for kind in kinds.values() if kind.cause},
+            causes={kind.cause for k, kind in kinds.items() if kind.cause and self._counts(label, k, kind)},
             roles=roles,
             masks={kind.masked for kind in kinds.values() if kind.masked},
             answered=answered,
@@ -125,6 +125,12 @@ class Follower(TorchDispatchMode):
         )
         self.journal.sums.append(made)
         self.pending |= {len(self.journal.sums) - 1}
+
+    def _counts(self, label: Tensor, number: int, kind: Kind) -> bool:
+        """Whether elements of this kind stand at transitions that exist; the others are padding, and told as such."""
+        if self.real is None or not kind.times[GETS] or kind.mixed:
+            return True
+        return bool((self._places(label, {number: kind}, GETS) & self.real.cpu()).any())
 
     def _places(self, label: Tensor, kinds: dict, role: int) -> Tensor:
         """[E, T] places at which a label of one of these kinds stands, by the first step of a role."""

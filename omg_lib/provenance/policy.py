@@ -20,7 +20,7 @@ from typing import NamedTuple
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
 
-READ, CHOOSE, VALUE, RECUR = "read", "choose", "value", "recurrence"
+READ, CHOOSE, VALUE, ERROR, RECUR = "read", "choose", "value", "error", "recurrence"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     if not pair.other_seat:
         return None
     a, b = pair.a, pair.b
-    if policy.team and pair.context == VALUE:
+    if policy.team and pair.context in (VALUE, ERROR):
         return None
     if policy.team and pair.context == READ and a.action == b.action:
         return None  # all actions, or all observations, of the team
@@ -178,7 +178,8 @@ def _outcome_fault(pair, a, b, policy):
         after = y[SEES][1] - answer[0]
         if x[SEES]:  # a target, or an end with its bootstrap
             at = 0 if x[GETS] else 1
-            if holds(answer, y[SEES], at) or (policy.returns and after >= 0):
+            # returns add later values; what is subtracted from them is the value of their own step
+            if holds(answer, y[SEES], at) or (policy.returns and after >= 0 and pair.context != ERROR):
                 continue
             return "time", f"the target of a step belongs to the value of that step, here the value is {after:+d}"
         taken = bool(x[GETS] and y[ACTS] and holds(x[GETS], y[ACTS], 0) and holds(x[GETS], y[SEES], 0))

@@ -10,7 +10,7 @@ from torch import Tensor
 from omg_lib.provenance.joins import Joiner
 from omg_lib.provenance.kinds import COORDINATES
 from omg_lib.provenance.labels import Shadow, episode_of, geometry, seat_of, step_of
-from omg_lib.provenance.policy import CHOOSE, VALUE
+from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE
 
 aten = torch.ops.aten
 Label = Tensor | None
@@ -150,7 +150,7 @@ def expanded(label: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
 def pointwise(op: Operation) -> Label:
     """Elements meet one to one."""
     tensors = [x for x in (*op.args, *op.kwargs.values()) if isinstance(x, Tensor)]
-    label, context = None, VALUE
+    label, context = None, ERROR if op.name in ("sub", "rsub") else VALUE
     labels = [op.label(x) for x in tensors]
     if op.name == "mul" and all(x is not None for x in labels):
         choosing = [all(kind.action for kind in op.joiner.kinds_in(x)) for x in labels]

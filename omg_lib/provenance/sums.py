@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from omg_lib.provenance.policy import CHOOSE, READ, VALUE
+from omg_lib.provenance.policy import CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import Label, Operation, rule
 
 
@@ -98,7 +98,7 @@ def order(op: Operation) -> Label | list[Label]:
 
 @rule("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 def loss(op: Operation) -> Label:
-    label = op.joiner.join(op.label(op.args[0]), op.label(op.args[1]))
+    label = op.joiner.join(op.label(op.args[0]), op.label(op.args[1]), ERROR)
     label = op.joiner.join(label, op.label(op.named.get("weight")))
     if op.result().ndim == 0 and label is not None:
         op.rules.whole(label)

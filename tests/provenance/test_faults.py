@@ -2,10 +2,10 @@
 
 import pytest
 from cases import OURS as POLICIES
-from cases import followed, ours, plain
+from cases import PPO, followed, ours, plain
 from faults import OURS, PLAIN, QMIX
 from faults import PYMARL as PYMARL_FAULTS
-from peers import PYMARL, build, needs_pymarl, plant, planted
+from peers import EPYMARL, PYMARL, build, needs_epymarl, needs_pymarl, plant, planted
 from plain_loop import update
 
 LOOK = "named", "named elsewhere", "too mixed to tell"
@@ -92,3 +92,13 @@ def test_numbers_of_rows_are_named_where_they_are_used():
     verdict = followed(plain(function)).verdict
     assert verdict.kind == "teammate"
     assert any("[rows, :, own]" in code for code in verdict.code)
+
+
+@needs_epymarl
+def test_an_error_takes_the_value_of_its_own_step():
+    """Returns may add later values, but what is learnt from them is the value of their first step."""
+    peer = build(EPYMARL, **PPO)
+    old, new = "v = critic(batch)[:, :-1].squeeze(3)", "v = critic(batch)[:, 1:].squeeze(3)"
+    line = plant(peer.learner, "train_critic_sequential", old, new)
+    verdict = followed(peer, "returns").verdict
+    assert verdict.kind == "time" and line in verdict.lines
