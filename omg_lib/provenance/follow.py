@@ -38,7 +38,6 @@ class Follower(TorchDispatchMode):
         self.journal = Journal(self.lines, seat)
         self.joiner = Joiner(policy, self.kinds, self.journal)
         self.rules = Rules(self.shadow, self.joiner, self.whole)
-        self.thread = threading.get_ident()
         self.roles = {ROLES[one.role] for one in found}
         self.pending: frozenset[int] = frozenset()
         self.inside = False  # torch's own Python runs: its views are not the followed code's
@@ -51,8 +50,6 @@ class Follower(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if threading.get_ident() != self.thread:
-            raise RuntimeError("follow sees one thread only: run the followed code in the thread that opened it")
         followed = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and self.shadow.plane(x)]
         if not followed:
             return func(*args, **kwargs)
