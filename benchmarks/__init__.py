@@ -1,1 +1,1 @@
-"""Measurements that stand in data/ and in notes: each is one command."""
+"""The measurements behind data/ and the notes; each takes one command."""

@@ -1,17 +1,16 @@
-"""Is learning the same per environment step? PyMARL's IQL and ours on skirmish, from the same settings.
+"""Does our IQL learn like PyMARL's per environment step? Both on skirmish, with the same settings.
 
     python -m benchmarks.beside_pymarl --pymarl CHECKOUT --out data/results/beside_pymarl.csv
 
 Seed s plays the same battles on both sides, in training and in the greedy tests; weights, exploration and samples are
-each side's own draws. A side and seed that the file already holds is not run again, so an interrupted call goes on.
-The picture is drawn beside the file. One torch thread; seconds are CPU seconds of training, without the tests, which
-the two sides play differently (ours many at once).
+drawn separately. A side and seed already in the file is not run again: repeat an interrupted call to continue it. The
+picture is drawn beside the file. One torch thread; seconds are CPU seconds of training, without the tests, which the
+two sides play differently (ours many at once).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from matplotlib.figure import Figure
 import omg_lib as omg
 from benchmarks.pymarl_side import PyMARL
 from omg_lib.seeds import TEST_EPISODES
+from omg_lib.system.files import read_table, write_rows
 
 N_AGENTS = 3
 BATTLES = 128
@@ -33,7 +33,7 @@ PANELS = {"t_env": "environment steps", "seconds": "CPU seconds of training"}
 
 
 class ScalarSkirmish:
-    """One battle of skirmish at a time, with the methods and the types of SMAC's StarCraft2Env.
+    """One battle of skirmish at a time, with the methods and types of SMAC's StarCraft2Env.
 
     `episode` is the number of the next battle.
     """
@@ -74,9 +74,9 @@ class ScalarSkirmish:
 
 
 def curve(advance: Callable[[], int], test: Callable[[], float], steps: int, interval: int) -> list[dict[str, float]]:
-    """Train until `advance`, which returns the steps so far, reaches `steps`; a row for each test.
+    """Train until `advance`, which returns the steps so far, reaches `steps`; return a row for each test.
 
-    Tests are before the first step, then whenever another `interval` is full, and at the end.
+    Tests run before the first step, after every `interval` steps, and at the end.
     """
     rows, t_env, due, seconds = [], 0, 0, 0.0
     while True:
@@ -91,7 +91,7 @@ def curve(advance: Callable[[], int], test: Callable[[], float], steps: int, int
 
 
 def ours(seed: int, steps: int, interval: int, battles: int = BATTLES) -> list[dict[str, float]]:
-    """Our IQL with its defaults; the loop neither ends nor tests by itself."""
+    """Train our IQL with its defaults; the loop itself neither ends nor tests."""
     endless = dict(t_max=10**9, test_interval=10**9, test_nepisode=battles)
     config = omg.OMGConfig(learner="iql", n_agents=N_AGENTS, seed=seed, device="cpu", **endless)
     with omg.Training(config) as run:
@@ -100,7 +100,7 @@ def ours(seed: int, steps: int, interval: int, battles: int = BATTLES) -> list[d
 
 
 def pymarl(checkout: str, seed: int, steps: int, interval: int, battles: int = BATTLES) -> list[dict[str, float]]:
-    """PyMARL's IQL with its defaults, in the order of its run.py: an episode, an update from 32 episodes."""
+    """Train PyMARL's IQL with its defaults, in the order of its run.py: an episode, an update from 32 episodes."""
     config = omg.OMGConfig(learner="iql")
     schedule = dict(epsilon_start=config.epsilon_start, test_nepisode=battles)
     peer = PyMARL(checkout, N_AGENTS, config.buffer_size, env=ScalarSkirmish, seed=seed, **schedule)
@@ -126,30 +126,26 @@ def pymarl(checkout: str, seed: int, steps: int, interval: int, battles: int = B
 
 
 def held(path: Path) -> list[dict[str, str]]:
-    """The rows that the file holds; none where there is no file yet."""
+    """Return the rows of the file; none if there is no file yet."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_table(path)
 
 
 def add(path: Path, side: str, seed: int, rows: list[dict[str, float]]) -> None:
-    """Write one finished curve behind those that the file holds."""
+    """Append one finished curve to the file."""
     everything = held(path) + [{"side": side, "seed": seed} | row for row in rows]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(everything)
+    write_rows(path, everything, COLUMNS)
 
 
 def missing(path: Path, seeds: int) -> list[tuple[str, int]]:
-    """The pairs of side and seed that the file lacks, seed by seed."""
+    """Return the pairs of side and seed that the file lacks, seed by seed."""
     done = {(row["side"], int(row["seed"])) for row in held(path)}
     return [(side, seed) for seed in range(seeds) for side in SIDES if (side, seed) not in done]
 
 
 def draw(rows: list[dict[str, str]]) -> Figure:
-    """Win rate of both sides, mean and range of the seeds, against environment steps and against seconds."""
+    """Plot the win rate of both sides, mean and range over seeds, against environment steps and seconds."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, (column, label) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         for color, (side, name) in enumerate(SIDES.items()):

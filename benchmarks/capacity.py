@@ -1,17 +1,15 @@
-"""How many environment steps a day: costs measured here, and what `omg_lib.lessons.capacity` makes of them.
+"""How many environment steps a day? Costs measured here, and the plans of `omg_lib.lessons.capacity` for them.
 
     python -m benchmarks.capacity --out data/results/capacity.json     measure, and print the table of capacity.md
     python -m benchmarks.capacity --table data/results/capacity.json   print the table again
 
-The costs of a step and of an update are those of the ordinary loop at 8 against 8 (batch_size 32, R = 1, one thread);
-that of carrying a step from an actor is the difference between one actor of Ray's and a local runner in
-`ray_runner.csv`.
+The costs of a step and of an update are those of the normal loop at 8 against 8 (batch_size 32, R = 1, one thread). The
+cost of carrying a step from an actor is the difference between one Ray actor and a local runner in `ray_runner.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,18 +19,19 @@ import torch
 
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.capacity import Cluster, Costs, measure, plan
+from omg_lib.system.files import read_json, read_table, write_text
 
 SPEEDS = Path(__file__).parents[1] / "data/results/ray_runner.csv"
 CONFIG = dict(env="skirmish", n_agents=8, batch_size=32, device="cpu")
 DAYS = (1e6, 1e7, 1e8, 1e9)
 CASES = {"the embedded battle, one game an actor": (0.0, 1.0), "a game that waits 20 ms": (0.020, 1.0),
          "the same, and a learner 20 times faster": (0.020, 20.0)}  # fmt: skip
-"""Case -> what a step waits, and how much faster the learner is than it was measured."""
+"""Case -> seconds that a step waits, and the learner's speed-up over the measurement."""
 
 
 def carrying(rows: Sequence[dict[str, str]]) -> float:
-    """Seconds more that a step of the cheap battle takes through one actor than in this process, at the same width; by
-    the best round of each, which others disturbed least.
+    """Return the extra seconds of a step of the cheap battle through one actor, compared with this process at the same
+    width. Takes the best round of each, the one least disturbed by other processes.
     """
     battle = {
         (row["runner"], row["width"], row["actors"]): float(row["high"]) for row in rows if row["game"] == "battle"
@@ -42,7 +41,7 @@ def carrying(rows: Sequence[dict[str, str]]) -> float:
 
 
 def table(costs: Costs) -> str:
-    """What each case takes, as Markdown."""
+    """Tabulate what each case takes, as Markdown."""
     lines = ["| | steps a day | runs | games a run | cores a run | nodes | learners busy | of the time | limit |",
              "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, (wait, faster) in CASES.items():
@@ -61,14 +60,12 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10)
     args = parser.parse_args()
     if args.table:
-        print(table(Costs(**json.loads(args.table.read_text()))))
+        print(table(Costs(**read_json(args.table))))
         return
     torch.set_num_threads(1)
-    with SPEEDS.open() as file:
-        copy = carrying(list(csv.DictReader(file)))
-    costs = replace(measure(OMGConfig(**CONFIG), args.updates), copy=copy)
+    costs = replace(measure(OMGConfig(**CONFIG), args.updates), copy=carrying(read_table(SPEEDS)))
     if args.out:
-        args.out.write_text(json.dumps(asdict(costs), indent=1) + "\n")
+        write_text(args.out, json.dumps(asdict(costs), indent=1) + "\n")
     print(table(costs))
 
 

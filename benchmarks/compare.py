@@ -1,4 +1,4 @@
-"""How fast are we beside PyMARL? Both in one process, the same environment, the same network, the same batches.
+"""How fast are we compared with PyMARL? Both in one process, with the same environment, network and batches.
 
     python -m benchmarks.compare --pymarl CHECKOUT --json FILE      ratios, their spread, absolute figures
     python -m benchmarks.compare                                    our figures alone
@@ -21,6 +21,7 @@ from benchmarks.floor import gate_product, train_flop
 from benchmarks.our_side import Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import interleave, machine, ratio, spread
+from omg_lib.system.files import write_text
 
 PARTS = ("speed", "memory", "omg")
 GROUPS = {
@@ -31,15 +32,15 @@ GROUPS = {
     "train_256": ("train_256",),
     "iteration": ("iteration",),
 }
-"""Operation of PyMARL -> ours that are timed beside it, in the same rounds."""
+"""Operation of PyMARL -> our operations timed in the same rounds."""
 UNITS = {"runner": "env-steps/s", "insert": "episodes/s"}
 HORIZONS = (5, 10)
 LARGE = dict(learner="omg", n_agents=16, batch_size=64, horizon=10)
-"""The update that has to fit into 8 GB."""
+"""The update that must fit into 8 GB."""
 
 
 def compare(checkout: str | None, rounds: int, threads: int, episodes: int, repeats: int, parts: Sequence[str]) -> dict:
-    """Everything that the JSON holds; prints as it goes."""
+    """Measure everything that goes into the JSON, and print it along the way."""
     torch.set_num_threads(threads)
     here = Path(__file__).parent
     result: dict = {
@@ -143,7 +144,7 @@ def _print(key: str, result: dict) -> None:
 
 
 def figure(values: dict) -> str:
-    """median [min - max] unit; bytes as MB."""
+    """Format as median [min - max] unit; bytes as MB."""
     unit, scale = values.get("unit", ""), 1.0
     if unit == "B":
         unit, scale = "MB", 1e6
@@ -153,7 +154,7 @@ def figure(values: dict) -> str:
 
 
 def git(folder: Path, *command: str) -> str | None:
-    """What git says about a checkout; None where there is none."""
+    """Return git's answer about a checkout; None without one."""
     answer = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else None
 
@@ -163,14 +164,14 @@ def main() -> None:
     parser.add_argument("--pymarl", metavar="CHECKOUT", help="a checkout of oxwhirl/pymarl")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--episodes", type=int, default=1000, help="held by both buffers, at least 256")
-    parser.add_argument("--repeats", type=int, default=3, help="fresh processes for each figure of memory")
+    parser.add_argument("--episodes", type=int, default=1000, help="episodes in both buffers, at least 256")
+    parser.add_argument("--repeats", type=int, default=3, help="fresh processes per memory figure")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     result = compare(args.pymarl, args.rounds, args.threads, args.episodes, args.repeats, args.parts)
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `gpu.py` needs of a device: a clock of CUDA events, its measured rates, forms of a GRU, games played on it."""
+"""What `gpu.py` needs from a device: a clock of CUDA events, measured rates, forms of a GRU, games played on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
 from omg_lib.envs.skirmish import Skirmish
-from omg_lib.episodes import EpisodeBatch, Rows
+from omg_lib.episodes import EpisodeBatch, PackedRows
 from omg_lib.learners import make_learner
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.networks import RecurrentAgent, gru_step
@@ -26,7 +26,7 @@ LAUNCHES = 1000
 
 
 class Clock:
-    """Seconds of the device's own time line, by CUDA events; on a CPU those of the wall clock."""
+    """Seconds on the device's timeline, by CUDA events; on a CPU, wall-clock seconds."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.seconds = device, 0.0
@@ -49,7 +49,7 @@ class Clock:
 
 
 def peak_bytes(operation: Operation, device: torch.device) -> int | None:
-    """Bytes of tensors at the peak of an operation above those before it; None on a CPU, where torch does not count."""
+    """Return an operation's peak bytes of tensors above its start; None on a CPU, where torch does not count."""
     if device.type != "cuda":
         return None
     torch.cuda.reset_peak_memory_stats(device)
@@ -62,7 +62,7 @@ def peak_bytes(operation: Operation, device: torch.device) -> int | None:
 
 
 def rates(device: torch.device, quick: bool) -> dict[str, Operation]:
-    """What the floors stand on: a large float32 product (FLOPs), a large copy (bytes), a small kernel (launches)."""
+    """Return the operations behind the floors: a large float32 product, a large copy, launches of a small kernel."""
     side, count = (256, 2**20) if quick else (8192, 2**28) if device.type == "cuda" else (1024, 2**24)
     a, b, product = (torch.randn(side, side, device=device) for _ in range(3))
     source, target = torch.ones(count, device=device), torch.empty(count, device=device)
@@ -85,10 +85,10 @@ def rates(device: torch.device, quick: bool) -> dict[str, Operation]:
 
 
 def train_bytes(batch: EpisodeBatch, agent: RecurrentAgent) -> float:
-    """The least traffic of one IQL train on the played steps, in bytes.
+    """Return the minimum traffic of one IQL train on the played steps, in bytes.
 
     Both networks read the inputs; what the online one keeps for its gradient (first layer, four parts of the gates,
-    hidden state, Q) is written once and read once. Weights are small beside it.
+    hidden state, Q) is written once and read once. Weights are small in comparison.
     """
     rows = int(batch["filled"].sum()) * batch["obs"].shape[2]
     hidden, actions = agent.rnn.hidden_size, agent.fc2.out_features
@@ -96,7 +96,7 @@ def train_bytes(batch: EpisodeBatch, agent: RecurrentAgent) -> float:
 
 
 def train_steps(batch: EpisodeBatch) -> int:
-    """Steps of one IQL train that must wait for each other: two networks forward and one back, over the whole T."""
+    """Return the sequential steps of one IQL train: two networks forward and one back, over the whole T."""
     return 3 * batch.max_t_filled()
 
 
@@ -104,17 +104,17 @@ def train_steps(batch: EpisodeBatch) -> int:
 
 
 def fresh_learner(config: OMGConfig, info: EnvInfo, device: torch.device) -> QLearner:
-    """A learner as it starts: the same weights on every device."""
+    """Return a fresh learner, with the same weights on every device."""
     return make_learner(config, Controller(config, info, device), device)
 
 
-def whole(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
-    """`unroll_gru` as a GPU takes it, on any device: padded sequences, one call of nn.GRU."""
+def whole(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
+    """The GPU form of `unroll_gru` on any device: padded sequences, one call of nn.GRU."""
     return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
 
 
-def stepwise(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor, ...]:
-    """`unroll_gru` as a CPU takes it, on any device: step by step over the rows that still hold data."""
+def stepwise(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
+    """The CPU form of `unroll_gru` on any device: step by step over the rows that still have data."""
     states = []
     for x_t in rows.steps(x):
         hidden = gru_step(gru, x_t, hidden[: len(x_t)])
@@ -124,7 +124,7 @@ def stepwise(gru: nn.GRU, x: Tensor, rows: Rows, hidden: Tensor) -> tuple[Tensor
 
 @contextmanager
 def every_gru(form: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
-    """Learners take this form instead of the one that belongs to their device."""
+    """Make learners use this form instead of their device's own."""
     with patch.object(networks, "unroll_gru", form), patch.object(opponents, "unroll_gru", form):
         yield
 
@@ -133,14 +133,14 @@ def every_gru(form: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
 
 
 class ShownOnHost(Skirmish):
-    """Skirmish on a device, which shows its available actions on the host: there the controller chooses."""
+    """Skirmish on a device, with its available actions on the host, where the controller chooses."""
 
     def avail_actions(self) -> Tensor:
         return super().avail_actions().cpu()
 
 
 def refusal(runner: Runner) -> str | None:
-    """What stops this runner; None where it plays."""
+    """Return the error that stops this runner; None if it plays."""
     try:
         runner.run()
     except RuntimeError as error:
@@ -149,7 +149,7 @@ def refusal(runner: Runner) -> str | None:
 
 
 def played(runner: Runner) -> Operation:
-    """One run of a runner, in environment steps."""
+    """Return a function that plays one run of a runner and counts environment steps."""
 
     def operation() -> int:
         before = runner.t_env
@@ -160,7 +160,7 @@ def played(runner: Runner) -> Operation:
 
 
 def game_alone(env: Skirmish) -> Operation:
-    """The same battles with random actions that never leave the device: what a runner could come to at most."""
+    """The same battles with random actions that never leave the device: an upper bound for any runner."""
 
     def operation() -> int:
         env.reset(first=0)

@@ -1,6 +1,6 @@
-"""The least time that the arithmetic of one IQL train takes here: its multiplications at the rate of the GRU's product.
+"""The minimum time for the arithmetic of one IQL train: its multiplications at the rate of the GRU's matrix product.
 
-What is left of a train beside this floor is memory, point-wise functions and Python.
+The rest of a train's time is memory, element-wise functions and Python.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from omg_lib.networks import RecurrentAgent
 
 
 def train_flop(batch: EpisodeBatch, agent: RecurrentAgent) -> float:
-    """Floating-point operations of one train on the played steps of a batch in which all seats learn.
+    """Count the floating-point operations of one train on the played steps of a batch in which all seats learn.
 
-    Two networks go forward; back through the online one, each product costs two, but nothing flows to its inputs.
+    Two networks run forward. Backward through the online one, each product costs two, but no gradient flows to the
+    inputs.
     """
     rows = int(batch["filled"].sum()) * batch["obs"].shape[2]
     products = sum(w.numel() for w in agent.parameters() if w.ndim == 2)
@@ -23,7 +24,7 @@ def train_flop(batch: EpisodeBatch, agent: RecurrentAgent) -> float:
 
 
 def gate_product(rows: int, hidden: int = 64) -> Operation:
-    """The GRU's product of one step over and over, in memory that stays: returns floating-point operations."""
+    """Repeat the GRU's product of one step in the same memory; returns the number of floating-point operations."""
     x, weight, out = torch.randn(rows, hidden), torch.randn(hidden, 3 * hidden), torch.empty(rows, 3 * hidden)
 
     def operation() -> float:

@@ -1,7 +1,7 @@
-"""How fast is a learner on a GPU, beside PyMARL's on the same card, and how near to what the card can do?
+"""How fast is a learner on a GPU, compared with PyMARL's on the same card and with what the card can do?
 
     python -m benchmarks.gpu --pymarl CHECKOUT --json data/gpu/h200.json
-    python -m benchmarks.gpu --device cpu --quick                          the same at small sizes, without a card
+    python -m benchmarks.gpu --device cpu --quick                          the same at small sizes, without a GPU
 
 IQL on 256 episodes of T = 121 with 8 agents (2,048 rows), OMG at G = 32, float32 throughout. Times are by CUDA events,
 the median and the range of the rounds. README.md says what each figure is.
@@ -29,6 +29,7 @@ from omg_lib.controller import Controller
 from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.runner import Runner
+from omg_lib.system.files import write_text
 from omg_lib.trace import Recorder, stage
 from omg_lib.training import resolve_device
 
@@ -37,11 +38,11 @@ SIZES = dict(n_agents=8, episodes=256, stored=1000, widths=(8, 4096))
 QUICK = dict(n_agents=2, episodes=16, stored=256, widths=(2, 8))
 WARM_UP = 3
 TOLERANCE = 1e-5
-"""By how much a loss on the device may differ from the CPU's, relative to it."""
+"""Maximum relative difference between a loss on the device and on the CPU."""
 
 
 class Bench:
-    """One measurement: both configurations with the same episodes, and the record that it fills."""
+    """One measurement: both configurations with the same episodes, and the record of results."""
 
     def __init__(self, device: torch.device, checkout: str | None, rounds: int, quick: bool) -> None:
         self.device, self.checkout, self.rounds, self.quick = device, checkout, rounds, quick
@@ -71,11 +72,11 @@ class Bench:
         }
 
     def fresh(self, name: str, device: torch.device) -> QLearner:
-        """A learner as it starts."""
+        """Return a fresh learner."""
         return on.fresh_learner(self.ours[name].config, self.ours[name].controller.info, device)
 
     def time(self, operations: dict[str, Operation]) -> dict[str, list[Reading]]:
-        """Readings of operations in turn, after a warm-up."""
+        """Return readings of operations in turn, after a warm-up."""
         for operation in operations.values():
             for _ in range(WARM_UP):
                 operation()
@@ -84,7 +85,7 @@ class Bench:
     # --- one train -------------------------------------------------------------------------------------------------
 
     def equality(self) -> dict:
-        """Loss and gradients of one train on the device, by nn.GRU over whole sequences, beside the CPU's own form."""
+        """Compare loss and gradients of one train: nn.GRU over whole sequences on the device, the CPU's own form."""
         answer: dict = {"tolerance": TOLERANCE}
         precisions = {"float32": False} | ({"tf32": True} if self.device.type == "cuda" else {})
         for name, batch in self.batches.items():
@@ -103,7 +104,7 @@ class Bench:
         return answer
 
     def operations(self) -> dict[str, Operation]:
-        """One train each, on a batch that is on the device already; and the rates behind the floor."""
+        """Time one train each, on a batch already on the device, and the rates behind the floor."""
         batches = {name: to_device(batch, self.device) for name, batch in self.batches.items()}
         learners = {name: self.fresh(name, self.device) for name in batches}
 
@@ -143,7 +144,7 @@ class Bench:
         return train
 
     def train(self) -> None:
-        """Equality, times, ratios, memory and floors of one train."""
+        """Measure equality, times, ratios, memory and floors of one train."""
         self.result["equality"] = self.equality()
         for key, value in self.result["equality"].items():
             if isinstance(value, dict):
@@ -178,7 +179,7 @@ class Bench:
     # --- one update, stage by stage --------------------------------------------------------------------------------
 
     def stages(self) -> None:
-        """Time of each stage of one update, as the training loop runs it: from the sample to the step."""
+        """Time each stage of one update, as the training loop runs it: from the sample to the step."""
         self.result["stages"] = {}
         for name, ours in self.ours.items():
             learner = self.fresh(name, self.device)
@@ -203,7 +204,7 @@ class Bench:
     # --- rollouts --------------------------------------------------------------------------------------------------
 
     def rollouts(self) -> None:
-        """Environment steps a second: the runner with the game on the device and on the host, and the game alone."""
+        """Measure environment steps a second: the runner with the game on the device, on the host, the game alone."""
         agents, device = self.sizes["n_agents"], self.device
         config = OMGConfig(learner="iql", n_agents=agents, epsilon_start=0.05)
         torch_backend = dict(device=device, backend="torch")
@@ -227,16 +228,16 @@ class Bench:
 
 
 def milliseconds(seconds: list[float]) -> dict:
-    """Their spread in the JSON's unit."""
+    """Return their spread in the JSON's unit."""
     return spread([1e3 * x for x in seconds]) | {"unit": "ms"}
 
 
 def measure(device: torch.device, checkout: str | None, rounds: int, quick: bool, parts: Sequence[str] = PARTS) -> dict:
-    """Everything that the JSON holds; prints as it goes."""
+    """Measure everything that goes into the JSON, and print it along the way."""
     if device.type == "cpu":
         torch.set_num_threads(1)
     elif device.index is not None:
-        torch.cuda.set_device(device)  # PyMARL goes to the current one
+        torch.cuda.set_device(device)  # PyMARL uses the current device
     torch.backends.cudnn.allow_tf32 = False  # PyTorch's default lets a GRU round its products to 10 bits
     began, bench = time.perf_counter(), Bench(device, checkout, rounds, quick)
     print(
@@ -254,7 +255,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to check that everything runs")
     args = parser.parse_args()
     try:
         device = resolve_device(args.device)
@@ -263,7 +264,7 @@ def main() -> None:
     result = measure(device, args.pymarl, args.rounds, args.quick, args.parts)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

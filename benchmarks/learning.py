@@ -1,17 +1,16 @@
 """Does it learn? Win rate of the greedy policy against training time, several seeds for each arm.
 
     python -m benchmarks.learning --out data/results/learning.csv           every arm, seeds 0 to 4
-    python -m benchmarks.learning --arms iql_skirmish --seeds 2             a part of it, printed only
+    python -m benchmarks.learning --arms iql_skirmish --seeds 2             a part of it, only printed
 
-An arm and seed that the file already holds is not run again, so an interrupted call goes on. One torch thread; two
-calls at once (with other --arms and other files) make use of two cores. Seconds are CPU seconds of the process, which
-on a quiet machine is time on the clock.
+An arm and seed already in the file is not run again: repeat an interrupted call to continue it. One torch thread; to
+use two cores, make two calls with different --arms and files. Seconds are CPU seconds of the process, which equal
+wall-clock time on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 import omg_lib as omg
+from omg_lib.system.files import read_table, write_rows
 
 PARTNERS = dict(
     env="skirmish:partners", n_agents=3, batch_size=16, batch_size_run=3, td_steps=5, teammates="scripted", t_max=50_000
@@ -28,12 +28,12 @@ ARMS = {
     "omg_partners": (dict(**PARTNERS, learner="omg"), None),
     "iql_partners": (dict(**PARTNERS, learner="iql"), None),
 }
-"""Name -> (configuration, CPU seconds of training; None trains for the configuration's t_max). The rest is default."""
+"""Name -> (configuration, CPU seconds of training; None trains for the configuration's t_max). The rest is defaults."""
 COLUMNS = ("arm", "seed", "update", "t_env", "seconds", "win_rate", "train_win_rate")
 
 
 def curve(settings: dict, seed: int, seconds: float | None) -> list[dict[str, float]]:
-    """Train one seed; a row for each test, the last one at the end."""
+    """Train one seed; return a row for each test, the last one at the end."""
     rows, tested, began = [], 0, time.process_time()
     with omg.Training(omg.OMGConfig(**settings, seed=seed)) as run:
         for report in run:
@@ -51,7 +51,7 @@ def curve(settings: dict, seed: int, seconds: float | None) -> list[dict[str, fl
 
 
 def scripted(env_name: str, n_agents: int, battles: int = 512) -> dict[str, float]:
-    """What a script wins in the learner's seat: with its teammates' order of targets, and with each other order."""
+    """Return a script's win rate in the learner's seat: with its teammates' order of targets, and with other orders."""
     env = omg.make_env(env_name, n_agents, batch=battles, seed=1)
     rates: dict[str, list[float]] = {"right order": [], "wrong order": []}
     for team in env.info.teams:
@@ -73,17 +73,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows = list(csv.DictReader(args.out.open())) if args.out and args.out.exists() else []
+    rows = read_table(args.out) if args.out and args.out.exists() else []
     for arm in args.arms:
         settings, seconds = ARMS[arm]
         for seed in range(args.seeds):
             if not any(row["arm"] == arm and int(row["seed"]) == seed for row in rows):
                 rows += [{"arm": arm, "seed": seed} | row for row in curve(settings, seed, seconds)]
                 if args.out:
-                    with args.out.open("w", newline="") as file:
-                        writer = csv.DictWriter(file, COLUMNS)
-                        writer.writeheader()
-                        writer.writerows(rows)
+                    write_rows(args.out, rows, COLUMNS)
             mine = [row for row in rows if row["arm"] == arm and int(row["seed"]) == seed]
             points = "  ".join(f"{float(r['seconds']):.0f}s {float(r['win_rate']):.2f}" for r in mine)
             print(f"{arm} seed {seed}: {points}", flush=True)

@@ -1,7 +1,7 @@
-"""What a piece of work needs in memory: resident bytes at its peak, above those at its start, in a fresh process.
+"""The memory a piece of work needs: resident bytes at its peak above those at its start, in a fresh process.
 
-The operating system's count is fair to both sides: it sees numpy's memory, torch's, and what either leaves unused. It
-is read from Linux's /proc; elsewhere AVAILABLE is False and these figures stay away.
+The operating system's count is fair to both sides: it includes numpy's memory, torch's, and what either leaves unused.
+It is read from Linux's /proc; elsewhere AVAILABLE is False and these figures are left out.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ BUFFER_SIZE = 5000
 
 
 def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
-    """What a function of a module returns when a new Python runs it."""
+    """Return what a function of a module returns in a new Python process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args).result()
 
 
 def resident(field: str = "VmRSS") -> int:
-    """Resident bytes of this process now, or at its peak (VmHWM)."""
+    """Return the resident bytes of this process, now or at its peak (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def settled() -> int:
-    """Resident bytes once all that was freed is given back, so that what comes next has to ask for all it needs."""
+    """Give freed memory back to the system and return the resident bytes: later work must request all it needs."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return resident()
 
 
 def peak_above_start(work: Callable[[], object]) -> int:
-    """Bytes that stood at the peak of this work and did not before it."""
+    """Return this work's peak of resident bytes above its start."""
     before = settled()
-    CLEAR.write_text("5")  # the peak counts from here
+    CLEAR.write_text("5")  # reset the peak
     work()
     return resident("VmHWM") - before
 
 
 def train_peak(checkout: str | None, threads: int, size: int = 256) -> dict:
-    """Peak of one IQL train on `size` episodes of T = 121: ours, or PyMARL's from a checkout; the batch not counted.
+    """Measure the peak of one IQL train on `size` episodes of T = 121, without the batch: ours, or a checkout's PyMARL.
 
-    A train on two episodes comes first, so that libraries are loaded.
+    A train on two episodes comes first and loads the libraries.
     """
     torch.set_num_threads(threads)
     ours = Ours(2 * size, learner="iql")
@@ -75,9 +75,9 @@ def train_peak(checkout: str | None, threads: int, size: int = 256) -> dict:
 
 
 def fill(checkout: str | None, threads: int) -> dict:
-    """A buffer made and filled with 5,000 episodes, one by one: CPU seconds, bytes as it counts them and as they stand.
+    """Fill a new buffer with 5,000 episodes, one by one: CPU seconds, bytes by its own count, resident bytes.
 
-    The episodes are the same 91 again and again, one of each length, so that lengths are exactly uniform.
+    The episodes are the same 91 repeated, one of each length, which makes lengths exactly uniform.
     """
     torch.set_num_threads(threads)
     stored = Ours(1000, learner="iql").buffer.sample(1000)
@@ -97,10 +97,10 @@ def fill(checkout: str | None, threads: int) -> dict:
 
 
 def update(settings: dict, threads: int, limit: int | None = None, min_time: float = 0.5) -> dict:
-    """One update of the loop (sample, truncate, train): its peak with its sample, and CPU seconds of those after it.
+    """Measure one update of the loop (sample, truncate, train): its peak with its sample, CPU seconds of later ones.
 
-    `limit` caps the bytes that the process may ask for on top of an empty one. What does not fit, or what the
-    configuration does not allow, comes back as {"refused": why}.
+    `limit` caps the bytes the process may request on top of an empty one. If an update does not fit or the
+    configuration is invalid, returns {"refused": why}.
     """
     torch.set_num_threads(threads)
     if limit is not None:
@@ -113,7 +113,7 @@ def update(settings: dict, threads: int, limit: int | None = None, min_time: flo
         def work() -> None:
             ours.learner.train(truncate(ours.buffer.sample(size, reuse=True)), 0, 0)
 
-        ours.learner.train(truncate(ours.buffer.sample(ours.config.n_agents)), 0, 0)  # loads the libraries
+        ours.learner.train(truncate(ours.buffer.sample(ours.config.n_agents)), 0, 0)  # loads libraries
         stored, peak = ours.buffer.nbytes, peak_above_start(work)
         began, updates = time.process_time(), 0
         while time.process_time() - began < min_time or updates < 2:

@@ -1,4 +1,4 @@
-"""Our runner, buffer and learners on the synthetic environment, put together as the training loop does."""
+"""Our runner, buffer and learners on the synthetic environment, combined as in the training loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILL_WIDTH = 64
 
 
 class Ours:
-    """One configuration, and a buffer of at least `episodes` episodes that its untrained network played."""
+    """One configuration, and a buffer of at least `episodes` episodes played by its untrained network."""
 
     def __init__(self, episodes: int = 1000, **settings) -> None:
         self.config = OMGConfig(**(dict(epsilon_start=0.05, device="cpu") | settings))
@@ -31,16 +31,16 @@ class Ours:
         self.fill(episodes)
 
     def fill(self, episodes: int) -> None:
-        """Play until the buffer holds at least so many."""
+        """Play until the buffer holds at least this many episodes."""
         while self.buffer.episodes_in_buffer < episodes:
             self.buffer.insert_episode_batch(self._filler.run())
 
     def runner(self, width: int) -> Runner:
-        """A runner of its own environment that steps `width` games together."""
+        """Return a runner with its own environment that steps `width` games together."""
         return Runner(self.config, Synthetic(self.config.n_agents, batch=width), self.controller)
 
     def whole_sample(self, size: int) -> EpisodeBatch:
-        """A sample whose longest episode reaches the limit, so that T is 121."""
+        """Return a sample whose longest episode reaches the limit: T = 121."""
         for _ in range(1000):
             sample = truncate(self.buffer.sample(size))
             if sample.max_t_filled() == LIMIT + 1:
@@ -48,7 +48,7 @@ class Ours:
         raise ValueError(f"no sample of {size} reaches T = {LIMIT + 1}: store more episodes")
 
     def operations(self, stored: EpisodeBatch, batches: dict[int, EpisodeBatch]) -> dict[str, Operation]:
-        """What is timed, by name; `stored` episodes are inserted one by one, `batches` are trained on."""
+        """Return the timed operations by name; they insert `stored` episodes one by one and train on `batches`."""
         runners = {width: self.runner(width) for width in (1, 8, 32)}
         singles = [stored[e : e + 1] for e in range(8)]
 
@@ -88,7 +88,7 @@ class Ours:
         }
 
     def omg_operations(self) -> dict[str, Operation]:
-        """The two parts of one OMG update: the opponent model's loss and its step, Q-learning's losses and its step."""
+        """Return the two parts of one OMG update: the opponent model's loss and step, Q-learning's losses and step."""
         learner, batch = self.learner, regroup(self.whole_sample(self.config.sample_size))
         steps = learner.read(batch)
         noise, hidden = learner.draw_noise(steps), self.controller.init_hidden(steps.rows.shape[0])["hidden"]

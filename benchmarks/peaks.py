@@ -1,10 +1,10 @@
-"""The predicted peak of a run beside the measured one, each size in a fresh process.
+"""A run's predicted memory peak beside the measured one, each size in a fresh process.
 
-    python -m benchmarks.peaks                           the grid, a table at the end: some minutes
-    python -m benchmarks.peaks --sizes '[{"n_agents": 4, "batch_size": 8}]'      these, one JSON line each
+    python -m benchmarks.peaks                           the grid, then a table: takes some minutes
+    python -m benchmarks.peaks --sizes '[{"n_agents": 4, "batch_size": 8}]'      these sizes, one JSON line each
 
-Measured is what the operating system counts as resident at the peak (VmHWM, Linux), after two updates. Exit code 1 if a
-prediction is further off than a quarter and 200 MB.
+The measured peak is the operating system's count of resident memory (VmHWM, Linux) after two updates. Exit code 1 if a
+prediction is off by more than a quarter and by more than 200 MB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import islice, product
 
 from benchmarks.memory import in_fresh_process, resident
 from omg_lib.config import OMGConfig
-from omg_lib.peak import LIBRARIES, predicted_peak
+from omg_lib.memory.peak import LIBRARIES, predicted_peak
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.training import Training
 
@@ -33,8 +33,8 @@ GRID = [
 
 
 def measure(settings: dict) -> dict:
-    """Both peaks, of a process that does nothing else, in bytes. Pre-training is cut short: it takes little."""
-    config = OMGConfig(**dict(device="cpu", updates=UPDATES + 1) | settings)  # the last would end with a test
+    """Return both peaks, in bytes, of a process that does nothing else. Pre-training is cut short: it needs little."""
+    config = OMGConfig(**dict(device="cpu", updates=UPDATES + 1) | settings)  # the last one would end with a test
     if config.has_teammates:
         config = replace(config, batch_size_run=config.n_agents)
     SubgoalPrior.fit = partialmethod(SubgoalPrior.fit, steps=3)

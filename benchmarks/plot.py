@@ -1,19 +1,20 @@
-"""The ratios of a comparison as a picture.
+"""Draw the ratios of a comparison.
 
     python -m benchmarks.plot RATIOS.json RATIOS.png
 
-Upper panel: how many times faster than PyMARL; lower panel: our memory as a share of PyMARL's. A bar is the median, a
-whisker the range over the rounds, a mark what is required.
+Upper panel: speed-up over PyMARL; lower panel: our memory as a share of PyMARL's. Bars are medians, whiskers the range
+over the rounds, marks the requirement.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from omg_lib.system.files import read_json
 
 SPEED = {
     "runner_1": ("runner, 1 environment", 5),
@@ -26,11 +27,11 @@ SPEED = {
     "iteration": ("whole iteration", 3),
 }
 MEMORY = {"buffer_bytes": ("buffer of 5,000 episodes", 0.55), "train_peak_bytes": ("peak of train, 256 episodes", 0.6)}
-"""Ratio -> (label, required): at least so many times faster, at most such a share."""
+"""Ratio -> (label, requirement): minimum speed-up, or maximum share."""
 
 
 def draw(result: dict) -> Figure:
-    """The figure of one result of `benchmarks.compare`; ratios that it lacks are left out."""
+    """Return the figure of one result of `benchmarks.compare`; missing ratios are left out."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     speed, memory = figure.subplots(2, 1, height_ratios=(len(SPEED), len(MEMORY)))
     _bars(speed, SPEED, result["ratios"], "C0")
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("json", type=Path)
     parser.add_argument("png", type=Path)
     args = parser.parse_args()
-    draw(json.loads(args.json.read_text())).savefig(args.png, dpi=120)
+    draw(read_json(args.json)).savefig(args.png, dpi=120)
 
 
 if __name__ == "__main__":

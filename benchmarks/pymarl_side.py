@@ -1,7 +1,7 @@
 """Drives the EpisodeRunner, BasicMAC, ReplayBuffer and QLearner of a checkout of oxwhirl/pymarl, as its run.py does.
 
-Nothing of PyMARL is replaced but its module `envs`, which would import SMAC: in its place stands a registry with one
-environment, the synthetic one unless another is given.
+Only PyMARL's module `envs`, which would import SMAC, is replaced: by a registry with one environment, by default the
+synthetic one.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ SETTINGS = dict(
     epsilon_start=0.05, epsilon_finish=0.05, epsilon_anneal_time=50000, agent_output_type="q", double_q=True,
     mixer=None, target_update_interval=200,
 )  # fmt: skip
-"""PyMARL's default.yaml and iql.yaml; only epsilon stands at its end from the start, and nothing is logged."""
+"""PyMARL's default.yaml and iql.yaml, except that epsilon starts at its final value and nothing is logged."""
 
 
 class Logger:
-    """Takes the place of PyMARL's: keeps the latest value of each statistic."""
+    """Replaces PyMARL's logger: keeps the latest value of each statistic."""
 
     def __init__(self) -> None:
         self.console_logger = logging.getLogger("benchmarks.pymarl")
@@ -56,7 +56,7 @@ class Logger:
 
 @contextmanager
 def _importing_from(source: Path, env: type) -> Iterator[None]:
-    """PyMARL's top-level names (`envs`, `utils`, ...) exist only while it is imported."""
+    """Make PyMARL's top-level names (`envs`, `utils`, ...) importable only while it is imported."""
     before = set(sys.modules)
     registry = types.ModuleType("envs")
     registry.REGISTRY = {SETTINGS["env"]: env}
@@ -73,7 +73,7 @@ def _importing_from(source: Path, env: type) -> Iterator[None]:
 
 
 class PyMARL:
-    """PyMARL's IQL on an environment with the methods of SMAC's; `settings` go before those above.
+    """PyMARL's IQL on an environment with SMAC's methods; `settings` override those above.
 
     | attribute | meaning |
     |---|---|
@@ -122,11 +122,11 @@ class PyMARL:
         self.learner = self.parts["QLearner"](self.mac, self.buffer.scheme, self.logger, args)
 
     def make_buffer(self, buffer_size: int) -> object:
-        """An empty ReplayBuffer, whose memory all stands from the start."""
+        """Return an empty ReplayBuffer, which allocates all its memory at the start."""
         return self.parts["ReplayBuffer"](**self.layout, buffer_size=buffer_size, max_seq_length=self.length)
 
     def batch(self, episodes: EpisodeBatch) -> object:
-        """The same episodes as PyMARL's EpisodeBatch."""
+        """Return the same episodes as PyMARL's EpisodeBatch."""
         size, length = episodes.batch_size
         batch = self.parts["EpisodeBatch"](**self.layout, batch_size=size, max_seq_length=length)
         fields = batch.data.transition_data
@@ -142,17 +142,17 @@ class PyMARL:
             self.buffer.insert_episode_batch(self.batch(episodes.sample(min(missing, 250))))
 
     def load_weights(self, online: nn.Module, target: nn.Module) -> None:
-        """Take over the weights of our agents."""
+        """Copy the weights of our agents."""
         for mac, agent in ((self.mac, online), (self.learner.target_mac, target)):
             mac.agent.load_state_dict({key.removesuffix("_l0"): w for key, w in agent.state_dict().items()})
 
     def gradients(self) -> dict[str, torch.Tensor]:
-        """What the latest train left in every weight, under our agent's names."""
+        """Return the gradients of the latest train, under our agent's names."""
         weights = self.mac.agent.named_parameters()
         return {f"{key}_l0" if key.startswith("rnn.") else key: w.grad for key, w in weights}
 
     def operations(self, stored: EpisodeBatch, batches: dict[int, EpisodeBatch]) -> dict[str, Operation]:
-        """What is timed, by name; `stored` episodes are inserted one by one, `batches` are trained on."""
+        """Return the timed operations by name; they insert `stored` episodes one by one and train on `batches`."""
         singles = [self.batch(stored[e : e + 1]) for e in range(8)]
         batches = {size: self.batch(batch) for size, batch in batches.items()}
 
@@ -192,5 +192,5 @@ class PyMARL:
 
 
 def buffer_bytes(buffer: object) -> int:
-    """Bytes of all fields of a ReplayBuffer."""
+    """Return the bytes of all fields of a ReplayBuffer."""
     return sum(x.numel() * x.element_size() for x in buffer.data.transition_data.values())

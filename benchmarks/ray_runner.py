@@ -1,17 +1,15 @@
-"""Environment steps a second of local runners and of Ray's actors, for a cheap game and for a slow one.
+"""Environment steps a second of local runners and Ray actors, for a cheap game and a slow one.
 
     python -m benchmarks.ray_runner --out data/results/ray_runner.csv      some minutes
 
-The cheap game is the embedded battle. The slow one is the same battle, but each step of each game also takes `--step`
-milliseconds in which its process waits, as a client waits for a game of another process. All arms play R = 8 episodes
-a round (one arm R = 1), of the same numbers, with the same network; rounds go in turn, so that what slows the machine
-slows all of them.
+The cheap game is the embedded battle. The slow one is the same battle, but in each step of each game the process also
+waits `--step` milliseconds, like a client of a game in another process. All arms play R = 8 episodes a round (one arm
+R = 1), with the same episode numbers and network. Rounds alternate, so anything that slows the machine slows all arms.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Sequence
@@ -24,13 +22,14 @@ from benchmarks.slow_game import Slow, SlowGame
 from omg_lib import config, envs
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs.processes import Processes
-from omg_lib.remote import RayRunner, start_here
+from omg_lib.distributed.processes import Processes
+from omg_lib.distributed.ray_runner import RayRunner, start_here
 from omg_lib.runner import Runner
+from omg_lib.system.files import write_rows
 
 WIDTH, SLOW = 8, "slow game"
 CPUS = 24
-"""What Ray is told: actors that wait need no core, and all arms are there at once."""
+"""Passed to Ray: actors that wait need no core, and all arms exist at the same time."""
 Arm = tuple[str, str, int, int]
 """Game, runner, width, actors."""
 COLUMNS = ("game", "runner", "width", "actors", "steps_per_second", "low", "high", "rounds", "cores", "wait_ms")
@@ -39,7 +38,7 @@ SETTINGS = dict(env="skirmish:partners", n_agents=8, batch_size=1, learner="iql"
 
 
 def arms(cores: int) -> list[Arm]:
-    """Actors from 1 to the cores; for the game that waits, to R."""
+    """Return all arms, with actors from 1 up to the number of cores, or up to R for the game that waits."""
     found = []
     for game, most in (("battle", cores), ("slow game", WIDTH)):
         found += [(game, "local", 1, 0), (game, "local", WIDTH, 0), (game, "processes", WIDTH, 0)]
@@ -60,11 +59,11 @@ def runner_of(arm: Arm, wait: float) -> Runner:
 
 
 def measure(chosen: Sequence[Arm], wait: float, rounds: int, seconds: float) -> list[dict[str, object]]:
-    """A row for each arm; a round plays for `seconds` at least. Who is not asked meanwhile waits, and takes no core."""
+    """Return a row for each arm; a round plays for at least `seconds`. Idle arms wait and use no core."""
     runners = {arm: runner_of(arm, wait) for arm in chosen}
     speeds: dict[Arm, list[float]] = {arm: [] for arm in chosen}
     for runner in runners.values():
-        runner.run()  # processes have started, libraries are loaded
+        runner.run()  # starts processes, loads libraries
     for turn in range(rounds):
         for arm in [*chosen[turn % len(chosen) :], *chosen[: turn % len(chosen)]]:
             runner, began, before = runners[arm], time.perf_counter(), runners[arm].t_env
@@ -85,19 +84,16 @@ def rounded(found: Sequence[float]) -> tuple[float, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, help="write the table here")
-    parser.add_argument("--step", type=float, default=10.0, metavar="MS", help="what a step of the slow game waits")
+    parser.add_argument("--step", type=float, default=10.0, metavar="MS", help="wait per step of the slow game")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each round of each arm")
+    parser.add_argument("--seconds", type=float, default=3.0, help="per round and arm")
     args = parser.parse_args()
     torch.set_num_threads(1)
     envs.ENVIRONMENTS[SLOW], config.ENVIRONMENTS[SLOW] = SlowGame, range(2, 17)
     start_here(num_cpus=CPUS)
     rows = measure(arms(os.cpu_count() or 1), args.step / 1000, args.rounds, args.seconds)
     if args.out:
-        with args.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The embedded battle as a game of another process would be: its client waits for each step."""
+"""The embedded battle, as slow as a game in another process: its client waits for each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from omg_lib.envs.skirmish import Partners
 
 
 class SlowGame(Partners):
-    """`skirmish:partners`, where each step of each game that goes on takes `wait` seconds more, one after another."""
+    """`skirmish:partners` in which each step of each unfinished game takes `wait` extra seconds, one after another."""
 
     def __init__(self, n_agents: int, batch: int = 1, seed: int = 0, device: str = "cpu", wait: float = 0.0) -> None:
         super().__init__(n_agents, batch=batch, seed=seed, device=device)
@@ -34,7 +34,7 @@ class SlowGame(Partners):
 
 
 class Slow:
-    """Makes slow games, in whichever process: for `RayRunner`."""
+    """Makes slow games in any process, for `RayRunner`."""
 
     def __init__(self, wait: float) -> None:
         self.wait = wait

@@ -1,4 +1,4 @@
-"""Our fast paths beside our own slow forms: how many times faster, one line each. For CI, which has no PyMARL.
+"""Speed-ups of our fast paths over our own slow versions, one line each. For CI, which has no PyMARL.
 
 python -m benchmarks.smoke
 """
@@ -15,7 +15,7 @@ ROUNDS = 3
 
 
 def padded(batch: EpisodeBatch) -> EpisodeBatch:
-    """The same episodes with every row marked as played: what the learner would walk, did it walk padding."""
+    """Return the same episodes with every row marked as played: the work of a learner that processes padding."""
     full = batch.clone()
     full["filled"][:] = True
     full["avail_actions"][..., 1] = True
@@ -23,7 +23,7 @@ def padded(batch: EpisodeBatch) -> EpisodeBatch:
 
 
 def pairs() -> dict[str, tuple[Operation, Operation]]:
-    """Name -> (fast form, slow form)."""
+    """Return name -> (fast form, slow form)."""
     ours = Ours(300, learner="iql")
     operations = ours.operations(ours.whole_sample(64), {})
     batch = ours.whole_sample(64)

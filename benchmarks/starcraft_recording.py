@@ -2,29 +2,26 @@
 
     python -m benchmarks.starcraft_recording --out data/starcraft/double.json
 
-It needs the package smacv2 (`make smacv2`), and not the game: what runs in its place is `tests/envs/sc2_double`.
+It needs the package smacv2 (`make smacv2`) but not the game: `tests/helpers/sc2_double` runs instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.starcraft import play
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/envs"))
-from sc2_double import install
+from tests.helpers.sc2_double import install
 
 CONFIG = OMGConfig(env="smacv2", n_agents=8, batch_size=32, device="cpu")
 FRAMES = 3
 
 
 def record(config: OMGConfig, out: str | Path, frames: int = FRAMES) -> None:
-    """Play and write; SC2PATH leads to the double meanwhile."""
+    """Play and write; SC2PATH points to the double meanwhile."""
     before = os.environ.get("SC2PATH")
     with tempfile.TemporaryDirectory() as folder:
         install(folder)

@@ -1,16 +1,15 @@
-"""How time and memory of one update grow with n_agents and batch_size, and what arithmetic says beside it.
+"""How time and memory of one update grow with n_agents and batch_size, beside what arithmetic predicts.
 
-    python -m benchmarks.sweep --out FOLDER              sweep.csv and sweep.png, some minutes
+    python -m benchmarks.sweep --out FOLDER              sweep.csv and sweep.png, takes some minutes
     python -m benchmarks.sweep --out FOLDER --plot       sweep.png again, from sweep.csv
 
-Each cell is one configuration in a process of its own, which may take `--limit` GB; what does not fit is drawn as
-refused. The dashed lines are predictions, put through the measurement at n_agents 8, batch_size 32 (or the nearest).
+Each cell is one configuration in its own process, which may take `--limit` GB; what does not fit is drawn as refused.
+The dashed lines are predictions, anchored at the measurement for n_agents 8, batch_size 32 (or the nearest to it).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from benchmarks import memory
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.growth import predicted
 from omg_lib.plots.growth import growth_figure
+from omg_lib.system.files import read_table, write_rows
 
 LEARNERS = ("iql", "omg")
 N_AGENTS = (2, 4, 8, 12, 16)
@@ -35,7 +35,7 @@ PANELS = {
 
 
 def sweep(n_agents: list[int], batch_sizes: list[int], threads: int, limit: float) -> list[dict]:
-    """One row for each learner, n_agents and batch_size."""
+    """Return one row for each learner, n_agents and batch_size."""
     rows = []
     for learner, agents, size in product(LEARNERS, n_agents, batch_sizes):
         settings = dict(learner=learner, n_agents=agents, batch_size=size)
@@ -49,7 +49,7 @@ def sweep(n_agents: list[int], batch_sizes: list[int], threads: int, limit: floa
 
 
 def draw(rows: list[dict], title: str) -> Figure:
-    """Time and memory (columns) of each learner (rows) against batch_size, one line for each n_agents."""
+    """Plot time and memory (columns) of each learner (rows) against batch_size, one line per n_agents."""
     figure = growth_figure(rows, PANELS)
     figure.suptitle(title)
     return figure
@@ -61,21 +61,16 @@ def main() -> None:
     parser.add_argument("--n-agents", type=int, nargs="+", default=N_AGENTS)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--limit", type=float, default=8.0, metavar="GB", help="what an update may take")
-    parser.add_argument("--plot", action="store_true", help="only draw what sweep.csv holds")
+    parser.add_argument("--limit", type=float, default=8.0, metavar="GB", help="memory that an update may take")
+    parser.add_argument("--plot", action="store_true", help="only draw sweep.csv")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     table = args.out / "sweep.csv"
     if not args.plot:
         rows = sweep(args.n_agents, args.batch_sizes, args.threads, args.limit)
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-    with table.open() as file:
-        draw(list(csv.DictReader(file)), "One update on the CPU").savefig(
-            args.out / "sweep.png", dpi=120, facecolor="white"
-        )
+        write_rows(table, rows, COLUMNS)
+    figure = draw(read_table(table), "One update on the CPU")
+    figure.savefig(args.out / "sweep.png", dpi=120, facecolor="white")
 
 
 if __name__ == "__main__":

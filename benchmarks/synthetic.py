@@ -1,7 +1,7 @@
-"""An environment of SMAC 8m's shape that costs next to nothing: what is left of a timing is the library around it.
+"""An environment of SMAC 8m's shape that costs almost nothing: a timing measures the library around it.
 
-One definition of the game (`World`), two faces: `ScalarSynthetic` is what PyMARL's runner expects of SMAC, `Synthetic`
-is our batched interface. The same seed and the same actions give the same episodes through both.
+One definition of the game (`World`), two interfaces: `ScalarSynthetic` is what PyMARL's runner expects from SMAC,
+`Synthetic` is our batched interface. The same seed and actions give the same episodes through both.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SCENES = 256
 class World:
     """The game: a walk through a table of scenes, whose path depends on the parity of the summed actions.
 
-    A scene fixes observations, state, available actions (action 1 is always one of them) and the reward for coming
-    here. Episode k of a seed draws its length, uniform in 30..120, and its first scene; one of 120 steps was cut.
+    A scene fixes observations, state, available actions (action 1 is always one of them) and the reward for arriving.
+    Episode k of a seed draws its length, uniform in 30..120, and its first scene; an episode of 120 steps is truncated.
     """
 
     def __init__(self, n_agents: int) -> None:
@@ -34,13 +34,13 @@ class World:
         self.reward = rng.standard_normal(SCENES, np.float32)
 
     def begin(self, seed: int, k: int) -> tuple[int, int]:
-        """Length and first scene of episode k."""
+        """Return the length and first scene of episode k."""
         rng = np.random.default_rng((seed, k))
         return int(rng.integers(SHORTEST, LIMIT + 1)), int(rng.integers(SCENES))
 
     @staticmethod
     def follow(scene: Any, summed_actions: Any) -> Any:
-        """The next scene; for whole numbers and for arrays of them."""
+        """Return the next scene; for integers and arrays of integers."""
         return (scene + 1 + summed_actions % 2) % SCENES
 
 
@@ -60,7 +60,7 @@ def describe(n_agents: int) -> EnvInfo:
 
 
 class ScalarSynthetic:
-    """One game at a time, with the methods and the types of SMAC's StarCraft2Env (lists of arrays, lists of lists)."""
+    """One game at a time, with the methods and types of SMAC's StarCraft2Env (lists of arrays, lists of lists)."""
 
     episode_limit = LIMIT
 

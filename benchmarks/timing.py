@@ -1,8 +1,8 @@
-"""Fair timing on a machine that is never quite quiet: everything compared runs in turn, round by round.
+"""Fair timing on a machine that is never quite idle: operations run in turn, round by round.
 
-A round runs every operation once, each for at least `min_time`, in an order that is rotated from round to round; a
-ratio is taken within a round, so that whatever slows the machine slows both of its sides. With one thread the clock is
-the process's CPU seconds, which on a quiet machine is time on the wall; with more it is the wall clock.
+A round runs every operation once, each for at least `min_time`, in an order that rotates from round to round. Ratios
+are taken within a round, where anything that slows the machine slows both sides. With one thread the clock is the
+process's CPU seconds, which equal wall-clock time on a quiet machine; with more it is the wall clock.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 
 Operation = Callable[[], float]
-"""Does a piece of work and returns how much it was: environment steps, episodes, or 1."""
+"""Does a piece of work and returns its amount: environment steps, episodes, or 1."""
 Spread = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One operation in one round: work per second, and the cores that other processes kept busy meanwhile."""
+    """One operation in one round: work per second, and the cores that other processes used meanwhile."""
 
     rate: float
     others: float
@@ -37,7 +37,7 @@ def interleave(
     min_time: float = 0.2,
     clock: Callable[[], float] | None = None,
 ) -> dict[str, list[Reading]]:
-    """Warm every operation up once, then take one reading of each per round; `clock` goes before the one above."""
+    """Warm every operation up once, then take one reading of each per round; `clock` overrides the default above."""
     for operation in operations.values():
         operation()
     clock = clock or (time.process_time if threads == 1 else time.perf_counter)
@@ -61,7 +61,7 @@ def _read(operation: Operation, clock: Callable[[], float], min_time: float) -> 
 
 
 def _busy_seconds() -> float:
-    """CPU seconds that the whole machine has worked since it started; 0 where the system does not tell."""
+    """Return the CPU seconds that the whole machine has worked since it started; 0 if the system does not say."""
     try:
         ticks = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     except OSError:
@@ -70,17 +70,17 @@ def _busy_seconds() -> float:
 
 
 def spread(values: list[float]) -> Spread:
-    """Median, min and max."""
+    """Return median, min and max."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def ratio(ours: list[Reading], theirs: list[Reading]) -> Spread:
-    """How many times faster ours is, round by round."""
+    """Return our speed-up, computed round by round."""
     return spread([a.rate / b.rate for a, b in zip(ours, theirs, strict=True)])
 
 
 def machine() -> dict[str, object]:
-    """What a reader must know of this machine."""
+    """Describe this machine for readers of the results."""
     cpu = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,19 +1,74 @@
 """OMG Lab: what shape is this tensor here, and why? Runner, buffer, OMG learner and training loop, with every shape
 predicted from the configuration and measured in the real run.
 
-Reading order: config, trace, envs, episodes, networks, opponents, subgoals, pools, coplayers, controller, runner,
-buffer, regroup, learners, training, predict; then, around fixed teammates, priors, teammates, evaluate, measures.
+Reading order: config, contract, trace, envs, episodes, networks, opponents, subgoals, teammates, controller, runner,
+buffer, regroup, learners, training, predict; then runs and experiment.
+
+Importing this package needs the standard library only. A public name, or a room such as `omg_lib.envs`, loads when it
+is first used (PEP 562), so that `doctor` can say what is missing where nothing is installed.
 """
 
-from omg_lib import early
-from omg_lib.checkpoint import load
-from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.doctor import check_setup
-from omg_lib.envs import EnvInfo, make_env
-from omg_lib.episodes import EpisodeBatch
-from omg_lib.predict import Difference, compare, predict
-from omg_lib.regroup import regroup
-from omg_lib.trace import ShapeTrace
-from omg_lib.training import Report, Training, run_sequential
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omg_lib.config import ConfigError, OMGConfig
+    from omg_lib.envs import EnvInfo, make_env
+    from omg_lib.episodes import EpisodeBatch
+    from omg_lib.predict import Difference, compare, predict
+    from omg_lib.regroup import regroup
+    from omg_lib.runs.folder import load
+    from omg_lib.system.doctor import check_setup
+    from omg_lib.trace import ShapeTrace
+    from omg_lib.training import Report, Training, run_sequential
 
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "config": ("ConfigError", "OMGConfig"),
+    "envs": ("EnvInfo", "make_env"),
+    "episodes": ("EpisodeBatch",),
+    "predict": ("Difference", "compare", "predict"),
+    "regroup": ("regroup",),
+    "runs.folder": ("load",),
+    "system.doctor": ("check_setup",),
+    "trace": ("ShapeTrace",),
+    "training": ("Report", "Training", "run_sequential"),
+}
+"""Module -> the public names that it defines; a test holds this against the imports above."""
+_HOME = {name: module for module, names in PUBLIC.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+class _Package(ModuleType):
+    """Keeps `omg_lib.predict` and `omg_lib.regroup` the functions.
+
+    The import system binds a module to its package under the module's name. Two public functions are called like the
+    module that defines them, and they win.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,55 +1,18 @@
-"""python -m omg_lib: shapes, train, doctor; teammates, pretrain, evaluate, sweep (in `commands`)."""
+"""python -m omg_lib COMMAND: reads the command line, loads the command's module, and runs it."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import importlib
 import os
 import signal
 import sys
-from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
-from omg_lib.checkpoint import RunFolder, saved_config
-from omg_lib.commands import (
-    add_evaluate,
-    add_pretrain,
-    add_sweep,
-    add_teammates,
-    progress_bar,
-    run_evaluate,
-    run_pretrain,
-    run_sweep,
-    teammates,
-    teller,
-)
-from omg_lib.config import ConfigError, OMGConfig, RunError
-from omg_lib.doctor import check_setup
-from omg_lib.files import read_json, reason
-from omg_lib.follow import follow
-from omg_lib.predict import predict
-from omg_lib.saved import check_config
-from omg_lib.trace import ShapeTrace
-from omg_lib.training import Report, Training
-
-SHAPE_OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizon")
-TRAIN_OPTIONS = (
-    *SHAPE_OPTIONS,
-    "teammates",
-    "prior",
-    "subgoal_mode",
-    "td_steps",
-    "updates",
-    "t_max",
-    "device",
-    "runner",
-    "actors",
-    "seed",
-)
-POOL_OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
-SWEEP_OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "device")
-PRIOR_OPTIONS = ("env", "n_agents", "teammates", "seed")
-INTERRUPTED = 130
+from omg_lib.commands import COMMANDS
+from omg_lib.config import INTERRUPTED, ConfigError, RunError
+from omg_lib.system.streams import open_streams
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,44 +22,11 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError("command line", " ".join(sys.argv[1:]), message)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m omg_lib", description="Shapes and training of OMG, predicted and measured.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    shapes = commands.add_parser("shapes", help="predict every shape of one update")
-    train = commands.add_parser("train", help="train; with --out into a folder that can be resumed")
-    commands.add_parser("doctor", help="what this machine has, and what is missing")
-    pool = commands.add_parser("teammates", help="train a pool of fixed teammates")
-    prior = commands.add_parser("pretrain", help="pre-train a subgoal prior on states that a pool visits")
-    evaluation = commands.add_parser("evaluate", help="play saved runs with teammates, seen and unseen")
-    many = commands.add_parser("sweep", help="train at many sizes, on a Ray cluster or this machine")
-    add_teammates(pool)
-    add_pretrain(prior)
-    add_evaluate(evaluation)
-    add_sweep(many)
-    options = (
-        (shapes, SHAPE_OPTIONS), (train, TRAIN_OPTIONS), (pool, POOL_OPTIONS), (prior, PRIOR_OPTIONS),
-        (many, SWEEP_OPTIONS),
-    )  # fmt: skip
-    for command, names in options:
-        for field in dataclasses.fields(OMGConfig):
-            if field.name in names:
-                option = "--" + field.name.replace("_", "-")
-                command.add_argument(option, default=argparse.SUPPRESS, help=f"default {field.default}")
-    shapes.add_argument("--json", metavar="FILE", help="also write the trace here")
-    for command in (train, many):
-        command.add_argument("--config", metavar="FILE", help="a JSON file of settings; options win over it")
-    train.add_argument("--out", metavar="DIR", help="a new folder for config, metrics and checkpoints")
-    train.add_argument("--resume", metavar="DIR", help="go on with the run of this folder")
-    train.add_argument("--trace", metavar="FILE", help="write the measured trace of the last update here")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 a run failed, 2 bad input, 130 interrupted."""
-    _open_streams()
+    open_streams()
     try:
-        args = build_parser().parse_args(argv)
-        return COMMANDS[args.command](args)
+        return run(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
         print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
@@ -114,153 +44,36 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def _open_streams() -> None:
-    """Let what was closed before the start lead nowhere: else print would take stdout for a stderr that is not there,
-    and the next file that is opened would take its number.
-    """
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
+def run(words: list[str]) -> int:
+    """Parse these words and run their command."""
+    parser = Parser(prog="python -m omg_lib", description="Shapes and training of OMG, predicted and measured.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    if not words or words[0] not in COMMANDS:
+        parser.parse_args(words)  # prints the help, or says what is wrong
+    command = load(words[0])
+    if signal.getsignal(signal.SIGINT) is interrupted:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    command.add_options(parsers[words[0]])
+    return command.run(parser.parse_args(words))
 
 
-def given_settings(args: argparse.Namespace) -> dict[str, object]:
-    """The configuration fields named on the command line, as the types that the fields declare."""
-    settings: dict[str, object] = {}
-    for field in dataclasses.fields(OMGConfig):
-        if hasattr(args, field.name):
-            text = getattr(args, field.name)
-            settings[field.name] = whole(text) if str(field.type).startswith("int") else text
-    return settings
-
-
-def whole(text: str) -> int | str:
-    """The number that a text is, or the text itself, which OMGConfig then refuses by name."""
+def load(name: str) -> ModuleType:
+    """The module of a command. ConfigError if a package that it needs is missing or broken."""
     try:
-        return int(text)
-    except ValueError:
-        return text
+        return importlib.import_module(f"omg_lib.commands.{name}")
+    except Exception as error:  # a broken package can raise anything
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        allowed = f"a package that it needs does not load ({said}); python -m omg_lib doctor says what to do"
+        raise ConfigError("command", name, allowed) from None
 
 
-def shapes(args: argparse.Namespace) -> int:
-    trace = predict(OMGConfig(**given_settings(args)))
-    check_writable("json", args.json)
-    if args.json:
-        trace.save(args.json)
-    print(table(trace))
-    return 0
+def interrupted(*_: object) -> None:
+    """Leave at once: while torch loads nothing has begun, and an exception inside it can go astray."""
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
 
-
-def table(trace: ShapeTrace) -> str:
-    """A trace as text: one line per field, its axes by name and by size."""
-    sizes = ", ".join(f"{letter} = {size}" for letter, size in trace.sizes.items())
-    lines = [
-        sizes,
-        f"{'stage':<28}{'calls':>5}  {'field':<15}{'axes':<24}{'shape':<26}{'dtype':<9}{'bytes':>13}",
-    ]
-    for entry in trace.stages:
-        head = f"{entry.name:<28}{entry.calls:>5}"
-        for key, f in entry.fields.items():
-            axes, shape = f"[{', '.join(f.axes)}]", str(list(f.shape))
-            lines.append(f"{head:<33}  {key:<15}{axes:<24}{shape:<26}{f.dtype:<9}{f.bytes:>13,}")
-            head = ""
-        if not entry.fields:
-            lines.append(head)
-    return "\n".join(lines)
-
-
-def doctor(args: argparse.Namespace) -> int:
-    print(check_setup())
-    return 0
-
-
-def sweep(args: argparse.Namespace) -> int:
-    given = {key: value for key, value in given_settings(args).items() if key in SWEEP_OPTIONS}
-    return run_sweep(args, read_settings(args.config) | given)
-
-
-def train(args: argparse.Namespace) -> int:
-    config = train_config(args)
-    check_writable("trace", args.trace)
-    bar, folder, report, code = progress_bar(), None, None, 0
-    with Training(config, teller(bar)) as run, bar:
-        if args.resume:
-            folder = RunFolder.resume(args.resume, run)
-            if folder.notice:
-                print(folder.notice, file=sys.stderr)
-        elif args.out:
-            folder = RunFolder.create(args.out, config)
-        try:
-            for report in follow(run, folder):
-                log(report)
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-    if args.trace and run.trace:
-        run.trace.save(args.trace)
-    print(summary(run, report))
-    return code
-
-
-def train_config(args: argparse.Namespace) -> OMGConfig:
-    """The configuration of `train`: defaults, then --config or the resumed run's, then the options."""
-    given = given_settings(args)
-    if args.resume:
-        if args.out or args.config:
-            raise ConfigError("resume", args.resume, "goes without --out and --config: the folder has both")
-        saved = saved_config(args.resume)
-        asked = dataclasses.replace(saved, **given)
-        check_config("resume", args.resume, saved.to_dict(), asked)
-        return asked
-    return OMGConfig.from_dict(read_settings(args.config) | given)
-
-
-def read_settings(path: str | None) -> dict[str, object]:
-    """The settings of a JSON file; {} without a file."""
-    if path is None:
-        return {}
-    try:
-        return read_json(Path(path))
-    except (OSError, ValueError) as error:
-        allowed = f"is no readable JSON file ({reason(error)}); allowed is a JSON object of settings"
-        raise ConfigError("config", path, allowed) from None
-
-
-def check_writable(name: str, path: str | None) -> None:
-    """Refuse a file before the work that would fill it."""
-    if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
-        raise ConfigError(name, path, "allowed is a file in a folder that exists")
-
-
-def log(report: Report) -> None:
-    """One line of progress for readers that are no terminal; a terminal has the bar."""
-    if not sys.stderr.isatty() and (report.update == 1 or report.update % 100 == 0):
-        print(
-            f"update {report.update}, {report.t_env} steps, {numbers(report.metrics)}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def summary(run: Training, report: Report | None) -> str:
-    if report is None:
-        return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
-    head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"
-    return f"{head}, {numbers(report.metrics)}"
-
-
-def numbers(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-
-
-COMMANDS = {
-    "shapes": shapes,
-    "train": train,
-    "doctor": doctor,
-    "teammates": lambda args: teammates(args, given_settings(args)),
-    "pretrain": lambda args: run_pretrain(args, given_settings(args)),
-    "evaluate": run_evaluate,
-    "sweep": sweep,
-}
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # until here omg_lib.early had it
+    signal.signal(signal.SIGINT, interrupted)
     sys.exit(main())

@@ -1,6 +1,8 @@
-"""ReplayBuffer: one ring of episodes per seat, holding only what was really played."""
+"""ReplayBuffer: one ring of episodes per seat. It stores only the steps that were played."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +13,13 @@ from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.trace import stage
 
 Episode = dict[str, np.ndarray]
-"""A stored episode of n steps: field -> [n+1, ...]. Its length tells what was filled, its ring who learnt."""
+"""A stored episode of n steps: field -> [n+1, ...]. Its length replaces `filled`, its ring replaces `seat`."""
 
 NOT_STORED = ("filled", "seat")
 
 
 class Ring:
-    """The latest `capacity` episodes of one seat."""
+    """The last `capacity` episodes of one seat."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.inserted = capacity, 0
@@ -31,15 +33,15 @@ class Ring:
         self.inserted += 1
 
     def oldest(self, i: int) -> Episode:
-        """The i-th oldest episode held."""
+        """Return the i-th oldest stored episode."""
         return self.episodes[(self.inserted - len(self.episodes) + i) % self.capacity]
 
 
 class ReplayBuffer:
-    """Up to `buffer_size` episodes; memory is taken as they come.
+    """Up to `buffer_size` episodes; memory grows as they are stored.
 
-    With seats (n_seats = A) there is a ring for each, so that a sample can always hold G episodes of every seat.
-    Without (n_seats = 1) there is one ring. The k-th sample is a function of (seed, k) and of what is stored.
+    With seats (n_seats = A) there is one ring per seat, so a sample can always hold G episodes of every seat.
+    Without seats (n_seats = 1) there is one ring. The k-th sample depends only on (seed, k) and the stored episodes.
     """
 
     def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0) -> None:
@@ -62,7 +64,7 @@ class ReplayBuffer:
 
     @stage("buffer.insert_episode_batch")
     def insert_episode_batch(self, batch: EpisodeBatch) -> EpisodeBatch:
-        """Store the filled rows of every episode of a batch [E, L+1, ...], which is returned unchanged."""
+        """Store the filled rows of every episode of a batch [E, L+1, ...] and return the batch unchanged."""
         if not self.layout:
             self.layout = {key: (tuple(x.shape[1:]), x.numpy().dtype) for key, x in batch.items()}
         lengths = batch["filled"].sum(dim=1).flatten().tolist()
@@ -76,16 +78,16 @@ class ReplayBuffer:
         return batch
 
     def oldest(self, n: int) -> list[Episode]:
-        """The n oldest episodes held, going round the seats."""
+        """Return the n oldest stored episodes, one seat after another."""
         return [self.rings[k % self.n_seats].oldest(k // self.n_seats) for k in range(n)]
 
     @property
     def inserted(self) -> list[int]:
-        """Episodes that ever came, for each ring."""
+        """Number of episodes ever inserted, per ring."""
         return [ring.inserted for ring in self.rings]
 
     def segment(self, since: list[int]) -> dict[str, np.ndarray]:
-        """The episodes that came after `inserted` was `since` and are still held, end to end; {} if there is none.
+        """Return the stored episodes inserted after `inserted` was `since`, end to end; {} if there are none.
 
         Field -> [sum of lengths, ...]; and `lengths`, `seats`, `numbers` (count within the seat), one per episode.
         """
@@ -102,11 +104,22 @@ class ReplayBuffer:
         return arrays | {"lengths": np.array(lengths), "seats": np.array(seats), "numbers": np.array(numbers)}
 
     def clear(self) -> None:
-        """Forget every episode."""
+        """Remove every episode."""
         self.rings = [Ring(ring.capacity) for ring in self.rings]
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the next sample depends on beside the episodes themselves."""
+        return {"inserted": self.inserted}
+
+    def load_state_dict(self, state: dict[str, Any], layout: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+        """Go on from what `state_dict` gave, once the episodes are back; a batch of them has this `layout`."""
+        for ring, came in zip(self.rings, state["inserted"], strict=True):
+            ring.inserted = came
+        if any(state["inserted"]):
+            self.layout = layout
+
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Put the episodes of a segment back where they were."""
+        """Restore the episodes of a segment to their places."""
         lengths, seats, numbers = (arrays.pop(key) for key in ("lengths", "seats", "numbers"))
         ends = lengths.cumsum()
         for seat, number, start, end in zip(seats, numbers.tolist(), ends - lengths, ends, strict=True):
@@ -123,8 +136,8 @@ class ReplayBuffer:
     def sample(self, n: int, reuse: bool = False) -> EpisodeBatch:
         """Draw n episodes, n / A of each seat without replacement, as a batch [n, L+1, ...]; row g*A + a has seat a.
 
-        The batch owns its memory, unless `reuse`: then the next such sample overwrites it, which spares the training
-        loop the cost of fresh memory. ValueError if n is no multiple of A or more than there is.
+        The batch owns its memory. With `reuse` the next such sample overwrites it, which saves the training loop the
+        cost of allocating. ValueError if n is not a multiple of A or exceeds what is stored.
         """
         if n < 1 or n % self.n_seats:
             raise ValueError(f"sample({n}): allowed is a positive multiple of n_agents={self.n_seats}")
@@ -152,7 +165,7 @@ class ReplayBuffer:
         return EpisodeBatch(fields, batch_size=[n, self.layout["filled"][0][0]])
 
     def _fill(self, batch: EpisodeBatch, written: list[int], episodes: list[Episode]) -> EpisodeBatch:
-        """Copy episodes into the rows of a batch and blank what a longer episode left there (`written` rows)."""
+        """Copy episodes into the rows of a batch and clear the `written` rows that a longer episode left there."""
         lengths = [len(episode["reward"]) for episode in episodes]
         shorter = [(e, now, then) for e, (now, then) in enumerate(zip(lengths, written, strict=True)) if now < then]
         for key, x in batch.items():

@@ -1,9 +1,9 @@
-"""Instant checks: a guess is held against the real thing, and the answer names the axis that is wrong, and why.
+"""Instant checks: compare a guess with the real thing; the verdict names the axis that is wrong, and why.
 
-A check called alone says everything at once. Kept by `lessons.answers.Answers`, it says more with every wrong try:
+A check on its own shows everything at once. Kept by `lessons.answers.Answers`, it shows more with every wrong try:
 which axis is wrong, then what that axis counts, then its size.
 
-Every verdict shows as HTML in a notebook and prints as text elsewhere. No Jupyter is needed.
+A verdict shows as HTML in a notebook and prints as text elsewhere. It does not need Jupyter.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from omg_lib.predict import predict
 
 WHY = {
     "R": "the episodes that the runner steps at once (batch_size_run)",
-    "L+1": "an episode has at most L steps, and one row more for what is seen after the last step",
-    "T": "the rows of the longest episode in the sample, L + 1 at most",
-    "T-1": "one less than T: the last row has nothing after it",
+    "L+1": "an episode has at most L steps, plus one row for what is seen after the last step",
+    "T": "the rows of the longest episode in the sample, at most L + 1",
+    "T-1": "one less than T: nothing follows the last row",
     "G*A": "the episodes of one sample: G groups of A episodes, one for each seat",
-    "G": "the groups of one update, or its episodes where all seats learn (batch_size)",
+    "G": "the groups of one update, or its episodes if all seats learn (batch_size)",
     "A": "the seats of a team (n_agents)",
     "O": "the numbers that one seat observes",
     "S": "the numbers of the state",
     "C": "the actions that a seat can choose from",
     "H": "the future steps that are candidate subgoals (horizon)",
     "Z": "the numbers of one subgoal (subgoal_dim)",
-    "1": "one number for each place, and still an axis of its own",
-    "rows": "the sequences that the network steps side by side: one for each slot of each group",
+    "1": "a single number in each place, but still an axis",
+    "rows": "the sequences that the network steps side by side: one per slot of each group",
 }
-"""What an axis counts, for feedback on a guess."""
+"""Axis -> what it counts, for feedback on a guess."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says about a guess: one sentence, and one more for each axis that is wrong.
+    """The result of a check: one sentence, and one line for each axis that is wrong.
 
-    `state` is open (not answered), right, wrong, or not allowed (no answer to this question). `hints` are
-    the lines after a first wrong try, a second and a third.
+    `state` is open (not answered), right, wrong, or not allowed (not an answer to this question). `hints` holds
+    the lines to show after the first, second and third wrong try.
     """
 
     state: str
@@ -55,7 +55,7 @@ class Verdict:
         return self.state == "right"
 
     def after(self, tries: int) -> Verdict:
-        """What to say after so many wrong tries; a verdict without hints says the same each time."""
+        """Return the verdict to show after this many wrong tries; without hints it is always the same."""
         if not self.hints:
             return self
         return replace(self, axes=self.hints[min(tries, len(self.hints)) - 1], hints=())
@@ -74,15 +74,15 @@ class Verdict:
 
 
 def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Sequence[str]) -> Verdict:
-    """Hold a guessed shape against a tensor (or a shape) whose axes have names; it says which axis is wrong, and why.
+    """Compare a guessed shape with a tensor (or a shape) with named axes; show which axis is wrong, and why.
 
     An unanswered guess contains `...`. A wrong guess never raises.
 
     >>> check_shape((32, 8, 80), (32, 8, 14), "G A C")
     Not yet: 1 of 3 numbers is wrong.
-      - axis 2 (C): you said 80, it is 14: the actions that a seat can choose from
+      - axis 2 (C): you answered 80, but it is 14: the actions that a seat can choose from
     >>> check_shape((...,), (32, 8, 14), "G A C")
-    Not answered yet: put one number for each axis in place of the dots, and run this cell again.
+    Not answered yet: replace the dots with one number for each axis, and run this cell again.
     """
     shape = tuple(getattr(tensor, "shape", tensor))
     names = tuple(axes.split() if isinstance(axes, str) else axes)
@@ -92,17 +92,17 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
         named = f"{len(guess)} {'axis' if len(guess) == 1 else 'axes'}"
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
         counted = tuple(f"{label}: {_why(name) or 'a number'}" for label, name in zip(labels, names, strict=True))
-        said = f"Not yet: you named {named}, it has {len(shape)}: {_shape(names)}."
+        said = f"Not yet: you gave {named}, but it has {len(shape)}: {_shape(names)}."
         return Verdict("wrong", said, lines, ((), counted, lines), guess)
     return _check(guess, shape, names, labels, "one number for each axis")
 
 
 def check_numbers(guess: object, config: OMGConfig) -> Verdict:
-    """Hold four guessed numbers against `four_numbers` of a configuration; it says which one is wrong, and why.
+    """Compare four guessed numbers with `four_numbers` of a configuration; show which one is wrong, and why.
 
-    >>> check_numbers((1, 32, 32, 256), OMGConfig(n_agents=8, batch_size=32))
+    >>> check_numbers((8, 256, 32, 256), OMGConfig(n_agents=8, batch_size=32))
     Not yet: 1 of 4 numbers is wrong.
-      - the sample: you said 32, it is 256: the episodes of one sample: G groups of A episodes, one for each seat
+      - the runner: you answered 8, but it is 1: the episodes that the runner steps at once (batch_size_run)
     """
     sample = "G*A" if config.has_teammates else "G"
     who = ("the runner", "the sample", "the learner", "the network")
@@ -110,21 +110,21 @@ def check_numbers(guess: object, config: OMGConfig) -> Verdict:
 
 
 def check_values(guess: object, truth: Mapping[str, int]) -> Verdict:
-    """Hold guessed whole numbers against what each of them should be, by name; it says which one is wrong.
+    """Compare guessed whole numbers with the right ones, by name; show which one is wrong.
 
     >>> check_values((6, 8), {"t+1": 6, "t+2": 7})
     Not yet: 1 of 2 numbers is wrong.
-      - t+2: you said 8, it is 7
+      - t+2: you answered 8, but it is 7
     """
     names = tuple(truth)
     return _check(_numbers(guess), tuple(truth.values()), names, names, f"{len(names)} number{'s' * (len(names) > 1)}")
 
 
 def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verdict:
-    """Hold one of several allowed answers against the right one, then show the facts that decide between them.
+    """Compare one of several allowed answers with the right one, then show the facts that decide between them.
 
-    `facts` maps each allowed answer to what is known of it: best something that was just measured, so that the cell
-    gives nothing away. ConfigError if `right` is not among them.
+    `facts` maps each allowed answer to a fact about it, ideally one that was just measured, because the cell must not
+    give the answer away. ConfigError if `right` is not among them.
 
     >>> check_choice("red", "blue", {"red": "3 nm", "blue": "5 nm"})
     Not yet: it is not "red".
@@ -137,19 +137,19 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
         raise ConfigError("right", right, f"allowed are {', '.join(facts)}")
     allowed = ", ".join(f'"{name}"' for name in facts)
     if guess is ... or ... in _numbers(guess):
-        said = f"Not answered yet: put one of {allowed} in place of the dots, and run this cell again."
+        said = f"Not answered yet: replace the dots with one of {allowed}, and run this cell again."
         return Verdict("open", said)
     if guess not in tuple(facts):
         return Verdict("not allowed", f"Not yet: allowed are {allowed}.", guess=guess)
-    if len(set(map(str, facts.values()))) == 1:  # one measurement decides: it is told once
-        lines = (str(facts[right]),)
+    if len(set(map(str, facts.values()))) == 1:  # one measurement decides: show it once
+        lines: tuple[str, ...] = (str(facts[right]),)
         first = lines
     else:
         lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
         first = (lines[list(facts).index(guess)],)
     if guess == right:
         return Verdict("right", f"Right: {right}.", lines, guess=guess)
-    hints = first, lines, (*lines, f'so it is "{right}"')
+    hints = first, lines, (*lines, f'so the answer is "{right}"')
     return Verdict("wrong", f'Not yet: it is not "{guess}".', lines, hints, guess)
 
 
@@ -161,17 +161,17 @@ def _check(
     guess: tuple[object, ...], truth: tuple[int, ...], names: Sequence[str], labels: Sequence[str], wanted: str
 ) -> Verdict:
     if ... in guess:
-        return Verdict("open", f"Not answered yet: put {wanted} in place of the dots, and run this cell again.")
+        return Verdict("open", f"Not answered yet: replace the dots with {wanted}, and run this cell again.")
     if guess == truth:
         return Verdict("right", f"Right: {_shape(truth)}, that is {_shape(names)}.", guess=guess)
     if len(guess) != len(truth):
-        said = f"Not yet: {len(truth)} numbers are asked for, you gave {len(guess)}."
-        return Verdict("wrong", said, hints=((), (f"asked for: {', '.join(labels)}",)), guess=guess)
+        said = f"Not yet: the question asks for {len(truth)} numbers, but you gave {len(guess)}."
+        return Verdict("wrong", said, hints=((), (f"in this order: {', '.join(labels)}",)), guess=guess)
     wrong = [i for i, n in enumerate(truth) if guess[i] != n]
     said = f"Not yet: {len(wrong)} of {len(truth)} numbers {'is' if len(wrong) == 1 else 'are'} wrong."
     if all(isinstance(n, int) for n in guess) and sorted(guess) == sorted(truth):
-        said = "Not yet: the numbers are right, their order is not."
-    named = tuple(f"{labels[i]}: you said {guess[i]}" for i in wrong)
+        said = "Not yet: the numbers are right, but their order is not."
+    named = tuple(f"{labels[i]}: you answered {guess[i]}" for i in wrong)
     counted = tuple(
         f"{line}: {_why(names[i]) or _direction(guess[i], truth[i])}" for line, i in zip(named, wrong, strict=True)
     )
@@ -180,7 +180,7 @@ def _check(
 
 
 def _line(label: str, name: str, size: int, guessed: object = None) -> str:
-    yours = "" if guessed is None else f"you said {guessed}, "
+    yours = "" if guessed is None else f"you answered {guessed}, but "
     why = _why(name)
     return f"{label}: {yours}it is {size}" + (f": {why}" if why else "")
 
@@ -191,7 +191,7 @@ def _why(name: str) -> str:
 
 def _direction(guessed: object, size: int) -> str:
     if not isinstance(guessed, int | float):
-        return "a whole number is asked for"
+        return "it must be a whole number"
     return "that is too small" if guessed < size else "that is too large"
 
 
@@ -200,7 +200,7 @@ def _shape(parts: Sequence[object]) -> str:
 
 
 def four_numbers(config: OMGConfig) -> tuple[int, int, int, int]:
-    """Predicted: what the runner steps at once, what a sample holds, what the learner and what the network see.
+    """Predict the batch size of the runner, the sample, the learner and the network.
 
     >>> four_numbers(OMGConfig(n_agents=8, batch_size=32))
     (1, 256, 32, 256)

@@ -1,4 +1,4 @@
-"""OMGConfig: every number of a run in one frozen record, checked when it is made."""
+"""OMGConfig: every setting of a run in one frozen record, checked when you create it."""
 
 from __future__ import annotations
 
@@ -21,38 +21,43 @@ ENVIRONMENTS = {
     "smacv2:10gen_protoss": range(2, 21),
     "smacv2:10gen_zerg": range(2, 21),
 }
-"""Name of an environment -> the sizes of team it can play."""
+"""Name of an environment -> the team sizes it can play."""
 PETTINGZOO = "pettingzoo:"
-"""Names that begin so go on with a module: the sizes that it can play are known when it is loaded."""
+"""Prefix of names that continue with a module, whose team sizes are known once it is loaded."""
 SMACV2 = "smacv2:"
-"""Names that begin so go on with one of SMACv2's own maps."""
+"""Prefix of names that continue with one of SMACv2's own maps."""
 RUNNERS = ("local", "processes", "ray")
-"""Where games run: all in this process, each in a process of its own, or shared out among Ray's actors."""
+"""Where games run: all in this process, one process per game, or distributed over Ray actors."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
-"""Learners that by default drive one seat among fixed teammates; the others drive every seat."""
+"""Learners that by default play one seat among fixed teammates; the others play every seat."""
 JOINT_LEARNERS = ("vdn", "qmix")
 """Learners that mix the values of all seats, so every seat must learn."""
 SPLITS = ("train", "validation", "test")
-"""What the teammate sets of a pool are for."""
+"""The splits of a pool's teammate sets."""
+
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
 
 
 class ConfigError(ValueError):
-    """Bad input, said in one sentence: the name, the value, what is allowed."""
+    """Bad input, in one sentence: the name, the value, what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         shown = repr(value)
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
         said = f"{name}={shown}: {allowed}"
-        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote what stands in a file
+        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote a file's contents
         self._parts = (name, value, allowed)
+        self.name, self.allowed = name, allowed
 
-    def __reduce__(self) -> tuple:  # an exception is pickled by its message alone, which is not how this one is made
+    def __reduce__(self) -> tuple:  # by default an exception is rebuilt from its message alone
         return type(self), self._parts
 
 
 class RunError(RuntimeError):
-    """A run that cannot go on, said in one sentence: what happened, and what is saved."""
+    """A run that cannot continue, in one sentence: what happened and what is saved."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +68,27 @@ class OMGConfig:
     |---|---|---|
     | A | n_agents | seats in a team |
     | G | batch_size | groups per update; a group is A episodes, one per seat |
-    | R | batch_size_run | episodes that the runner steps at once |
+    | R | batch_size_run | episodes the runner steps at once |
     | H | horizon | future steps that are candidate subgoals (Eq. 6, 7) |
     | Z | subgoal_dim | width of a subgoal embedding |
 
-    `deterministic` lets a GPU use only algorithms that give the same result each time; on a CPU they all do so.
+    `deterministic` restricts a GPU to algorithms that give the same result every time; on a CPU all of them do.
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
-    pool's folder; `splits` says which of its sets are met in training. `prior` is a file of pre-trained weights, which
-    learners without a subgoal leave unread; None pre-trains them on the spot. `see_actions` lets any agent also read
-    its co-players' last actions. `runner` says where games run: "local" steps them in this process, "processes" gives
-    each its own, "ray" shares them out among Ray's actors, of which there are `actors` (None: one for each game, as far
-    as there are CPUs); results are the same.
+    pool's folder; `splits` names the pool's sets used in training. `prior` is a file of pre-trained weights, ignored by
+    learners without a subgoal; None pre-trains one first. `see_actions` lets any agent also read its co-players' last
+    actions. `runner` sets where games run: "local" steps them in this process, "processes" starts one process per game,
+    "ray" distributes them over `actors` Ray actors (None: one per game, up to the number of CPUs). The results are the
+    same.
 
-    Three fields make the paper's ablations: `subgoal_choice` takes g- by value (Eq. 6, 7), at random or always k steps
-    ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised); `q_subgoal`
-    gives Q learning Eq. 8's mix, the inferred subgoal alone or the prior's alone.
+    Three fields define the paper's ablations: `subgoal_choice` picks g- by value (Eq. 6, 7), at random or always k
+    steps ahead (t+k); `subgoal_model` infers with the CVAE or with a network trained to predict g- (supervised);
+    `q_subgoal` trains Q on Eq. 8's mix, on the inferred subgoal alone or on the prior's alone.
 
-    Lengths of time are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
+    `t_max` is per learner seat. With teammates the learner's seat rotates, so a run takes n_agents times as many
+    environment steps: `t_max_total`.
+
+    Durations are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
     (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
     """
 
@@ -148,8 +156,8 @@ class OMGConfig:
             _check_choice(name, getattr(self, name), choices)
         self._check_teammates()
         if self.prior is not None and not _is_file(self.prior):
-            raise ConfigError("prior", self.prior, "allowed is None, which pre-trains one at once, or a prior's file")
-        step = re.fullmatch(r"t\+([1-9][0-9]{0,17})", self.subgoal_choice)  # a number that int() takes at once
+            raise ConfigError("prior", self.prior, "allowed is None (pre-train one first) or a prior's file")
+        step = re.fullmatch(r"t\+([1-9][0-9]{0,17})", self.subgoal_choice)  # short enough for int()
         if self.subgoal_choice not in ("value", "random") and not (step and int(step[1]) <= self.horizon):
             allowed = f"allowed are value, random and t+1 to t+{self.horizon} (horizon={self.horizon})"
             raise ConfigError("subgoal_choice", self.subgoal_choice, allowed)
@@ -173,59 +181,59 @@ class OMGConfig:
                 f"with teammates it must divide n_agents={self.n_agents}: {widths}",
             )
         if self.actors is not None and self.actors > self.batch_size_run:
-            allowed = f"each plays an episode or more: allowed is 1 to batch_size_run={self.batch_size_run}"
+            allowed = f"each plays at least one episode: allowed is 1 to batch_size_run={self.batch_size_run}"
             raise ConfigError("actors", self.actors, allowed)
         if self.sample_size > self.buffer_size:
             most = self.buffer_size * self.batch_size // self.sample_size
             raise ConfigError(
                 "batch_size",
                 self.batch_size,
-                f"one sample would be {self.sample_size} episodes and buffer_size={self.buffer_size} holds fewer; "
+                f"one sample needs {self.sample_size} episodes but buffer_size={self.buffer_size} holds fewer; "
                 f"allowed here is at most {most}",
             )
 
     def _check_teammates(self) -> None:
-        """Who plays beside the learner: nobody fixed, the environment's own, or a pool; and which of its sets."""
+        """Check the teammates (none, the environment's own, or a pool) and the splits of a pool."""
         if self.teammates not in (None, "none", "scripted") and not _is_file(self.teammates, "pool.json"):
-            allowed = "allowed are none (all seats learn), scripted, or a pool's folder, which holds pool.json"
+            allowed = "allowed are none (all seats learn), scripted, or a pool's folder (with pool.json)"
             raise ConfigError("teammates", self.teammates, allowed)
         if self.learner in JOINT_LEARNERS and self.has_teammates:
             raise ConfigError("teammates", self.teammates, f"{self.learner} trains all seats together: allowed is none")
         if self.learner == "oracle" and not self.has_teammates:
-            raise ConfigError("teammates", self.teammates, "the oracle is told its teammates: allowed is any but none")
+            raise ConfigError("teammates", self.teammates, "the oracle observes its teammates: allowed is any but none")
         if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
             raise ConfigError("splits", self.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
         if self.splits is not None and self.teammates in (None, "none", "scripted"):
             raise ConfigError(
-                "splits", self.splits, f"they are a pool's, and teammates={self.teammates}: allowed is None"
+                "splits", self.splits, f"only a pool has them; with teammates={self.teammates} allowed is None"
             )
 
     @property
     def has_teammates(self) -> bool:
-        """True where one seat learns among fixed teammates, and the seat rotates."""
+        """True if one seat learns among fixed teammates; that seat rotates."""
         if self.teammates is None:
             return self.learner in LEARNERS_WITH_TEAMMATES
         return self.teammates != "none"
 
     @property
     def sees_actions(self) -> bool:
-        """Whether the agent reads what its co-players did last; `iql_actions` is IQL that does."""
+        """Whether the agent reads its co-players' last actions; `iql_actions` is IQL that does."""
         return self.see_actions or self.learner == "iql_actions"
 
     @property
     def training_splits(self) -> tuple[str, ...]:
-        """The splits of a pool whose teammate sets are met in training; the oracle also meets those of the test."""
+        """The splits of a pool used in training; the oracle also trains with the test split."""
         default = "train+test" if self.learner == "oracle" else "train"
         return tuple((self.splits or default).split("+"))
 
     @property
     def sample_size(self) -> int:
-        """Episodes drawn for one update: G * A with teammates (one group has an episode for each seat), else G."""
+        """Episodes drawn per update: G * A with teammates (a group has one episode per seat), else G."""
         return self.batch_size * self.n_agents if self.has_teammates else self.batch_size
 
     @property
     def runs_per_update(self) -> int:
-        """Calls of `runner.run()` for each update: A / R with teammates (every seat once), else 1."""
+        """Calls of `runner.run()` per update: A / R with teammates (every seat once), else 1."""
         return self.n_agents // self.batch_size_run if self.has_teammates else 1
 
     @property
@@ -238,7 +246,7 @@ class OMGConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
-        """The configuration of a mapping such as `to_dict` gives; missing fields take their defaults."""
+        """Create a configuration from a mapping such as `to_dict` returns; missing fields take their defaults."""
         names = {field.name for field in dataclasses.fields(cls)}
         for name in values:
             if name not in names:
@@ -254,28 +262,28 @@ _CHOICES = dict(
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
     actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
-    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=0, kl_weight=0,
+    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
 
 
 def team_sizes(env: object) -> range:
-    """The sizes of team that an environment may play, by its name alone. ConfigError for a name that is not allowed."""
+    """Return the team sizes an environment can play, from its name. ConfigError for a name that is not allowed."""
     if isinstance(env, str) and re.fullmatch(re.escape(PETTINGZOO) + r"\w+(\.\w+)*(,.+)?", env):
         return range(2, 129)
     if isinstance(env, str) and env in ENVIRONMENTS:
         return ENVIRONMENTS[env]
     own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
     if isinstance(env, str) and env.startswith(SMACV2):
-        never = "on another map the second episode never begins; for 8m's battle take env=smacv2 with n_agents=8"
+        never = "on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8"
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
     names = [name for name in ENVIRONMENTS if name not in own_maps]
     raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
 
 
 def _checked_type(field: dataclasses.Field, value: object) -> object:
-    """The value as the plain Python type that the field declares; numpy's numbers are welcome, bool is no integer."""
+    """Convert a value to the Python type its field declares. numpy's numbers are accepted; bool is not an integer."""
     kind = str(field.type)
     if value is None and "None" in kind:
         return None
@@ -288,7 +296,7 @@ def _checked_type(field: dataclasses.Field, value: object) -> object:
         raise ConfigError(field.name, value, f"allowed is a whole number{span}")
     if kind.startswith("float"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
-            with contextlib.suppress(OverflowError):  # a whole number may be larger than any float
+            with contextlib.suppress(OverflowError):  # an int can exceed any float
                 if math.isfinite(float(value)):
                     return float(value)
         raise ConfigError(field.name, value, "allowed is a finite number")
@@ -302,7 +310,7 @@ def _checked_type(field: dataclasses.Field, value: object) -> object:
 
 
 def _is_file(*parts: str) -> bool:
-    """Whether a path leads to a file; also no for what no system takes for a path."""
+    """Return whether a path leads to a file; False for an invalid path too."""
     return os.path.isfile(os.path.join(*parts))
 
 

@@ -2,38 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
 from torch import Tensor
 
-from omg_lib.config import OMGConfig
-from omg_lib.coplayers import CoPlayers
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import BatchedEnv, EnvInfo
-from omg_lib.networks import RecurrentAgent, greedy, input_widths, one_hot
-from omg_lib.opponents import OpponentModel, Seen, make_baseline, others_actions, own_action
-from omg_lib.pools import pool_of
+from omg_lib.networks import ActingAgent, RecurrentAgent, greedy, input_widths, one_hot, others_actions, own_action
+from omg_lib.opponents import OpponentModel, Seen, make_baseline
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
+from omg_lib.system.torch_state import check_torch
+from omg_lib.teammates.players import CoPlayers
+from omg_lib.teammates.pool import pool_of
 from omg_lib.trace import stage
+
+
+@dataclass(frozen=True)
+class Noise:
+    """All chance of some episodes, drawn before they begin: L steps of N learner rows.
+
+    | field | shape | meaning |
+    |---|---|---|
+    | explore | [L, N, 1] | who explores when; empty where nobody ever does |
+    | dice | [L, N, C] | a die for each action; who explores takes the available one with the highest |
+    | latents | [L, N, Z] | the opponent model's normal noise; None where it takes its mean |
+    | some, all | [L] | whether any row explores at this step, whether every row does |
+    """
+
+    explore: Tensor
+    dice: Tensor
+    latents: Tensor | None
+    some: list[bool]
+    all: list[bool]
+
+
+@dataclass
+class Acting:
+    """What belongs to the R episodes that are running. Their learners are N rows: one per episode with teammates, else
+    all A seats of each.
+
+    | field | shape | meaning |
+    |---|---|---|
+    | seat, row | [N] | where each learner sits, and in which of the R episodes |
+    | identity | [N, A] | its seat, one-hot |
+    | agent | | the network that moves the learners |
+    | noise | | `Noise`: what was drawn for these episodes |
+    | hidden | [N, H] | the agent's recurrent state |
+    | context | [N, K] | the opponent model's memory; K is 0 without one |
+    | previous_obs | [N, O] | the last observation that the model has read; zeros at t = 0 |
+    | last | [R, A] | what every player did last; -1 at t = 0 |
+    | unread | | (t, obs [N, O], last [R, A]) of each step that the networks have not read yet |
+    | coplayers | | who moves the other seats; None where all seats learn |
+    | set_ids | [R] | which set of teammates each episode drew; None where all seats learn |
+    | team | [R, A] | which member of the pool sits where, `NOBODY` in the learner's seat; None where all seats learn |
+    | known_team | [N] | `set_ids` as the oracle's model reads it; None for all others |
+    """
+
+    seat: Tensor
+    row: Tensor
+    identity: Tensor
+    agent: ActingAgent
+    noise: Noise
+    hidden: Tensor
+    context: Tensor
+    previous_obs: Tensor
+    last: Tensor
+    unread: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
+    coplayers: CoPlayers | None = None
+    set_ids: Tensor | None = None
+    team: np.ndarray | None = None
+    known_team: Tensor | None = None
+
+    def own(self, x: Shaped[Tensor, " R A *F"]) -> Shaped[Tensor, " N *F"]:
+        """What belongs to the learners' seats."""
+        return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
 
 
 class Controller:
     """Holds the networks that act and moves every seat of R episodes.
 
     With teammates one seat learns: seat k mod A in episode k; in the others sits one set of fixed co-players, drawn per
-    episode. Without, all seats are driven by the one shared network.
+    episode from `sets`, numbers of the pool's sets (by default those that the configuration trains with). Without, all
+    seats are driven by the one shared network. `acting` belongs to the episodes that `begin` began last.
     """
 
-    def __init__(self, config: OMGConfig, info: EnvInfo, device: torch.device) -> None:
+    acting: Acting
+
+    def __init__(
+        self, config: OMGConfig, info: EnvInfo, device: torch.device, sets: Sequence[int] | None = None
+    ) -> None:
         self.config, self.info, self.device = config, info, device
         self.coplayers: CoPlayers | None = None
-        self.sets: tuple[int, ...] = ()  # the sets of teammates that episodes draw from
         if config.has_teammates:
-            self.coplayers = CoPlayers(pool_of(config, info), info, device)
-            self.sets = self.coplayers.pool.training_ids(config)
+            pool = pool_of(config, info)
+            self.coplayers = CoPlayers(pool, info, device, pool.training_ids(config) if sets is None else sets)
+        elif sets is not None:
+            raise ConfigError("sets", sets, "all seats learn; allowed is None")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(numpy_generator(config.seed, Stream.WEIGHTS).integers(2**62)))
             model = self._make_model()
@@ -49,7 +119,7 @@ class Controller:
             sizes = (info.obs_dim, info.n_agents, info.n_actions, config.subgoal_dim)
             supervised = config.subgoal_model == "supervised"
             return SubgoalInference(*sizes, config.feature_dim, config.context_dim, supervised)
-        return make_baseline(config, info, len(self.coplayers.sets) if self.coplayers else 0)
+        return make_baseline(config, info, len(self.coplayers.pool.sets) if self.coplayers else 0)
 
     @stage("controller.init_hidden")
     def init_hidden(self, batch_size: int) -> TensorDict:
@@ -68,52 +138,48 @@ class Controller:
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
-    def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool) -> None:
-        """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode)."""
+    def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
+        """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode).
+
+        `coplayers` sit in the other seats instead of the controller's own.
+        """
+        check_torch()
         runs, agents = len(episodes), self.info.n_agents
-        self.epsilon, self.test_mode = 0.0 if test_mode else epsilon, test_mode
-        self.set_ids = self.team = None
-        if self.coplayers is not None:
+        coplayers = coplayers or self.coplayers
+        set_ids = team = known_team = None
+        if coplayers is not None:
             seats = episodes % agents
-            self.seat, self.row = torch.from_numpy(seats), torch.arange(runs)
-            drawn = np.array([self._draw_set(int(k)) for k in episodes])
-            self.set_ids, self.team = torch.from_numpy(drawn), self.coplayers.seats(drawn, seats)
-            self.coplayers.begin(self.team)
+            seat, row = torch.from_numpy(seats), torch.arange(runs)
+            drawn = coplayers.draw(self.config.seed, episodes)
+            set_ids, team = torch.from_numpy(drawn), coplayers.seats(drawn, seats)
+            coplayers.begin(team)
         else:
-            self.seat = torch.arange(agents).repeat(runs)
-            self.row = torch.arange(runs).repeat_interleave(agents)
-        self.last = torch.full((runs, agents), -1)
-        self.unread: list[tuple[int, Tensor, Tensor]] = []
-        self.hidden = torch.zeros(len(self.row), self.config.rnn_hidden_dim, device=self.device)
-        self.identity = one_hot(self.seat, agents).to(self.device)
-        if self.model is not None:
-            self.context = torch.zeros(len(self.row), self.model.context_dim, device=self.device)
-            self.previous_obs = torch.zeros(len(self.row), self.info.obs_dim, device=self.device)
-            self.told = self.set_ids.to(self.device) if self.config.learner == "oracle" else None
-        self._first_layer()
-        self._draw_noise(episodes, len(self.row) // runs)
+            seat, row = torch.arange(agents).repeat(runs), torch.arange(runs).repeat_interleave(agents)
+        if self.config.learner == "oracle":
+            known_team = set_ids.to(self.device)
+        identity = one_hot(seat, agents).to(self.device)
+        context_dim = self.model.context_dim if self.model is not None else 0
+        self.acting = Acting(
+            seat=seat,
+            row=row,
+            identity=identity,
+            agent=ActingAgent(self.agent, self.widths, identity),
+            noise=self._draw_noise(episodes, len(row) // runs, 0.0 if test_mode else epsilon, test_mode),
+            hidden=torch.zeros(len(row), self.config.rnn_hidden_dim, device=self.device),
+            context=torch.zeros(len(row), context_dim, device=self.device),
+            previous_obs=torch.zeros(len(row), self.info.obs_dim, device=self.device),
+            last=torch.full((runs, agents), -1),
+            coplayers=coplayers,
+            set_ids=set_ids,
+            team=team,
+            known_team=known_team,
+        )
 
-    def _draw_set(self, episode: int) -> int:
-        """The teammates of an episode, by (seed, episode)."""
-        return self.sets[numpy_generator(self.config.seed, Stream.TEAM, episode).integers(len(self.sets))]
-
-    @torch.inference_mode()
-    def _first_layer(self) -> None:
-        """Cut the agent's first layer by its inputs: the seat's share stays the same, an action's is a row to pick."""
-        weight = self.agent.fc1.weight[:, : self.agent.input_dim]
-        obs, action, seat, self.others_share = weight.split(self.widths, dim=1)
-        self.seat_share = F.linear(self.identity, seat, self.agent.fc1.bias)
-        self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
-        self.obs_weight = obs.t()
-        self.gates = self.agent.rnn.all_weights[0]
-
-    def _draw_noise(self, episodes: np.ndarray, learners: int) -> None:
-        """Who explores when (`explore` [L, N]), a die for each action (`dice` [L, N, C]) and the CVAE's noise."""
-        steps, rows = self.info.episode_limit, len(self.row)
-        self.explores, self.all_explore = [False] * steps, [False] * steps
-        self.latents = None
-        if self.test_mode and self.config.test_subgoal == "mean":
-            return
+    def _draw_noise(self, episodes: np.ndarray, learners: int, epsilon: float, test_mode: bool) -> Noise:
+        """The noise of these episodes, with so many learners each."""
+        steps, rows = self.info.episode_limit, len(episodes) * learners
+        if test_mode and self.config.test_subgoal == "mean":
+            return Noise(torch.empty(0), torch.empty(0), None, [False] * steps, [False] * steps)
         dice, latents = [], []
         noise_dim = self.model.noise_dim if self.model is not None else 0
         for k in episodes:
@@ -122,11 +188,22 @@ class Controller:
             if noise_dim:
                 latents.append(generator.standard_normal((steps, learners, noise_dim), dtype=np.float32))
         thrown = torch.from_numpy(np.concatenate(dice, axis=1))
-        self.explore, self.dice = thrown[..., :1] < self.epsilon, thrown[..., 1:]
-        count = self.explore.sum(dim=(1, 2))
-        self.explores, self.all_explore = (count > 0).tolist(), (count == rows).tolist()
-        if latents:
-            self.latents = torch.from_numpy(np.concatenate(latents, axis=1)).to(self.device)
+        explore = thrown[..., :1] < epsilon
+        count = explore.sum(dim=(1, 2))
+        return Noise(
+            explore=explore,
+            dice=thrown[..., 1:],
+            latents=torch.from_numpy(np.concatenate(latents, axis=1)).to(self.device) if latents else None,
+            some=(count > 0).tolist(),
+            all=(count == rows).tolist(),
+        )
+
+    def company(self) -> dict[str, Int[Tensor, " R"]]:
+        """What an episode records of who plays it: where the learner sits, and for the oracle with which set."""
+        now = self.acting
+        if now.coplayers is None:
+            return {}
+        return {"seat": now.seat} | ({"team": now.set_ids} if self.config.learner == "oracle" else {})
 
     @torch.inference_mode()
     def select_actions(
@@ -137,43 +214,39 @@ class Controller:
         Who explores takes the available action with the highest die. The networks read a step only when their answer
         counts: steps at which every row explores wait in `unread`.
         """
-        self.unread.append((t, self.own(obs), self.last))
-        if self.all_explore[t]:
-            score = self.dice[t]
+        now = self.acting
+        noise = now.noise
+        now.unread.append((t, now.own(obs), now.last))
+        if noise.all[t]:
+            score = noise.dice[t]
         else:
             score = self._read()
-            if self.explores[t]:
-                score = torch.where(self.explore[t], self.dice[t], score)
-        chosen = greedy(score, self.own(avail_actions).cpu())
-        if self.team is None:
-            actions = chosen.unflatten(0, self.last.shape)
+            if noise.some[t]:
+                score = torch.where(noise.explore[t], noise.dice[t], score)
+        chosen = greedy(score, now.own(avail_actions).cpu())
+        if now.coplayers is None:
+            actions = chosen.unflatten(0, now.last.shape)
         else:
-            actions = self.coplayers.act(env, obs, avail_actions)
-            actions[self.row, self.seat] = chosen
-        self.last = actions
+            actions = now.coplayers.act(env, obs, avail_actions)
+            actions[now.row, now.seat] = chosen
+        now.last = actions
         return actions
 
     def _read(self) -> Float[Tensor, "N C"]:
         """Q now, after the steps that the recurrent networks have not read yet."""
-        for t, obs, last in self.unread:
+        now = self.acting
+        for t, obs, last in now.unread:
             obs = obs.to(self.device)
-            read = torch.addmm(self.seat_share, obs, self.obs_weight)
-            read += self.action_share[self.own(last).to(self.device)]
-            played = last[self.row].to(self.device)
-            if self.config.sees_actions:
-                read += F.linear(others_actions(played, self.identity, self.info.n_actions), self.others_share)
-            if self.model is not None:
-                read += self.agent.read_subgoal(self._ask_model(obs, played, t))
-            self.hidden = torch.gru_cell(torch.relu_(read), self.hidden, *self.gates)
-        self.unread.clear()
-        return self.agent.q(self.hidden).cpu()
-
-    def own(self, x: Shaped[Tensor, " R A *F"]) -> Shaped[Tensor, " N *F"]:
-        """What belongs to the learner's seats: one row per episode with teammates, else R * A rows."""
-        return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
+            own, played = now.own(last).to(self.device), last[now.row].to(self.device)
+            others = others_actions(played, now.identity, self.info.n_actions) if self.config.sees_actions else None
+            goal = self._ask_model(obs, played, t) if self.model is not None else None
+            now.hidden = now.agent.step(obs, own, others, goal, now.hidden)
+        now.unread.clear()
+        return self.agent.q(now.hidden).cpu()
 
     def _ask_model(self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], t: int) -> Float[Tensor, "N W"]:
-        """What the opponent model tells the agent; OMG samples g^ in training, by default not in tests."""
-        seen = Seen(obs, self.previous_obs, last, self.identity, self.told)
-        self.context, self.previous_obs = self.model.step(seen, self.context), obs
-        return self.model.tell(seen, self.context, None if self.latents is None else self.latents[t])
+        """What the agent reads of the opponent model; OMG samples g^ in training, by default not in tests."""
+        now, latents = self.acting, self.acting.noise.latents
+        seen = Seen(obs, now.previous_obs, last, now.identity, now.known_team)
+        now.context, now.previous_obs = self.model.step(seen, now.context), obs
+        return self.model.agent_input(seen, now.context, None if latents is None else latents[t])

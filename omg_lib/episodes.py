@@ -1,6 +1,6 @@
-"""EpisodeBatch: episodes side by side, padded to one length; and Rows, the same data without the padding.
+"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding.
 
-An episode of n steps fills rows 0..n. Row n holds only what was seen last. Transition t is real iff `filled[t+1]`.
+An episode of n steps fills rows 0..n. Row n holds only the last observation. Transition t is real iff `filled[t+1]`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from omg_lib.trace import stage
 
 
 def sizes_of(config: OMGConfig, info: EnvInfo) -> dict[str, int]:
-    """Every letter of the contract but T: A, G, R, L, O, S, C, Z, H."""
+    """Return every size in the contract except T: A, G, R, L, O, S, C, Z, H."""
     return {
         "A": config.n_agents,
         "G": config.batch_size,
@@ -39,43 +39,44 @@ class EpisodeBatch(TensorDict):
     | field | shape | dtype | meaning |
     |---|---|---|---|
     | obs | [E, T, A, O] | float32 | what each seat sees |
-    | state | [E, T, S] | float32 | what nobody sees alone |
-    | actions | [E, T, A, 1] | int64 | of every seat |
-    | avail_actions | [E, T, A, C] | bool | what each seat may do |
-    | reward | [E, T, 1] | float32 | the team's |
-    | terminated | [E, T, 1] | bool | the game ended after this step, never because of the limit |
-    | filled | [E, T, 1] | bool | this row was really played |
-    | seat | [E, T, 1] | int64 | where the learner sat, the same at every t; absent without teammates |
-    | team | [E, T, 1] | int64 | which set of teammates played, the same at every filled t; only for the oracle |
+    | state | [E, T, S] | float32 | the global state, which no seat sees |
+    | actions | [E, T, A, 1] | int64 | each seat's action |
+    | avail_actions | [E, T, A, C] | bool | the actions available to each seat |
+    | reward | [E, T, 1] | float32 | the team's reward |
+    | terminated | [E, T, 1] | bool | the game ended after this step (not by reaching the limit) |
+    | filled | [E, T, 1] | bool | this row was played |
+    | alive | [E, T, A, 1] | bool | the seat is in the game; only if `EnvInfo.records_alive` |
+    | seat | [E, T, 1] | int64 | the learner's seat, the same at every t; absent without teammates |
+    | team | [E, T, 1] | int64 | number of the teammate set, the same at every filled t; only for the oracle |
     """
 
     def max_t_filled(self) -> int:
-        """Rows that the longest episode fills, its last observation included."""
+        """Return how many rows the longest episode fills, including its last observation."""
         return int(self["filled"].sum(dim=1).max())
 
 
 @stage("truncate")
 def truncate(batch: EpisodeBatch) -> EpisodeBatch:
-    """Cut [E, L+1] to [E, T], T the longest filled length in the batch; a view, nothing is copied."""
+    """Cut [E, L+1] to [E, T], where T is the longest filled length in the batch. Returns a view; copies nothing."""
     return batch[:, : batch.max_t_filled()]
 
 
 @stage("to_device")
 def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
-    """The same batch on the learner's device; nothing happens where it is there already."""
+    """Move a batch to the learner's device; does nothing if it is there already."""
     return batch if batch["obs"].device == device else batch.to(device)
 
 
-class Rows:
-    """The filled steps of B x A sequences, packed: longest first, so that step t is a prefix of the rows.
+class PackedRows:
+    """The filled steps of B x A sequences, packed longest first, so step t is a prefix of the rows.
 
-    A recurrent network walks `steps(x)` one by one and never touches padding, whatever the padding holds.
+    A recurrent network walks `steps(x)` one by one and never reads padding.
 
     | symbol | meaning |
     |---|---|
     | B, T, A | the padded block: groups (or episodes), steps, seats |
     | N = B * A | rows |
-    | P | filled steps of all rows together, ordered by t, then by row |
+    | P | filled steps of all rows, ordered by t, then by row |
     """
 
     def __init__(self, filled: Bool[Tensor, "B T A"]) -> None:
@@ -91,25 +92,25 @@ class Rows:
         self.active = active
 
     def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
-        """Padded to packed."""
+        """Convert padded to packed."""
         return x[self.b, self.t, self.a]
 
     def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
-        """Packed to padded; the padding is zero."""
+        """Convert packed to padded, with zeros as padding."""
         out = x.new_zeros(*self.shape, *x.shape[1:])
         return out.index_put((self.b, self.t, self.a), x)
 
     def steps(self, x: Shaped[Tensor, " P *F"]) -> tuple[Tensor, ...]:
-        """Packed, cut into one piece per step; each is a prefix of the rows before it."""
+        """Split packed data into one piece per step; each is a prefix of the rows before it."""
         return x.split(self.counts)
 
     def whole(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " T N *F"]:
-        """Packed to time-major sequences, for networks that take them whole; the padding is zero."""
+        """Convert packed to zero-padded, time-major sequences, for networks that read whole sequences."""
         out = x.new_zeros(*self.active.shape, *x.shape[1:])
         return out.index_put((self.t, self.n), x)
 
     def from_whole(self, x: Shaped[Tensor, " T N *F"]) -> Shaped[Tensor, " P *F"]:
-        """Back from `whole`."""
+        """Invert `whole`."""
         return x[self.t, self.n]
 
     @cached_property
@@ -132,33 +133,41 @@ class Rows:
         return torch.where(self.has_next, self._starts[self.t + 1] + self.n, 0)
 
     def first(self, x: Shaped[Tensor, " B A *F"]) -> Shaped[Tensor, " N *F"]:
-        """A value per sequence, in the order of the rows at t = 0."""
+        """Reorder one value per sequence to match the rows at t = 0."""
         rows = self.counts[0]
         return x[self.b[:rows], self.a[:rows]]
 
     def previous(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
-        """What the same row held one step before; zero at t = 0."""
+        """Return the same row's value one step earlier; zero at t = 0."""
         rows = self.counts[0]
         return torch.cat([torch.zeros_like(x[:rows]), x[self._before[rows:]]])
 
     def following(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
-        """What the same row holds one step later; zero at its last step."""
+        """Return the same row's value one step later; zero at its last step."""
         later = x[self._after]
         later[~self.has_next] = 0
         return later
 
 
 def filled_per_seat(batch: TensorDict) -> Bool[Tensor, "B T A"]:
-    """`filled` of every sequence, from [B, T, 1] (all seats learn) or regrouped [B, T, A, 1]."""
+    """Return `filled` per sequence, from [B, T, 1] (all seats learn) or regrouped [B, T, A, 1]."""
     return per_seat(batch["filled"], batch["obs"].shape[2])
 
 
+def living(batch: TensorDict, info: EnvInfo) -> Bool[Tensor, "B T A"]:
+    """Return the steps at which each seat is alive, by its environment's rule (`EnvInfo.deaths`); regrouped or not."""
+    filled = filled_per_seat(batch)
+    if info.records_alive:
+        return filled & batch["alive"][..., 0]
+    return filled & (batch["obs"] != 0).any(dim=-1) if info.deaths == "zeros" else filled
+
+
 def per_seat(x: Shaped[Tensor, "B T *A 1"], n_agents: int) -> Shaped[Tensor, "B T A"]:
-    """A per-episode field given to every seat, or a regrouped one as it is; the last axis of length 1 is dropped."""
+    """Repeat a per-episode field for every seat, or keep a regrouped one; drops the last axis of length 1."""
     x = x[..., 0]
     return x if x.ndim == 3 else x.unsqueeze(2).expand(*x.shape, n_agents)
 
 
 def masked_mean(x: Float[Tensor, "*dims"], mask: Bool[Tensor, "*dims"]) -> Float[Tensor, ""]:
-    """Mean over what the mask keeps; whatever stands elsewhere (NaN too) does not enter, nor does its gradient."""
+    """Return the mean where the mask is true. Masked values, NaN included, affect neither the mean nor the gradient."""
     return torch.where(mask, x, 0.0).sum() / mask.sum().clamp(min=1)

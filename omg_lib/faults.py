@@ -1,4 +1,4 @@
-"""Numbers that are not numbers: where NaN or infinity first appeared in an update that it would have spoilt."""
+"""Find where NaN or infinity first appeared in an update, before it reaches the weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omg_lib.trace import Recorder
 
 
 class NotFiniteError(RunError):
-    """NaN or infinity in a field of a stage. Raised before anything is learnt from it: every weight is as it was."""
+    """NaN or infinity in a field of a stage. Raised before the optimiser step: the weights are unchanged."""
 
     def __init__(self, stage: str, field: str, when: str = "") -> None:
         super().__init__(f"{when}NaN or infinity, first in {field} of {stage}; nothing was learnt from it")
@@ -25,13 +25,13 @@ class NotFiniteError(RunError):
 
 
 def require_finite(stage: str, field: str, numbers: Iterable[Tensor]) -> None:
-    """NotFiniteError if one of these scalars is not; one look for all of them, as a GPU makes each look wait."""
+    """Raise NotFiniteError if one of these scalars is not finite. One check for all: each one synchronises a GPU."""
     if not torch.isfinite(torch.stack(list(numbers))).all():
         raise NotFiniteError(stage, field)
 
 
 class Finder(Recorder):
-    """Watches the stages of an update for the first field that is not finite, instead of recording them."""
+    """Look for the first field that is not finite in the stages of an update, instead of recording them."""
 
     found: tuple[str, str] | None = None
 
@@ -40,14 +40,14 @@ class Finder(Recorder):
         last = result[-1] if isinstance(result, tuple) else result
         if self.found is None and isinstance(last, TensorDictBase):
             for key, x in last.items():
-                if not torch.isfinite(x).all():
+                if isinstance(x, torch.Tensor) and not torch.isfinite(x).all():
                     self.found = (name, key)
                     break
         return result
 
 
 def first_fault(update: Callable[[], object], error: NotFiniteError, device: torch.device) -> tuple[str, str]:
-    """(stage, field) where an update that raised this error goes wrong first; it is run once more to see."""
+    """Rerun an update that raised this error and return the first (stage, field) that is not finite."""
     finder = Finder(device)
     with finder.recording():
         try:

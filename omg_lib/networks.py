@@ -1,21 +1,24 @@
-"""The recurrent agent, and the one loop over time that every recurrent network here shares."""
+"""The recurrent agent, what it reads, and the loop over time that all recurrent networks here share."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import Rows
+from omg_lib.episodes import PackedRows
 
 
-def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
+def unroll_gru(
+    gru: nn.GRU, x: Float[Tensor, "P I"], rows: PackedRows, hidden: Float[Tensor, "N H"]
+) -> tuple[Tensor, ...]:
     """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
 
-    One mathematics, two forms. On a CPU: step by step over the rows that still hold data, whose tensors stay in the
-    cache. On a GPU: the padded sequences in one call, because there each launch costs more than its arithmetic.
+    Same mathematics, two forms. On a CPU: step by step over the rows that still hold data, so tensors stay in the
+    cache. On a GPU: the padded sequences in one call, because a kernel launch costs more than its arithmetic.
     """
     if x.device.type == "cuda":
         return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
@@ -27,21 +30,21 @@ def unroll_gru(gru: nn.GRU, x: Float[Tensor, "P I"], rows: Rows, hidden: Float[T
 
 
 def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
-    """One step of a single-layer GRU."""
+    """Run one step of a single-layer GRU."""
     return torch.gru_cell(x, hidden, *gru.all_weights[0])
 
 
 class RecurrentAgent(nn.Module):
-    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent, whose first layer may also read a subgoal.
+    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent. The first layer can also read a subgoal.
 
     | symbol | shape | meaning |
     |---|---|---|
     | x | [N, I] | observation, own last action, seat (one-hot) |
-    | g | [N, Z] | subgoal; absent where subgoal_dim is 0 |
+    | g | [N, Z] | subgoal; absent if subgoal_dim is 0 |
     | hidden | [N, H] | recurrent state |
     | q | [N, C] | value of each action |
 
-    The first layer is one matrix over [x, g], used in two halves so that many subgoals can share one x.
+    The first layer is one matrix over [x, g], applied in two halves to let many subgoals share one x.
     """
 
     def __init__(
@@ -60,32 +63,32 @@ class RecurrentAgent(nn.Module):
         self.value = nn.Linear(hidden_dim, 1) if dueling else None
 
     def read(self, x: Float[Tensor, "*N I"], g: Float[Tensor, "*N Z"] | None = None) -> Float[Tensor, "*N H"]:
-        """The first layer before its ReLU."""
+        """Return the first layer's output before its ReLU."""
         read = F.linear(x, self.fc1.weight[:, : self.input_dim], self.fc1.bias)
         return read if g is None else read + self.read_subgoal(g)
 
     def read_subgoal(self, g: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
-        """The subgoal's share of the first layer before its ReLU."""
+        """Return the subgoal's share of the first layer's output before its ReLU."""
         return F.linear(g, self.fc1.weight[:, self.input_dim :])
 
     def step(self, read: Float[Tensor, "N H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
-        """One recurrent step from the first layer's output."""
+        """Run one recurrent step from the first layer's output."""
         return gru_step(self.rnn, F.relu(read), hidden)
 
     def branch(self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
-        """`step` for K different readings from one hidden state each, whose share of the gates is computed once."""
+        """Run `step` for K inputs per hidden state; the hidden state's share of the gates is computed once."""
         w_in, w_hidden, b_in, b_hidden = self.rnn.all_weights[0]
         reset, update, new = F.linear(F.relu(read), w_in, b_in).chunk(3, dim=-1)
         reset_h, update_h, new_h = F.linear(hidden, w_hidden, b_hidden).unsqueeze(1).chunk(3, dim=-1)
         new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
         return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
 
-    def unroll(self, read: Float[Tensor, "P H"], rows: Rows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
-        """Hidden states of packed rows from `hidden` at t = 0, one tensor per step."""
+    def unroll(self, read: Float[Tensor, "P H"], rows: PackedRows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
+        """Return the hidden states of packed rows, starting from `hidden` at t = 0, one tensor per step."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 
     def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:
-        """Action values; with `dueling` a state value plus centred advantages."""
+        """Return action values; with `dueling`, a state value plus centred advantages."""
         advantage = self.fc2(hidden)
         if self.value is None:
             return advantage
@@ -93,18 +96,71 @@ class RecurrentAgent(nn.Module):
 
 
 def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
-    """What an agent reads beside a subgoal: observation, own last action, seat, and maybe its co-players' last actions;
-    all but the observation are one-hot.
+    """Concatenate what an agent reads besides a subgoal: observation, own last action, seat and, if asked for, its
+    co-players' last actions. All but the observation are one-hot.
     """
     return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
 
 
+class ActingAgent:
+    """A `RecurrentAgent` that moves the same N seats step by step, with its first layer cut by its inputs.
+
+    The seat's share of the first layer stays the same through an episode, and the share of an action is one row of it,
+    picked instead of multiplied. The weights are those of the moment at which it is made.
+
+    | symbol | shape | meaning |
+    |---|---|---|
+    | obs | [N, O] | observation |
+    | own | [N] | own last action; -1 where there is none yet |
+    | others | [N, A*C] | co-players' last actions, one-hot; None where the agent does not read them |
+    | g | [N, Z] | subgoal; None where the agent reads none |
+    | hidden | [N, H] | recurrent state |
+    """
+
+    @torch.inference_mode()
+    def __init__(self, agent: RecurrentAgent, widths: list[int], identity: Float[Tensor, "N A"]) -> None:
+        """`widths` are those of `input_widths`; `identity` is each row's own seat, one-hot."""
+        self.agent = agent
+        obs, action, seat, self.others_weight = agent.fc1.weight[:, : agent.input_dim].split(widths, dim=1)
+        self.seat_share = F.linear(identity, seat, agent.fc1.bias)
+        self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
+        self.obs_weight = obs.t()
+        self.gates = agent.rnn.all_weights[0]
+
+    def step(
+        self,
+        obs: Float[Tensor, "N O"],
+        own: Int[Tensor, " N"],
+        others: Float[Tensor, "N AC"] | None,
+        g: Float[Tensor, "N Z"] | None,
+        hidden: Float[Tensor, "N H"],
+    ) -> Float[Tensor, "N H"]:
+        """Return the recurrent state after one more step."""
+        read = torch.addmm(self.seat_share, obs, self.obs_weight)
+        read += self.action_share[own]
+        if others is not None:
+            read += F.linear(others, self.others_weight)
+        if g is not None:
+            read += self.agent.read_subgoal(g)
+        return torch.gru_cell(torch.relu_(read), hidden, *self.gates)
+
+
 def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
-    """The best available action."""
+    """Return the best available action."""
     return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)
 
 
 def one_hot(index: Tensor, width: int) -> Float[Tensor, "*N width"]:
-    """One-hot rows; an index of -1 gives zeros (no action yet)."""
+    """Return one-hot rows; an index of -1 (no action yet) gives zeros."""
     classes = torch.arange(width, device=index.device)
     return (index.unsqueeze(-1) == classes).to(torch.get_default_dtype())
+
+
+def others_actions(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N AC"]:
+    """Return the co-players' last actions, one-hot, with the seat's own block zero; all zeros at t = 0."""
+    return rearrange(one_hot(last, n_actions) * (1 - identity).unsqueeze(-1), "n a c -> n (a c)")
+
+
+def own_action(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N C"]:
+    """Return the seat's own last action, one-hot; zeros at t = 0."""
+    return (one_hot(last, n_actions) * identity.unsqueeze(-1)).sum(dim=1)

@@ -1,17 +1,17 @@
-"""Opponent models: what an agent may read about its co-players, beside its own observation. "Opponents" is the paper's
+"""Opponent models: what an agent reads about its co-players besides its own observation. "Opponents" is the paper's
 word; here they are teammates.
 
 | learner | the agent also reads | source |
 |---|---|---|
-| oracle | which set of teammates plays, one-hot | a control: the bound that shows what there is to gain |
-| naive_om | the co-players' next actions, predicted from what the seat saw | DRON (He et al. 2016), section 5.1 |
+| oracle | which teammate set is playing, one-hot | a control: an upper bound on what modelling can gain |
+| naive_om | the co-players' next actions, predicted from the seat's own history | DRON (He et al. 2016), section 5.1 |
 | liam | an embedding from which their observations and actions can be decoded | LIAM (Papoudakis et al. 2021) |
 | omg | a subgoal: `subgoals.SubgoalInference` | Eq. 5 |
 
 `iql_actions`, the control that sees what OMG's inference sees, needs no model: its agent reads the co-players' last
-actions as they were (`OMGConfig.sees_actions`).
+actions directly (`OMGConfig.sees_actions`).
 
-W is the width of what is handed over, K of a model's recurrent memory, P counts packed steps (see `Rows`).
+W is the width of a model's output, K that of its recurrent memory; P counts packed steps (see `PackedRows`).
 """
 
 from __future__ import annotations
@@ -26,58 +26,58 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import Rows, masked_mean
-from omg_lib.networks import gru_step, one_hot, unroll_gru
+from omg_lib.episodes import PackedRows, masked_mean
+from omg_lib.networks import gru_step, one_hot, own_action, unroll_gru
 
 
 class Seen(NamedTuple):
-    """What a seat, or its model, may look at in one step."""
+    """What a seat, or its model, may read in one step."""
 
     obs: Tensor  # [N, O]
     previous_obs: Tensor  # [N, O] zeros at t = 0
-    last: Tensor  # [N, A] what every player did one step before; -1 at t = 0
+    last: Tensor  # [N, A] every player's previous action; -1 at t = 0
     identity: Tensor  # [N, A] the own seat, one-hot
-    team: Tensor | None  # [N] which set of teammates plays; None where no learner may know it
+    team: Tensor | None  # [N] number of the teammate set; None unless the learner may know it
 
 
 class OpponentModel(nn.Module):
-    """The base: it remembers nothing and learns nothing. `width` is W, `context_dim` is K."""
+    """Base class: no memory, no loss. `width` is W, `context_dim` is K."""
 
     width: int
     context_dim: int = 0
     noise_dim: int = 0
 
     def step(self, seen: Seen, context: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """The memory after this step."""
+        """Return the memory after this step."""
         return context
 
-    def unroll(self, seen: Seen, rows: Rows) -> Float[Tensor, "P K"]:
-        """The memory after each packed step, from zero at t = 0."""
+    def unroll(self, seen: Seen, rows: PackedRows) -> Float[Tensor, "P K"]:
+        """Return the memory after each packed step, starting from zero at t = 0."""
         return seen.obs.new_zeros(len(seen.obs), self.context_dim)
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
-        """What the agent reads."""
+        """Return what the agent reads."""
         raise NotImplementedError
 
 
 class Identity(OpponentModel):
-    """`oracle`: the number of the set of teammates, one-hot over all sets of the pool: W is how many there are."""
+    """`oracle`: the number of the teammate set, one-hot. W is the number of sets in the pool."""
 
     def __init__(self, n_sets: int) -> None:
         super().__init__()
         self.width = n_sets
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         return one_hot(seen.team, self.width)
 
 
 class RecurrentModel(OpponentModel):
-    """A GRU over conditions (the memory), and features of the observation now: the trunk that all models share, so
-    that they have one size.
+    """A GRU over conditions (the memory) plus features of the current observation. All models share this trunk, so
+    they have the same size.
     """
 
     def __init__(self, obs_dim: int, condition_dim: int, feature_dim: int, context_dim: int) -> None:
@@ -87,13 +87,13 @@ class RecurrentModel(OpponentModel):
         self.context_dim, self.trunk_dim = context_dim, feature_dim + context_dim
 
     def condition(self, seen: Seen) -> Float[Tensor, "N I"]:
-        """What the recurrent part reads at one step."""
+        """Return what the recurrent part reads at one step."""
         raise NotImplementedError
 
     def step(self, seen: Seen, context: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         return gru_step(self.rnn, self.condition(seen), context)
 
-    def unroll(self, seen: Seen, rows: Rows) -> Float[Tensor, "P K"]:
+    def unroll(self, seen: Seen, rows: PackedRows) -> Float[Tensor, "P K"]:
         start = seen.obs.new_zeros(rows.counts[0], self.context_dim)
         return torch.cat(unroll_gru(self.rnn, self.condition(seen), rows, start))
 
@@ -102,7 +102,7 @@ class RecurrentModel(OpponentModel):
 
 
 class OwnHistoryModel(RecurrentModel):
-    """A model that reads only what the seat itself saw and did: observation and own last action."""
+    """A model that reads only the seat's own history: observation and own last action."""
 
     def __init__(self, obs_dim: int, n_agents: int, n_actions: int, feature_dim: int, context_dim: int) -> None:
         super().__init__(obs_dim, obs_dim + n_actions, feature_dim, context_dim)
@@ -114,15 +114,15 @@ class OwnHistoryModel(RecurrentModel):
     def action_loss(
         self, logits: Float[Tensor, "P AC"], actions: Int[Tensor, "P A"], other: Bool[Tensor, "P A"]
     ) -> Float[Tensor, ""]:
-        """Cross entropy of what the co-players really did, in nats per co-player and step, where `other` is true."""
+        """Return the cross entropy of the co-players' real actions, in nats per co-player and step, where `other`."""
         split = rearrange(logits, "p (a c) -> p a c", a=self.n_agents)
         error = F.cross_entropy(rearrange(split, "p a c -> p c a"), actions.clamp(min=0), reduction="none")
         return masked_mean(error, other)
 
 
 class ActionPredictor(OwnHistoryModel):
-    """`naive_om`: the agent reads the predicted probabilities of the co-players' actions (Eq. 3), W = A * C, the own
-    block zero.
+    """`naive_om`: the agent reads the predicted probabilities of its co-players' actions (Eq. 3). W = A * C; its own
+    block is zero.
     """
 
     def __init__(self, obs_dim: int, n_agents: int, n_actions: int, feature_dim: int, context_dim: int) -> None:
@@ -130,7 +130,7 @@ class ActionPredictor(OwnHistoryModel):
         self.head = nn.Linear(self.trunk_dim, n_agents * n_actions)
         self.width = n_agents * n_actions
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         logits = rearrange(self.head(self.trunk(seen.obs, context)), "n (a c) -> n a c", a=self.n_agents)
@@ -144,13 +144,13 @@ class ActionPredictor(OwnHistoryModel):
         actions: Int[Tensor, "P A"],
         real: Bool[Tensor, " P"],
     ) -> Float[Tensor, ""]:
-        """How badly the co-players' actions of the real transitions were predicted; their observations do not enter."""
+        """Return the cross entropy of the co-players' actions over real transitions; ignores their observations."""
         other = (seen.identity == 0) & real.unsqueeze(1)
         return self.action_loss(self.head(self.trunk(seen.obs, context)), actions, other)
 
 
 class TeammateEncoder(OwnHistoryModel):
-    """`liam`: an encoder of the own history; in training only, a decoder of what the co-players see and do. W = Z."""
+    """`liam`: encodes the seat's own history; in training, decodes the co-players' observations and actions. W = Z."""
 
     def __init__(
         self, obs_dim: int, n_agents: int, n_actions: int, width: int, feature_dim: int, context_dim: int
@@ -162,7 +162,7 @@ class TeammateEncoder(OwnHistoryModel):
         self.done_by_others = nn.Linear(2 * feature_dim, n_agents * n_actions)
         self.width = width
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
         return self.head(self.trunk(seen.obs, context))
@@ -175,8 +175,8 @@ class TeammateEncoder(OwnHistoryModel):
         actions: Int[Tensor, "P A"],
         real: Bool[Tensor, " P"],
     ) -> Float[Tensor, ""]:
-        """Squared error of the co-players' observations plus cross entropy of their actions, over real transitions."""
-        decoded = self.decoder(self.tell(seen, context))
+        """Return squared error of co-players' observations plus cross entropy of their actions (real transitions)."""
+        decoded = self.decoder(self.agent_input(seen, context))
         other = (seen.identity == 0) & real.unsqueeze(1)
         guess = rearrange(self.seen_by_others(decoded), "p (a o) -> p a o", a=self.n_agents)
         return masked_mean(((guess - obs) ** 2).mean(dim=-1), other) + self.action_loss(
@@ -184,18 +184,8 @@ class TeammateEncoder(OwnHistoryModel):
         )
 
 
-def others_actions(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N AC"]:
-    """The co-players' last actions, one-hot, the own block zero; all zeros at t = 0."""
-    return rearrange(one_hot(last, n_actions) * (1 - identity).unsqueeze(-1), "n a c -> n (a c)")
-
-
-def own_action(last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"], n_actions: int) -> Float[Tensor, "N C"]:
-    """The own last action, one-hot; zeros at t = 0."""
-    return (one_hot(last, n_actions) * identity.unsqueeze(-1)).sum(dim=1)
-
-
 def make_baseline(config: OMGConfig, info: EnvInfo, n_sets: int) -> OpponentModel | None:
-    """The model of a learner that is not OMG; None where the agent reads only its own observation."""
+    """Build the model of a learner other than OMG; None if the agent reads only its own observation."""
     sizes = (info.obs_dim, info.n_agents, info.n_actions)
     widths = (config.feature_dim, config.context_dim)
     if config.learner == "oracle":

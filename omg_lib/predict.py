@@ -1,4 +1,4 @@
-"""Predict every shape of an update from the configuration alone, and hold the prediction against a real run."""
+"""Predict every shape of an update from the configuration alone, and compare the prediction with a real run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omg_lib.trace import ShapeTrace, Stage, trace_of
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a run disagrees with its prediction. `field` names a tensor, or is "calls", "leading" or "T"."""
+    """One difference between a run and its prediction. `field` names a tensor, or is "calls", "leading" or "T"."""
 
     stage: str
     field: str
@@ -22,19 +22,20 @@ class Difference:
 
 
 def predict(config: OMGConfig) -> ShapeTrace:
-    """The trace that a run of this configuration will leave; nothing is run. T is at its most, L + 1."""
-    sizes = sizes_of(config, env_info(config.env, config.n_agents))
-    return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device)
+    """Predict the trace of a run of this configuration, without running anything. T is at its maximum, L + 1."""
+    info = env_info(config.env, config.n_agents)
+    sizes = sizes_of(config, info)
+    return trace_of(config, sizes | {"T": sizes["L"] + 1}, config.device, records_alive=info.records_alive)
 
 
 def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:
-    """Every disagreement of a measured trace with its prediction, once T is known; [] when all held.
+    """Return every difference between a measured trace and its prediction at the measured T; [] if there is none.
 
-    T is data: it must satisfy 1 < T <= L + 1. Calls, leading axes, shapes, dtypes and bytes must be equal. ValueError
-    before the first update, when there is no trace.
+    T depends on the data: it must satisfy 1 < T <= L + 1. Calls, leading axes, shapes, dtypes and bytes must be equal.
+    ValueError before the first update, when there is no trace.
     """
     if trace is None:
-        raise ValueError("compare: nothing is measured before the first update has finished")
+        raise ValueError("compare: nothing has been measured; finish the first update first")
     steps, limit = trace.sizes["T"], plan.sizes["L"]
     if not 1 < steps <= limit + 1:
         return [Difference("truncate", "T", f"2 to {limit + 1}", steps)]
@@ -50,7 +51,7 @@ def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:
 
 
 def _at(entry: Stage, steps: int) -> Stage:
-    """A planned stage with the measured T put in."""
+    """Return a planned stage at the measured T."""
     known = {"T": steps, "T-1": steps - 1}
     fields = {
         key: replace(f, shape=tuple(known.get(axis, size) for axis, size in zip(f.axes, f.shape, strict=True)))
@@ -62,7 +63,8 @@ def _at(entry: Stage, steps: int) -> Stage:
 def _differences(name: str, planned: Stage | None, measured: Stage | None) -> list[Difference]:
     if planned is None or measured is None:
         return [Difference(name, "calls", planned.calls if planned else 0, measured.calls if measured else 0)]
-    pairs = [("calls", planned.calls, measured.calls), ("leading", planned.leading, measured.leading)]
+    pairs: list[tuple[str, Any, Any]] = [("calls", planned.calls, measured.calls)]
+    pairs.append(("leading", planned.leading, measured.leading))
     for key in [*planned.fields, *(key for key in measured.fields if key not in planned.fields)]:
         one, other = planned.fields.get(key), measured.fields.get(key)
         pairs.append(

@@ -1,4 +1,4 @@
-"""Regrouping: A episodes of one group, one per seat, become one row in which slot a is seat a's own episode."""
+"""Regrouping: the A episodes of a group, one per seat, become one row. Slot a holds seat a's own episode."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from omg_lib.trace import stage
 
 @stage("learner.regroup")
 def regroup(batch: TensorDictBase) -> TensorDict:
-    """[G*A, T, ...] to [G, T, A, ...]: each seat's own slice of its own episode.
+    """Turn [G*A, T, ...] into [G, T, A, ...]: each seat's slice of its own episode.
 
     | field | before | after |
     |---|---|---|
     | with an agent axis | [G*A, T, A, F] | [G, T, A, F]: slot a of group g is agent a in the g-th episode of seat a |
     | without | [G*A, T, F] | [G, T, A, F]: slot a is that episode's value |
-    | actions | [G*A, T, A, 1] | as above, and it adds last_actions int64 [G, T, A, A] |
+    | actions | [G*A, T, A, 1] | as above; adds last_actions int64 [G, T, A, A] |
     | seat | [G*A, T, 1] | dropped |
 
-    The rows may come in any order: they are sorted by their seat. `last_actions` [g, t, a, j] is what player j did at
-    t-1 in slot a's own episode, -1 at t = 0. Raises ValueError that names the first seat that is missing or counted
-    differently. Source: the released code's `_refine_batch`, but with the seat read from the data instead of trusted
-    from the row order, and co-players' actions of the same episode.
+    Rows may come in any order: they are sorted by seat. `last_actions` [g, t, a, j] is player j's action at t-1 in slot
+    a's own episode, -1 at t = 0. Raises ValueError naming the first seat whose number of episodes is zero or differs
+    from the others. Source: the released code's `_refine_batch`, except that the seat is read from the data, not
+    assumed from the row order, and co-players' actions come from the same episode.
     """
     rows = rows_of_seats(batch["seat"], batch["obs"].shape[2])
     groups, agents = rows.shape
@@ -44,18 +44,18 @@ def regroup(batch: TensorDictBase) -> TensorDict:
 
 
 def co_players(batch: TensorDictBase, key: str) -> Shaped[Tensor, "G T A A F"]:
-    """A field of every player in slot a's own episode: [G*A, T, A, F] to [G, T, slot, player, F]."""
+    """Return a field of every player in slot a's own episode: [G*A, T, A, F] to [G, T, slot, player, F]."""
     rows = rows_of_seats(batch["seat"], batch["obs"].shape[2])
     return rearrange(batch[key][rows], "g slot t player f -> g t slot player f")
 
 
 def last_actions(played: Int[Tensor, "G T *A A"]) -> Int[Tensor, "G T *A A"]:
-    """Actions one step later: row t holds what was done at t-1, -1 at t = 0."""
+    """Shift actions by one step: row t holds the action at t-1, -1 at t = 0."""
     return torch.cat([torch.full_like(played[:, :1], -1), played[:, :-1]], dim=1)
 
 
 def rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
-    """Row numbers of the sample, sorted so that [g, a] is the g-th row whose seat is a."""
+    """Return row numbers of the sample: [g, a] is the g-th row whose seat is a."""
     seats = seat[:, 0, 0]
     outside = seats[(seats < 0) | (seats >= agents)]
     if outside.numel():

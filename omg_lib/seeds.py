@@ -1,7 +1,7 @@
-"""One seed, many independent streams: every random draw of a run is a function of (seed, what for, which one).
+"""One seed, many independent streams: every random draw of a run depends only on (seed, purpose, index).
 
-So an episode does not depend on the width of the runner, an update not on what was drawn before it, and a resumed run
-goes on as if it had never stopped.
+So an episode does not depend on the runner's width, an update does not depend on earlier draws, and a resumed run
+continues as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What a draw is for. Never zero: numpy pads a seed with zeros. Environments use (seed, k) alone."""
+    """The purpose of a draw. Never zero: numpy pads a seed with zeros. Environments use (seed, k) alone."""
 
     TEAM = 1
     ACT = 2
@@ -24,15 +24,15 @@ class Stream(IntEnum):
 
 
 TEST_EPISODES = 10**9
-"""Number of the first test episode: tests play battles that no training ever plays."""
+"""Number of the first test episode: tests play battles that training never plays."""
 
 
 def numpy_generator(seed: int, stream: Stream, k: int = 0) -> np.random.Generator:
-    """The generator of the k-th thing of this kind: an episode, a sample."""
+    """Return the generator for item k of this kind: an episode, a sample."""
     return np.random.default_rng((seed, k, int(stream)))
 
 
 def torch_generator(seed: int, stream: Stream, k: int = 0) -> torch.Generator:
-    """The same for torch, on the CPU, so that every device sees the same noise."""
+    """Return the same for torch, on the CPU, to give every device the same noise."""
     state = np.random.SeedSequence((seed, k, int(stream))).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]) >> 1)

@@ -1,7 +1,7 @@
-"""Subgoals: the prior that embeds a future state, the inference that guesses it, and the choice among candidates.
+"""Subgoals: the prior that embeds a future state, the inference that predicts it, and the choice among candidates.
 
-Equations and sections are the paper's (Yu, Jiang, Lu, NeurIPS 2024). Z is the width of an embedding, P counts the
-filled steps of all rows (see `Rows`).
+Equation and section numbers are the paper's (Yu, Jiang, Lu, NeurIPS 2024). Z is the width of an embedding, P counts
+the filled steps of all rows (see `PackedRows`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from omg_lib.opponents import RecurrentModel, Seen, others_actions, own_action
+from omg_lib.networks import others_actions, own_action
+from omg_lib.opponents import RecurrentModel, Seen
 
 LOG_VAR_RANGE = (-8.0, 4.0)
-"""Log variances are kept here: beyond, exp() makes the KL explode before the weights can answer."""
+"""Log variances are clamped to this range: outside it, exp() makes the KL explode before the weights can adapt."""
 
 
 class SubgoalPrior(nn.Module):
@@ -33,19 +34,20 @@ class SubgoalPrior(nn.Module):
         )
 
     def forward(self, obs: Float[Tensor, "*N O"]) -> tuple[Float[Tensor, "*N Z"], Float[Tensor, "*N Z"]]:
-        """Mean and log variance of p_psi(g | s)."""
+        """Return the mean and log variance of p_psi(g | s)."""
         hidden = self.encoder(obs)
         return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
 
     def loss(
         self, obs: Float[Tensor, "N O"], noise: Float[Tensor, "N Z"], kl_weight: float
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Eq. 10 with its sign turned: reconstruction error plus weighted KL to N(0, 1), and the former alone."""
+        """Return Eq. 10, negated (reconstruction error plus weighted KL to N(0, 1)), and the error alone."""
         mu, log_var = self(obs)
         error = F.mse_loss(self.decoder(mu + noise * (0.5 * log_var).exp()), obs)
         zero = torch.zeros_like(mu)
         return error + kl_weight * gaussian_kl(mu, log_var, zero, zero).mean(), error
 
+    @torch.enable_grad()
     def fit(
         self,
         states: Float[Tensor, "N O"],
@@ -56,9 +58,9 @@ class SubgoalPrior(nn.Module):
         lr: float = 1e-3,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[float]:
-        """Pre-train on states, then freeze; returns the reconstruction error of each step.
+        """Pre-train on states, then freeze. Returns the reconstruction error of each step.
 
-        Whatever `progress` raises ends it and leaves the weights as they were before.
+        An exception from `progress` ends it and restores the earlier weights.
         """
         before = copy.deepcopy(self.state_dict())
         try:
@@ -94,16 +96,16 @@ class SubgoalPrior(nn.Module):
 
 
 class SubgoalInference(RecurrentModel):
-    """The CVAE of Eq. 5: q_phi(g^ | tau, s) guesses the subgoal, p_theta(s | g^, tau) reconstructs what is seen now.
+    """The CVAE of Eq. 5: q_phi(g^ | tau, s) infers the subgoal, p_theta(s | g^, tau) reconstructs the observation.
 
     | symbol | shape | meaning |
     |---|---|---|
-    | obs | [., O] | observation now |
+    | obs | [., O] | current observation |
     | condition | [., O + A*C + C] | previous observation, co-players' last actions (own block zero), own last action |
     | context | [., K] | recurrent summary tau of the conditions so far |
     | mu, log_var, z | [., Z] | the inferred subgoal |
 
-    With `supervised` (the paper's Fig. 6, an MLP in the CVAE's place) the mean is the guess, and nothing is sampled.
+    With `supervised` (the paper's Fig. 6: an MLP instead of the CVAE) the mean is the prediction; nothing is sampled.
     """
 
     def __init__(
@@ -128,26 +130,26 @@ class SubgoalInference(RecurrentModel):
         )
 
     def condition(self, seen: Seen) -> Float[Tensor, "N I"]:
-        """What the recurrent part reads at one step; zeros for actions at t = 0."""
+        """Return what the recurrent part reads at one step; actions are zeros at t = 0."""
         others = others_actions(seen.last, seen.identity, self.n_actions)
         return torch.cat([seen.previous_obs, others, own_action(seen.last, seen.identity, self.n_actions)], dim=-1)
 
     def forward(
         self, obs: Float[Tensor, "N O"], context: Float[Tensor, "N K"]
     ) -> tuple[Float[Tensor, "N Z"], Float[Tensor, "N Z"]]:
-        """Mean and log variance of q_phi(g^ | tau, s)."""
+        """Return the mean and log variance of q_phi(g^ | tau, s)."""
         hidden = self.trunk(obs, context)
         return self.mu(hidden), self.log_var(hidden).clamp(*LOG_VAR_RANGE)
 
-    def tell(
+    def agent_input(
         self, seen: Seen, context: Float[Tensor, "N K"], noise: Float[Tensor, "N Z"] | None = None
     ) -> Float[Tensor, "N W"]:
-        """g^: a reparametrised sample where there is noise, else the mean."""
+        """Return g^: a reparametrised sample if there is noise, else the mean."""
         mu, log_var = self(seen.obs, context)
         return mu if noise is None or not self.noise_dim else mu + noise * (0.5 * log_var).exp()
 
     def reconstruct(self, z: Float[Tensor, "N Z"], context: Float[Tensor, "N K"]) -> Float[Tensor, "N O"]:
-        """Mean of p_theta(s | g^, tau)."""
+        """Return the mean of p_theta(s | g^, tau)."""
         return self.decoder(torch.cat([z, context], dim=-1))
 
 
@@ -157,22 +159,26 @@ def gaussian_kl(
     target_mu: Float[Tensor, "*N Z"],
     target_log_var: Float[Tensor, "*N Z"],
 ) -> Float[Tensor, "*N"]:
-    """KL(N(mu, var) || N(target_mu, target_var)) for diagonal Gaussians, summed over Z."""
+    """Return KL(N(mu, var) || N(target_mu, target_var)) for diagonal Gaussians, summed over Z."""
     ratio = ((target_mu - mu) ** 2 + log_var.exp()) / target_log_var.exp()
     return -0.5 * (1 + log_var - target_log_var - ratio).sum(dim=-1)
 
 
 def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
-    """Index of the last filled step at which the seat's unit lives; a dead unit observes zeros and stays dead."""
-    living = filled & (obs != 0).any(dim=-1)
-    steps = torch.arange(filled.shape[1], device=obs.device)
+    """Return `last_step` in a battle, where dead units observe zeros and stay dead, and living units never do."""
+    return last_step(filled & (obs != 0).any(dim=-1))
+
+
+def last_step(living: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
+    """Return the index of the last step at which each seat is alive."""
+    steps = torch.arange(living.shape[1], device=living.device)
     return torch.where(living, rearrange(steps, "t -> 1 t 1"), 0).amax(dim=1)
 
 
 def candidate_windows(
     embedding: Shaped[Tensor, "G T A Z"], last: Int[Tensor, "G A"], horizon: int
 ) -> Shaped[Tensor, "G U A H Z"]:
-    """N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: no H-fold memory."""
+    """Return N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: no H-fold memory."""
     steps = embedding.shape[1]
     reach = torch.arange(1, steps - 1 + horizon, device=embedding.device)
     future = torch.minimum(rearrange(reach, "s -> 1 s 1"), rearrange(last, "g a -> g 1 a"))
@@ -181,10 +187,10 @@ def candidate_windows(
 
 
 def choose(values: Float[Tensor, "*N H"], mode: str) -> Int[Tensor, "*N"]:
-    """Which candidate becomes g-: the most valuable (optimistic, Eq. 6) or the least (conservative, Eq. 7)."""
+    """Choose the candidate for g-: the most (optimistic, Eq. 6) or the least valuable (conservative, Eq. 7)."""
     return values.argmax(dim=-1) if mode == "optimistic" else values.argmin(dim=-1)
 
 
 def mean_available(q: Float[Tensor, "*#N C"], avail_actions: Bool[Tensor, "*#N C"]) -> Float[Tensor, "*N"]:
-    """V(s, g): the mean of Q over the actions that are available (the paper's E_a; the released code takes all)."""
+    """Return V(s, g): the mean of Q over available actions (the paper's E_a; the released code averages over all)."""
     return torch.where(avail_actions, q, 0.0).sum(dim=-1) / avail_actions.sum(dim=-1).clamp(min=1)

@@ -1,8 +1,7 @@
-"""What shape is this tensor here? The contract of every stage, and the recorder that measures the real run.
+"""The shapes of one update, predicted by the contract or measured by the recorder.
 
-`contract(config)` is the prediction, written once as named axes. `@stage("...")` marks the functions that
-really run; inside `Recorder.recording()` each of them leaves its shapes, bytes and seconds. When nobody records, a
-stage costs one look-up.
+`@stage("...")` marks the functions that run. Inside `Recorder.recording()` each records its shapes, bytes and seconds;
+otherwise a stage costs one look-up.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,10 +22,8 @@ import torch
 from tensordict import TensorDictBase
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.files import count, finite, listed, read_json, reason, short_text, shown, write_text
-
-LETTERS = "AGRLTOSCZH"
-"""The sizes of a trace, in the order of its schema."""
+from omg_lib.contract import LETTERS, ROUND, axis_size, contract
+from omg_lib.system.files import count, finite, listed, read_json, reason, short_text, shown, write_text
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of an update. `leading` is the first axis of its tensors; `seconds` is the sum over its calls."""
+    """One stage of an update. `leading` is the first axis of its tensors; `seconds` is summed over its calls."""
 
     name: str
     calls: int
@@ -62,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class ShapeTrace:
-    """All stages of one update in the order in which they run, predicted (no seconds) or measured."""
+    """All stages of one update in the order they run, predicted (no seconds) or measured."""
 
     config: Mapping[str, Any]
     device: str
@@ -86,7 +82,7 @@ class ShapeTrace:
         raise KeyError(f"no stage {name!r}; there are " + ", ".join(s.name for s in self.stages))
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain data, schema 1."""
+        """Return the trace as plain data, schema 1."""
         stages = []
         for entry in self.stages:
             row: dict[str, Any] = {"name": entry.name, "calls": entry.calls, "leading": entry.leading}
@@ -111,27 +107,27 @@ class ShapeTrace:
         try:
             write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a file that can"
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable file"
             raise ConfigError("trace", str(path), allowed) from None
 
     @classmethod
     def load(cls, path: str | Path) -> ShapeTrace:
-        """The trace in a JSON file that `save` wrote. ConfigError for anything else."""
+        """Read the trace from a JSON file that `save` wrote. ConfigError for anything else."""
         try:
             return cls.from_dict(read_json(Path(path)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError("trace", str(path), f"is no readable trace ({reason(error)})") from None
+            raise ConfigError("trace", str(path), f"is not a readable trace ({reason(error)})") from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShapeTrace:
-        """The trace of `to_dict`. ValueError, KeyError or TypeError for anything else."""
+        """Rebuild a trace from `to_dict`. ValueError, KeyError or TypeError for anything else."""
         if values["schema"] != 1:
-            raise ValueError(f"schema {shown(values['schema'])}, known is 1")
+            raise ValueError(f"schema {shown(values['schema'])}, allowed is 1")
         stages = []
         for row in listed(values["stages"], 100):
             fields = {key: _field(f) for key, f in row["fields"].items()}
             if any(len(f.shape) != len(f.axes) for f in fields.values()):
-                raise ValueError(f"{short_text(row['name'])} names more axes, or fewer, than it has")
+                raise ValueError(f"the names and the sizes of the axes of {short_text(row['name'])} differ in number")
             seconds = None if row.get("seconds") is None else finite(row["seconds"])
             leading = None if row["leading"] is None else count(row["leading"])
             stages.append(Stage(short_text(row["name"]), count(row["calls"]), leading, fields, seconds))
@@ -151,81 +147,16 @@ def _shape(value: object) -> tuple[int, ...]:
 
 def _dtype(value: object) -> str:
     if value not in ("float32", "float64", "int64", "bool"):
-        raise ValueError(f"{shown(value)} is no dtype of a trace")
+        raise ValueError(f"{shown(value)} is not a dtype of a trace")
     return str(value)
 
 
-# --- the contract ----------------------------------------------------------------------------------------------------
-
-ROUND = ("runner.run", "buffer.insert_episode_batch")
-"""The stages of a round of play, which comes before each sample."""
-PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
-PER_EPISODE = {
-    "state": ("S", "float32"),
-    "reward": ("1", "float32"),
-    "terminated": ("1", "bool"),
-    "filled": ("1", "bool"),
-}
-SUBGOAL_FIELDS = {
-    "infer_mu": ("G T-1 A Z", "float32"),
-    "infer_log_var": ("G T-1 A Z", "float32"),
-    "candidates": ("G T-1 A H Z", "float32"),
-    "values": ("G T-1 A H", "float32"),
-    "chosen": ("G T-1 A", "int64"),
-}
-
-
-def contract(config: OMGConfig) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
-    """Stage name -> (calls in one update, field -> (axes, dtype)), in the order in which the stages run."""
-    per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
-    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in PER_AGENT.items()} | per_episode
-    if config.has_teammates:
-        fields["seat"] = ("1", "int64")
-
-    def episodes(leading: str, time_axis: str) -> dict[str, tuple[str, str]]:
-        return {key: (f"{leading} {time_axis} {axes}", dtype) for key, (axes, dtype) in fields.items()}
-
-    sample = "G*A" if config.has_teammates else "G"
-    runs = config.runs_per_update
-    stages = {
-        "runner.run": (runs, episodes("R", "L+1")),
-        "buffer.insert_episode_batch": (runs, episodes("R", "L+1")),
-        "buffer.sample": (1, episodes(sample, "L+1")),
-        "truncate": (1, episodes(sample, "T")),
-        "to_device": (1, episodes(sample, "T")),
-    }
-    if config.has_teammates:
-        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (PER_AGENT | per_episode).items()}
-        stages["learner.regroup"] = (1, regrouped | {"last_actions": ("G T A A", "int64")})
-    if config.learner == "omg":
-        stages["learner.omg_loss"] = (1, SUBGOAL_FIELDS)
-    stages["controller.init_hidden"] = (1, {"hidden": (f"G A {config.rnn_hidden_dim}", "float32")})
-    stages["learner.q_values"] = (1, {"q": ("G T A C", "float32")})
-    stages["learner.td_loss"] = (1, {"loss": ("", "float32")})
-    stages["learner.step"] = (1, {})
-    return stages
-
-
-def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
-    """The length of a named axis: "A", "G*A", "T-1", "64".
-
-    >>> axis_size("G*A", {"G": 32, "A": 8}), axis_size("L+1", {"L": 120}), axis_size("64", {})
-    (256, 121, 64)
-    """
-    match = re.fullmatch(r"(\w+)(?:([*+-])(\w+))?", axis)
-    if match is None:
-        raise ValueError(f"axis {axis!r} is not of the form A, G*A, L+1, T-1 or 64")
-    left, sign, right = match.groups()
-    value = [int(part) if part.isdigit() else sizes[part] for part in (left, right) if part]
-    if sign is None:
-        return value[0]
-    return {"*": value[0] * value[1], "+": value[0] + value[1], "-": value[0] - value[1]}[sign]
-
-
-def trace_of(config: OMGConfig, sizes: Mapping[str, int], device: str, update: int | None = None) -> ShapeTrace:
-    """The contract with every axis put in: what an update must look like at these sizes."""
+def trace_of(
+    config: OMGConfig, sizes: Mapping[str, int], device: str, update: int | None = None, records_alive: bool = False
+) -> ShapeTrace:
+    """Return the contract at these sizes, with the length of every axis filled in."""
     stages = []
-    for name, (calls, fields) in contract(config).items():
+    for name, (calls, fields) in contract(config, records_alive).items():
         made = {}
         for key, (text, dtype) in fields.items():
             axes = tuple(text.split())
@@ -258,14 +189,14 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 
 @dataclass
 class Recorder:
-    """Collects the stages of one update. A stage that runs inside another one is part of it and not listed.
+    """Collect the stages of one update. A stage that runs inside another is part of it and not listed.
 
-    The record keeps shapes, no values; `hear(name, fields)` is handed what each stage returned.
+    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned.
     """
 
     device: torch.device
     _rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    hear: Callable[[str, TensorDictBase], None] | None = None
+    on_stage: Callable[[str, TensorDictBase], None] | None = None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -276,27 +207,40 @@ class Recorder:
             _recorder.reset(token)
 
     def calls(self, name: str) -> int:
-        """How often a stage ran so far."""
+        """Return how often a stage has run so far."""
         return self._rows[name]["calls"] if name in self._rows else 0
 
     def copy(self) -> Recorder:
-        """A recorder that goes on from here and leaves this one as it is."""
-        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.hear)
+        """Return a recorder that continues from here; this one stays unchanged."""
+        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.on_stage)
 
     def to_dict(self) -> dict[str, Any]:
-        """What was recorded so far, as plain data."""
-        return {name: {key: row[key] for key in ("calls", "seconds", "fields")} for name, row in self._rows.items()}
+        """Return what was recorded so far as plain data."""
+        return {
+            name: {
+                "calls": row["calls"],
+                "seconds": row["seconds"],
+                "fields": {key: [list(shape), dtype] for key, (shape, dtype) in row["fields"].items()},
+            }
+            for name, row in self._rows.items()
+        }
 
     @classmethod
-    def from_dict(cls, device: torch.device, rows: Mapping[str, Any], most: int) -> Recorder:
-        """A recorder that goes on from `to_dict`, of a round of at most `most` calls. ValueError for other data."""
+    def from_dict(
+        cls,
+        device: torch.device,
+        rows: Mapping[str, Any],
+        most: int,
+        on_stage: Callable[[str, TensorDictBase], None] | None = None,
+    ) -> Recorder:
+        """Return a recorder that continues from `to_dict` (at most `most` calls a round). ValueError for other data."""
         made = {}
         for name, row in rows.items():
             if name not in ROUND or not 0 < count(row["calls"]) <= most:
-                raise ValueError(f"{shown(name)} is no stage of a round, or was called too often")
+                raise ValueError(f"{shown(name)} is not a stage of a round, or was called too often")
             fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
             made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
-        return cls(device, made)
+        return cls(device, made, on_stage)
 
     def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         token = _recorder.set(None)
@@ -310,18 +254,20 @@ class Recorder:
         row["calls"] += 1
         row["seconds"] += seconds
         made = result[-1] if isinstance(result, tuple) else result
-        if self.hear and isinstance(made, TensorDictBase):
-            self.hear(name, made)
+        if self.on_stage and isinstance(made, TensorDictBase):
+            self.on_stage(name, made)
         fields = _fields(made)
         if row.setdefault("first", fields) == row.get("fields", fields):
             row["fields"] = fields  # of all calls, or of the first one that differs
         return result
 
-    def finish(self, config: OMGConfig, sizes: Mapping[str, int], update: int) -> ShapeTrace:
-        """The measured trace; `sizes["T"]` comes from what `truncate` really returned."""
+    def finish(
+        self, config: OMGConfig, sizes: Mapping[str, int], update: int, records_alive: bool = False
+    ) -> ShapeTrace:
+        """Return the measured trace; `sizes["T"]` is the length that `truncate` returned."""
         truncated = self._rows["truncate"]["fields"]["obs"][0]
         sizes = dict(sizes) | {"T": truncated[1]}
-        axes = {name: fields for name, (_, fields) in contract(config).items()}
+        axes = {name: fields for name, (_, fields) in contract(config, records_alive).items()}
         stages = []
         for name, row in self._rows.items():
             made = {}
@@ -333,7 +279,7 @@ class Recorder:
         return ShapeTrace(config.to_dict(), str(self.device), update, sizes, tuple(stages))
 
     def _now(self) -> float:
-        if self.device.type == "cuda":  # kernels run behind Python's back: wait, so that a stage pays for its own
+        if self.device.type == "cuda":  # kernels run asynchronously: wait, so that each stage is charged for its own
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 

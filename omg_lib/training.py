@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import torch
-from tensordict import TensorDictBase
+from jaxtyping import Float
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
 
-from omg_lib.buffer import ReplayBuffer
+from omg_lib.buffer import Episode, ReplayBuffer
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
+from omg_lib.distributed.processes import Processes
+from omg_lib.distributed.ray_runner import RayRunner
 from omg_lib.envs import BatchedEnv, make_env
-from omg_lib.envs.processes import Processes
-from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, living, sizes_of, to_device, truncate
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.peak import check_memory, out_of_memory, ways_out
-from omg_lib.priors import load_prior
-from omg_lib.remote import RayRunner
+from omg_lib.memory.peak import check_memory, out_of_memory, ways_out
+from omg_lib.predict import predict
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
-from omg_lib.trace import Recorder
+from omg_lib.system.torch_state import check_learning, hold_settings
+from omg_lib.teammates.priors import load_prior
+from omg_lib.trace import Recorder, ShapeTrace
 
 PRIOR_EPISODES = 64
 TEST_WIDTH = 64
 RECENT_EPISODES = 100
 Progress = Callable[[str, int, int], None]
+OnStage = Callable[[str, TensorDictBase], None]
 
 
 class Stopped(Exception):  # noqa: N818 -- no error
@@ -58,47 +64,61 @@ class Training:
     Each turn of `for report in run` plays the episodes of one update, trains once and reports. After a break, or after
     `stop()` from any thread, a second loop goes on where the first one ended. `progress(phase, done, total)` hears of
     the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
-    environment steps where `updates` is None). ConfigError if this machine lacks the device or the memory; RunError in
+    environment steps where `updates` is None). `sets` are the numbers of the pool's sets of teammates that episodes
+    draw from, by default those of the configuration's training splits. `on_stage(name, fields)` is handed what each
+    stage of an update returned, right after it.
+
+    `plan` is the predicted trace. What a run sets for the whole process (one thread on a CPU, float32 and maybe
+    determinism on a GPU) holds until `close()`. ConfigError if this machine lacks the device or the memory; RunError in
     the middle of a run, which then stands before the update that failed.
     """
 
-    def __init__(self, config: OMGConfig, progress: Progress | None = None) -> None:
-        self.config, self.device = config, resolve_device(config.device)
-        check_memory(config, self.device)
-        if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(1)  # a second thread gains little here and loses everything on a busy machine
-        if config.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for, before it is first used
-            torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.allow_tf32 = False  # float32 on a GPU means float32: the two forms of the GRU agree
-        self.env = games_of(config, config.batch_size_run)
-        self.controller = Controller(config, self.env.info, self.device)
-        self.runner = make_runner(config, self.env, self.controller)
-        self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
-        self.learner = make_learner(config, self.controller, self.device)
-        self.learner.poll = self._poll
-        if config.prior is not None and isinstance(self.learner, OMGLearner):
-            load_prior(self.learner.prior, config.prior)
-        self.update, self.trace = 0, None
+    def __init__(
+        self,
+        config: OMGConfig,
+        progress: Progress | None = None,
+        sets: Sequence[int] | None = None,
+        on_stage: OnStage | None = None,
+    ) -> None:
+        check_learning()
+        self.config, self.device, self.plan = config, resolve_device(config.device), predict(config)
+        check_memory(config, self.device, self.plan)
+        self.update = 0
+        self.trace: ShapeTrace | None = None
         self.prior_errors: list[float] = []
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
         self.tested_at = 0
-        self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._stop = threading.Event()
-        self.hear: Callable[[str, TensorDictBase], None] | None = None  # is handed what every stage of an update made
         self.round: Recorder | None = None  # what was played for the update to come
+        self._progress: Progress = progress or (lambda phase, done, total: None)
+        self._on_stage = on_stage
+        self._stop, self._loops = threading.Event(), False
         self._test_runner: Runner | None = None
+        with ExitStack() as opened:
+            opened.callback(hold_settings(self, self.device.type == "cpu", config.deterministic))
+            self.env = games_of(config, config.batch_size_run)
+            opened.callback(self.env.close)
+            self.controller = Controller(config, self.env.info, self.device, sets)
+            self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
+            self.learner = make_learner(config, self.controller, self.device, self._poll)
+            if config.prior is not None and isinstance(self.learner, OMGLearner):
+                load_prior(self.learner.prior, config.prior)
+            self.runner = make_runner(config, self.env, self.controller)
+            opened.callback(self.runner.close)
+            self._opened = opened.pop_all()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Report]:
+        self._stop.clear()
+        self._loops = True
         try:
             while not self.finished:
                 yield self._next_update()
         except Stopped:
             return
         finally:
+            self._loops = False
             self._stop.clear()
 
     @property
@@ -110,10 +130,11 @@ class Training:
 
     def _next_update(self) -> Report:
         """One update. What ends the run becomes a RunError that keeps no tensor of it alive."""
+        check_learning()
         try:
             return self._one_update()
         except NotFiniteError as error:
-            fault = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
+            fault: RunError = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -136,7 +157,8 @@ class Training:
             metrics = self._train(sample)
         self.round = None
         self.update += 1
-        self.trace = recorder.finish(self.config, sizes_of(self.config, self.env.info), self.update)
+        info = self.env.info
+        self.trace = recorder.finish(self.config, sizes_of(self.config, info), self.update, info.records_alive)
         metrics |= self._play_metrics()
         self._test_if_due()
         if self.win_rate is not None:
@@ -165,7 +187,7 @@ class Training:
         """
         while True:
             if self.round is None:
-                self.round = Recorder(self.device, hear=self.hear)
+                self.round = Recorder(self.device, on_stage=self._on_stage)
             while self.round.calls("runner.run") < self.config.runs_per_update:
                 self._poll()
                 with self.round.recording():
@@ -179,21 +201,25 @@ class Training:
             self.round = None
 
     def _fit_prior(self) -> None:
-        """Pre-train the subgoal prior on what living units saw in the first episodes, once."""
+        """Pre-train the subgoal prior on what living seats saw in the first episodes, once."""
         given = self.config.prior is not None
         if not isinstance(self.learner, OMGLearner) or given or self.update or self.prior_errors:
             return
         count = min(self.config.sample_size, PRIOR_EPISODES)
-        obs = [torch.from_numpy(episode["obs"]).flatten(0, 1) for episode in self.buffer.oldest(count)]
-        states = torch.cat(obs)
-        living = states[(states != 0).any(dim=-1)].to(self.device)
+        states = torch.cat([self._lived(episode) for episode in self.buffer.oldest(count)]).to(self.device)
         generator = torch_generator(self.config.seed, Stream.PRIOR, 1)
 
         def progress(done: int, total: int) -> None:
             self._poll()
             self._progress("prior", done, total)
 
-        self.prior_errors = self.learner.prior.fit(living, generator, self.config.kl_weight, progress=progress)
+        self.prior_errors = self.learner.prior.fit(states, generator, self.config.kl_weight, progress=progress)
+
+    def _lived(self, episode: Episode) -> Float[Tensor, "N O"]:
+        """What living seats saw in a stored episode."""
+        batch = TensorDict({key: torch.from_numpy(x)[None] for key, x in episode.items()}, batch_size=[1])
+        batch["filled"] = torch.ones_like(batch["terminated"])
+        return batch["obs"][living(batch, self.env.info)]
 
     def _episodes_per_seat(self) -> int:
         return self.runner.episode // (self.config.n_agents if self.config.has_teammates else 1)
@@ -216,11 +242,16 @@ class Training:
                 return
             self.tested_at = self.runner.t_env
 
-    def test(self) -> float:
-        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles."""
+    def test(self) -> float | None:
+        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles. None, and
+        nothing is played, where a game has no winner.
+        """
+        if not self.env.info.has_winner:
+            return None
         total = self.config.test_nepisode
         if self._test_runner is None:
             self._test_runner = self._make_test_runner()
+            self._opened.callback(self._test_runner.close)
         runner, wins = self._test_runner, 0
         runner.test_episode = 0
         while (played := runner.test_episode) < total:
@@ -237,23 +268,50 @@ class Training:
         width = max(w for w in range(1, min(total, TEST_WIDTH) + 1) if total % w == 0)
         return Runner(self.config, games_of(self.config, width), self.controller)
 
+    # --- checkpoints -------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counters that the next update depends on, the runner's and the learner's among them, as plain data.
+
+        Tensors are those of `learner.modules()` and `learner.optimisers()`, episodes those of `buffer.segment`.
+        """
+        own = {
+            "update": self.update,
+            "recent": list(self.recent),
+            "win_rate": self.win_rate,
+            "tested_at": self.tested_at,
+            "prior_errors": self.prior_errors,
+            "round": None if self.round is None else self.round.to_dict(),
+        }
+        return self.runner.state_dict() | self.learner.state_dict() | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave. ValueError, KeyError or TypeError, before anything is changed, for a round
+        that no run has.
+        """
+        rows, most = state["round"], self.config.runs_per_update
+        begun = None if rows is None else Recorder.from_dict(self.device, rows, most, self._on_stage)
+        self.update, self.win_rate, self.tested_at = state["update"], state["win_rate"], state["tested_at"]
+        self.prior_errors, self.round = state["prior_errors"], begun
+        self.recent.clear()
+        self.recent.extend(state["recent"])
+        self.runner.load_state_dict(state)
+        self.learner.load_state_dict(state)
+
     # --- control -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the loop at the next chunk of work; safe from any thread."""
-        self._stop.set()
+        """End the loop at its next chunk of work; safe from any thread. Where no loop runs it does nothing."""
+        if self._loops:
+            self._stop.set()
 
     def _poll(self) -> None:
         if self._stop.is_set():
             raise Stopped
 
     def close(self) -> None:
-        """Release the environments; closing twice is fine."""
-        if self.config.deterministic:
-            torch.use_deterministic_algorithms(False)
-        self.runner.close()
-        if self._test_runner is not None:
-            self._test_runner.close()
+        """Release the environments, and put back what was set for the whole process; closing twice is fine."""
+        self._opened.close()
 
     def __enter__(self) -> Training:
         return self

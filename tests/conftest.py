@@ -1,4 +1,4 @@
-"""For the whole session: one thread for each process, and every shape in a signature of omg_lib checked."""
+"""For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
 import os
 import pkgutil
@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-# Before torch and numpy are loaded; notebooks and commands that tests start inherit it. The tests run two at
+# Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# All rooms but config, whose fields take anything and refuse it in their own words.
+# All modules except config, whose fields accept anything and reject it with their own messages.
 rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
 install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
 
 
 @pytest.fixture
 def double():
-    """Double precision, so that two ways to compute the same differ by rounding only."""
+    """Double precision: two ways to compute the same value differ only by rounding."""
     import torch  # here, after the lines above
 
     before = torch.get_default_dtype()
@@ -30,7 +30,7 @@ def double():
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Versions that omg_lib is told; None for a package that is not installed."""
+    """Package versions shown to omg_lib; None for a package that is not installed."""
     versions = {}
     real = metadata.version
 

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 import torch
-from batches import INFO, make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.envs import EnvInfo
 from omg_lib.episodes import EpisodeBatch
+from tests.helpers.batches import INFO, make_sample
 
 A, L = INFO.n_agents, INFO.episode_limit
 
 
 def episodes(lengths, first=0, seats=True, info=INFO):
-    """Episodes padded to L + 1, numbered in state[..., 0] and by turns in seat 0, 1, 2, 0, ..."""
+    """Return episodes padded to L + 1, numbered in state[..., 0], with seats 0, 1, 2, 0, ... in turn."""
     e = len(lengths)
     seat = [(first + k) % info.n_agents for k in range(e)] if seats else None
     ended = [k for k in range(e) if lengths[k] % 2]
@@ -167,7 +167,7 @@ def test_the_same_memory_is_used_again():
 
 
 def test_5000_episodes_of_8m_take_at_most_055_of_pymarls_memory():
-    """200 episodes of uniform length 30 to 120 are stored, and scaled to 5,000; PyMARL takes 2.37 GiB always."""
+    """200 episodes of uniform length 30 to 120 are stored, and scaled to 5,000; PyMARL always takes 2.37 GiB."""
     info = EnvInfo("8m", 8, 80, 168, 14, 120)
     buffer = ReplayBuffer(5000, 8)
     lengths = np.linspace(30, 120, 200).round().astype(int)
@@ -176,7 +176,7 @@ def test_5000_episodes_of_8m_take_at_most_055_of_pymarls_memory():
     scaled = buffer.nbytes * 5000 / 200
     assert scaled <= 0.55 * 2.37 * 2**30
     content = sum((n + 1) * (4 * 8 * 80 + 4 * 168) for n in lengths.tolist())
-    assert buffer.nbytes > content, "obs and state alone, so nbytes cannot be a slip"
+    assert buffer.nbytes > content, "obs and state alone exceed it, so nbytes cannot be a mistake"
 
 
 def test_memory_is_given_back_when_rings_turn():

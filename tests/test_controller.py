@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from batches import CPU, SMALL, Echo
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.coplayers import NOBODY
 from omg_lib.envs import make_env
 from omg_lib.learners import make_learner
 from omg_lib.networks import greedy
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
 from omg_lib.subgoals import SubgoalInference
+from omg_lib.teammates.players import NOBODY
+from tests.helpers.batches import CPU, SMALL, Echo
 
 
 def test_greedy_takes_the_best_available():
@@ -21,7 +21,7 @@ def test_greedy_takes_the_best_available():
 
 
 def playing(batch=1, n_agents=3, seed=0, **changes):
-    """A runner of the echo game, with its controller."""
+    """Return a runner of the echo game, with its controller."""
     config = OMGConfig(n_agents=n_agents, batch_size=1, device="cpu", seed=seed, **(SMALL | changes))
     env = Echo(n_agents, batch=batch, seed=seed)
     return Runner(config, env, Controller(config, env.info, CPU))
@@ -43,27 +43,27 @@ def test_exploring_draws_uniformly_among_the_available_actions():
 def test_a_share_of_epsilon_explores():
     controller = playing(batch=1, teammates="none").controller
     controller.begin(np.arange(1000), 0.25, test_mode=False)
-    share = float(controller.explore.float().mean())
-    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.explore.numel()) ** 0.5
+    share = float(controller.acting.noise.explore.float().mean())
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.acting.noise.explore.numel()) ** 0.5
 
 
 def test_who_sits_where():
     runner = playing(batch=2, n_agents=3)
     runner.controller.begin(np.array([7, 8]), 1.0, test_mode=False)
-    assert runner.controller.seat.tolist() == [1, 2] and runner.controller.team.shape == (2, 3)
+    assert runner.controller.acting.seat.tolist() == [1, 2] and runner.controller.acting.team.shape == (2, 3)
     everybody = playing(batch=2, n_agents=3, teammates="none")
     everybody.controller.begin(np.array([7, 8]), 1.0, test_mode=False)
-    assert everybody.controller.seat.tolist() == [0, 1, 2, 0, 1, 2] and everybody.controller.team is None
+    assert everybody.controller.acting.seat.tolist() == [0, 1, 2, 0, 1, 2] and everybody.controller.acting.team is None
 
 
 def test_teams_are_drawn_for_each_episode_and_all_of_them_come():
     runner = playing(batch=64)
     runner.controller.begin(np.arange(64), 1.0, test_mode=False)
-    first = runner.controller.team.copy()
+    first = runner.controller.acting.team.copy()
     drawn = {tuple(member for member in team if member != NOBODY) for team in first.tolist()}
     assert drawn == {team[1:] for team in runner.env.info.teams}
     runner.controller.begin(np.arange(32, 96), 1.0, test_mode=False)
-    assert (runner.controller.team[:32] == first[32:]).all(), "a team belongs to its episode"
+    assert (runner.controller.acting.team[:32] == first[32:]).all(), "a team belongs to its episode"
 
 
 def test_teammates_follow_the_script_and_the_learner_does_not():
@@ -73,7 +73,7 @@ def test_teammates_follow_the_script_and_the_learner_does_not():
     played = batch["filled"][:, 1:, 0]
     seat = batch["seat"][:, :-1]
     own = torch.arange(3) == seat
-    errs = torch.from_numpy((runner.controller.team == 1).any(axis=1, keepdims=True))
+    errs = torch.from_numpy((runner.controller.acting.team == 1).any(axis=1, keepdims=True))
     script = right[:, :-1].clone()
     assert not script[:, -1][played[:, -1, None] & errs & ~own[:, 0]].any()
     script[:, -1] |= errs  # "right but last"
@@ -84,7 +84,7 @@ def test_teammates_follow_the_script_and_the_learner_does_not():
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_acting_and_learning_read_the_same(learner, teammates):
-    """What the learner computes for the episodes that were just played greedily picks the very actions played."""
+    """For episodes just played greedily, what the learner computes picks exactly the actions played."""
     runner = playing(batch=9, learner=learner, teammates=teammates, test_subgoal="mean")
     with torch.no_grad():
         for weight in runner.controller.agent.parameters():
@@ -103,7 +103,7 @@ def test_acting_and_learning_read_the_same(learner, teammates):
 
 
 def test_acting_draws_subgoals_with_the_noise_of_the_episode(monkeypatch):
-    """With epsilon 0 the only chance left is the inferred subgoal's."""
+    """With epsilon 0, the inferred subgoal is the only randomness left."""
 
     def actions():
         runner = playing(batch=30, learner="omg", epsilon_start=0.0, epsilon_finish=0.0)
@@ -125,7 +125,7 @@ def test_share_of_exploring_steps(epsilon):
     with torch.no_grad():
         for weight in runner.controller.agent.parameters():
             weight.zero_()
-        runner.controller.agent.fc2.bias.copy_(torch.tensor([3.0, 2.0, 1.0]))  # likes the lowest action
+        runner.controller.agent.fc2.bias.copy_(torch.tensor([3.0, 2.0, 1.0]))  # prefers the lowest action
     batch = runner.run()
     lowest = batch["avail_actions"].to(torch.uint8).argmax(-1)
     chosen_lowest = (batch["actions"][..., 0] == lowest)[:, :-1][batch["filled"][:, 1:, 0]]

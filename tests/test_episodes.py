@@ -1,6 +1,5 @@
 import pytest
 import torch
-from batches import DEATHS, INFO, LENGTHS, make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,7 +7,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.episodes import (
     EpisodeBatch,
-    Rows,
+    PackedRows,
     filled_per_seat,
     masked_mean,
     per_seat,
@@ -16,6 +15,7 @@ from omg_lib.episodes import (
     to_device,
     truncate,
 )
+from tests.helpers.batches import DEATHS, INFO, LENGTHS, make_sample
 
 lengths_of_rows = st.lists(st.lists(st.integers(1, 6), min_size=2, max_size=2), min_size=1, max_size=4)
 
@@ -44,7 +44,7 @@ def test_truncate_keeps_the_longest_and_copies_nothing():
 @given(lengths_of_rows)
 def test_packed_rows_hold_every_filled_step_once(lengths):
     filled = filled_of(lengths)
-    rows = Rows(filled)
+    rows = PackedRows(filled)
     marks = torch.arange(filled.numel()).reshape(filled.shape)
     packed = rows.pack(marks)
     assert sorted(packed.tolist()) == sorted(marks[filled].tolist())
@@ -62,7 +62,7 @@ def test_packed_rows_hold_every_filled_step_once(lengths):
 @given(lengths_of_rows)
 def test_neighbours_in_time_stay_within_their_row(lengths):
     filled = filled_of(lengths)
-    rows = Rows(filled)
+    rows = PackedRows(filled)
     marks = (torch.arange(filled.numel()) + 1.0).reshape(filled.shape)
     packed = rows.pack(marks)
     before, after = torch.zeros_like(marks), torch.zeros_like(marks)
@@ -80,7 +80,7 @@ def test_neighbours_in_time_stay_within_their_row(lengths):
 @settings(max_examples=50, deadline=None)
 @given(lengths_of_rows)
 def test_whole_sequences_and_back(lengths):
-    rows = Rows(filled_of(lengths))
+    rows = PackedRows(filled_of(lengths))
     packed = torch.randn(len(rows.t), 3)
     whole = rows.whole(packed)
     assert whole.shape == (len(rows.counts), rows.counts[0], 3)
@@ -91,7 +91,7 @@ def test_whole_sequences_and_back(lengths):
 def test_padding_never_reaches_packed_rows():
     filled = filled_of([[1, 4], [3, 2]])
     x = torch.where(filled, 1.0, float("nan"))
-    assert Rows(filled).pack(x).isfinite().all()
+    assert PackedRows(filled).pack(x).isfinite().all()
 
 
 def test_fields_of_an_episode_are_given_to_every_seat():

@@ -1,8 +1,9 @@
-"""The commands as a person types them: tables on stdout, one line for bad input, the promised exit codes."""
+"""The commands as a user types them: tables on stdout, one line for bad input, the promised exit codes."""
 
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.__main__ import main
+from omg_lib.runs.folder import saved_config
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
 
@@ -85,6 +87,37 @@ def test_train_writes_what_it_promises_and_resumes(tmp_path, capsys):
     assert "n_agents=3" in capsys.readouterr().err
 
 
+def test_resume_and_out_may_name_the_same_folder_and_no_other(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--updates", "1", "--out", "run"]) == 0
+    (tmp_path / "way").symlink_to(tmp_path / "run", target_is_directory=True)
+    for update, same in enumerate(["run", "./run", str(tmp_path / "run"), "way"], start=2):
+        assert main(["train", "--resume", "run", "--out", same, "--updates", str(update)]) == 0
+        assert f"update {update}," in capsys.readouterr().out
+    assert main(["train", "--resume", "run", "--out", "other", "--updates", "9"]) == 2
+    err = capsys.readouterr().err
+    assert "out='other'" in err and "allowed is the same one, or no --out" in err and err.count("\n") == 1
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.parametrize("kind", ["link", "pipe", "device", "folder", "no folder"])
+def test_a_trace_is_written_to_a_plain_file_or_refused_before_anything_is_trained(tmp_path, capsys, kind):
+    target = tmp_path / "trace.json"
+    (tmp_path / "precious").write_text("precious")
+    if kind == "no folder":
+        target = tmp_path / "nowhere" / "trace.json"
+    elif kind in ("pipe", "folder"):
+        {"pipe": os.mkfifo, "folder": os.mkdir}[kind](target)
+    else:
+        target.symlink_to({"link": tmp_path / "precious", "device": "/dev/null"}[kind])
+    for words in (["train", *TINY, "--updates", "1", "--trace"], ["shapes", "--json"]):
+        assert main([*words, str(target)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and f"={str(target)!r}: cannot be written (" in err and err.count("\n") == 1
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"env": "skirmish:partners", "n_agents": 2, "batch_size": 1, "updates": 5}))
@@ -95,10 +128,54 @@ def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     assert "n_agent" in capsys.readouterr().err
 
 
+def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
+    out, settings = tmp_path / "run", tmp_path / "settings.json"
+    small = dict(env="skirmish:partners", n_agents=2, batch_size=1, learner="iql", updates=1, test_nepisode=2)
+    settings.write_text(json.dumps(small))
+
+    def steps(*words):
+        assert main(["train", *words]) == 0
+        return int(re.search(r"t_env (\d+)", capsys.readouterr().out)[1])
+
+    assert steps("--config", str(settings), "--out", str(out)) < 100
+    assert saved_config(out).updates == 1
+    assert steps("--resume", str(out), "--t-max", "100") >= 100
+    assert steps("--resume", str(out), "--t-max", "200", "--updates", "none") >= 200
+    assert steps("--config", str(settings), "--t-max", "100") >= 100
+
+
+def test_two_budgets_are_refused(capsys):
+    assert main(["train", *TINY, "--updates", "1", "--t-max", "300"]) == 2
+    assert "t_max=300: --updates 1 ends the run already" in capsys.readouterr().err
+
+
 def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY, "--updates", "1"]) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--t-max", "20"], "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"),
+        (["--updates", "1"], ""),
+        (["--t-max", "20", "--teammates", "none", "--learner", "iql"], ""),
+    ],
+)
+def test_a_run_says_at_its_start_how_many_steps_it_takes(capsys, options, said):
+    """With teammates, each seat gets this many: a run that takes A times the typed number must say so."""
+    assert main(["train", *TINY, "--device", "cpu", *options]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith(said) and ("environment steps" in err) == bool(said)
+
+
+def test_the_help_says_what_t_max_counts(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "with teammates a run takes n_agents times as many; default 200000" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_doctor_names_starcraft_and_always_succeeds(capsys):
@@ -115,7 +192,7 @@ def test_ctrl_c_finishes_the_update_saves_and_can_be_resumed(tmp_path):
     while not list(out.glob("checkpoints/update-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130 and "saved" in err and "Traceback" not in err
     last = int(max(out.glob("checkpoints/update-*")).name.removeprefix("update-"))
     rows = (out / "metrics.csv").read_text().splitlines()

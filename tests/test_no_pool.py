@@ -1,15 +1,15 @@
-"""Teammates where no pool is given: the environment's own scripts, or random networks."""
+"""Teammates without a pool: the environment's own scripts, or random networks."""
 
 from dataclasses import replace
 
 import pytest
 import torch
-from batches import CPU, Echo, config_with, echo_registered, short_pretraining
 
 import omg_lib as omg
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
-from omg_lib.pools import KINDS, pool_of
+from omg_lib.teammates.pool import KINDS, pool_of
+from tests.helpers.batches import CPU, Echo, config_with, echo_registered, short_pretraining
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +32,11 @@ def test_the_environments_own_scripts_are_all_for_training(env, n_agents, teamma
     for s in pool.sets:
         assert s.split == "train" and s.kind == KINDS[len(set(s.members)) > 1]
     controller = Controller(config_with(teammates, env, n_agents), info, CPU)
-    assert controller.sets == tuple(range(len(info.teams)))
+    assert controller.coplayers.sets == tuple(range(len(info.teams)))
 
 
 def test_scripts_that_differ_sit_in_the_order_of_their_team():
-    """The first style of a team is that of the seat where the learner sits."""
+    """The first style of a team belongs to the learner's seat."""
     info = replace(Echo.describe(4), teams=((0, 0, 0, 1), (0, 1, 1, 1), (1, 0, 1, 0)))
     one, other = info.styles
     sets = pool_of(config_with(None, n_agents=4), info).sets
@@ -61,7 +61,7 @@ def test_where_nobody_wrote_scripts_random_networks_play_by_seed(env):
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first = weights(3)
-    assert torch.equal(torch.get_rng_state(), state), "drawing them must leave torch's own stream alone"
+    assert torch.equal(torch.get_rng_state(), state), "drawing them must not touch torch's own random stream"
     torch.manual_seed(2)
     assert all(map(torch.equal, first, weights(3)))
     everybody = [*first, *weights(4)]

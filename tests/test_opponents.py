@@ -1,8 +1,20 @@
-"""Opponent models: what they are told, what they tell, and that they learn from their own loss and nothing else."""
+"""Opponent models: their inputs and outputs, and that they learn only from their own loss."""
 
 import pytest
 import torch
-from batches import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.utils import clip_grad_norm_
+
+import omg_lib as omg
+from omg_lib.config import JOINT_LEARNERS, LEARNERS, OMGConfig
+from omg_lib.controller import Controller
+from omg_lib.episodes import truncate
+from omg_lib.networks import one_hot, others_actions, own_action
+from omg_lib.opponents import Seen, make_baseline
+from omg_lib.regroup import regroup
+from omg_lib.teammates.pool import Member, Pool, TeammateSet
+from tests.helpers.batches import (
     CPU,
     INFO,
     SMALL,
@@ -15,18 +27,6 @@ from batches import (
     spoil_padding,
     wilful_policy,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch.nn.utils import clip_grad_norm_
-
-import omg_lib as omg
-from omg_lib.config import JOINT_LEARNERS, LEARNERS, OMGConfig
-from omg_lib.controller import Controller
-from omg_lib.episodes import truncate
-from omg_lib.networks import one_hot
-from omg_lib.opponents import Seen, make_baseline, others_actions, own_action
-from omg_lib.pools import Member, Pool, TeammateSet
-from omg_lib.regroup import regroup
 
 T_ENV = 20_000
 MODELS = ("naive_om", "liam", "omg")
@@ -34,7 +34,7 @@ SHUFFLED = (2, 0, 0, 1, 2, 1)
 
 
 def seen_steps(rows=7, seed=0):
-    """Made-up steps of INFO's sizes; the first one is at t = 0."""
+    """Return artificial steps of INFO's sizes; the first one is at t = 0."""
     generator = torch.Generator().manual_seed(seed)
     obs, previous = (torch.randn(rows, INFO.obs_dim, generator=generator) for _ in range(2))
     last = torch.randint(INFO.n_actions, (rows, INFO.n_agents), generator=generator)
@@ -78,17 +78,17 @@ def test_what_is_told_and_remembered_has_its_shape(learner):
     assert model.context_dim == (0 if learner == "oracle" else SMALL["context_dim"])
     after = model.step(seen, context)
     assert after.shape == (7, model.context_dim)
-    assert model.tell(seen, after).shape == (7, model.width)
+    assert model.agent_input(seen, after).shape == (7, model.width)
     steps = make_small_learner(small_config(learner="iql", teammates="scripted")).read(regroup(make_sample()))
     assert model.unroll(steps.seen, steps.rows).shape == (len(steps.obs), model.context_dim)
 
 
 def test_the_oracle_is_told_its_team_and_nothing_else():
     model, seen = make_baseline(small_config(learner="oracle"), INFO, n_sets=5), seen_steps()
-    told = model.tell(seen, torch.zeros(7, 0))
+    told = model.agent_input(seen, torch.zeros(7, 0))
     assert told.tolist() == [[float(i % 5 == k) for k in range(5)] for i in range(7)]
     blind = seen._replace(obs=seen.obs * 2, last=seen.last * 0, previous_obs=seen.obs)
-    assert torch.equal(model.tell(blind, torch.zeros(7, 0)), told)
+    assert torch.equal(model.agent_input(blind, torch.zeros(7, 0)), told)
     assert not list(model.parameters())
 
 
@@ -105,7 +105,7 @@ def test_trunks_of_all_models_have_the_same_size_up_to_what_they_read():
     assert models["naive_om"].head.in_features == models["liam"].head.in_features == models["omg"].mu.in_features == 128
 
 
-# --- actions as they are read ---
+# --- actions as inputs ---
 
 
 @settings(max_examples=40, deadline=None)
@@ -127,7 +127,7 @@ def test_predicted_actions_are_probabilities_of_the_co_players():
     torch.manual_seed(0)
     model, seen = make_baseline(small_config(learner="naive_om"), INFO, 0), seen_steps()
     context = torch.randn(7, model.context_dim)
-    told = model.tell(seen, context).unflatten(1, (INFO.n_agents, INFO.n_actions))
+    told = model.agent_input(seen, context).unflatten(1, (INFO.n_agents, INFO.n_actions))
     logits = model.head(torch.cat([torch.relu(model.fc(seen.obs)), context], dim=1)).unflatten(1, told.shape[1:])
     for row in range(7):
         for j in range(INFO.n_agents):
@@ -142,7 +142,7 @@ def test_predicted_actions_are_probabilities_of_the_co_players():
 
 
 def slow_loss(model, name, sample):
-    """One episode, one seat, one step, one co-player and one number at a time; from the sample as it was played."""
+    """One episode, seat, step, co-player and number at a time, from the sample as it was played."""
     agents, width, actions = INFO.n_agents, INFO.obs_dim, INFO.n_actions
     errors_seen, errors_done = [], []
     for e in range(len(sample)):
@@ -203,7 +203,7 @@ def test_padding_of_any_content_changes_nothing(name, teammates):
 
 @pytest.mark.parametrize("name", ["naive_om", "liam"])
 def test_only_co_players_in_real_transitions_are_predicted(name):
-    """Oneself, and whatever stands after an episode's last transition, may be anything."""
+    """The seat's own action, and everything after an episode's last transition, may be anything."""
     model = make_small_learner(small_config(learner=name)).model
     seen, real = seen_steps(), torch.arange(7) % 4 != 1
     context, obs = torch.randn(7, model.context_dim), torch.randn(7, INFO.n_agents, INFO.obs_dim)
@@ -260,7 +260,7 @@ def test_td_gradients_reach_the_agent_and_no_model(name):
     learner.train(sample, T_ENV, 0)
     for (key, weight), other in zip(twin.agent.named_parameters(), learner.agent.parameters(), strict=True):
         assert torch.equal(weight.grad, other.grad) and weight.grad.any(), key
-    assert twin.agent.fc1.weight.grad[:, twin.agent.input_dim :].any(), "the agent learns to read what it is told"
+    assert twin.agent.fc1.weight.grad[:, twin.agent.input_dim :].any(), "the agent learns to read its input"
 
 
 @pytest.mark.parametrize("name", [name for name in LEARNERS if name not in JOINT_LEARNERS])
@@ -291,7 +291,7 @@ def echo():
 
 @pytest.mark.parametrize("width", [1, 3])
 def test_the_oracle_is_told_who_really_played(tmp_path, width):
-    """Each policy has an action of its own, so the co-players' actions tell which of the nine sets it was."""
+    """Each policy has its own action, so the co-players' actions reveal which of the nine sets it was."""
     info = Echo.describe(3)
     policies = {f"p{k}": wilful_policy(info, k) for k in range(3)}
     pairs = [(i, j) for i in range(3) for j in range(3)]

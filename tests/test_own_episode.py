@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omg_lib.regroup import co_players
+from tests.helpers.batches import (
     INFO,
     episode_of,
     make_sample,
@@ -12,10 +16,6 @@ from batches import (
     small_config,
     spying,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from omg_lib.regroup import co_players
 
 T_ENV = 20_000
 SHUFFLED = (2, 0, 0, 1, 2, 1)
@@ -25,7 +25,7 @@ CODED = replace(INFO, n_actions=6 * 8 * INFO.n_agents)
 
 
 def coded_sample(seats):
-    """Actions that tell where they were played: (8 * episode + step) * A + player."""
+    """Return actions that identify where they were played: (8 * episode + step) * A + player."""
     sample = make_sample(seats=seats, info=CODED)
     E, T, A, _ = sample["actions"].shape
     code = torch.arange(E * T * A).reshape(E, T, A, 1)
@@ -39,7 +39,7 @@ def code(e, t, j):
 
 
 def read_by(learner, sample):
-    """What networks really read in one update as the co-players' last actions, [P, A], -1 for none; and its rows."""
+    """Return the co-players' last actions that networks read in one update, [P, A], -1 for none; and its rows."""
     read = []
     with spying(learner, "read") as seen:
         if learner.config.learner == "omg":

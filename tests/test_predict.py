@@ -2,11 +2,11 @@ import dataclasses
 from types import MappingProxyType
 
 import pytest
-from batches import SMALL, echo_registered, short_pretraining
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
+from tests.helpers.batches import SMALL, echo_registered, short_pretraining
 
 
 def one_update(config):
@@ -47,7 +47,7 @@ def echo():
         yield
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking trains for minutes
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking takes minutes
 @given(configurations())
 def test_predicted_equals_measured(config):
     trace = one_update(config)

@@ -1,7 +1,6 @@
-"""README.zh-CN.md mirrors README.md: what is no prose is the same, section by section.
+"""README.zh-CN.md mirrors README.md: everything except prose is the same, section by section.
 
-A failure names the section (by its English heading) and what differs there, so that whoever changes one file knows
-what to change in the other.
+A failure names the section (by its English heading) and the difference: it shows what to change in the other file.
 """
 
 import difflib
@@ -17,7 +16,7 @@ FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
 def sections(text: str) -> list[tuple[str, str]]:
-    """(heading, body) in order; a # inside a code block is no heading."""
+    """Return (heading, body) in order; a # inside a code block is not a heading."""
     blank = FENCE.sub(lambda block: re.sub(r"^#", " ", block[0], flags=re.M), text)
     starts = [match.start() for match in re.finditer(r"^#+ ", blank, re.M)]
     bodies = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
@@ -33,7 +32,7 @@ def prose(body: str) -> str:
 
 
 def spans(text: str) -> list[str]:
-    """Inline code, sorted: word order differs between languages."""
+    """Return inline code, sorted: word order differs between languages."""
     return sorted(re.findall(r"`([^`\n]+)`", text))
 
 

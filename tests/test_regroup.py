@@ -1,4 +1,4 @@
-"""Every value says where it was born, so that a wrong seat, episode or step cannot hide behind a right shape."""
+"""Every value identifies its origin: a wrong seat, episode or step cannot hide behind a right shape."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ DTYPES = dict(obs=torch.float32, actions=torch.int64, avail_actions=torch.int32,
 
 
 def marked(seats, agents=A):
-    """Row e says of each value: episode e, step t, agent j."""
+    """Return rows whose values identify their origin: episode e, step t, agent j."""
     episodes = len(seats)
     e = torch.arange(episodes).reshape(-1, 1, 1, 1)
     t, j = torch.arange(T).reshape(1, -1, 1, 1), torch.arange(agents).reshape(1, 1, -1, 1)

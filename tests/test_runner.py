@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from batches import CPU, SMALL, Echo
-from test_controller import playing
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import GameLost, make_env
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.runner import ATTEMPTS, EpisodeRunner, ParallelRunner, Runner
+from tests.helpers.batches import CPU, SMALL, Echo
+from tests.test_controller import playing
 
 DTYPES = dict(
     obs=torch.float32,
@@ -60,11 +60,11 @@ def test_the_contract_of_an_episode_batch(make, teammates, batch_size):
                 assert not batch[key][r, n:].any(), f"{key} from row n on"
             assert not batch["terminated"][r, : n - 1].any()
             if not batch["terminated"][r, n - 1]:
-                assert n == info.episode_limit, "only the limit ends an episode whose game goes on"
+                assert n == info.episode_limit, "only the limit ends an episode whose game continues"
 
 
 def test_rows_hold_what_the_game_really_was():
-    """The echo game says in its state which episode and which step this is; the rest is replayed by hand."""
+    """The echo game's state identifies the episode and step; the rest is replayed by hand."""
     runner = playing(batch=5, n_agents=3, teammates="none")
     ends, cuts = 0, 0
     for first in range(0, 40, 5):
@@ -84,11 +84,11 @@ def test_rows_hold_what_the_game_really_was():
             ends, cuts = ends + over, cuts + (not over)
             assert float(runner.returns[r]) == pytest.approx(float(right.sum()), abs=1e-5)
             assert bool(runner.wins[r]) == (float(right.sum()) >= 0.85 * n - 1e-9)
-    assert ends and cuts, "both ways to end must have come"
+    assert ends and cuts, "both ways to end must occur"
 
 
 class PaidEcho(Echo):
-    """The echo game as a general-sum game: seat a earns a + 1 for a right action of its own, the team their sum."""
+    """The echo game as a general-sum game: seat a earns a + 1 for its own right action, the team the sum."""
 
     @classmethod
     def describe(cls, n_agents):
@@ -104,7 +104,7 @@ class PaidEcho(Echo):
 @pytest.mark.parametrize("teammates", ["scripted", "none"])
 @pytest.mark.parametrize("width", [1, 4])
 def test_in_a_general_sum_game_the_learner_is_paid_its_own(teammates, width):
-    """With teammates the reward is that of the learner's seat; where all seats learn, it is the sum."""
+    """With teammates the reward is that of the learner's seat; if all seats learn, it is the sum."""
     config = OMGConfig(n_agents=4, batch_size=1, learner="iql", teammates=teammates, device="cpu", **SMALL)
     env = PaidEcho(4, batch=width)
     runner = Runner(config, env, Controller(config, env.info, CPU))
@@ -149,7 +149,7 @@ def test_episodes_do_not_depend_on_the_width_of_the_runner(learner, make):
         return torch.cat([runner.run() for _ in range(12 // width)]), runner.epsilon
 
     alone, epsilon = episodes(1)
-    assert 0.1 < epsilon < 0.6, "epsilon changed on the way"
+    assert 0.1 < epsilon < 0.6, "epsilon changed along the way"
     for width in (2, 4):
         together, same_epsilon = episodes(width)
         assert same_epsilon == epsilon
@@ -185,6 +185,17 @@ def test_test_battles_are_never_training_battles():
 def test_epsilon_falls_in_a_straight_line():
     runner = playing(epsilon_start=1.0, epsilon_finish=0.05, epsilon_anneal_time=1000)
     assert [runner.epsilon_at(t) for t in (0, 500, 1000, 10**9)] == pytest.approx([1.0, 0.525, 0.05, 0.05])
+
+
+@pytest.mark.parametrize(("teammates", "moves"), [("none", [0, 1, 2, 3, 4, 5]), ("scripted", [0, 0, 0, 3, 3, 3])])
+def test_epsilon_moves_at_each_run_unless_a_seat_goes_round(teammates, moves):
+    runner = playing(batch=1, n_agents=3, teammates=teammates, epsilon_anneal_time=1000)
+    steps, epsilons = [0], []
+    for _ in range(6):
+        runner.run()
+        epsilons.append(runner.epsilon)
+        steps.append(runner.t_env)
+    assert epsilons == [runner.epsilon_at(steps[k]) for k in moves] and len(set(steps)) == 7
 
 
 def test_the_episode_runner_steps_one_episode():

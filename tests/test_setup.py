@@ -1,4 +1,4 @@
-"""The files that set a machine up agree with each other, and `make` does what README.md says."""
+"""The files that set up a machine agree with each other, and `make` does what README.md says."""
 
 import ast
 import json
@@ -32,7 +32,7 @@ CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 
 
 def conda_packages() -> tuple[dict[str, Requirement], list[str]]:
-    """What environment.yml names, by the names in pyproject.toml, and the lines of its pip section."""
+    """Return the requirements of environment.yml, by their names in pyproject.toml, and the lines of its pip part."""
     (pip_lines,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
     lines = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
     # conda writes python=3.11 where pip writes python==3.11
@@ -81,7 +81,7 @@ def test_every_dependency_is_pinned_within_its_bounds(requirement):
 
 
 def test_nothing_that_comes_along_is_left_unpinned():
-    """Every installed package that ours lead to, however indirectly, has a pin."""
+    """Every installed package that ours depend on, directly or not, has a pin."""
     unpinned, seen, todo = [], set(), list(EVERYTHING)
     while todo:
         requirement = todo.pop()
@@ -141,7 +141,7 @@ def test_notebooks_import_only_what_the_base_installs():
 
 
 FAKE_PYTHON = """#!/bin/sh
-# Stands in for Python: makes a .venv/ whose python is this script, and notes what it is asked to do.
+# Acts as Python: makes a .venv/ whose python is this script, and notes what it is asked to do.
 case "$*" in
     *version_info*) exit 0 ;;
     "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python; touch .venv/pyvenv.cfg ;;
@@ -152,7 +152,7 @@ case "$*" in *pytest*) exit "${PYTEST_EXIT:-0}" ;; esac
 
 
 class Workshop:
-    """A copy of the Makefile with a stand-in for Python."""
+    """A copy of the Makefile with a fake Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -163,7 +163,7 @@ class Workshop:
         self.python.chmod(0o755)
 
     def make(self, *targets: str, python: str | None = None, **environment: str) -> subprocess.CompletedProcess:
-        # The tests themselves may run under make, which hands its flags and variables down.
+        # The tests themselves may run under make, which passes its flags and variables down.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(
             [shutil.which("make"), *targets, f"PYTHON={python or self.python}"],
@@ -174,7 +174,7 @@ class Workshop:
         )
 
     def calls(self, about: str) -> list[str]:
-        """What Python was asked since the last look, of the calls that mention `about`."""
+        """Return Python's calls since the last look that mention `about`."""
         log = self.folder / "calls.log"
         calls = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
@@ -190,18 +190,30 @@ def workshop(tmp_path) -> Workshop:
 
 def test_lab_installs_the_base_once_and_opens_the_first_notebook(workshop):
     assert workshop.make("lab").returncode == 0
-    venv, install, lab = workshop.calls("")
+    venv, torch, install, lab = workshop.calls("")
     assert venv == "-m venv .venv"
-    assert "pip install" in install and "-c constraints.txt" in install and install.endswith("-e .")
+    for call, last in ((torch, "torch"), (install, "-e .")):
+        assert "pip install" in call and "-c constraints.txt" in call and call.endswith(last)
     assert "jupyterlab" in lab and lab.endswith("notebooks/00_start_here.ipynb")
 
     assert workshop.make("lab").returncode == 0
     assert workshop.calls("pip install") == []
 
 
+def test_the_first_start_says_what_it_does_in_a_few_lines(workshop):
+    said = workshop.make("lab").stdout.splitlines()
+    assert 4 <= len(said) <= 10 and not any("pip" in line for line in said)
+
+
+def test_jupyterlab_is_told_not_to_ask_about_news(workshop):
+    workshop.make("lab")
+    overrides = json.loads((workshop.folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
+    assert overrides == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+
+
 def test_tests_add_every_extra_and_leave_the_base_installed(workshop):
     assert workshop.make("lab", "test", "lab").returncode == 0
-    _, full = workshop.calls("pip install")
+    *_, full = workshop.calls("-e .")
     for extra in EXTRAS:
         assert re.search(rf"[\[,]{extra}[\],]", full)
     assert workshop.make("test", "lab", "setup").returncode == 0
@@ -210,7 +222,7 @@ def test_tests_add_every_extra_and_leave_the_base_installed(workshop):
 
 def test_after_the_tests_the_lab_has_nothing_to_install(workshop):
     assert workshop.make("test").returncode == 0
-    assert len(workshop.calls("pip install")) == 1
+    assert len(workshop.calls("-e .")) == 1
     assert workshop.make("lab").returncode == 0
     assert workshop.calls("pip install") == []
 
@@ -222,8 +234,9 @@ def test_a_changed_dependency_is_installed_at_the_next_start(workshop, changed):
     later = (workshop.folder / ".venv/full.stamp").stat().st_mtime + 10
     os.utime(workshop.folder / changed, (later, later))
     workshop.make("setup")
-    assert len(workshop.calls("pip install")) == 1
-    assert workshop.calls("venv .venv") == []
+    again = workshop.calls("")
+    assert sum(call.endswith("]") for call in again) == 1
+    assert "-m venv .venv" not in again
 
 
 @pytest.mark.parametrize("code", ["1", "5"])  # a test failed; no test was found
@@ -252,13 +265,13 @@ def test_without_a_new_python_one_sentence_says_so(workshop):
 def test_smacv2_comes_from_the_commit_in_environment_yml(workshop):
     assert workshop.make("smacv2").returncode == 0
     packages, _ = conda_packages()
-    _, install = workshop.calls("pip install")
+    *_, install = workshop.calls("pip install")
     assert install.endswith(f"smacv2 @ {packages['smacv2'].url}")
 
 
 def test_help_lists_every_target_and_readme_names_no_other(workshop):
     listed = set(re.findall(r"^make (\w+)", workshop.make().stdout, re.MULTILINE))
-    assert listed >= {"lab", "test", "setup", "lint", "smacv2", "clean", "help"}
+    assert listed >= {"lab", "quick", "test", "setup", "lint", "smacv2", "clean", "help"}
     commands = set(re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
     assert commands >= {"lab", "test"}
     assert commands <= listed
@@ -268,7 +281,7 @@ def test_help_lists_every_target_and_readme_names_no_other(workshop):
 
 
 def only_programs(folder: Path, *names: str) -> str:
-    """A PATH on which there are these programs and no others."""
+    """Return a PATH with these programs and no others."""
     programs = folder / "programs"
     programs.mkdir()
     for name in names:

@@ -1,15 +1,15 @@
-"""A run that is left, stopped or played with by hand, and goes on: it ends where the untouched one ends."""
+"""A run that is left, stopped or played with by hand and then continued ends where the undisturbed one ends."""
 
 import random
 import threading
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
+from omg_lib.runs.folder import RunFolder
 from omg_lib.training import Training
+from tests.helpers.batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +34,7 @@ def test_after_a_break_a_second_loop_goes_on(learner):
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, teammates):
-    """Stops at the 1st, 2nd, 3rd, ... place where a learner listens, and continues each time."""
+    """Stops at the 1st, 2nd, 3rd, ... place where a learner checks for a stop, and continues each time."""
     config = quick_config(learner, updates=4, teammates=teammates, horizon=2)
     expected, plan = without_tests(omg.run_sequential(config)), omg.predict(config)
     for first in (1, 2, 3, 4, 6, 8, 10, 13):
@@ -55,7 +55,7 @@ def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, tea
                 for report in run:
                     found.append(report)
                     assert omg.compare(plan, run.trace) == []
-        assert loops > 1, "no stop was heard"
+        assert loops > 1, "no stop was noticed"
         assert without_tests(found) == expected
 
 
@@ -120,6 +120,21 @@ def test_nothing_of_a_stopped_update_remains():
         assert list(loop) == [] and len(polls) == 5
         assert torch.equal(weights(run), before)
         assert run.update == 1 and run.trace is trace
+
+
+@pytest.mark.parametrize("ended", ["at its budget", "by a break", "by a stop", "not begun"])
+def test_a_stop_where_no_loop_runs_does_nothing_to_the_next(ended):
+    with Training(quick_config(updates=3)) as run:
+        for _ in run if ended != "not begun" else ():
+            if ended == "by a break":
+                break
+            if ended == "by a stop":
+                run.stop()
+        update = run.update
+        run.stop()
+        run.test()
+        run.config = quick_config(updates=5)
+        assert [report.update for report in run] == list(range(update + 1, 6))
 
 
 def test_no_test_after_a_stop():

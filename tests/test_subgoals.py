@@ -27,7 +27,7 @@ def test_kl_is_torchs():
 
 @st.composite
 def lives(draw):
-    """(filled, living) of sequences: [groups][agents] -> (rows filled, rows lived)."""
+    """Return (filled, living) of sequences: [groups][agents] -> (rows filled, rows lived)."""
     shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     row = st.integers(2, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
     return [[draw(row) for _ in range(shape[1])] for _ in range(shape[0])]
@@ -40,7 +40,7 @@ def observations(sequences):
     for g, row in enumerate(sequences):
         for a, (n, lived) in enumerate(row):
             obs[g, :lived, a, 1] = -1.0  # a unit may see zeros in some places, but not in all
-            obs[g, n:, a] = 7.0  # padding of any content
+            obs[g, n:, a] = 7.0  # padding with any content
             filled[g, :n, a] = True
     return obs, filled
 

@@ -7,8 +7,9 @@ import torch
 from tensordict import TensorDict
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.contract import axis_size, contract
 from omg_lib.predict import predict
-from omg_lib.trace import Recorder, ShapeTrace, axis_size, contract, stage, trace_of
+from omg_lib.trace import Recorder, ShapeTrace, stage, trace_of
 
 SIZES = dict(A=8, G=32, R=1, L=120, T=100, O=80, S=168, C=14, Z=64, H=5)
 COMMON_AFTER = ["controller.init_hidden", "learner.q_values", "learner.td_loss", "learner.step"]
@@ -33,7 +34,7 @@ def test_stages_of_each_kind_of_run(changes, middle):
 
 
 def test_numbers_of_8m():
-    """The figures that the course is about, written out: one way to see that the contract means what it says."""
+    """The course's figures, written out: one check that the contract means what it says."""
     plan = predict(OMGConfig())
     assert [entry.leading for entry in plan.stages] == [1, 1, 256, 256, 256, 32, 32, 32, 32, None, None]
     assert dict(plan.sizes) == SIZES | {"T": 121}
@@ -131,7 +132,7 @@ def inner(n):
 
 def test_recorder_counts_calls_and_lists_no_inner_stage():
     recorder = Recorder(torch.device("cpu"))
-    assert outer(2)[0] == "result" and not recorder._rows, "without a recorder nothing is kept"
+    assert outer(2)[0] == "result" and not recorder._rows, "without a recorder nothing is stored"
     with recorder.recording():
         outer(2)
         outer(4)
@@ -166,7 +167,7 @@ def test_a_saved_trace_is_read_back(tmp_path):
 def test_what_is_no_trace_is_one_sentence(tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="^trace='.*other.json': is no readable trace"):
+    with pytest.raises(ConfigError, match="^trace='.*other.json': is not a readable trace"):
         ShapeTrace.load(file)
     with pytest.raises(ConfigError, match="No such file"):
         ShapeTrace.load(tmp_path / "none.json")
@@ -174,7 +175,7 @@ def test_what_is_no_trace_is_one_sentence(tmp_path, text):
 
 def test_a_listener_is_handed_what_each_stage_returned():
     heard = []
-    recorder = Recorder(torch.device("cpu"), hear=lambda name, fields: heard.append((name, fields["x"])))
+    recorder = Recorder(torch.device("cpu"), on_stage=lambda name, fields: heard.append((name, fields["x"])))
     x = torch.ones(2)
 
     @stage("made")

@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 import torch
-from batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.training import Training, resolve_device
+from tests.helpers.batches import echo_registered, quick_config, short_pretraining, weights, without_tests
 
 ALWAYS = {"loss", "td_loss", "grad_norm", "epsilon", "train_return", "train_win_rate"}
 OMG_ONLY = {"omg_loss", "recon_loss", "kl_loss"}
@@ -18,7 +18,7 @@ def echo():
         yield
 
 
-# --- what a loop gives ---
+# --- what a loop returns ---
 
 
 @pytest.mark.parametrize("learner", ["iql", "omg"])
@@ -110,6 +110,54 @@ def test_every_update_leaves_a_fresh_trace_that_was_predicted():
         traces[0].update = 3
 
 
+@pytest.mark.parametrize("learner", ["iql", "omg"])
+def test_on_stage_is_handed_what_each_stage_returned(learner):
+    given = []
+    with Training(quick_config(learner, updates=1), on_stage=lambda *what: given.append(what)) as run:
+        next(iter(run))
+    calls = {stage.name: stage.calls for stage in run.trace.stages}
+    assert [name for name, _ in given[-len(calls) + 2 :]] == list(calls)[2:]
+    for name, fields in given[-len(calls) :]:
+        for key, x in fields.items():
+            assert tuple(x.shape) == run.trace[name].fields[key].shape, (name, key)
+
+
+# --- what a checkpoint asks for ---
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg"])
+def test_a_state_that_is_handed_back_is_the_same_state(learner, monkeypatch):
+    """From within a round, so that there is a record of what was played for the update to come."""
+    with Training(quick_config(learner, updates=4)) as run, Training(quick_config(learner), on_stage=print) as other:
+        loop, play = iter(run), run.runner.run
+        next(loop)
+        monkeypatch.setattr(run.runner, "run", lambda test_mode: run.stop() or play(test_mode))
+        assert list(loop) == []
+        state = run.state_dict()
+        assert state["round"] and state["update"] == 1 and state["episode"] == run.runner.episode > 0
+        assert other.state_dict() != state
+        other.load_state_dict(state)
+        assert other.state_dict() == state and other.learner.updates == 1
+        assert other.round.on_stage is print, "the round that was begun goes on telling"
+
+
+def test_a_round_that_no_run_has_changes_nothing():
+    with Training(quick_config()) as run:
+        before = run.state_dict()
+        with pytest.raises(ValueError, match="not a stage of a round"):
+            run.load_state_dict(before | {"update": 7, "round": {"learner.step": {"calls": 1}}})
+        assert run.state_dict() == before
+
+
+def test_a_run_predicts_once(monkeypatch):
+    asked = []
+    for module in ("omg_lib.training", "omg_lib.memory.peak", "omg_lib.memory.need"):
+        monkeypatch.setattr(f"{module}.predict", lambda config: asked.append(config) or omg.predict(config))
+    with Training(quick_config()) as run:
+        list(run)
+    assert asked == [run.config] and run.plan == omg.predict(run.config)
+
+
 # --- progress ---
 
 
@@ -159,6 +207,13 @@ def test_testing_by_hand_changes_no_training():
     assert found == expected
 
 
+def test_where_nobody_can_win_there_is_no_win_rate(monkeypatch):
+    with Training(quick_config("iql")) as run:
+        run.env.info = dataclasses.replace(run.env.info, has_winner=False)
+        monkeypatch.setattr(run, "_make_test_runner", lambda: pytest.fail("battles were played"))
+        assert run.test() is None
+
+
 def test_tests_come_at_their_interval():
     config = quick_config("iql", updates=40, test_interval=50, teammates="none")
     tested, calls = [], []
@@ -190,7 +245,7 @@ def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatc
 
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")])
 def test_a_learned_network_beats_the_untrained_one(learner, teammates):
-    """The echo game is won by playing the cue one sees. 128 battles: one standard deviation is at most 0.045."""
+    """The echo game is won by playing the observed cue. 128 battles: one standard deviation is at most 0.045."""
     config = quick_config(
         learner,
         teammates=teammates,

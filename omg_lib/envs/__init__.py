@@ -1,8 +1,8 @@
-"""Where data is born: one batched interface, one module per environment.
+"""Where the data comes from: one batched interface, one module per environment.
 
-A new environment is one module with a subclass of `BatchedEnv` (of `Games`, where its games are played one by one), a
-line in `ENVIRONMENTS` and one in `omg_lib.config`; from outside, a call of `register`. README.md beside this file
-shows how.
+To add an environment, write one module with a subclass of `BatchedEnv` (or of `Games`, if its games are played one by
+one), a line in `ENVIRONMENTS` and one in `omg_lib.config`; from outside the library, call `register`. README.md in
+this folder shows how.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from omg_lib.envs.pettingzoo import PettingZoo
 from omg_lib.envs.predator_prey import PredatorPrey
 from omg_lib.envs.skirmish import Partners, Skirmish
 from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
+from omg_lib.system.torch_state import check_torch
 
 __all__ = [
     "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register", "side_by_side",
@@ -38,17 +39,17 @@ OWN = tuple(ENVIRONMENTS)
 
 
 def register(name: str, env: type[BatchedEnv], sizes: range) -> None:
-    """Let `name` stand for an environment wherever a configuration names one, for teams of these sizes.
+    """Register an environment class under `name`, for teams of these sizes.
 
-    It lasts as long as this process; called again, it replaces. ConfigError for a name of the library's own.
+    It lasts as long as this process; a second call replaces the first. ConfigError for a name that the library uses.
     """
     if name in OWN or name.startswith(PETTINGZOO):
-        raise ConfigError("env", name, "the library has that name for its own; allowed is another one")
+        raise ConfigError("env", name, "the library uses this name; allowed is another one")
     ENVIRONMENTS[name], settings.ENVIRONMENTS[name] = env, sizes
 
 
 def find_env(name: str | Any) -> tuple[type[BatchedEnv], dict[str, Any]]:
-    """The class that plays an environment of this name, and what the name says beyond it, as options."""
+    """Return the class that plays an environment of this name, and the options the name contains."""
     team_sizes(name)
     if name.startswith(PETTINGZOO):
         return PettingZoo, {"spec": name.removeprefix(PETTINGZOO)}
@@ -56,12 +57,12 @@ def find_env(name: str | Any) -> tuple[type[BatchedEnv], dict[str, Any]]:
 
 
 def side_by_side(name: str | Any, most: int) -> int:
-    """How many games to play at once where up to `most` would do: one where each is a program of its own."""
+    """Return how many games to play at once, at most `most`: one if each is a separate program."""
     return 1 if find_env(name)[0].a_program_each else most
 
 
 def env_info(name: str | Any, n_agents: int | Any, **options: Any) -> EnvInfo:
-    """The sizes of an environment, by arithmetic only; those of PettingZoo's are looked up in a game that is made.
+    """Return the sizes of an environment, by arithmetic only; a PettingZoo game is created to read them.
 
     ConfigError for a bad name, size or option.
     """
@@ -77,10 +78,11 @@ def make_env(
     device: str | torch.device = "cpu",
     **options: Any,
 ) -> BatchedEnv:
-    """`batch` copies of an environment that step together; `reset()` starts their first episodes (0, 1, ...).
+    """Create `batch` copies of an environment that step together; `reset()` starts the first episodes (0, 1, ...).
 
-    `options` are the environment's own. ConfigError for a name, a size or an option that is not allowed, and for a
-    package that is missing.
+    `options` go to the environment. ConfigError for a name, a size or an option that is not allowed, and for a
+    missing package.
     """
+    check_torch()
     env, implied = find_env(name)
     return env(n_agents, batch=batch, seed=seed, device=device, **implied, **options)

@@ -1,6 +1,6 @@
-"""The few places where numpy and torch differ, so that one physics runs on both.
+"""The few places where numpy and torch differ, to run the same physics on both.
 
-numpy is several times faster at one row on a CPU; torch is needed on a GPU.
+numpy is several times faster for one row on a CPU; a GPU needs torch.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 
 Array = Any
-"""A numpy array or a torch tensor, as the backend has it."""
+"""A numpy array or a torch tensor, depending on the backend."""
 
 BACKENDS = ("numpy", "torch")
 
 
 class Arrays:
-    """One backend: `xp` is the library; the methods are what the two libraries name differently."""
+    """One backend: `xp` is the library; the methods cover what the two libraries name differently."""
 
     def __init__(self, device: str | torch.device, backend: str | None = None) -> None:
         try:
@@ -37,13 +37,13 @@ class Arrays:
         self.xp: Any = np if self.numpy else torch
 
     def put(self, values: Any) -> Array:
-        """Host data as an array of the backend; floats become float32."""
+        """Convert host data to an array of the backend; floats become float32."""
         array = np.asarray(values)
         array = array.astype(np.float32) if array.dtype.kind == "f" else array
         return array if self.numpy else torch.as_tensor(array, device=self.device)
 
     def whole(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Array:
-        """What a caller gave, as the backend's int64; ValueError unless whole numbers of this shape."""
+        """Convert a caller's values to the backend's int64; ValueError unless they are whole numbers of this shape."""
         if tuple(values.shape) != shape:
             raise ValueError(f"{name} have shape {list(values.shape)}, allowed is {list(shape)}")
         if self.numpy:
@@ -57,18 +57,18 @@ class Arrays:
         return tensor.long()
 
     def give_out(self, array: Array) -> Tensor:
-        """An array of the backend as a tensor; on the CPU it shares memory."""
+        """Convert an array of the backend to a tensor; on the CPU it shares memory."""
         return torch.from_numpy(array) if self.numpy else array
 
     def floats(self, mask: Array) -> Array:
         return mask.astype(np.float32) if self.numpy else mask.float()
 
     def above(self, array: Array, low: float) -> Array:
-        """The array, with values below `low` raised to it."""
+        """Raise values below `low` to `low`."""
         return np.maximum(array, low) if self.numpy else array.clamp(min=low)
 
     def swapped(self, array: Array, axis: int) -> Array:
-        """The array with the order along one axis, such as that of the teams, turned round."""
+        """Reverse the array along one axis, such as that of the teams."""
         if not self.numpy:
             return array.flip(axis)
         return array[(slice(None),) * axis + (slice(None, None, -1),)]  # np.flip takes ten times as long

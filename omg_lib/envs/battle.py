@@ -1,7 +1,7 @@
-"""The physics of skirmish: R battles of n marines a side, held in arrays and moved on together.
+"""The physics of skirmish: R battles of n marines a side, kept in arrays and stepped together.
 
-Each team is kept in its OWN frame: the origin is the middle of the map and x points at where the enemy
-starts. So both teams obey the very same code, and a battle with the roles swapped is the same battle.
+Each team has its OWN frame: the origin is the map's centre and x points to where the enemy starts. So both teams run
+the same code, and a battle with the roles swapped is the same battle.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from omg_lib.envs.styles import ABSENT, ATTACK, RANGE, View
 
 
 class Battle:
-    """R battles; a row that is over, or cut at the limit, stands still until it begins again.
+    """R battles; a row that is over, or cut at the limit, is frozen until it restarts.
 
     | attribute | shape | meaning |
     |---|---|---|
-    | position | [xy, R, team, n] | in the team's own frame; team 0 is one's own, 1 the enemy |
-    | health | [R, team, n] | HP, at the start full_health `[team, n]` |
+    | position | [xy, R, team, n] | in the team's own frame; team 0 is the learners', 1 the enemy |
+    | health | [R, team, n] | HP, initially full_health `[team, n]` |
     | cooldown | [R, team, n] | steps until the gun is ready |
-    | shots | [R, team, n, n] | 1 where unit i hit foe j in the last step |
-    | joined | [R, n] | under combined fire: share of own units that hit enemy j in this or the last step |
+    | shots | [R, team, n, n] | 1 if unit i hit foe j in the last step |
+    | joined | [R, n] | with combined fire: share of own units that hit enemy j in this step or the last |
     | time | [R] | steps played |
-    | over, won, cut | [R] | one side is dead; it was the enemy alone; the limit came first |
+    | over, won, cut | [R] | a side is dead; only the enemy is dead; the limit came first |
     | alive, ready | [R, team, n] | |
-    | to | [xy, R, team, n, 2n] | vector to unit j, which counts the own team first, then the foes |
-    | distance | [R, team, n, 2n] | its length; ABSENT if either is dead, and to oneself |
+    | to | [xy, R, team, n, 2n] | vector to unit j; the own team comes first, then the foes |
+    | distance | [R, team, n, 2n] | its length; ABSENT if either is dead, and to itself |
     | in_range | [R, team, n, n] | foe j can be shot |
     | running | [R] | neither over nor cut |
-    | available | [R, n, C] | what own units may do: no-op, stop, north, south, east, west, attack foe j |
+    | available | [R, n, C] | actions of own units: no-op, stop, north, south, east, west, attack foe j |
     """
 
     def __init__(self, arrays: Arrays, n: int, batch: int, rules: Rules) -> None:
@@ -66,9 +66,9 @@ class Battle:
         self._look()
 
     def begin(self, rows: Array, position: Array, phase: Array) -> None:
-        """Begin anew where `rows [R]` is true, from `position [xy, R, team, n]`.
+        """Restart the battles where `rows [R]` is true, from `position [xy, R, team, n]`.
 
-        `phase [R, team, n]` in 0..1 is all the chance of a battle after its start.
+        `phase [R, team, n]` in 0..1 is the only randomness of a battle after its start.
         """
         where, units = self.arrays.xp.where, rows[:, None, None]
         self.position = where(units, position, self.position)
@@ -82,7 +82,7 @@ class Battle:
         self._look()
 
     def _look(self) -> None:
-        """What follows from where the units are and who lives."""
+        """Recompute what depends on the units' positions and health."""
         xp, swapped = self.arrays.xp, self.arrays.swapped
         self.alive, self.ready = self.health > 0, self.cooldown <= 0
         seen = xp.concatenate([self.position, swapped(self.position, 2) * self._mirror], axis=-1)
@@ -98,7 +98,7 @@ class Battle:
         self.available = xp.concatenate([~alive, alive, moves, self.in_range[:, 0]], axis=-1)
 
     def view(self, team: int) -> View:
-        """What the scripts of one team look at."""
+        """Return what the scripts of one team read."""
         n = self.n
         return View(
             position=self.position[:, :, team],
@@ -113,7 +113,7 @@ class Battle:
         )
 
     def play(self, orders: Array) -> Array:
-        """Both teams move and shoot at once, by `orders [R, team, n]`; returns the own team's reward [R]."""
+        """Move and shoot for both teams at once, by `orders [R, team, n]`; returns the own team's reward [R]."""
         running = self.running
         units = running[:, None, None]
         able = self.alive & units
@@ -133,7 +133,7 @@ class Battle:
         return self.arrays.floats((damage + KILL_BONUS * kills + WIN_BONUS * won) * self._scale)
 
     def _fire(self, orders: Array, able: Array) -> Array:
-        """Shoot; returns what arrives at each foe [R, team, n], in full hits."""
+        """Shoot; returns the damage to each foe [R, team, n], in full hits."""
         xp, running = self.arrays.xp, self.running
         aimed = (orders[..., None] == self._attacks) & self.in_range
         shots = self.arrays.floats(aimed & (self.ready & able)[..., None])
@@ -148,8 +148,8 @@ class Battle:
         return hits
 
     def _move(self, orders: Array, able: Array) -> None:
-        """Walk; units that overlapped are pushed apart."""
-        apart = self.arrays.above(self.distance, 1e-6)  # two units may stand on one spot, which pushes nowhere
+        """Walk; overlapping units are pushed apart."""
+        apart = self.arrays.above(self.distance, 1e-6)  # two units on one spot push nowhere
         overlap = self.arrays.above(2 * RADIUS / apart - 1, 0.0)
         moved = self.position + self._steps[:, orders] - 0.5 * (self.to * overlap).sum(-1)
         inside = self.arrays.xp.clip(moved, 0.5 - MAP_HALF, MAP_HALF - 0.5)

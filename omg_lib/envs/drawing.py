@@ -1,17 +1,18 @@
-"""Battles as pictures: `frame_svg` for one moment, `episode_gif` for a list of frames. No display is needed.
+"""Draw battles: `frame_svg` for one frame, `episode_gif` for a list of frames. No display is needed.
 
-A frame is what `env.frame(row)` gives. One's own team are blue discs, the enemy orange triangles, the dead
-crosses; a bar above each unit is its health, a line is a shot. Where joined fire counts, beams that meet in
-one enemy glow.
+A frame is what `env.frame(row)` returns. Your team are blue discs, the enemy orange triangles, dead units crosses; the
+bar above a unit is its health, a line is a shot. With combined fire, beams that meet at one enemy glow.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from matplotlib.animation import PillowWriter
@@ -21,17 +22,17 @@ from matplotlib.figure import Figure
 from omg_lib.seeds import TEST_EPISODES
 
 TEAM_LOOKS = (("#2f7fe0", "o"), ("#d9660a", "^"))
-"""Colour and marker of each team; these and INK have a contrast of 3 or more on white and on black."""
+"""Colour and marker of each team; these and INK have a contrast of at least 3 on white and on black."""
 INK, GLOW, PAPER = "#808080", "#c8a415", "#f6f6f3"
 
 
 def view_half(frames: Sequence[dict[str, Any]]) -> float:
-    """Half the width of a view, centred on the map's middle, that holds every unit of these frames."""
+    """Return half the width of a view, centred on the map's centre, that holds every unit of these frames."""
     return min(frames[0]["map_half"], 2 + max(float(np.abs(frame["position"]).max()) for frame in frames))
 
 
 def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> None:
-    """Draw one frame of skirmish on empty axes, which show the map up to `half` from its middle (or all)."""
+    """Draw one frame of skirmish on empty axes that show the map up to `half` from its centre (or all of it)."""
     half = half or frame["map_half"]
     ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
     ax.spines[:].set_color(INK)
@@ -58,34 +59,44 @@ def _draw_shots(frame: dict[str, Any], team: int, colour: str, ax: Axes) -> None
 
 
 def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
-    """One frame as the text of an `<svg>` element with a transparent ground."""
+    """Return one frame as an `<svg>` element with a transparent background."""
     figure, ax = _canvas(inches)
     draw_frame(frame, ax, view_half([frame]))
     return named_svg(figure, spoken(frame))
 
 
 def spoken(frame: dict[str, Any]) -> str:
-    """What a frame shows, for those who hear the page."""
+    """Describe a frame for screen readers."""
     ours, theirs = (f"{int((health > 0).sum())} of {len(health)}" for health in frame["health"])
-    return f"Battle, {_battle(frame)}, step {frame['time']}: alive are {ours} own units, {theirs} enemies."
+    return f"Battle, {_battle(frame)}, step {frame['time']}: {ours} own units and {theirs} enemies are alive."
 
 
 def _battle(frame: dict[str, Any]) -> str:
-    """Which episode a frame is of; tests are numbered from a billion on, and from 0 for whoever reads."""
+    """Name a frame's episode. Test episodes are numbered from a billion, but shown from 0."""
     number = int(frame["episode"])
     return f"episode {number}" if number < TEST_EPISODES else f"test battle {number - TEST_EPISODES}"
 
 
 def named_svg(figure: Figure, said: str) -> str:
-    """A figure as the text of an `<svg>` element with a transparent ground; `said` is its name."""
+    """Return a figure as an `<svg>` element with a transparent background; `said` is its accessible name."""
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True)
     svg = text.getvalue()
-    return f'<svg role="img" aria-label="{escape(said)}"' + svg[svg.index("<svg") + len("<svg") :]
+    return own_ids(f'<svg role="img" aria-label="{escape(said)}"' + svg[svg.index("<svg") + len("<svg") :])
+
+
+def own_ids(svg: str) -> str:
+    """Return the same drawing with ids that no other drawing has.
+
+    A page resolves an id to the first drawing that has it. Once that drawing is hidden, as JupyterLab does with cells
+    out of view, every other drawing that refers to the id loses its hatching.
+    """
+    own = f"omg-{uuid4().hex[:10]}-"
+    return re.sub(r'((?<![\w-])id="|url\(#|href="#)', rf"\1{own}", svg)
 
 
 def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8, inches: float = 4.0) -> None:
-    """Write frames as a looping GIF; a line at the bottom shows how far it is. ValueError without frames."""
+    """Write frames as a looping GIF; a line at the bottom shows progress. ValueError without frames."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")
     figure, ax = _canvas(inches)
@@ -95,7 +106,7 @@ def episode_gif(frames: Sequence[dict[str, Any]], path: str | Path, fps: int = 8
         for number, frame in enumerate(frames, start=1):
             ax.clear()
             draw_frame(frame, ax, half)
-            # The line also keeps two equal frames apart, which the GIF format would otherwise merge into one.
+            # The line also makes equal frames differ, which the GIF format would otherwise merge into one.
             ax.plot([0, number / len(frames)], [0, 0], color=INK, linewidth=5, transform=ax.transAxes)
             writer.grab_frame()
 

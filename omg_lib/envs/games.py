@@ -1,6 +1,6 @@
-"""What environments share whose games are played one by one: bookkeeping of rows, and a loop over games in Python.
+"""Shared by environments whose games are played one by one: the bookkeeping of rows and a Python loop over games.
 
-A new environment of this kind is a `Game`, which knows nothing of rows, and a subclass of `Games` that makes one.
+To add such an environment, write a `Game`, which knows nothing about rows, and a subclass of `Games` that creates it.
 """
 
 from __future__ import annotations
@@ -22,45 +22,46 @@ from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
 
 
 class Moment(NamedTuple):
-    """What one game shows now, and what came of its latest step. Numbers of any type: rows are float32 and bool."""
+    """What one game shows now and the result of its last step. Numbers of any type: rows are float32 and bool."""
 
     obs: Any  # [A, O]
     state: Any  # [S]
     available: Any  # [A, C]
-    rewards: Any = 0.0  # [A], the seats' own, in a general-sum game; else the team's one number
+    rewards: Any = 0.0  # [A], one per seat, in a general-sum game; else one number for the team
     over: bool = False  # the game itself has ended
     won: bool = False
-    cut: bool = False  # it was cut while it was not over; at L steps that need not be said
+    cut: bool = False  # cut while it was not over; optional at L steps
+    alive: Any = True  # [A], if seats can be gone before the others (`EnvInfo.deaths`)
 
 
 class Game(ABC):
-    """One copy of a game: it begins, and moves on step by step until it is over or cut."""
+    """One copy of a game, played step by step until it is over or cut."""
 
     @abstractmethod
     def begin(self, chance: np.random.Generator) -> Moment:
-        """Start anew. All that happens until the next call is a function of `chance` and of the actions."""
+        """Start a new episode. All that follows until the next call depends only on `chance` and the actions."""
 
     @abstractmethod
     def step(self, actions: list[int]) -> Moment:
-        """Play one step: an available action for each seat."""
+        """Play one step, with an available action for each seat."""
 
     def scripted_actions(self, styles: list[int]) -> list[int]:
-        """What each seat would do now; asked only where the environment has styles."""
+        """Return what a script in each seat would do now; called only if the environment has styles."""
         raise NotImplementedError
 
     def frame(self) -> dict[str, Any]:
-        """What a drawing needs beside episode, time, rewards and done."""
+        """Return what a drawing needs besides episode, time, rewards and done."""
         return {}
 
-    def close(self) -> None:  # noqa: B027 - most games hold nothing
-        """Release what the game holds; closing twice is fine."""
+    def close(self) -> None:  # noqa: B027 - most games hold no resources
+        """Release the game's resources; closing twice is fine."""
 
 
-class Rows(BatchedEnv):
-    """R games that are played one by one, whoever plays them: `_begin` and `_play` say how.
+class GameRows(BatchedEnv):
+    """R games played one by one; subclasses define where, in `_begin` and `_play`.
 
-    Keeps what each row showed last and all that the contract says of rows: numbers of episodes, frozen rows, the cut
-    at L steps, refusals, and results that no later step writes to.
+    Stores what each row showed last and keeps the contract for rows: episode numbers, frozen rows, the cut at L steps,
+    errors, and results that no later step writes to.
     """
 
     def __init__(
@@ -73,22 +74,24 @@ class Rows(BatchedEnv):
         self._obs = np.zeros((R, info.n_agents, info.obs_dim), np.float32)
         self._state = np.zeros((R, info.state_dim), np.float32)
         self._available = np.zeros((R, info.n_agents, info.n_actions), bool)
+        self._alive = np.ones((R, info.n_agents), bool)
         self._rewards = np.zeros((R, info.n_agents), np.float32)
         self._done, self._won, self._cut = np.ones(R, bool), np.zeros(R, bool), np.zeros(R, bool)
         self._time, self.episode, self._next_episode = np.zeros(R, int), np.full(R, -1), 0
 
     @abstractmethod
     def _begin(self, episodes: dict[int, int]) -> dict[int, Moment]:
-        """Start episode k in each of some rows, {row: k}."""
+        """Start episode k in some rows, {row: k}."""
 
     @abstractmethod
     def _play(self, actions: np.ndarray, rows: list[int]) -> dict[int, Moment]:
-        """Play one step in the rows that are not done, by `actions [R, A]`."""
+        """Play one step in the rows that are not done, with `actions [R, A]`."""
 
     def reset(self, mask: Tensor | np.ndarray | None = None, first: int | Any = None) -> None:
         """Start the next episodes in all rows, or where `mask [R]` (bool) is true.
 
-        `first` numbers the first of them; without it they go on from the latest. ValueError for another mask.
+        `first` is the number of the first one; without it the numbers continue from the last. ValueError for another
+        mask.
         """
         if first is not None:
             self._next_episode = whole_number("first", first, 0)
@@ -104,10 +107,10 @@ class Rows(BatchedEnv):
         self._take(self._begin(numbers))
 
     def step(self, actions: Tensor | np.ndarray) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Tensor]]:
-        """Play one step. Rows that are done stay as they are, with reward 0.
+        """Play one step. Rows that are done do not change and get reward 0.
 
-        `actions [R, A]` whole. ValueError for another shape or type, and for an action that is not available
-        in a row that is not done; RuntimeError before the first reset.
+        `actions [R, A]` are whole numbers. ValueError for another shape or type, and for an action that is not
+        available in a row that is not done; RuntimeError before the first reset.
         """
         if not self._next_episode:
             raise RuntimeError("no episode has begun: call reset() before step()")
@@ -128,16 +131,35 @@ class Rows(BatchedEnv):
         return self._give_out(reward), self._give_out(self._done), info
 
     def _take(self, moments: dict[int, Moment]) -> None:
-        """Write down what some games show."""
+        """Store what some games show. ConfigError for anything that a Moment may not hold."""
         for row, now in moments.items():
-            self._obs[row], self._state[row], self._available[row] = now.obs, now.state, now.available
-            self._rewards[row] = now.rewards
+            self._obs[row] = self._checked("obs", now.obs, self._obs[row].shape)
+            self._state[row] = self._checked("state", now.state, self._state[row].shape)
+            self._available[row] = self._checked("available", now.available, self._available[row].shape, True)
+            self._alive[row] = self._checked("alive", now.alive, self._alive[row].shape, True)
+            if self.info.deaths != "told" and not self._alive[row].all():
+                allowed = f"its Moment has `alive`: allowed is deaths='told', not {self.info.deaths!r}"
+                raise ConfigError("env", self.info.name, allowed)
+            paid = self._rewards[row].shape if self.info.general_sum else ()
+            nothing = not np.any(plain(now.rewards))  # a bare 0 is fine for all; any other number would be paid n times
+            self._rewards[row] = self._checked("rewards", now.rewards, paid, nothing)
             over = bool(now.over)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
 
+    def _checked(self, what: str, values: Any, shape: tuple[int, ...], one_for_all: bool = False) -> np.ndarray:
+        """Return numbers of this shape, or a single one if it may apply to all. The runner refuses NaN."""
+        found = plain(values)
+        if found.shape == (*shape, 1):
+            found = found[..., 0]
+        if found.dtype.kind not in "biuf" or (found.shape != shape and not (one_for_all and found.shape == ())):
+            wanted = f"are numbers {list(shape)}" if shape else "is one number"
+            allowed = f"its Moment has {what} {shown(values)}; allowed {wanted}"
+            raise ConfigError("env", self.info.name, allowed)
+        return found
+
     def _give_out(self, array: np.ndarray) -> Tensor:
-        """A copy on the device: no later step may write to what was returned."""
+        """Copy to the device: no later step may write to what was returned."""
         return torch.tensor(array, device=self.device)
 
     def obs(self) -> Float[Tensor, "R A O"]:
@@ -148,6 +170,9 @@ class Rows(BatchedEnv):
 
     def avail_actions(self) -> Bool[Tensor, "R A C"]:
         return self._give_out(self._available)
+
+    def alive(self) -> Bool[Tensor, "R A"]:
+        return self._give_out(self._alive) if self.info.deaths == "told" else super().alive()
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
         if not self.info.styles:
@@ -160,11 +185,11 @@ class Rows(BatchedEnv):
 
     @abstractmethod
     def _scripts(self, styles: list[list[int]]) -> list[list[int]]:
-        """What the seats of every row would do now."""
+        """Return what scripts in the seats of every row would do now."""
 
 
-class Games(Rows):
-    """R copies of a game in this process, one stepped after the other."""
+class Games(GameRows):
+    """R copies of a game in this process, stepped one after the other."""
 
     def __init__(
         self,
@@ -179,7 +204,7 @@ class Games(Rows):
 
     @abstractmethod
     def make_game(self, **options: Any) -> Game:
-        """One copy for `self.info.n_agents` seats. ConfigError where this machine lacks what it takes."""
+        """Create one copy for `self.info.n_agents` seats. ConfigError if this machine lacks what it needs."""
 
     def _begin(self, episodes: dict[int, int]) -> dict[int, Moment]:
         return {row: self.games[row].begin(np.random.default_rng((self.seed, k))) for row, k in episodes.items()}
@@ -191,7 +216,7 @@ class Games(Rows):
         return [game.scripted_actions(wanted) for game, wanted in zip(self.games, styles, strict=True)]
 
     def frame(self, row: int = 0) -> dict[str, Any]:
-        """A snapshot of one row: episode, time, rewards [A] of the latest step, done, and what the game adds."""
+        """Return a snapshot of one row: episode, time, rewards [A] of the last step, done, and what the game adds."""
         return {
             "episode": int(self.episode[row]),
             "time": int(self._time[row]),
@@ -204,18 +229,34 @@ class Games(Rows):
             game.close()
 
 
+def plain(values: Any) -> np.ndarray:
+    """Convert what a game returned (lists, torch tensors, ...) to an array; dtype object if it is not one."""
+    if isinstance(values, Tensor):
+        return values.numpy(force=True)
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, say
+        return np.array(None)
+
+
+def shown(value: Any) -> str:
+    """Describe a value in a few words; an array of numbers by its type and shape."""
+    array = plain(value)
+    return f"{array.dtype} {list(array.shape)}" if array.size > 1 else " ".join(repr(value).split())[:40]
+
+
 def no_options(name: str, options: dict[str, Any]) -> None:
-    """ConfigError if there is any."""
+    """Raise ConfigError if there are any options."""
     if options:
         raise ConfigError("option", next(iter(options)), f"{name} has no options")
 
 
 @contextmanager
 def extra(env: str, package: str) -> Iterator[None]:
-    """What is imported inside comes with the extra `envs`: without it, ConfigError says how to get it."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on stdout, which belongs to the command
+    """Wrap imports that need the extra `envs`: if it is missing, ConfigError gives the command to install it."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # its greeting would go to the command's stdout
     try:
         yield
     except ImportError as error:
-        missing = f'the package {package} is not installed; to get it: pip install -e ".[envs]"'
+        missing = f'the package {package} is not installed; run pip install -e ".[envs]"'
         raise ConfigError("env", env, missing) from error

@@ -14,25 +14,25 @@ from omg_lib.envs.base import EnvInfo, whole_number
 from omg_lib.envs.games import Game, Games, Moment, extra, no_options
 
 LIMIT, OBSTACLES = 25, 2
-"""Steps of an episode and obstacles: the package's own; the paper's are not published."""
+"""Steps of an episode and number of obstacles: the package's defaults; the paper does not publish its own."""
 MOVES = np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
-"""Actions as directions: stay, west, east, south, north."""
+"""The direction of each action: stay, west, east, south, north."""
 FORESIGHT = 5
 STYLES = {"chase": 0.0, "head off": 0.5}
-"""Scripted predators walk to where the prey will be so many seconds on (a step is 0.1) if it keeps its velocity."""
+"""Scripted predators head for where the prey will be in this many seconds (a step is 0.1) at its current velocity."""
 
 
 class PredatorPrey(Games):
     """n predators learn to catch a scripted prey, n = 2..16; the paper's game has 3.
 
     Cooperative: in each step the team gets 10 for each predator that touches the prey, which is what the package pays
-    to every predator. An episode is always cut at 25 steps, and nobody wins. With three predators, a team that plays
-    at random gets about 0.6 in an episode, one that chases 17, one that heads off 24. The paper's scores, 7 to 12, may
-    not be compared with these: it tells neither its rewards nor its limit, and its prey is trained.
+    to every predator. An episode is always cut at 25 steps, and there is no winner. With three predators, a team that
+    plays at random gets about 0.6 in an episode, one that chases 17, one that heads off 24. Do not compare the paper's
+    scores, 7 to 12, with these: the paper gives neither its rewards nor its limit, and its prey is trained.
 
-    The prey is a script, the same in every episode. It tries each action in thought for 5 steps, the predators
-    standing still, and takes the one that leaves the nearest predator farthest away, less the package's fine for
-    leaving the field (-0.9 to 0.9 is free) and 10 times what it would be within 0.05 of an obstacle.
+    The prey is a script, the same in every episode. It simulates each action for 5 steps with the predators at rest,
+    and takes the one that leaves the nearest predator farthest away, minus the package's penalty for leaving the field
+    (-0.9 to 0.9 is free) and 10 times the overlap with the 0.05 margin around an obstacle.
 
     Every action is always available: 0 stay, 1-4 west, east, south, north. A seat's observation is the package's, in
     the field's units, in this order:
@@ -44,13 +44,13 @@ class PredatorPrey(Games):
     | others | (A-1) x (x, y), from the seat, by seat; then the prey's |
     | prey | velocity x, y |
 
-    The state is A x (position x, y, velocity x, y) by seat, the same of the prey, 2 x (position x, y) of the
-    obstacles: all but the time. A frame adds position [A+1, 2], the prey's last, and obstacles [2, 2].
+    The state is A x (position x, y, velocity x, y) by seat, the same for the prey, then 2 x (position x, y) of the
+    obstacles: everything but the time. A frame adds position [A+1, 2], the prey last, and obstacles [2, 2].
     """
 
     @classmethod
     def describe(cls, n_agents: int | Any, **options: Any) -> EnvInfo:
-        """The sizes at n = 2..16: O = 2n + 10, S = 4n + 8, C = 5. ConfigError for another n or for any option."""
+        """Return the sizes at n = 2..16: O = 2n + 10, S = 4n + 8, C = 5. ConfigError for another n or any option."""
         no_options("predator_prey", options)
         n = whole_number("n_agents", n_agents, 2, 16)
         return EnvInfo(
@@ -84,7 +84,7 @@ class Tag(Game):
         return self._moment(0.0)
 
     def step(self, actions: list[int]) -> Moment:
-        for action in [*actions, self.flee()]:  # the package moves everybody when the last has chosen
+        for action in [*actions, self.flee()]:  # the package moves all agents once the last has chosen
             self.package.step(action)
         return self._moment(self.package.rewards[self.predators[0].name])
 
@@ -95,7 +95,7 @@ class Tag(Game):
         return Moment(obs, state, True, reward)
 
     def flee(self) -> int:
-        """The prey's action: see the class PredatorPrey."""
+        """Choose the prey's action: see PredatorPrey."""
         world, prey = self.world, self.prey
         position, velocity = prey.state.p_pos, prey.state.p_vel
         for _ in range(FORESIGHT):
@@ -108,7 +108,7 @@ class Tag(Game):
         return int((gap - fine(position) - 10 * crowded).argmax())
 
     def scripted_actions(self, styles: list[int]) -> list[int]:
-        """The direction along which the predator's way to its point is longest."""
+        """Choose the direction in which each predator is farthest from its target."""
         ahead = np.array(list(STYLES.values()))[styles, None]
         here = np.array([predator.state.p_pos for predator in self.predators])
         way = self.prey.state.p_pos + ahead * self.prey.state.p_vel - here
@@ -127,7 +127,7 @@ def _distances(points: Float[np.ndarray, "N 2"], entities: list[Any]) -> Float[n
 
 
 def fine(position: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
-    """What the package takes from a prey at these places in each step, for each axis on which it is far out."""
+    """Return the package's penalty per step for a prey at these positions: for each axis on which it is far out."""
     far = np.abs(position)
     outside = np.minimum(np.exp(2 * far - 2), 10.0)
     return np.where(far < 0.9, 0.0, np.where(far < 1.0, 10 * (far - 0.9), outside)).sum(-1)

@@ -1,4 +1,4 @@
-"""The constants of skirmish, and what may be set about a battle."""
+"""The constants of skirmish and the options of a battle."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from omg_lib.envs.styles import RANGE
 HEALTH = 45.0
 DAMAGE = 6.0
 COOLDOWN = 1.72
-"""Steps that a gun needs (0.61 s at 8 game ticks a step). Guns fire as a step begins: every second step."""
+"""Cooldown of a gun in steps (0.61 s at 8 game ticks a step). Guns fire at the start of a step: every second step."""
 SPEED = 1.125
-"""Way of one step, along one axis; availability looks 1 ahead, as SMAC's does."""
+"""Distance of one step, along one axis; availability looks 1 ahead, as SMAC's does."""
 RADIUS = 0.375
 MAP_HALF = 16.0
 SPREAD = 2.5
-"""Units start at most this far from the middle of their cluster, in x and in y."""
+"""Units start at most this far from the centre of their cluster, in x and in y."""
 KILL_BONUS, WIN_BONUS, TOP_RETURN = 10.0, 200.0, 20.0
 GOLDEN = 0.6180339887
-"""Chance inside an episode is frac(phase + t * GOLDEN): even over time, and a function of the start alone."""
+"""Randomness inside an episode is frac(phase + t * GOLDEN): even over time, and fixed by the start."""
 
 BOUNDS = {
     "combined_fire": (0.0, 100.0),
@@ -35,19 +35,18 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be set about a battle; `Rules.of` checks it.
+    """The options of a battle; `Rules.of` checks them.
 
     | option | meaning |
     |---|---|
-    | combined_fire | p >= 0: a hit of one's own team counts (k/n)^p; 0 is SMAC's rule |
-    | enemy_hp | the enemy's health as a share of one's own |
-    | half_distance | from the middle of the map to the middle of each starting cluster |
+    | combined_fire | p >= 0: a hit by your own team counts (k/n)^p; 0 is SMAC's rule |
+    | enemy_hp | the enemy's health as a fraction of your own |
+    | half_distance | from the map's centre to the centre of each starting cluster |
     | sight | how far a unit sees |
-    | limit | most steps of an episode |
+    | limit | maximum steps of an episode |
     | enemies | name of the style that the enemy follows |
 
-    k is the number of own units that hit the same enemy in this or the last step. The enemy's hits count
-    fully.
+    k is the number of own units that hit the same enemy in this step or the last. The enemy's hits count in full.
     """
 
     combined_fire: float = 0.0
@@ -59,7 +58,7 @@ class Rules:
 
     @classmethod
     def of(cls, variant: str, defaults: dict[str, Any], options: dict[str, Any]) -> Rules:
-        """The variant's defaults, overridden by options; ConfigError for an unknown name or a bad value."""
+        """Return the variant's defaults, overridden by options; ConfigError for an unknown name or a bad value."""
         known = [field.name for field in fields(cls)]
         for option in options:
             if option not in known:
@@ -75,11 +74,10 @@ class Rules:
 
 
 def partners_defaults(n: int) -> dict[str, Any]:
-    """The rules of `skirmish:partners`, where it matters whom you play with.
+    """Return the rules of `skirmish:partners`, where teammates matter.
 
-    The enemy's health at n = 3 and 8 is what a feasibility study with learners (3) and scripts (8) found,
-    at 5 its guess; at 12 and 16 scripts that share an order win about as often as at 8. Straight lines
-    between.
+    The enemy's health at n = 3 and 8 comes from a feasibility study with learners (3) and scripts (8), at 5 from its
+    estimate; at 12 and 16, scripts that share an order win about as often as at 8. Linear interpolation in between.
     """
     enemy_hp = float(np.interp(n, [3, 5, 8, 12, 16], [0.40, 0.33, 0.27, 0.11, 0.05]))
     return {"combined_fire": 2.0, "enemy_hp": enemy_hp, "half_distance": 4.0, "limit": 40}

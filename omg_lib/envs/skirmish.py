@@ -1,8 +1,8 @@
 """Skirmish: n marines against n scripted marines, batched, in the layout of SMAC's marine maps.
 
-StarCraft-like, and no more than that: hit points, damage, ranges, cooldown, availability, observation, state
-and reward follow SMAC (Samvelyan et al. 2019, "The StarCraft Multi-Agent Challenge"), so that n = 8 has 8m's
-sizes 80, 168, 14. The physics is in `battle`, the scripts in `styles`, the settings in `rules`.
+Only StarCraft-like: hit points, damage, ranges, cooldown, availability, observation, state and reward follow SMAC
+(Samvelyan et al. 2019, "The StarCraft Multi-Agent Challenge"), so n = 8 has 8m's sizes 80, 168, 14. The physics is in
+`battle`, the scripts in `styles`, the settings in `rules`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from omg_lib.envs.styles import ATTACK, BASIC, STOP, Drill, Style, strict_orders
 
 
 def action_names(n_agents: int) -> tuple[str, ...]:
-    """What each action means, in the order of SMAC's actions."""
+    """Return the name of each action, in SMAC's order."""
     return "no-op", "stop", "north", "south", "east", "west", *(f"attack {j}" for j in range(n_agents))
 
 
@@ -34,17 +34,17 @@ class Skirmish(BatchedEnv):
 
     @classmethod
     def default_rules(cls, n: int) -> dict[str, Any]:
-        """What this variant sets apart from `Rules`' own defaults."""
+        """Return the settings in which this variant differs from the defaults of `Rules`."""
         return {}
 
     @classmethod
     def training_styles(cls, n: int) -> tuple[str, ...]:
-        """The styles of the scripted teams to train with; all seats of a team are alike."""
+        """Return the styles of the scripted teams to train with; all seats of a team have the same style."""
         return ("nearest", "weakest", "kite", "hold", "follow", "index")
 
     @staticmethod
     def styles(n: int) -> dict[str, Style]:
-        """Every style there is at this size, for both variants and for enemies too."""
+        """Return all styles at this size, for both variants and for enemies."""
         return {**BASIC, **strict_orders(n)}
 
     @classmethod
@@ -56,7 +56,7 @@ class Skirmish(BatchedEnv):
 
     @classmethod
     def describe(cls, n_agents: int | Any, backend: str | None = None, **options: Any) -> EnvInfo:
-        """The sizes at n = 2..16: O = 10n, S = n(n+13), C = n+6; the backend does not change them."""
+        """Return the sizes at n = 2..16: O = 10n, S = n(n+13), C = n+6; the backend does not change them."""
         n = whole_number("n_agents", n_agents, 2, 16)
         names = tuple(cls.styles(n))
         return EnvInfo(
@@ -66,6 +66,7 @@ class Skirmish(BatchedEnv):
             state_dim=n * (n + 13),
             n_actions=n + ATTACK,
             episode_limit=cls.rules(n, options).limit,
+            deaths="zeros",
             styles=names,
             teams=tuple((names.index(style),) * n for style in cls.training_styles(n)),
         )
@@ -100,7 +101,7 @@ class Skirmish(BatchedEnv):
         self.episode, self._next_episode = np.full(self.batch, -1), 0
 
     def _draw(self, episode: int) -> tuple[np.ndarray, np.ndarray]:
-        """All chance of an episode: where the units start [xy, team, n], and one phase each [team, n]."""
+        """Draw all randomness of an episode: start positions [xy, team, n] and one phase per unit [team, n]."""
         rng = np.random.default_rng((self.seed, episode))
         place = rng.uniform(-SPREAD, SPREAD, (2, 2, self.n))
         place[0] -= self.options.half_distance
@@ -109,7 +110,7 @@ class Skirmish(BatchedEnv):
     def reset(self, mask: Tensor | np.ndarray | None = None, first: int | Any = None) -> None:
         """Start the next episodes in all rows, or where `mask [R]` (bool) is true.
 
-        `first` numbers the first of them; without it they go on from the latest.
+        `first` is the number of the first one; without it the numbers continue from the last.
         """
         if first is not None:
             self._next_episode = whole_number("first", first, 0)
@@ -135,10 +136,10 @@ class Skirmish(BatchedEnv):
     def step(
         self, actions: Tensor | np.ndarray
     ) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"], dict[str, Bool[Tensor, " R"]]]:
-        """Play one step. Rows that are done stay as they are, with reward 0.
+        """Play one step. Rows that are done do not change and get reward 0.
 
-        `actions [R, A]` whole. ValueError for another shape or type, and for an action that is not available
-        in a row that is not done; RuntimeError before the first reset.
+        `actions [R, A]` are whole numbers. ValueError for another shape or type, and for an action that is not
+        available in a row that is not done; RuntimeError before the first reset.
         """
         if not self._next_episode:
             raise RuntimeError("no episode has begun: call reset() before step()")
@@ -149,7 +150,7 @@ class Skirmish(BatchedEnv):
         orders = xp.stack([own, self._enemy_drill.actions(battle.view(1))], axis=1)
         self._last_actions = xp.where(running, own, self._last_actions)
         reward = battle.play(orders)
-        # Here and below `& True` copies: nobody outside may hold the battle's own arrays.
+        # Here and below `& True` copies: callers must not hold the battle's own arrays.
         info = {"battle_won": give(battle.won & True), "episode_limit": give(battle.cut & True)}
         return give(reward), give(~battle.running), info
 
@@ -161,9 +162,9 @@ class Skirmish(BatchedEnv):
             raise ValueError(f"action {int(own[row, seat])} of seat {seat} in row {row} is not available")
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
-        """An available action for each seat, following its style.
+        """Return an available action for each seat, following its style.
 
-        `styles [R, A]` whole, positions in `info.styles`; ValueError for another shape, type or number.
+        `styles [R, A]` are positions in `info.styles`; ValueError for another shape, type or number.
         """
         rows = self.arrays.host(self.arrays.whole("styles", styles, (self.batch, self.n)))
         if not np.array_equal(rows, self._own_drill.styles):
@@ -174,21 +175,24 @@ class Skirmish(BatchedEnv):
         return self.arrays.give_out(self._own_drill.actions(self.battle.view(0)))
 
     def avail_actions(self) -> Bool[Tensor, "R A C"]:
-        """0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack enemy j."""
+        """Return what is available: 0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack j."""
         return self.arrays.give_out(self.battle.available & True)
 
+    def alive(self) -> Bool[Tensor, "R A"]:
+        return self.arrays.give_out(self.battle.alive[:, 0] & True)
+
     def obs(self) -> Float[Tensor, "R A O"]:
-        """SMAC's observation, in this order.
+        """Return SMAC's observation, in this order.
 
         | part | entries |
         |---|---|
-        | moves | 4: north, south, east, west is open |
+        | moves | 4: whether north, south, east, west is open |
         | enemies | n x (can be shot, distance, x, y, health) |
-        | mates | (n-1) x (is seen, distance, x, y, health) |
+        | mates | (n-1) x (is visible, distance, x, y, health) |
         | oneself | 1: health |
 
-        x and y point from the seat to the unit; they and the distance are shares of sight, health is a share
-        of the full one. What is out of sight is zeros, and the dead observe only zeros.
+        x and y point from the seat to the unit; x, y and distance are fractions of the sight range, health is a
+        fraction of full health. Units out of sight are zeros, and dead units observe only zeros.
         """
         xp, n, R, battle = self.arrays.xp, self.n, self.batch, self.battle
         sight, distance = self.options.sight, battle.distance[:, 0]
@@ -204,7 +208,7 @@ class Skirmish(BatchedEnv):
         return self.arrays.give_out(xp.concatenate([moves, enemies, mates, health[:, 0, :, None]], axis=-1))
 
     def state(self) -> Float[Tensor, "R S"]:
-        """SMAC's state, in this order.
+        """Return SMAC's state, in this order.
 
         | part | entries |
         |---|---|
@@ -212,8 +216,8 @@ class Skirmish(BatchedEnv):
         | enemies | n x (health, x, y) |
         | last actions | n x C, one-hot; zeros before the first step |
 
-        Health and cooldown are shares of the full ones; x and y count from the middle, in widths of the map.
-        The dead are zeros.
+        Health and cooldown are fractions of their maximum; x and y are relative to the centre, in map widths.
+        Dead units are zeros.
         """
         xp, R, battle = self.arrays.xp, self.batch, self.battle
         alive = self.arrays.floats(battle.alive)
@@ -226,17 +230,17 @@ class Skirmish(BatchedEnv):
         return self.arrays.give_out(xp.concatenate(parts, axis=-1))
 
     def frame(self, row: int = 0) -> dict[str, Any]:
-        """A snapshot of one row for drawing, in numpy and in the map's frame.
+        """Return a snapshot of one row for drawing, as numpy arrays in the map's frame.
 
         | key | value |
         |---|---|
         | episode, time | numbers |
-        | position | [2 teams, n, xy], from the middle of the map |
-        | health | [2 teams, n], shares |
+        | position | [2 teams, n, xy], relative to the map's centre |
+        | health | [2 teams, n], fractions of full health |
         | shots | [2 teams, n, n]: unit i hit foe j in the last step |
-        | joined | [n]: under combined fire, the share of own units whose fire on enemy j is joined |
+        | joined | [n]: with combined fire, the share of own units that hit enemy j in this step or the last |
         | map_half | half the map's width |
-        | won, done | how the battle stands |
+        | won, done | whether the team has won, and whether the battle is over |
         """
         battle, host = self.battle, self.arrays.host
         position = np.moveaxis(host(battle.position[:, row]), 0, -1).copy()
@@ -255,8 +259,8 @@ class Skirmish(BatchedEnv):
 
 
 class Partners(Skirmish):
-    """Skirmish set so that it matters whom you play with: fire counts when it is joined (`combined_fire`),
-    and teammates keep strict orders of targets.
+    """Skirmish in which teammates matter: fire counts only when combined (`combined_fire`), and teammates follow
+    strict target orders.
     """
 
     name: ClassVar[str] = "skirmish:partners"

@@ -1,7 +1,7 @@
 """smacv2: the real StarCraft II, n units against n, through the package `smacv2` (Ellis et al. 2023, "SMACv2").
 
-`make smacv2` installs the package from its pinned commit; the game and the maps are got by hand, and `doctor` says what
-is missing. The package is imported only when a game is made: sizes are arithmetic. One running game is `starcraft`.
+`make smacv2` installs the package from its pinned commit; you install the game and the maps by hand, and `doctor` shows
+what is missing. The package is imported only when a game is created: sizes are arithmetic. `starcraft` runs one game.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.base import EnvInfo, real_number, whole_number
 from omg_lib.envs.games import Games
 from omg_lib.envs.starcraft import StarCraft
-from omg_lib.starcraft import starcraft_checks
+from omg_lib.system.files import write_bytes
+from omg_lib.system.starcraft import starcraft_checks
 
 RACES = {
     "10gen_terran": ("marine", "marauder", "medivac"),
     "10gen_protoss": ("stalker", "zealot", "colossus"),
     "10gen_zerg": ("zergling", "hydralisk", "baneling"),
 }
-"""SMACv2's own maps, and what may fight on them. The classic maps, such as 8m, hang in SMACv2 at the second reset."""
+"""SMACv2's own maps and their units. The classic maps, such as 8m, hang in SMACv2 at the second reset."""
 NEVER_ALONE = ("medivac", "baneling")
-"""Units that never make up a whole team."""
+"""Units that never make up a whole team by themselves."""
 STARTS = ("surrounded_and_reflect", "surrounded", "reflect_position")
 LIMIT, WIDTH, TIMEOUT = 200, 32, 60
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a game is told; see `Smacv2` for the meanings."""
+    """The options of a game; see `Smacv2` for their meanings."""
 
     n: int
     map_name: str
@@ -41,7 +42,7 @@ class Setting:
     timeout: int
 
     def package_options(self) -> dict[str, Any]:
-        """For the package's class, made anew at each call: it writes into what it is given."""
+        """Build new arguments for the package's class at each call, because it modifies them."""
         team = {
             "dist_type": "weighted_teams",
             "unit_types": list(self.units),
@@ -57,12 +58,12 @@ class Setting:
             "obs_own_pos": True,
             "use_unit_ranges": True,
             "min_attack_range": 2,
-            "continuing_episode": True,  # else it does not say that the limit ended an episode
+            "continuing_episode": True,  # otherwise it does not report that the limit ended an episode
         }
 
 
 class Smacv2(Games):
-    """n marines against n, on the map `10gen_terran`; the other names play SMACv2's published mixes.
+    """n marines against n on the map `10gen_terran`; the other names play SMACv2's published mixes.
 
     | name | units and their weights |
     |---|---|
@@ -77,18 +78,18 @@ class Smacv2(Games):
     | start | surrounded_and_reflect (one of the two, half of the time each), surrounded, reflect_position |
     | timeout | seconds, 1 to 600, that the game may take to start or to answer; after that it counts as dead |
 
-    Everything else is as the package's configurations for these maps have it: the built-in AI of difficulty 7, 8 game
-    loops a step, rewards for damage, kills and the win that add up to 20 at most.
+    Everything else is as in the package's configurations for these maps: the built-in AI of difficulty 7, 8 game loops
+    a step, and rewards for damage, kills and the win that add up to at most 20.
 
-    Episode k draws teams and places from (seed, k). The game's own dice come from the seed and go on from one episode
-    to the next, because a game is started once and plays many: the same episodes in the same order come out the same,
-    the same episode after another history begins alike and may then differ. Rewards are scaled by the health of the
-    episode's own enemies; the package takes those of its first episode for all that follow, so that with mixed teams
-    an episode would depend on which came first.
+    Episode k draws teams and places from (seed, k). The game's own random numbers are seeded once and continue from one
+    episode to the next, because a game is started once and plays many episodes: the same episodes in the same order
+    give the same results, but the same episode after a different history starts alike and may then differ. Rewards are
+    scaled by the health of the episode's own enemies. The package uses its first episode's enemies throughout; with
+    mixed teams an episode would then depend on which came first.
 
     Actions: 0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack enemy j (a medivac heals mate
-    j). Observation and state are the package's; the dead observe zeros. A frame is skirmish's, where a shot is an
-    order to attack (whether it hit, the game does not say), and the enemy's are not known.
+    j). Observation and state are the package's; dead units observe zeros. A frame has skirmish's format; a shot is an
+    order to attack (the game does not report hits), and the enemy's shots are unknown.
     """
 
     a_program_each = True
@@ -105,13 +106,13 @@ class Smacv2(Games):
         timeout: int | Any = TIMEOUT,
         **options: Any,
     ) -> Setting:
-        """What the options say; ConfigError for any that is not allowed."""
+        """Parse the options; ConfigError for any that is not allowed."""
         if options:
             raise ConfigError("option", next(iter(options)), f"{cls.name} has units, start and timeout")
         race = RACES[cls.map_name]
         units = dict(zip(race, cls.weights, strict=False)) if units is None else units
         if not isinstance(units, Mapping) or not set(units) <= set(race) or set(units) <= set(NEVER_ALONE):
-            allowed = f"allowed is {{type: weight}} of {', '.join(race)}, and not only {' or '.join(NEVER_ALONE)}"
+            allowed = f"allowed is {{type: weight}} of {', '.join(race)}, but not only {' or '.join(NEVER_ALONE)}"
             raise ConfigError("units", units, allowed)
         weights = {unit: real_number(f"weight of {unit}", weight, 0.001, 1000.0) for unit, weight in units.items()}
         if start not in STARTS:
@@ -121,11 +122,11 @@ class Smacv2(Games):
 
     @classmethod
     def describe(cls, n_agents: int | Any, **options: Any) -> EnvInfo:
-        """The sizes at n = 2..20: O = 16n + 2, S = n(n+19), C = n+6; protoss have shields, O = 18n + 2, S = n(n+21)."""
+        """Return the sizes at n = 2..20: O = 16n + 2, S = n(n+19), C = n+6; protoss (shields): 18n + 2, n(n+21)."""
         n = cls.setting(n_agents, **options).n
         shield = 1 if cls.map_name == "10gen_protoss" else 0
         own, others = 4 + 6 + shield, (8 + shield) * (2 * n - 1)
-        return EnvInfo(cls.name, n, own + others, n * (n + 19 + 2 * shield), n + 6, LIMIT)
+        return EnvInfo(cls.name, n, own + others, n * (n + 19 + 2 * shield), n + 6, LIMIT, deaths="zeros")
 
     def make_game(self, **options: Any) -> StarCraft:
         self._refuse_faults()
@@ -133,7 +134,7 @@ class Smacv2(Games):
         return StarCraft(self.name, setting.package_options, self.seed % 2**31, setting.timeout)
 
     def _refuse_faults(self) -> None:
-        """What the game lacks, before anything is started. The other `smac` is a trap, but not an obstacle."""
+        """Check for what the game needs before starting it. The unrelated package `smac` only gives a warning."""
         checks = starcraft_checks()
         faults = [check for check in checks if not check.ok and check.name != "smac"]
         if faults:
@@ -144,9 +145,9 @@ class Smacv2(Games):
                 warnings.warn(f"{check.name}: {check.found}; {check.remedy}", stacklevel=2)
 
     def save_replay(self, path: str | Path, row: int = 0) -> Path:
-        """Write all that this row's game has played since it was started, as a file that StarCraft II can show."""
+        """Write all that this row's game has played since it started, as a replay for StarCraft II."""
         path = Path(path)
-        path.write_bytes(self.games[row].replay())
+        write_bytes(path, self.games[row].replay())
         return path
 
 

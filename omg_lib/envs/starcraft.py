@@ -1,7 +1,7 @@
-"""One running StarCraft II: started when its first episode begins, replaced when it has died.
+"""One running StarCraft II: started with its first episode, replaced after it dies.
 
-What the package `smacv2` leaves open is settled here: its chance is lent from outside, a game that dies is reported
-instead of quietly replaced, and nothing is waited for longer than a given time.
+Adds what the package `smacv2` lacks: its random numbers come from outside, a game that dies is reported instead of
+silently replaced, and every wait has a time limit.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from omg_lib.envs.base import GameLost
 from omg_lib.envs.games import Game, Moment
 
 PATIENCE = 5
-"""Seconds of waiting for a game to start after which that is said."""
+"""Seconds to wait for a game to start before printing a notice."""
 DRAWS = 3
-"""How often teams and places are drawn if units do not appear; the package waits for 1000 game loops each time."""
+"""How often to draw teams and places if units do not appear; the package waits 1000 game loops each time."""
 
 
 class StarCraft(Game):
-    """One game of SMACv2; `options()` gives the package's settings, a fresh copy each time."""
+    """One game of SMACv2; `options()` returns a fresh copy of the package's settings each time."""
 
     def __init__(self, name: str, options: Callable[[], dict[str, Any]], seed: int, timeout: int) -> None:
         try:
             self.package = load_package()
-        except Exception as error:  # whatever a foreign package raises while it is imported
+        except Exception as error:  # importing a third-party package can raise anything
             reason = f"smacv2 cannot be loaded ({type(error).__name__}: {str(error)[:80]})"
             raise ConfigError("env", name, f"{reason}; run python -m omg_lib doctor") from error
         self.name, self.options, self.seed, self.timeout = name, options, seed, timeout
@@ -41,7 +41,7 @@ class StarCraft(Game):
         self.won, self.actions, self.dice = False, None, random.Random()
 
     def begin(self, chance: np.random.Generator) -> Moment:
-        """Start the next battle, and the game itself if there is none."""
+        """Start the next battle, and the game itself if it is not running."""
         self.won, self.actions = False, None
         self.dice = random.Random(int(chance.integers(2**32)))
         with self._lent_dice(), self._watched():
@@ -58,18 +58,18 @@ class StarCraft(Game):
         self.actions = actions
         with self._lent_dice(), self._watched():
             reward, over, info = self.env.step(actions)
-            if "battle_won" not in info:  # what the package says of a game that it has replaced
+            if "battle_won" not in info:  # this is how the package reports a game that it replaced
                 raise GameLost("StarCraft II was replaced in mid-episode")
             self.won, cut = bool(info["battle_won"]), bool(info.get("episode_limit", False))
             return self._moment(self.env.get_obs(), reward, over and not cut, cut)
 
     def _moment(self, obs: list[np.ndarray], reward: float = 0.0, over: bool = False, cut: bool = False) -> Moment:
-        """`obs` is asked for only once a step: the package remembers who has seen whom."""
+        """Read `obs` only once per step: the package records which unit has seen which."""
         env = self.env
         return Moment(np.stack(obs), env.get_state(), np.array(env.get_avail_actions()), reward, over, self.won, cut)
 
     def _place_units(self) -> tuple[list[np.ndarray], np.ndarray]:
-        """Draw teams and places until the game has really put all units there, as the package's wrapper does."""
+        """Draw teams and places until the game has placed all units, as the package's wrapper does."""
         for _ in range(DRAWS):
             drawn = [distribution.generate() for distribution in self.distributions]
             try:
@@ -77,8 +77,8 @@ class StarCraft(Game):
             except self.package.not_placed:
                 continue
             finally:
-                # At 0 the package would start another game at the next reset, and add the enemies' health to the
-                # scale of rewards once more.
+                # At 0 the package would start another game at the next reset, and add the enemies' health to the reward
+                # scale again.
                 self.env._episode_count = max(1, self.env._episode_count)
         raise GameLost(f"StarCraft II did not place all units, {DRAWS} times")
 
@@ -86,20 +86,20 @@ class StarCraft(Game):
         self.package.flags.sc2_timeout = self.timeout
         wrapper = self.package.wrapper(**self.options(), seed=self.seed)
         self.env, self.distributions = wrapper.env, list(wrapper.env_key_to_distribution_map.values())
-        # The package calls this wherever the connection is lost, and would go on as if the episode were over.
+        # The package calls this when the connection is lost, and would continue as if the episode were over.
         self.env.full_restart = self._lost
 
     def _lost(self) -> None:
         raise GameLost(f"StarCraft II: {sys.exception()}")
 
     def _top_reward(self) -> float:
-        """Most reward before scaling: all health of the enemies, their deaths and the win."""
+        """Return the maximum reward before scaling: the enemies' total health, their deaths and the win."""
         env = self.env
         health = sum(unit.health_max + unit.shield_max for unit in env.enemies.values())
         return health + env.n_enemies * env.reward_death_value + env.reward_win
 
     def _lend(self, distribution: Any, chance: np.random.Generator) -> None:
-        """Let this distribution, and those that it is made of, draw from `chance`: they have unseeded ones."""
+        """Let this distribution and its parts draw from `chance` instead of their unseeded generators."""
         for key, value in vars(distribution).items():
             if isinstance(value, np.random.Generator):
                 setattr(distribution, key, chance)
@@ -108,9 +108,9 @@ class StarCraft(Game):
 
     @contextmanager
     def _lent_dice(self) -> Iterator[None]:
-        """The package also draws from the module `random`: lend it ours, and leave the module as it was.
+        """Let the package draw from our generator instead of the module `random`; restore the module afterwards.
 
-        It asks numpy's global generator too, whether a mate hears of an enemy: yes, whatever the draw.
+        It also asks numpy's global generator whether a mate learns of an enemy: always yes, whatever the draw.
         """
         before = random.getstate()
         random.setstate(self.dice.getstate())
@@ -122,7 +122,7 @@ class StarCraft(Game):
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """A game that fails is closed. GameLost says so, or ConfigError if it has never started here."""
+        """Close a game that fails and raise GameLost, or ConfigError if it has never started here."""
         try:
             yield
         except (GameLost, *self.package.failures) as error:
@@ -134,14 +134,14 @@ class StarCraft(Game):
             raise ConfigError("env", self.name, f"{reason}; {advice}{self.timeout} seconds") from error
 
     def replay(self) -> bytes:
-        """The game's own record of all that it has played. GameLost if it gives none, RuntimeError before a game."""
+        """Return the game's own replay of all it has played. GameLost if there is none, RuntimeError before a game."""
         if self.env is None:
             raise RuntimeError("no game is running: call reset() first")
         with self._watched():
             return self.env._controller.save_replay()
 
     def frame(self) -> dict[str, Any]:
-        """As skirmish draws it; see `Smacv2`."""
+        """Return a frame in skirmish's format; see `Smacv2`."""
         env = self.env
         teams = [[side[i] for i in range(len(side))] for side in (env.agents, env.enemies)]
         place = np.array([[(unit.pos.x, unit.pos.y) for unit in team] for team in teams])
@@ -166,13 +166,13 @@ class StarCraft(Game):
 
 
 def _share(unit: Any) -> float:
-    """What is left of a unit's health and shields; the package leaves a dead unit its shields."""
+    """Return a unit's remaining health and shields; the package does not clear a dead unit's shields."""
     return (unit.health + unit.shield) / (unit.health_max + unit.shield_max) if unit.health > 0 else 0.0
 
 
 @cache
 def load_package() -> SimpleNamespace:
-    """What is used of smacv2 and pysc2. Imported here, because both belong to the few who have the game."""
+    """Import what is used of smacv2 and pysc2: here, because only users with the game have them."""
     from absl import flags
     from pysc2.lib import protocol, remote_controller, sc_process
     from smacv2.env import StarCraftCapabilityEnvWrapper
@@ -180,21 +180,21 @@ def load_package() -> SimpleNamespace:
     from smacv2.env.starcraft2.starcraft2 import CannotResetException
 
     class WatchedProcess(sc_process.StarcraftProcess):
-        """Says that the game takes its time, and at once if it has ended: pysc2 asks each second while it waits."""
+        """Report a slow start, and a game that ended, at once: pysc2 polls every second while it waits."""
 
         waited = 0
 
         @property
         def running(self) -> bool:
             if self._controller is None and self._proc is not None and self._proc.poll() is not None:
-                raise sc_process.SC2LaunchError(f"it ended at once, with exit code {self._proc.poll()}")
+                raise sc_process.SC2LaunchError(f"it exited with code {self._proc.poll()}")
             if self._controller is None:
                 self.waited += 1
                 if self.waited % PATIENCE == 0:
                     print(f"StarCraft II is still starting, after {self.waited} seconds", file=sys.stderr, flush=True)
             return super().running
 
-    sc_process.StarcraftProcess = WatchedProcess  # pysc2 looks it up there when it starts a game
+    sc_process.StarcraftProcess = WatchedProcess  # pysc2 looks it up here when it starts a game
     return SimpleNamespace(
         wrapper=StarCraftCapabilityEnvWrapper,
         distribution=Distribution,

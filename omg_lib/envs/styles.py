@@ -1,4 +1,4 @@
-"""Scripted styles of play for skirmish: rows of numbers, so one computation plays a batch that mixes them."""
+"""Scripted styles of play for skirmish. A style is a row of numbers, so one computation plays a mixed batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from omg_lib.envs.arrays import Array, Arrays
 
 RANGE = 6.0
-"""How far a marine shoots, in units of the map."""
+"""A marine's shooting range, in map units."""
 ABSENT = 1e4
-"""The distance that stands for "one of the two is dead, or it is oneself": farther than anything."""
+"""Distance used for a dead unit and for a unit to itself: larger than any real distance."""
 NORTH, SOUTH, EAST, WEST = 2, 3, 4, 5
 STOP, ATTACK = 1, 6
 TOO_CLOSE = 3.5
 
 
 class Style(NamedTuple):
-    """What a scripted unit likes: it walks to the enemy of lowest score, and shoots the lowest in range.
+    """Preferences of a scripted unit: it walks to the enemy with the lowest score and shoots the lowest in range.
 
-    score of enemy j = distance * (how far) + health * (its HP) + index * ((a * j + b) mod n)
+    score of enemy j = distance * (its distance) + health * (its HP) + index * ((a * j + b) mod n)
     """
 
     distance: float = 1.0
@@ -29,10 +29,10 @@ class Style(NamedTuple):
     index: float = 0.0
     a: float = 1.0
     b: float = 0.0
-    strict: float = 0.0  # 1: pass by enemies in range until the wanted one is in range (unless one is very close)
-    kite: float = 0.0  # 1: step back while the gun cools
-    hold: float = ABSENT  # wait until an enemy is this near, or the team is hurt
-    flank: float = 0.0  # first walk to this far north (or south, if negative) of the middle of the map
+    strict: float = 0.0  # 1: ignore enemies in range until the target is in range (unless one is very close)
+    kite: float = 0.0  # 1: step back while the gun cools down
+    hold: float = ABSENT  # wait until an enemy is this close, or the team is hurt
+    flank: float = 0.0  # first walk this far north (negative: south) of the map's centre
     follow: float = 0.0  # 1: walk with the first living seat until an enemy is in range
 
 
@@ -50,7 +50,7 @@ BASIC = {
 
 
 def strict_orders(n: int) -> dict[str, Style]:
-    """Every order of targets (a*j + b) mod n with a prime to n; the enemy of rank 0 is the first target."""
+    """Return every target order (a*j + b) mod n with a prime to n; the enemy of rank 0 is the first target."""
     return {
         f"order {a},{b}": Style(distance=0.3, index=9.0, a=a, b=b, strict=1.0)
         for a in range(1, n)
@@ -60,24 +60,24 @@ def strict_orders(n: int) -> dict[str, Style]:
 
 
 class View(NamedTuple):
-    """What a team's scripts look at, in the team's own frame (x points at where the enemy starts)."""
+    """What a team's scripts read, in the team's own frame (x points to where the enemy starts)."""
 
-    position: Array  # [2, R, n] x and y from the middle of the map
+    position: Array  # [2, R, n] x and y from the map's centre
     alive: Array  # [R, n]
     hurt: Array  # [R, n] has lost health
     cooling: Array  # [R, n] cannot shoot in this step
-    chance: Array  # [R, n] one number in 0..1 for this step
+    chance: Array  # [R, n] one random number in 0..1 for this step
     to_foe: Array  # [2, R, n, n] vector from unit i to foe j
-    distance: Array  # [R, n, n] from unit i to foe j; ABSENT where either is dead
+    distance: Array  # [R, n, n] from unit i to foe j; ABSENT if either is dead
     in_range: Array  # [R, n, n]
     foe_health: Array  # [R, n] in HP
 
 
 class Drill:
-    """The styles of a batch of teams, unpacked once, so that a step computes only what some seat needs."""
+    """The styles of a batch of teams, unpacked once; a step then computes only what its seats need."""
 
     def __init__(self, arrays: Arrays, table: np.ndarray, styles: np.ndarray, map_half: float) -> None:
-        """`table [K, columns]` holds the styles as rows, `styles [R, n]` says which row each seat follows."""
+        """`table [K, columns]` holds one style per row, `styles [R, n]` the row that each seat follows."""
         rows, n = styles.shape
         style = Style(*np.moveaxis(table[styles], -1, 0))
         self.arrays, self.map_half, self.styles = arrays, map_half, styles.copy()
@@ -96,7 +96,7 @@ class Drill:
         self.used = {name: bool((column != defaults[name]).any()) for name, column in style._asdict().items()}
 
     def actions(self, view: View) -> Array:
-        """An available action for every seat [R, n]."""
+        """Return an available action for every seat [R, n]."""
         xp, used = self.arrays.xp, self.used
         score = self.by_distance * view.distance
         if used["index"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from omg_lib.config import OMGConfig
@@ -23,6 +25,8 @@ LEARNERS: dict[str, type[QLearner]] = {
 }
 
 
-def make_learner(config: OMGConfig, controller: Controller, device: torch.device) -> QLearner:
-    """The learner that the configuration names."""
-    return LEARNERS[config.learner](config, controller, device)
+def make_learner(
+    config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None] = lambda: None
+) -> QLearner:
+    """Create the learner that the configuration names; it calls `poll` between chunks of work."""
+    return LEARNERS[config.learner](config, controller, device, poll)

@@ -1,6 +1,8 @@
-"""Naive OM and LIAM: IQL beside a model of the co-players that is trained on what they really saw and did."""
+"""Naive OM and LIAM: IQL with a model of the co-players, trained on their real observations and actions."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from tensordict import TensorDictBase
@@ -8,19 +10,21 @@ from torch import nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.learners.q_learner import QLearner, Steps, Told
+from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.regroup import co_players
 
 
 class ModellingLearner(QLearner):
-    """The model has its own Adam, like OMG's; what it tells the agent is cut off, so TD gradients do not reach it.
+    """The model has its own Adam, like OMG's. Its output to the agent is detached, so TD gradients do not reach it.
 
-    Co-players' observations and actions are those of the slot's own episode. They train the model and are not needed to
+    Co-players' observations and actions come from the slot's own episode. They are needed to train the model, not to
     act.
     """
 
-    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
-        super().__init__(config, controller, device)
+    def __init__(
+        self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
+    ) -> None:
+        super().__init__(config, controller, device, poll)
         self.model = controller.model
         self.model_optimiser = torch.optim.Adam(self.model.parameters(), config.omg_lr)
 
@@ -30,7 +34,7 @@ class ModellingLearner(QLearner):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return super().optimisers() | {"model": self.model_optimiser}
 
-    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
         rows, seen = steps.rows, steps.seen
         context = self.model.unroll(seen, rows)
         self.poll()
@@ -39,4 +43,4 @@ class ModellingLearner(QLearner):
         else:
             obs = sample["obs"][rows.b, rows.t]
         loss = self.model.loss(seen, context, obs, rows.following(steps.last), steps.real)
-        return Told(self.model.tell(seen, context).detach(), loss, {"model_loss": loss})
+        return ModelOutput(self.model.agent_input(seen, context).detach(), loss, {"model_loss": loss})

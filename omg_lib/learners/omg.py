@@ -1,7 +1,8 @@
-"""OMG: Q-learning on (state, subgoal); acting infers the subgoal, learning chooses one in hindsight."""
+"""OMG: Q-learning on (state, subgoal). Acting infers the subgoal; learning chooses it in hindsight."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import masked_mean
-from omg_lib.learners.q_learner import QLearner, Steps, Told
+from omg_lib.episodes import living, masked_mean
+from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import (
     SubgoalInference,
@@ -20,18 +21,18 @@ from omg_lib.subgoals import (
     candidate_windows,
     choose,
     gaussian_kl,
-    last_living,
+    last_step,
     mean_available,
 )
 from omg_lib.trace import stage
 
 CHUNK = 1024
-"""Steps whose candidates are scored together on a CPU: few enough for the cache, and for Stop to be heard."""
+"""Steps whose candidates are scored together on a CPU: few enough to fit the cache and to keep Stop responsive."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """What q_phi says about every packed step."""
+    """The output of q_phi for every packed step."""
 
     mu: Float[Tensor, "P Z"]
     log_var: Float[Tensor, "P Z"]
@@ -42,9 +43,11 @@ class Inferred:
 class OMGLearner(QLearner):
     """The paper's Algorithm 1 on recurrent networks. `prior` must be fitted before the first update."""
 
-    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
-        super().__init__(config, controller, device)
-        self.inference: SubgoalInference = controller.model
+    def __init__(
+        self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
+    ) -> None:
+        super().__init__(config, controller, device, poll)
+        self.inference: SubgoalInference = controller.model  # type: ignore[assignment]
         self.omg_optimiser = torch.optim.Adam(self.inference.parameters(), config.omg_lr)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_generator(config.seed, Stream.PRIOR).initial_seed())
@@ -61,20 +64,20 @@ class OMGLearner(QLearner):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return super().optimisers() | {"inference": self.omg_optimiser}
 
-    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
         return self.omg_loss(batch, steps, self.draw_noise(steps), self.mix_at(t_env))[0]
 
     def mix_at(self, t_env: int) -> float:
-        """Epsilon of Eq. 8: from `mix_start` to 0 over `mix_anneal_time` environment steps; the ablations of Fig. 7 fix
-        it at 0 (only inferred subgoals) or at 1 (only the prior's).
+        """Return epsilon of Eq. 8: from `mix_start` to 0 over `mix_anneal_time` environment steps. The ablations of
+        Fig. 7 fix it at 0 (only inferred subgoals) or at 1 (only the prior's).
         """
         fixed = {"inferred": 0.0, "prior": 1.0}
         annealed = self.config.mix_start * max(0.0, 1 - t_env / self.config.mix_anneal_time)
         return fixed.get(self.config.q_subgoal, annealed)
 
     def draw_noise(self, steps: Steps) -> dict[str, Tensor]:
-        """All chance of one update, by (seed, update): `cvae` [G, T, A, Z] is normal; `eta` (Eq. 8) and `pick` (for a
-        random choice), both [G, T, A], are uniform.
+        """Draw all random numbers of one update from (seed, update): `cvae` [G, T, A, Z] is normal; `eta` (Eq. 8) and
+        `pick` (for a random choice), both [G, T, A], are uniform.
         """
         generator = torch_generator(self.config.seed, Stream.UPDATE, self.updates)
         cvae = torch.randn(*steps.rows.shape, self.config.subgoal_dim, generator=generator)
@@ -84,22 +87,22 @@ class OMGLearner(QLearner):
     @stage("learner.omg_loss")
     def omg_loss(
         self, batch: TensorDictBase, steps: Steps, noise: dict[str, Tensor], mix: float
-    ) -> tuple[Told, TensorDict]:
-        """Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
+    ) -> tuple[ModelOutput, TensorDict]:
+        """Compute Eq. 5 with the subgoal of Eq. 6 or 7 as its target, and Eq. 8's mix of inferred and chosen subgoals.
 
-        Terms count where a future state with a living unit exists: t < last living step. Errors are summed over Z
-        (KL) and averaged over O (reconstruction), then averaged over those steps. Supervised, the "reconstruction" is
-        that of g- by g^ itself, averaged over Z, and there is no KL.
+        Only steps with a future living state count: t < the seat's last living step. Errors are summed over Z (KL) and
+        averaged over O (reconstruction), then averaged over these steps. If supervised, the "reconstruction" error is
+        that of g^ against g-, averaged over Z, and there is no KL.
         """
         rows = steps.rows
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
-        living = last_living(rows.unpack(steps.obs), rows.unpack(rows.t >= 0))
+        last = last_step(living(batch, self.controller.info))
         mu, log_var = self.prior(steps.obs)
-        scored = rows.t < living[rows.b, rows.a]
+        scored = rows.t < last[rows.b, rows.a]
         with torch.no_grad():
-            values = self.score(steps, inferred.goal.detach(), mu, living, scored)
+            values = self.score(steps, inferred.goal.detach(), mu, last, scored)
             chosen = self.choose(values, rows.pack(noise["pick"]))
-            ahead = torch.minimum(rows.t + 1 + chosen, living[rows.b, rows.a])
+            ahead = torch.minimum(rows.t + 1 + chosen, last[rows.b, rows.a])
             target_mu = rows.unpack(mu)[rows.b, ahead, rows.a]
             target_log_var = rows.unpack(log_var)[rows.b, ahead, rows.a]
             take_prior = scored & (rows.pack(noise["eta"]) <= mix)
@@ -114,16 +117,16 @@ class OMGLearner(QLearner):
         fields = {
             "infer_mu": rows.unpack(inferred.mu.detach())[:, :-1],
             "infer_log_var": rows.unpack(inferred.log_var.detach())[:, :-1],
-            "candidates": candidate_windows(rows.unpack(mu), living, self.config.horizon),
+            "candidates": candidate_windows(rows.unpack(mu), last, self.config.horizon),
             "values": rows.unpack(values)[:, :-1],
             "chosen": rows.unpack(chosen)[:, :-1],
         }
         loss = recon + self.config.kl_weight * kl
-        told = Told(goal, loss, {"omg_loss": loss, "recon_loss": recon, "kl_loss": kl})
-        return told, TensorDict(fields, batch_size=[rows.shape[0]])
+        output = ModelOutput(goal, loss, {"omg_loss": loss, "recon_loss": recon, "kl_loss": kl})
+        return output, TensorDict(fields, batch_size=[rows.shape[0]])
 
     def choose(self, values: Float[Tensor, "P H"], pick: Float[Tensor, " P"]) -> Int[Tensor, " P"]:
-        """Which candidate becomes g-: by value (Eq. 6, 7), or in the ablations of Fig. 6 at random or always t + k."""
+        """Choose the candidate for g-: by value (Eq. 6, 7) or, in Fig. 6's ablations, at random or always t + k."""
         choice = self.config.subgoal_choice
         if choice == "value":
             return choose(values, self.config.subgoal_mode)
@@ -132,7 +135,7 @@ class OMGLearner(QLearner):
         return torch.full_like(pick, int(choice.removeprefix("t+")) - 1, dtype=torch.int64)
 
     def infer(self, steps: Steps, noise: Float[Tensor, "P Z"]) -> Inferred:
-        """q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
+        """Compute q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
         context = self.inference.unroll(steps.seen, steps.rows)
         self.poll()
         mu, log_var = self.inference(steps.obs, context)
@@ -144,15 +147,15 @@ class OMGLearner(QLearner):
         steps: Steps,
         goal: Float[Tensor, "P Z"],
         mu: Float[Tensor, "P Z"],
-        living: Int[Tensor, "G A"],
+        last: Int[Tensor, "G A"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
-        """V(s_t, g) of each candidate g, from the hidden states of the policy that follows its inferred subgoals.
+        """Return V(s_t, g) of each candidate g, from hidden states of the policy that follows its inferred subgoals.
 
-        The agent's first layer is linear in g, so it reads each state's embedding once and the windows are cut after.
+        The agent's first layer is linear in g, so it reads each state's embedding once, before the windows are cut.
         """
         rows, agent = steps.rows, self.agent
-        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), living, self.config.horizon)
+        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), last, self.config.horizon)
         read = agent.read(steps.inputs)
         start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
         hidden = rows.previous(torch.cat(agent.unroll(read + agent.read_subgoal(goal), rows, start)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import Rows, filled_per_seat, masked_mean, per_seat
+from omg_lib.episodes import PackedRows, filled_per_seat, masked_mean, per_seat
 from omg_lib.faults import require_finite
 from omg_lib.networks import RecurrentAgent, greedy, one_hot
 from omg_lib.opponents import Seen
@@ -37,7 +38,7 @@ class Steps:
     | team | [P] | which set of teammates plays; only where the learner may know it |
     """
 
-    rows: Rows
+    rows: PackedRows
     obs: Float[Tensor, "P O"]
     identity: Float[Tensor, "P A"]
     last: Int[Tensor, "P A"]
@@ -56,7 +57,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Told:
+class ModelOutput:
     """What an opponent model gives to one update: the agent's extra input, cut off from the graph, and its own loss."""
 
     goal: Float[Tensor, "P W"] | None = None
@@ -67,13 +68,18 @@ class Told:
 class QLearner:
     """IQL, also where the agent reads more (iql_actions, oracle): every sequence is a learner of its own, and all
     share one recurrent network (paper Eq. 2, double Q).
+
+    `poll` is called between two chunks of work and may raise: an update that it ends has changed no weight.
     """
 
-    def __init__(self, config: OMGConfig, controller: Controller, device: torch.device) -> None:
-        self.config, self.controller, self.device = config, controller, device
+    def __init__(
+        self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
+    ) -> None:
+        self.config, self.controller, self.device, self.poll = config, controller, device, poll
         self.agent = controller.agent
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
         self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
+        self.optimiser: torch.optim.Optimizer
         if config.optimiser == "adam":
             self.optimiser = torch.optim.Adam(self.agent.parameters(), config.lr)
         else:
@@ -81,7 +87,6 @@ class QLearner:
                 self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
             )
         self.last_target_update = self.updates = 0
-        self.poll: Callable[[], None] = lambda: None
 
     @property
     def keeps_goal(self) -> bool:
@@ -95,6 +100,15 @@ class QLearner:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"agent": self.optimiser}
 
+    def state_dict(self) -> dict[str, Any]:
+        """The counters that the next update depends on; tensors are those of `modules` and `optimisers`."""
+        return {"update": self.updates, "last_target_update": self.last_target_update}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.updates, self.last_target_update = state["update"], state["last_target_update"]
+
+    @torch.enable_grad()
     def train(self, sample: TensorDictBase, t_env: int, episode: int) -> dict[str, float]:
         """One update from a truncated sample [G*A, T, ...] with seats, or [G, T, ...] in which all seats learn.
 
@@ -102,27 +116,27 @@ class QLearner:
         """
         batch = regroup(sample) if "seat" in sample.keys() else sample
         steps = self.read(batch)
-        told = self.ask_model(sample, batch, steps, t_env)
+        output = self.ask_model(sample, batch, steps, t_env)
         hidden = self.controller.init_hidden(steps.rows.shape[0])["hidden"]
-        online, _ = self.q_values(steps, hidden, told.goal)
-        td_loss, _ = self.td_loss(steps, online, told.goal)
-        loss = td_loss if told.loss is None else td_loss + told.loss
+        online, _ = self.q_values(steps, hidden, output.goal)
+        td_loss, _ = self.td_loss(steps, online, output.goal)
+        loss = td_loss if output.loss is None else td_loss + output.loss
         grad_norm, _ = self.step(loss)
         self.updates += 1
         self.update_target(episode)
-        values = {"loss": loss, "td_loss": td_loss, "grad_norm": grad_norm} | told.metrics
+        values = {"loss": loss, "td_loss": td_loss, "grad_norm": grad_norm} | output.metrics
         return {name: float(value.detach()) for name, value in values.items()}
 
-    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> Told:
+    def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
         """What the opponent model tells the agent at every step; a model that learns adds its loss and metrics."""
         model = self.controller.model
         if model is None:
-            return Told()
-        return Told(model.tell(steps.seen, model.unroll(steps.seen, steps.rows)))
+            return ModelOutput()
+        return ModelOutput(model.agent_input(steps.seen, model.unroll(steps.seen, steps.rows)))
 
     def read(self, batch: TensorDictBase) -> Steps:
         """Pack a regrouped batch, or one in which all seats learn (there every slot shares its episode's actions)."""
-        rows = Rows(filled_per_seat(batch))
+        rows = PackedRows(filled_per_seat(batch))
         agents = rows.shape[2]
         if "last_actions" in batch.keys():
             last = rows.pack(batch["last_actions"])
@@ -203,7 +217,8 @@ class QLearner:
         """
         discount = self.config.gamma * (~steps.terminated)
         target = steps.reward + discount * bootstrap
-        for _ in range(self.config.td_steps - 1):
+        most = steps.rows.shape[1] - 1  # no episode has more steps
+        for _ in range(min(self.config.td_steps, most) - 1):
             further = torch.where(steps.rows.following(steps.real), steps.rows.following(target), bootstrap)
             target = steps.reward + discount * further
         return target

@@ -1,1 +1,1 @@
-"""What only the course uses: puzzles and small experiments, out of the cells, so that tests cover them."""
+"""What only the course uses: puzzles and small experiments, kept out of the cells for tests to cover."""

@@ -1,7 +1,7 @@
-"""A student's answers survive a restart of the kernel, and a wrong one is answered by a ladder of hints.
+"""Store a student's answers across restarts of the kernel, and give a new hint after each wrong one.
 
-Beside a notebook lies a small file, `.answers/NAME.jsonl`: a line of JSON for each answer that was tried. Lines are
-only ever added, so two kernels can write at the same time and nothing is lost.
+They are in a small file next to the notebook, `.answers/NAME.jsonl`: one line of JSON per answer. Lines are only ever
+added, so two kernels can write at the same time and nothing is lost.
 """
 
 from __future__ import annotations
@@ -13,42 +13,47 @@ from pathlib import Path
 
 from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import parse_json, read_bytes, reason
+from omg_lib.system.places import Place, append, make_folder, names, rename, replacing
 
 FOLDER = ".answers"
 MOST = 500
-"""Most characters of an answer that are stored, should it be something strange."""
+"""Most characters to store of an answer that is not text, in case it is something strange."""
+MOST_BYTES = 16 * 2**20
+"""More than the answers of a whole course take."""
 
 
 class Answers:
-    """The answers that were given in one notebook.
+    """The answers given in one notebook.
 
         answers = Answers("01_three_batch_sizes")
         answers.keep("seat of episode 10", check_values(guess, {"the seat": 2}))
         answers.progress()
 
-    `keep` returns the verdict to show. The first wrong answer gets the first hint, the second one the next, from the
-    third on everything is said; what is not even among the allowed answers is no try. A question that is not answered
-    in its cell, but was answered right before, says so. Trouble with the file is told once, in one sentence below the
-    next verdict; without a file answers last as long as the kernel.
+    `keep` returns the verdict to show. The first wrong answer gets the first hint, the second the next, and from the
+    third on the verdict shows everything. Something that is not an allowed answer does not count as a try. If the cell
+    is unanswered, but the question was answered right before, the verdict says so. A problem with the file is reported
+    once, in one sentence below the next verdict; without a file, answers last as long as the kernel.
     """
 
     def __init__(self, notebook: str, folder: str | Path = ".") -> None:
         if not re.fullmatch(r"\w[\w.-]*", notebook):
             raise ConfigError("notebook", notebook, "allowed is a name of letters, digits, '_', '-' and '.'")
-        self.file = Path(folder) / FOLDER / f"{notebook.removesuffix('.ipynb')}.jsonl"
+        self._place = Place(Path(folder)) / FOLDER / f"{notebook.removesuffix('.ipynb')}.jsonl"
+        self.file = self._place.path
         self.tried: list[dict[str, str]] = []
-        """What this kernel knows, oldest first: question, answer, state."""
+        """All answers this kernel knows, oldest first: question, answer, state."""
         self.trouble = ""
         self._read()
 
     def keep(self, question: str, verdict: Verdict) -> Verdict:
-        """Store an answer with its verdict; returns what a student should see after so many tries."""
+        """Store an answer with its verdict; return the verdict that a student should see after this many tries."""
         said = verdict
         if verdict.state == "open":
             right = self._latest(question, "right")
             if right:
-                said = Verdict("right", f"Answered before: {right}, and that was right.")
+                said = Verdict("right", f"Right: you answered {right} before.")
         elif verdict.state != "not allowed":
             self._add({"question": question, "answer": _text(verdict.guess), "state": verdict.state})
             if not verdict.ok:
@@ -58,7 +63,7 @@ class Answers:
         return said
 
     def wrong(self, question: str) -> int:
-        """How many different wrong answers this question got since its last right one; the same one again is no try."""
+        """Count the different wrong answers to this question since its last right one."""
         found: list[str] = []
         for one in self.tried:
             if one["question"] == question:
@@ -66,7 +71,7 @@ class Answers:
         return len(set(found))
 
     def progress(self) -> Table:
-        """Every question that was tried, its latest answer, and whether it was ever answered right."""
+        """Return a table of every question tried, its latest answer, and whether it was ever answered right."""
         rows, strong = [], set()
         for question in dict.fromkeys(one["question"] for one in self.tried):
             right, latest = self._latest(question, "right"), self._latest(question)
@@ -74,7 +79,7 @@ class Answers:
                 strong.add((len(rows), 1))
             rows.append((question, "right" if right else "not yet", right or latest))
         done = len(rows) - len(strong)
-        caption = f"{done} right, {len(strong)} not yet, of the questions that you have tried. {self.trouble}".strip()
+        caption = f"{done} right, {len(strong)} not yet, of the questions you have tried. {self.trouble}".strip()
         self.trouble = ""
         rows = rows or [("none yet", "", "")]
         return Table(("question", "", "your answer"), tuple(rows), frozenset(strong), caption)
@@ -87,9 +92,11 @@ class Answers:
 
     def _read(self) -> None:
         try:
-            data = self.file.read_bytes() if self.file.exists() else b""
-        except OSError as error:
-            self.trouble = f"Earlier answers cannot be read ({error.strerror or error})."
+            data = read_bytes(self._place, MOST_BYTES)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            self.trouble = f"Earlier answers cannot be read ({reason(error)})."
             return
         lines = data.splitlines()
         self.tried = [one for one in map(_record, lines) if one]
@@ -97,33 +104,36 @@ class Answers:
             self._set_aside()
 
     def _set_aside(self) -> None:
-        """Keep a file with lines that nobody can read under another name, and go on with those that can be read."""
-        number = 1
-        while (aside := self.file.with_suffix(f".broken-{number}")).exists():
-            number += 1
+        """Keep a file with unreadable lines under another name, and continue with the readable ones."""
+        name, number = self._place.name, 1
         try:
-            self.file.rename(aside)
-            self.file.write_text("".join(map(_line, self.tried)), encoding="utf-8")
-            self.trouble = f"Some stored answers could not be read; the file is kept as {FOLDER}/{aside.name}."
+            there = names(self._place.folder)
+            while (aside := name.removesuffix("jsonl") + f"broken-{number}") in there:
+                number += 1
+            with replacing(self._place) as draft:
+                draft.write("".join(map(_line, self.tried)).encode())
+                rename(self._place, aside)
+            self.trouble = f"Some stored answers could not be read; the old file was kept as {FOLDER}/{aside}."
         except OSError as error:
-            self.trouble = f"Some stored answers could not be read, and the file stays ({error.strerror or error})."
+            self.trouble = f"Some stored answers could not be read, and the file stays as it is ({reason(error)})."
 
     def _add(self, one: dict[str, str]) -> None:
         if [old for old in self.tried if old["question"] == one["question"]][-1:] == [one]:
-            return  # the same cell, run again
+            return  # the same cell was run again
         self.tried.append(one)
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("ab") as out:
-                out.write(_line(one).encode())  # one write at the end of the file: lines of two kernels do not mix
+            self._place.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._place.folder)
+            append(self._place, _line(one).encode(), create=True)  # in one write: lines of two kernels do not mix
         except OSError as error:
-            self.trouble = f"Answers are not stored ({error.strerror or error}); they last as long as this kernel."
+            self.trouble = f"Answers are not stored ({reason(error)}); they last as long as this kernel."
 
 
 def _text(guess: object) -> str:
     if isinstance(guess, tuple) and len(guess) == 1:
         (guess,) = guess
-    return guess if isinstance(guess, str) else repr(guess)[:MOST]
+    said = guess if isinstance(guess, str) else repr(guess)
+    return said if isinstance(guess, str) or len(said) <= MOST else f"{said[:MOST]}... ({len(said):,} characters)"
 
 
 def _line(one: dict[str, str]) -> str:
@@ -131,9 +141,9 @@ def _line(one: dict[str, str]) -> str:
 
 
 def _record(line: bytes) -> dict[str, str] | None:
-    """What one line of the file says; None if it is no answer."""
+    """Parse one line of the file; None if it is not an answer."""
     try:
-        one = json.loads(line)
+        one = parse_json(line.decode())
         return {name: str(one[name]) for name in ("question", "answer", "state")}
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,8 +1,7 @@
-"""The experiments of the notebook on clusters: with Ray where it is installed, from recorded tables elsewhere."""
+"""The experiments of the notebook on clusters: live where Ray is installed, otherwise from recorded tables."""
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import os
 import tempfile
@@ -15,11 +14,12 @@ import numpy as np
 import torch
 
 from omg_lib.config import OMGConfig
+from omg_lib.distributed.ray_runner import connect, extra, start_here
+from omg_lib.experiment.sweep import grid, sweep
 from omg_lib.lessons.capacity import Costs, plan, speed
-from omg_lib.machine import usable_cores
-from omg_lib.plots.tables import Table
-from omg_lib.remote import connect, extra, start_here
-from omg_lib.sweep import grid, sweep
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import read_table
+from omg_lib.system.limits import usable_cores
 from omg_lib.training import Training
 
 ROUNDS = 3
@@ -27,29 +27,29 @@ SWEPT = dict(env="skirmish:partners", updates=20, test_nepisode=16, device="cpu"
 
 
 def ray_state(cpus: int = 4) -> tuple[bool, str]:
-    """Whether the experiments run live, and a sentence that says why, or how to get there.
+    """Return whether the experiments run live, and a sentence that says why, or how to get there.
 
-    Ray is started, unless RAY_ADDRESS names a cluster, and told of so many CPUs at least, be there fewer. Where that
-    takes longer than Ray itself allows, nothing runs live.
+    Start Ray with at least this many CPUs, even if the machine has fewer, unless RAY_ADDRESS names a cluster. If the
+    start takes longer than Ray allows, nothing runs live.
     """
     if importlib.util.find_spec("ray") is None:
-        return False, 'Ray is not installed. pip install -e ".[ray]" brings it; until then you see recorded results.'
+        return False, 'Ray is not installed, so you see recorded results. To install it: pip install -e ".[ray]"'
     if os.environ.get("OMG_FAST"):
-        return False, "Ray is installed, but OMG_FAST is set: its start takes too long, so you see recorded results."
+        return False, "Ray is installed, but takes too long to start for OMG_FAST, so you see recorded results."
     try:
         if "RAY_ADDRESS" in os.environ or extra("ray").is_initialized():
             connect()
         else:
             start_here(num_cpus=max(usable_cores(), cpus))
-    except Exception as error:  # Ray raises no other kind for a start that took too long
+    except Exception as error:  # Ray raises nothing more specific when a start takes too long
         why = " ".join(str(error).split())[:90]
-        return False, f"Ray is installed, but it did not start ({why}): so you see recorded results."
-    return True, "Ray is installed, and it has started."
+        return False, f"Ray is installed, but it did not start ({why}), so you see recorded results."
+    return True, "Ray is installed and has started."
 
 
 @dataclass(frozen=True)
 class Played:
-    """The same rounds, played by so many actors (0: by this process): how many episodes, and whether all are equal."""
+    """The same rounds, played by `actors` actors (0: this process): how many episodes, and whether all are equal."""
 
     actors: int
     episodes: int
@@ -57,7 +57,7 @@ class Played:
 
 
 def shares(episodes: int, actors: int) -> dict[str, int]:
-    """How many episodes of a round each actor plays.
+    """Return how many episodes of a round each actor plays.
 
     >>> shares(5, 2)
     {'actor 0': 3, 'actor 1': 2}
@@ -66,7 +66,7 @@ def shares(episodes: int, actors: int) -> dict[str, int]:
 
 
 def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
-    """The first rounds of a run, played by this process and then by so many actors."""
+    """Play the first rounds of a run in this process, and then with each number of actors."""
     found, expected = [], None
     for count in (0, *actors):
         with Training(replace(config, runner="ray", actors=count) if count else config) as run:
@@ -79,26 +79,20 @@ def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
 
 
 def played_table(played: Sequence[Played]) -> Table:
-    """What `play_with` found, line by line."""
+    """Return the results of `play_with` as a table."""
     who = {0: "this process", 1: "1 actor"}
     lines = [(who.get(p.actors, f"{p.actors} actors"), str(p.episodes), "yes" if p.same else "NO") for p in played]
     return Table(("played by", "episodes", "the same episodes, bit for bit"), tuple(lines))
 
 
 def small_sweep() -> list[dict[str, Any]]:
-    """Two tiny trials, in a folder that is forgotten afterwards: the rows of its results.csv."""
+    """Run two tiny trials in a temporary folder; return the rows of its results.csv."""
     with tempfile.TemporaryDirectory() as folder:
         return sweep(grid(SWEPT, [2], [4], ["iql", "omg"], 1), folder, table=False)
 
 
-def read_table(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a recorded CSV table."""
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def best_speeds(path: str | Path, game: str) -> dict[str, float]:
-    """Runner -> the most steps a second that were recorded for this game at the widest R."""
+    """Return runner -> the most steps per second recorded for this game at the largest R."""
     rows = [row for row in read_table(path) if row["game"] == game]
     widest = max(int(row["width"]) for row in rows)
     best: dict[str, float] = {}
@@ -109,23 +103,23 @@ def best_speeds(path: str | Path, game: str) -> dict[str, float]:
 
 
 def ways_to_more(costs: Costs) -> dict[str, float]:
-    """One change to a run with as many games as are worth it -> how many times as many steps a day there are then."""
+    """Return by what factor each change multiplies the steps a day of a run that has all the games worth having."""
     one = plan(costs, 1e9)
     now = speed(costs, one.games, one.cores)
     return {
         "game": speed(costs, one.games + 1, one.cores) / now,
         "core": speed(costs, one.games, one.cores + 1) / now,
         "learner": speed(replace(costs, learn=costs.learn / 2), one.games, one.cores) / now,
-        "run": 2.0,  # with games and a learner of its own it shares nothing
+        "run": 2.0,  # it has its own games and learner, and shares nothing
     }
 
 
 def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Some columns of a sweep's rows."""
+    """Return the columns of a sweep that do not depend on how busy the machine is: counts and memory."""
 
     def shown(row: dict[str, Any]) -> tuple[str, ...]:
-        win = "" if row["win_rate"] in (None, "") else f"{float(row['win_rate']):.2f}"
-        memory, seconds = f"{float(row['peak_bytes']) / 1e6:,.0f} MB", f"{1000 * float(row['seconds']):.0f} ms"
-        return row["trial"], row["state"], str(row["update"]), seconds, memory, win
+        updates, memory = int(row["update"] or 0), float(row["peak_bytes"]) / 1e6
+        steps = f"{int(row['t_env']) / updates:.0f}" if updates else ""  # a trial that failed before its first update
+        return row["trial"], row["state"], str(updates), steps, f"{memory:,.0f} MB"
 
-    return Table(("trial", "state", "update", "one update", "peak", "win rate"), tuple(map(shown, rows)))
+    return Table(("trial", "state", "updates", "steps per update", "peak of the process"), tuple(map(shown, rows)))

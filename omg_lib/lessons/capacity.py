@@ -1,12 +1,12 @@
-"""What so many environment steps a day take: games, cores, runs and GPUs, from what a step and an update cost.
+"""Plan for a number of environment steps a day: games, cores, runs and GPUs, from the cost of a step and an update.
 
-The loop alternates: the games of one update are played, then the learner trains. So the seconds of one update are
+The loop alternates: it plays the games of one update, then the learner trains. So the seconds of one update are
 
     collect + carry + learn,    collect = S * max((step + wait) / games, step / cores),    carry = S * copy
 
-with S environment steps for each update. Games that wait (for a program of their own) need no core meanwhile, so there
-may be more games than cores. However many games there are, no run is faster than S / (carry + learn): then the learner
-is the limit, and only another run, with a learner of its own, takes more steps.
+with S environment steps per update. A game that waits (for an external program) needs no core meanwhile, so there can
+be more games than cores. With any number of games, no run is faster than S / (carry + learn): then the learner is the
+limit, and only another run, with its own learner, adds steps.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.memory import row_bytes
+from omg_lib.memory.need import row_bytes
 from omg_lib.training import Training
 
 Number = int | float
 DAY = 86_400
 LEARNING = ("buffer.sample", "truncate", "to_device", "learner.", "controller.init_hidden")
-"""The stages of a trace, by how their names begin, in which the games stand still."""
+"""Prefixes of the stages of a trace during which no game is played."""
 FULL = 0.7
-"""Share of a link or of a store above which it is called the limit: it will not be used evenly."""
+"""Share of a link or a store above which it counts as the limit, because its use is uneven."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured, or is assumed, of one configuration. Times are seconds by the clock.
+    """Measured or assumed costs of one configuration. Times are wall-clock seconds.
 
     | field | meaning |
     |---|---|
-    | step | an environment step on a core: the game, the networks that act, writing it down |
-    | wait | an environment step more, in which the game's own program works and the core is free |
-    | copy | an environment step on its way from an actor into the batch; 0 where one process does everything |
+    | step | an environment step on a core: the game, the acting networks, storing it |
+    | wait | extra per environment step while the game's external program works and the core is free |
+    | copy | moving an environment step from an actor into the batch; 0 if one process does everything |
     | learn | an update: sample, regrouping, losses, gradients |
-    | steps | environment steps that are played for each update (S) |
-    | step_bytes | bytes of an environment step as it is stored and sent |
-    | weight_bytes | bytes of the networks that every node gets before each round |
+    | steps | environment steps played per update (S) |
+    | step_bytes | bytes of an environment step, as stored and sent |
+    | weight_bytes | bytes of the networks that each node receives before each round |
     """
 
     step: Number
@@ -60,7 +60,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What there is: cores of one node, what its link carries (bytes a second), what its object store holds (bytes)."""
+    """The machines: cores per node, capacity of its link (bytes per second) and of its object store (bytes)."""
 
     cores: int = 16
     link: Number = 1.25e9
@@ -68,8 +68,8 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a number of steps a day takes. `games`, `cores` and the shares are those of one of the `runs`."""
+class ClusterPlan:
+    """What a number of steps a day requires. `games`, `cores` and the shares are for one of the `runs`."""
 
     runs: int
     games: int
@@ -84,19 +84,21 @@ class Plan:
 
 
 def cycle(costs: Costs, games: int, cores: int) -> tuple[float, float, float]:
-    """Seconds of one update: playing, carrying, learning."""
+    """Return the seconds of one update: collect, carry, learn."""
     collect = costs.steps * max((costs.step + costs.wait) / games, costs.step / min(cores, games))
     return collect, costs.steps * costs.copy, costs.learn
 
 
 def speed(costs: Costs, games: int, cores: int) -> float:
-    """Environment steps a second of one run."""
+    """Return the environment steps per second of one run."""
     return costs.steps / sum(cycle(costs, games, cores))
 
 
-def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> Plan:
-    """The smallest set-up that plays `steps_a_day`: a run is given games until it is fast enough, or until learning
-    and carrying take as long as playing; from there on another run is worth more than another game.
+def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> ClusterPlan:
+    """Return the smallest setup that plays `steps_a_day`.
+
+    A run gets more games until it is fast enough, or until learning and carrying take as long as playing; from then on
+    another run adds more than another game. ConfigError unless `steps_a_day` is positive and finite.
     """
     if not steps_a_day > 0 or not math.isfinite(steps_a_day):
         raise ConfigError("steps_a_day", steps_a_day, "allowed is a number above 0")
@@ -121,18 +123,19 @@ def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> P
     if limits[limit] < FULL:
         shares = {"the learner": learn, "carrying episodes": carry, "the games": collect}
         limit = max(shares, key=shares.get)
-    return Plan(runs, games, cores, nodes, runs * busy, runs * rate * DAY, busy, network, store, limit)
+    return ClusterPlan(runs, games, cores, nodes, runs * busy, runs * rate * DAY, busy, network, store, limit)
 
 
 def measure(config: OMGConfig, updates: int = 10) -> Costs:
-    """The costs of a configuration whose games this process plays without waiting, from the traces of so many updates.
+    """Measure the costs of a configuration from the traces of `updates` updates.
 
-    On a CPU only the share of the time counts that this process really had: on a quiet machine that is all of it.
+    This process plays the games, without waiting. On a CPU, only the time that it actually ran counts: on an idle
+    machine that is all of it.
     """
     with Training(replace(config, updates=updates + 1)) as run:
         play = learn = 0.0
         for report in run:
-            if report.update == 1:  # warms up
+            if report.update == 1:  # warm-up
                 began, clock, worked = report.t_env, time.perf_counter(), time.process_time()
             else:
                 seconds = {stage.name: stage.seconds for stage in run.trace.stages}

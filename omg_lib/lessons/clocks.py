@@ -1,6 +1,4 @@
-"""Two clocks for the runner: seconds of one lockstep, in which R episodes move on together, and of one step of one
-episode.
-"""
+"""Two clocks for the runner: seconds per lockstep, which advances R episodes together, and per step of one episode."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from omg_lib.training import Training
 
 @dataclass(frozen=True)
 class Tick:
-    """What playing costs with R = `width` on a device, in seconds."""
+    """The cost of playing with R = `width` on a device, in seconds."""
 
     device: str
     width: int
@@ -27,10 +25,10 @@ class Tick:
 
 
 def acting_clock(config: OMGConfig, widths: Sequence[int] = (1, 8, 32), seconds: float = 0.5) -> list[Tick]:
-    """Play with runners of several widths, each for at least so long; on the CPU, and on a GPU where there is one.
+    """Play with runners of several widths, each for at least `seconds`; on the CPU, and on a GPU if there is one.
 
-    The policy explores as little as at the end of training, so that the networks are really asked. A first run of each
-    width is not counted. Any width will do: seats rotate by the number of the episode.
+    The policy explores as little as at the end of training, so the networks choose nearly all actions. The first run
+    of each width does not count. Any width works: seats rotate by the number of the episode.
     """
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     ticks = []

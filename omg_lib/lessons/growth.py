@@ -1,4 +1,4 @@
-"""How one update grows with n_agents and batch_size: arithmetic, and the same measured."""
+"""How one update grows with n_agents and batch_size: predicted by arithmetic, and measured."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from omg_lib.trace import Recorder, ShapeTrace, trace_of
 from omg_lib.training import Training
 
 FILLED = 0.63
-"""Share of a padded sample that was really played: (75 + 1) of 121 rows."""
+"""Share of a padded sample that was actually played: (75 + 1) of 121 rows."""
 PLAYED = ("runner.run", "buffer.insert_episode_batch")
-"""Stages that collect; the others learn."""
+"""The stages that collect; all others learn."""
 
 
 def predicted(config: OMGConfig) -> dict[str, float]:
-    """What time and memory grow with, per step of an episode.
+    """Return the quantities that time and memory are proportional to, per step of an episode.
 
-    `multiply_adds`: every row (G * A of them) meets every weight of every network; a candidate subgoal (H of them for
-    omg) meets the GRU's input weights and the last layer. `tensor_bytes`: the sample, which holds all seats of every
-    episode, regrouped once more where one seat learns, and what each played row keeps for its gradient.
+    `multiply_adds`: each of the G * A rows meets every weight of every network; each of the H candidate subgoals of omg
+    meets the GRU's input weights and the last layer. `tensor_bytes`: the sample with all seats of every episode, a
+    regrouped copy of it if one seat learns, and what each played row keeps for its gradient.
     """
     info, H = env_info(config.env, config.n_agents), config.rnn_hidden_dim
     O, C, A, Z, K = info.obs_dim, info.n_actions, info.n_agents, config.subgoal_dim, config.context_dim  # noqa: E741
@@ -43,26 +43,27 @@ def predicted(config: OMGConfig) -> dict[str, float]:
 
 
 def learning_bytes(trace: ShapeTrace) -> int:
-    """Bytes of all named tensors that the learning half of an update makes, from the sample on."""
+    """Return the bytes of all named tensors in the learning half of an update, from the sample on."""
     return sum(f.bytes for stage in trace.stages if stage.name not in PLAYED for f in stage.fields.values())
 
 
 def learning_seconds(trace: ShapeTrace) -> float:
-    """Seconds of the learning half of a measured update."""
+    """Return the seconds of the learning half of a measured update."""
     return sum(stage.seconds for stage in trace.stages if stage.name not in PLAYED)
 
 
 def planned(config: OMGConfig, steps: int) -> ShapeTrace:
-    """The contract of an update from episodes of which the first `steps` rows are kept."""
-    sizes = sizes_of(config, env_info(config.env, config.n_agents))
-    return trace_of(config, sizes | {"L": steps - 1, "T": steps}, config.device)
+    """Return the predicted trace of an update on episodes cut to their first `steps` rows."""
+    info = env_info(config.env, config.n_agents)
+    sizes = sizes_of(config, info) | {"L": steps - 1, "T": steps}
+    return trace_of(config, sizes, config.device, records_alive=info.records_alive)
 
 
 def measure_update(config: OMGConfig, steps: int, repeats: int = 5) -> ShapeTrace:
-    """The quickest of some updates, measured from the sample on, after one that is not counted.
+    """Return the trace of the fastest of `repeats` updates, measured from the sample on, after a warm-up.
 
-    The episodes are the first `steps` rows of one battle for each seat, again and again: every row is filled, so that
-    sizes are all that differs between two configurations. ConfigError if a battle ends before.
+    The buffer holds the first `steps` rows of one battle per seat, repeated. Every row is filled, so two configurations
+    differ only in their sizes. ConfigError if a battle ends earlier.
     """
     width = config.n_agents if config.has_teammates else 1
     with Training(replace(config, batch_size_run=width)) as run:
@@ -86,9 +87,9 @@ def measure_update(config: OMGConfig, steps: int, repeats: int = 5) -> ShapeTrac
 def grow(
     config: OMGConfig, n_agents: Sequence[int], batch_sizes: Sequence[int], limit: int | float, steps: int = 21
 ) -> list[dict]:
-    """One row for each size: predicted `multiply_adds` and `planned_bytes`, measured `seconds` and `bytes`.
+    """Return one row per size: predicted `multiply_adds` and `planned_bytes`, measured `seconds` and `bytes`.
 
-    What is not allowed, or plans for more than `limit` bytes, is not run: `refused` says why.
+    A size that needs more than `limit` bytes is not run: `refused` says why.
     """
     rows = []
     for agents, size in product(n_agents, batch_sizes):

@@ -1,4 +1,4 @@
-"""One update kept whole: its trace, what every stage returned, the lines that made it, and whose memory it lies in."""
+"""One complete update: its trace, what each stage returned, the code that made it, and whose memory it uses."""
 
 from __future__ import annotations
 
@@ -41,29 +41,28 @@ STAGES: dict[str, Callable] = {
 
 @dataclass(frozen=True)
 class Iteration:
-    """One update: its trace, and what each stage returned. A trace that was read from a file has no values."""
+    """One update: its trace, and what each stage returned. A trace read from a file has no values."""
 
     trace: ShapeTrace
     values: Mapping[str, TensorDictBase] = field(default_factory=dict)
 
 
 def record(config: OMGConfig) -> Iteration:
-    """Train a run of its own for one update and keep what each stage returned; of a stage's calls, the last.
+    """Train a separate run for one update; keep what the last call of each stage returned.
 
-    It holds a sample and all that is made of it in memory, so small numbers are best.
+    This keeps a sample and everything made from it in memory, so use small sizes.
     """
     kept: dict[str, TensorDictBase] = {}
-    with Training(replace(config, updates=None)) as run:
-        run.hear = kept.__setitem__
+    with Training(replace(config, updates=None), on_stage=kept.__setitem__) as run:
         next(iter(run))
         return Iteration(run.trace, kept)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Where a stage's field lies: in memory of its own (`owner` None), or in that of an earlier stage's field.
+    """Where a stage's field is stored: in its own memory (`owner` None), or in that of an earlier stage.
 
-    `whole`: it is that very tensor, with the same shape; else a view, another window on the same numbers.
+    `whole` is True for the very same tensor, with the same shape; otherwise it is a view, another window on it.
     """
 
     owner: str | None = None
@@ -76,7 +75,7 @@ class Memory:
 
 
 def memory_of(values: Mapping[str, TensorDictBase], stage: str, key: str) -> Memory:
-    """Whose storage a field of a stage lies in: that of the latest stage before it which shares it, or its own."""
+    """Return whose storage a field of a stage uses: its own, or that of the latest earlier stage that shares it."""
     x, before = values[stage][key], list(values)[: list(values).index(stage)]
     for name in reversed(before):
         for y in values[name].values():
@@ -92,14 +91,14 @@ def _storage(x: Tensor) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Source:
-    """A function's code without its docstring: its file, from the project's folder, and (number, text) of each line."""
+    """A function's code without its docstring: its file, relative to the project, and (number, text) of each line."""
 
     file: str
     lines: tuple[tuple[int, str], ...]
 
 
 def source_of(stage: str) -> Source:
-    """The lines that do the work of a stage."""
+    """Return the code that does the work of a stage."""
     function = inspect.unwrap(STAGES[stage])
     lines, first = inspect.getsourcelines(function)
     code = dedent("".join(lines))

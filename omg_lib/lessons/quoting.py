@@ -1,4 +1,4 @@
-"""The library's real code in notebooks: read from the source when a cell runs, so that no quotation goes stale."""
+"""Quote the library's code in notebooks: read from the source when a cell runs, so no quotation goes stale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Quotation:
-    """Lines of one function, each with its number in the file. Shows as HTML in a notebook, elsewhere as text."""
+    """Lines of one function with their numbers in the file. Shows as HTML in a notebook, as text elsewhere."""
 
     place: str
     lines: tuple[tuple[int, str], ...]
@@ -32,10 +32,10 @@ class Quotation:
 
 
 def quote(function: Callable | property, *texts: str) -> Quotation:
-    """The statements of a function that contain one of these texts; without texts, all of them but the docstring.
+    """Quote the statements of a function that contain one of these texts; without texts, all but the docstring.
 
-    Of a statement with a block (for, with, if) only the head is looked at. ValueError if a text stands in none: what
-    the quotation is about has changed.
+    For a statement with a block (for, with, if) only the head counts. ValueError if no statement contains a text: the
+    code that the quotation is about has changed.
 
     >>> quote(quote, "lacking = ")  # doctest: +ELLIPSIS
     omg_lib/lessons/quoting.py, quote
@@ -61,7 +61,7 @@ def quote(function: Callable | property, *texts: str) -> Quotation:
 
 
 def _spans(body: list[ast.stmt]) -> Iterator[tuple[int, int]]:
-    """Lines of every statement in order, counted from 0, the last excluded; of one with a block only its head."""
+    """Yield (first, last + 1) of every statement in order, counted from 0; for one with a block only its head."""
     for statement in body:
         blocks = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
         inner = [block for block in blocks if block]

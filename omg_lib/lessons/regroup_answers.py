@@ -1,7 +1,7 @@
-"""Answers to "how do [G*A, T, A, F] become [G, T, A, F]?": some right, some wrong although the shape is right.
+"""Answers to "how does [G*A, T, A, F] become [G, T, A, F]?": some right, some wrong although the shape is right.
 
-Every answer works on any field, so that the same one can move labels, which tell whose data ended up where, and the
-data of a training run, which show what a wrong answer costs.
+An answer works on any field: on labels, which show whose data ended up where, and on the data of a training run, which
+show what a wrong answer costs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from omg_lib.regroup import last_actions, rows_of_seats
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its key, what it says in words, its code, and the same as a function of x and seat.
+    """One answer: its key, its description, its code, and the same code as a function of x and seat.
 
     In the code x is [G*A, T, A, F] and seat is [G*A, T, 1]; A, G and a = arange(A) are known, and
     rows[g, a] is the number of the g-th row whose seat is a.
@@ -78,34 +78,34 @@ def _by_seat(x: Tensor, seat: Tensor) -> Tensor:
 ANSWERS = {
     answer.key: answer
     for answer in (
-        Answer(1, "the first episode of each block, with all of its seats",
+        Answer(1, "the first episode of each block, with all its seats",
                "x.reshape(G, A, T, A, F)[:, 0]", _first_episode),
         Answer(2, "the blocks one after the other along the time axis",
                "x.reshape(G, A * T, A, F)", _long),
         Answer(3, "seat 0 of every episode",
                "x.reshape(G, A, T, A, F)[:, :, :, 0].transpose(1, 2)", _first_seat),
-        Answer(4, "A blocks of G rows; of episode a the seat a",
+        Answer(4, "A blocks of G rows; from episode a, seat a",
                'rearrange(x.reshape(A, G, T, A, F)[a, :, :, a], "a g t f -> g t a f")', _other_blocks),
-        Answer(5, "G blocks of A rows; of episode a the seat a",
+        Answer(5, "G blocks of A rows; from episode a, seat a",
                'rearrange(x.reshape(G, A, T, A, F)[:, a, :, a], "a g t f -> g t a f")', _diagonal),
-        Answer(6, "as 5, but reshaped at the end",
+        Answer(6, "like 5, but reshaped at the end",
                "x.reshape(G, A, T, A, F)[:, a, :, a].reshape(G, T, A, F)", _reshaped),
-        Answer(7, "the rows sorted by their seat; of each its own seat",
+        Answer(7, "the rows sorted by seat; from each row, its own seat",
                'rearrange(x[rows, :, a], "g a t f -> g t a f")', _by_seat),
     )
 }  # fmt: skip
-"""Key -> answer. 7 is what `omg.regroup` does; 5 is as good as long as the rows go round the seats in order."""
+"""Key -> answer. `omg.regroup` does 7; 5 is just as good while the rows cycle through the seats in order."""
 
 
 def regroup_as(key: int, sample: TensorDictBase) -> TensorDict:
-    """A whole sample regrouped by one of the ANSWERS, with `last_actions` as `omg.regroup` adds them.
+    """Regroup a whole sample with one of the ANSWERS, and add `last_actions` like `omg.regroup`.
 
-    A field without an agent axis is first repeated for every seat, so that all fields go the same way. ValueError for
-    an answer that is unknown or whose shape a learner cannot read.
+    A field without an agent axis is first repeated for every seat, and then treated like the others. ValueError for an
+    answer that is unknown, or whose shape a learner cannot read.
     """
     if key not in ANSWERS or key == 2:
         readable = ", ".join(str(name) for name in ANSWERS if name != 2)
-        raise ValueError(f"answer={key!r}: a learner can read the answers {readable}")
+        raise ValueError(f"answer={key!r}: a learner can read only the answers {readable}")
     agents, seat = sample["obs"].shape[2], sample["seat"]
 
     def move(x: Tensor) -> Tensor:
@@ -122,9 +122,9 @@ def regroup_as(key: int, sample: TensorDictBase) -> TensorDict:
 
 
 def labelled(groups: int, agents: int, steps: int, shuffled: bool = False, seed: int = 0) -> TensorDict:
-    """A sample of labels: obs int64 [G*A, T, A, 3] holds (episode, time, agent), seat [G*A, T, 1] who learnt there.
+    """Make a sample of labels: obs int64 [G*A, T, A, 3] is (episode, time, agent), seat [G*A, T, 1] the learner's seat.
 
-    Rows go round the seats as `ReplayBuffer.sample` draws them, or are shuffled; episode e is row e.
+    Rows cycle through the seats, as `ReplayBuffer.sample` draws them, or are shuffled; episode e is row e.
     """
     episodes = groups * agents
     where = torch.meshgrid(torch.arange(episodes), torch.arange(steps), torch.arange(agents), indexing="ij")
@@ -136,16 +136,16 @@ def labelled(groups: int, agents: int, steps: int, shuffled: bool = False, seed:
 
 
 MOVED = {
-    "right": "the learner's own data, at its place",
+    "right": "the learner's own data, in its place",
     "slot": "a learner's own data, in another seat's slot",
     "time": "from another time step",
     "teammate": "what a teammate saw",
 }
-"""What may have happened to an element of the result."""
+"""What can happen to an element of the result."""
 
 
 def moved(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> list[list[list[str]]]:
-    """For every element [g][t][a] of a regrouped sample of labels: right, or what is wrong with it (see MOVED)."""
+    """Return for each element [g][t][a] of regrouped labels whether it is right, or what is wrong (see MOVED)."""
     learner = seat[:, 0, 0].tolist()
 
     def judge(label: list[int], t: int, a: int) -> str:
@@ -161,28 +161,28 @@ def moved(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> list[li
 
 
 def check_regrouping(function: object, groups: int = 3, agents: int = 4, steps: int = 5) -> Verdict:
-    """Let a function of (x, seat) regroup labels, in order and shuffled, and say what it did to the seats.
+    """Let a function of (x, seat) regroup labels, in order and shuffled, and show what it did to the seats.
 
     >>> check_regrouping(lambda x, seat: x)
-    Not yet: the shape is [12, 5, 4, 3], it should be [3, 5, 4, 3].
-      - axis 0 (G): it is 12, it should be 3
+    Not yet: the shape is [12, 5, 4, 3], but should be [3, 5, 4, 3].
+      - axis 0 (G): it is 12, but should be 3
     >>> check_regrouping(ANSWERS[7].apply)
     Right: every slot holds the learner's own data, also when the rows are shuffled.
     """
     if function is ... or function is None:
-        return Verdict("open", "Not answered yet: put your code in place of the dots, and run this cell again.")
+        return Verdict("open", "Not answered yet: replace the dots with your code, and run this cell again.")
     for shuffled in (False, True):
         sample = labelled(groups, agents, steps, shuffled)
         try:
             result = function(sample["obs"].clone(), sample["seat"].clone())
-        except Exception as error:  # whatever a student's code does is told, not thrown
+        except Exception as error:  # whatever a student's code raises is shown, not thrown
             said = f"Not yet: it stops with {type(error).__name__}: {error}"
             return Verdict("wrong", said, guess=_source(function))
         if result is ...:
-            return Verdict("open", "Not answered yet: put your code in place of the dots, and run this cell again.")
+            return Verdict("open", "Not answered yet: replace the dots with your code, and run this cell again.")
         verdict = judge(result, sample)
         if not verdict.ok:
-            more = ("the rows were shuffled; in order it is right",) if shuffled else ()
+            more = ("the rows were shuffled; with rows in order it is right",) if shuffled else ()
             lines = verdict.axes + more
             hints = (lines, *((*lines, *hint) for hint in verdict.hints))
             return Verdict(verdict.state, verdict.said, lines, hints, _source(function))
@@ -191,7 +191,7 @@ def check_regrouping(function: object, groups: int = 3, agents: int = 4, steps: 
 
 
 def _source(function: object) -> str:
-    """The text of a function: what a student answered."""
+    """Return the source of a function: the student's answer."""
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
@@ -199,21 +199,21 @@ def _source(function: object) -> str:
 
 
 def judge(result: object, sample: TensorDictBase) -> Verdict:
-    """What a regrouped sample of labels is worth: its shape, its seats, and how many episodes it uses."""
+    """Judge a regrouped sample of labels: its shape, its seats, and how many episodes it uses."""
     episodes, steps, agents, width = sample["obs"].shape
     wanted = [episodes // agents, steps, agents, width]
     if not isinstance(result, Tensor):
-        return Verdict("wrong", f"Not yet: the result is a {type(result).__name__}, a tensor {wanted} is asked for.")
+        return Verdict("wrong", f"Not yet: the result is a {type(result).__name__}, but should be a tensor {wanted}.")
     if list(result.shape) != wanted:
         lines = [
-            f"axis {i} ({name}): it is {size}, it should be {right}"
+            f"axis {i} ({name}): it is {size}, but should be {right}"
             for i, (name, size, right) in enumerate(zip("GTAF", result.shape, wanted, strict=False))
             if size != right
         ]
-        said = f"Not yet: the shape is {list(result.shape)}, it should be {wanted}."
+        said = f"Not yet: the shape is {list(result.shape)}, but should be {wanted}."
         return Verdict("wrong", said, tuple(lines) if result.ndim == len(wanted) else ())
     if not torch.isin(result, sample["obs"]).all():
-        return Verdict("wrong", "Not yet: it holds numbers that are no labels, so elements were mixed, not moved.")
+        return Verdict("wrong", "Not yet: it holds numbers that are not labels, so elements were mixed, not moved.")
     result = result.long()
     count = tally(result, sample)
     places, used = episodes * steps, count.pop("episodes used")
@@ -222,12 +222,12 @@ def judge(result: object, sample: TensorDictBase) -> Verdict:
     lines = [f"{count[kind]} places: {MOVED[kind]}" for kind in MOVED if kind != "right" and count[kind]]
     lines.append(f"{used} of {episodes} episodes are used")
     said = f"The shape is right, the content is not: {count['right']} of {places} places hold what they should."
-    place, way = _first_wrong(result, sample["seat"]), "`seat[:, 0, 0].argsort(stable=True)` sorts rows by their seat"
+    place, way = _first_wrong(result, sample["seat"]), "`seat[:, 0, 0].argsort(stable=True)` sorts the rows by seat"
     return Verdict("wrong", said, tuple(lines), ((place,), (place, way)))
 
 
 def _first_wrong(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> str:
-    """The first place that holds what it should not, and who sat where in that episode."""
+    """Describe the first wrong place, and the learner's seat in that episode."""
     for g, group in enumerate(moved(result, seat)):
         for t, row in enumerate(group):
             for a, kind in enumerate(row):
@@ -235,17 +235,17 @@ def _first_wrong(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> 
                     episode, time, agent = result[g, t, a].tolist()
                     told = f"group {g}, time {t}, slot {a} holds episode {episode}, time {time}, seat {agent}"
                     return f"{told}; in that episode the learner sat in seat {int(seat[episode, 0, 0])}"
-    return "every place holds a learner's own data, but not every episode is used"
+    return "every place holds a learner's own data, but some episodes are not used"
 
 
 def tally(result: Int[Tensor, "G T A 3"], sample: TensorDictBase) -> dict[str, int]:
-    """How many places are right, and how many wrong in which way (see MOVED); and how many episodes are used."""
+    """Count the right places, the wrong ones by kind (see MOVED), and the episodes used."""
     kinds = [kind for group in moved(result, sample["seat"]) for row in group for kind in row]
     return {kind: kinds.count(kind) for kind in MOVED} | {"episodes used": len(result[..., 0].unique())}
 
 
 def found_by(groups: int = 3, agents: int = 4, steps: int = 5) -> dict[str, str]:
-    """Three checks, and how many of the answers that a learner should not use each of them finds."""
+    """Return how many of the answers that a learner must not use each of three checks finds."""
     ordered, shuffled = (labelled(groups, agents, steps, shuffled) for shuffled in (False, True))
     results = {key: answer.apply(ordered["obs"], ordered["seat"]) for key, answer in ANSWERS.items()}
     again = {key: answer.apply(shuffled["obs"], shuffled["seat"]) for key, answer in ANSWERS.items()}

@@ -1,7 +1,7 @@
-"""What a wrong regroup costs: learners that differ in nothing but their answer, trained on the same samples.
+"""What a wrong regroup costs: learners that differ only in their answer, trained on the same samples.
 
-The reward may be the battle's, or a planted one that is easy to see: 1 at every step at which the learner's own seat
-played one marked action, else 0. With `gamma=0` that reward is all there is to learn.
+The reward is the battle's, or a planted one that is easy to see: 1 at every step where the learner's own seat played
+the marked action, otherwise 0. With `gamma=0` that reward is all there is to learn.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from omg_lib.regroup import regroup
 from omg_lib.training import Training
 
 MARKED = 1
-"""The marked action: to stand still, which every living unit may always do."""
+"""The marked action: standing still, which every living unit can always do."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One learner: its answer's key, its loss at each update, and what it believes in the end.
+    """One learner: its answer's key, its loss at each update, and what it believes after the last one.
 
-    `gain[a]` is by how much Q puts the marked action above the others in seat a, on data rightly grouped.
+    `gain[a]` is how far Q puts the marked action above the others in seat a, on correctly grouped data.
     """
 
     key: int
@@ -36,21 +36,21 @@ class Trained:
 
 
 def plant(sample: EpisodeBatch, action: int = MARKED) -> EpisodeBatch:
-    """The sample with a reward [E, T, 1] of 1 wherever the learner's own seat played `action`, else 0."""
+    """Return the sample with a reward [E, T, 1] of 1 wherever the learner's own seat played `action`, otherwise 0."""
     planted = sample.clone()
     planted["reward"] = (own_actions(sample) == action).float() * sample["filled"]
     return planted
 
 
 def own_actions(sample: EpisodeBatch) -> torch.Tensor:
-    """What the learner's own seat did, [E, T, 1]."""
+    """Return the actions of the learner's own seat, [E, T, 1]."""
     return sample["actions"].gather(2, sample["seat"].unsqueeze(2)).squeeze(2)
 
 
 def train_beside(config: OMGConfig, keys: Sequence[int], updates: int, planted: bool) -> list[Trained]:
-    """Train one fresh learner for each answer, all from the same weights and on the same samples.
+    """Train one new learner per answer, all from the same weights and on the same samples.
 
-    The samples come from a buffer of twice the sample's size, played by teammates and a learner that explores.
+    The samples come from a buffer of twice their size, played by teammates and an exploring learner.
     """
     with Training(config) as run:
         while not run.buffer.can_sample(2 * config.sample_size):
@@ -70,7 +70,7 @@ def _train(config: OMGConfig, key: int, samples: list[EpisodeBatch]) -> Trained:
 
 @torch.no_grad()
 def _gain(learner: QLearner, batch: TensorDict) -> tuple[float, ...]:
-    """Q of the marked action less the mean Q of the other available ones, for each seat, where its unit lives."""
+    """Return Q of the marked action minus the mean Q of the other available ones, per seat, while its unit lives."""
     steps = learner.read(batch)
     hidden = learner.controller.init_hidden(steps.rows.shape[0])["hidden"]
     q = learner.q_values(steps, hidden)[0]["q"]

@@ -1,7 +1,7 @@
-"""What a TD target is made of, and the same with one part left out: no mask, no double Q, no target network.
+"""The parts of a TD target, and the same target without one of them: no mask, no double Q, no target network.
 
 The learner works on packed rows without padding. Here everything is padded, [G, T-1, A], as in PyMARL, where the
-network runs on through the padding: so it can be seen what the padding would do.
+network runs on through the padding. This shows what the padding would do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from omg_lib.networks import greedy
 
 @dataclass(frozen=True)
 class Choices:
-    """How the target is made and which errors count. `bootstrap_subgoal` matters only to OMG (see OMGConfig)."""
+    """How to compute the target, and which errors count. `bootstrap_subgoal` matters only to OMG (see OMGConfig)."""
 
     mask: bool = True
     double_q: bool = True
@@ -37,8 +37,8 @@ class Targets:
     | field | meaning |
     |---|---|
     | taken | Q of the action that was played |
-    | reward | the target's part that was earned: the next `td_steps` rewards, discounted |
-    | bootstrap | its part that is estimated; 0 where the game ended on the way |
+    | reward | the earned part of the target: the next `td_steps` rewards, discounted |
+    | bootstrap | its estimated part; 0 where the game ended on the way |
     | real | whether the transition exists |
     | ended | whether the game ended with it |
     """
@@ -58,8 +58,10 @@ def td_targets(
     choices: Choices = Choices(),
     goal: Float[Tensor, "G T A Z"] | None = None,
 ) -> Targets:
-    """The learner's own networks and returns on a regrouped batch, made as `choices` says; with all defaults (and the
-    learner's own settings) the loss is the learner's. `goal` is what the agent reads beside its inputs.
+    """Compute TD targets on a regrouped batch with the learner's own networks and returns, as `choices` says.
+
+    With all defaults (and the learner's own settings) the loss equals the learner's. `goal` is the subgoal that the
+    agent reads with its inputs.
     """
     varied = copy.copy(learner)  # the same networks under other settings
     varied.config = replace(learner.config, td_steps=choices.td_steps, bootstrap_subgoal=choices.bootstrap_subgoal)
@@ -87,7 +89,7 @@ def td_targets(
 
 
 def cut_off(targets: Targets) -> dict[str, str]:
-    """Of how many rows that the time limit cut off each of three answers is true: what is their last target made of?"""
+    """Count for how many rows cut off by the limit each of three answers is true: what is the last target made of?"""
     rows = [(int(targets.real[g, :, a].sum()) - 1, g, a) for g, a in (~targets.ended.any(dim=1)).nonzero().tolist()]
     kept = [(g, t, a) for t, g, a in rows if targets.real[g, t, a]]
     estimated = sum(float(targets.bootstrap[place]) != 0 for place in kept)

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from tensordict import TensorDictBase
 
 from omg_lib.buffer import ReplayBuffer
-from omg_lib.memory import Need, gives_up_at
+from omg_lib.lessons.table import Table
+from omg_lib.memory.need import Need, gives_up_at
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
-from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
 Number = int | float
 REAL, LAST, NEED = "#1f9a68", "#dd7011", (("buffer", "#3b82d6"), ("sample", "#dd7011"), ("regrouped", "#9166d6"))
 """Colours with a contrast of 3 on white and on black."""
 HALO = {"paint_order": "stroke", "stroke": "var(--jp-layout-color0, white)", "stroke_width": 4}
-"""Keeps a text readable on a line: a rim of the page's own ground."""
+"""Keeps text readable on top of a line: an outline in the page's background colour."""
 
 
 def ring_table(buffer: ReplayBuffer, most: int = 8) -> Table:
-    """Which episode lies where: a line for each ring, a column for each of its first places.
+    """Show which episode is where: one row per ring, one column for each of its first places.
 
-    #3 is the fourth episode that ever came to this ring. The star marks what the next one will replace.
+    #3 is the fourth episode ever inserted into this ring. The star marks the one that is replaced next.
     """
     places = min(most, buffer.rings[0].capacity)
     lines, strong = [], set()
@@ -36,14 +36,14 @@ def ring_table(buffer: ReplayBuffer, most: int = 8) -> Table:
         lines.append((f"ring {seat}", str(ring.inserted), *cells))
         if held == capacity and ring.inserted % capacity < places:
             strong.add((seat, 2 + ring.inserted % capacity))
-    heads = ("", "came", *(f"place {place}" for place in range(places)))
+    heads = ("", "inserted", *(f"place {place}" for place in range(places)))
     more = buffer.rings[0].capacity - places
-    caption = "* the next to be replaced" + (f"; {more} more places are not shown" if more else "")
+    caption = "* replaced next" + (f"; {more} more places are not shown" if more else "")
     return Table(heads, tuple(lines), frozenset(strong), caption)
 
 
 def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
-    """The first episodes of a batch as bars over time: real transitions, the last row, padding, and how each ended."""
+    """Draw the first episodes of a batch as bars over time: real transitions, last row, padding, how each ended."""
     filled, terminated = batch["filled"][:most, :, 0], batch["terminated"][:most, :, 0]
     episodes, length = filled.shape
     step, left = min(12.0, 560 / length), 78
@@ -62,7 +62,7 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
     y, width = 8 + episodes * 20 + 8, left + length * step + 190
     for x, colour, opacity, words in (
         (left, REAL, 0.7, "real transitions: filled[t + 1]"),
-        (left + 210, LAST, 1, "the last row: only seen"),
+        (left + 210, LAST, 1, "last row: observed only"),
         (left + 380, "#888888", 0.15, "padding"),
     ):
         parts += [svg_box(x, y, 14, 14, colour, opacity), svg_text(x + 20, y + 12, words)]
@@ -70,7 +70,7 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
 
 
 def memory_svg(found: Sequence[Need], limit: int | float) -> str:
-    """Bytes that each n_agents needs, as bars, and a line at what there is; a bar beyond it is marked."""
+    """Draw the bytes each n_agents needs as bars, with a line at the limit; a bar above it is marked."""
     top = max([limit, *(one.total for one in found)]) * 1.05
     left, height, wide = 66, 190, 40
     refused = gives_up_at(found, limit)
@@ -100,8 +100,8 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
     for index, (name, colour) in enumerate(NEED):
         x = left + 110 * index
         texts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
-    texts.append(svg_text(left + 330, height + 62, "×: more than there is"))
+    texts.append(svg_text(left + 330, height + 62, "×: above the limit"))
     said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
-    end = "all fit" if refused is None else f"from n_agents {refused} on it is too much"
-    said_so = f"{', '.join(said)}; there are {bytes_text(int(limit))}: {end}."
+    end = "all fit" if refused is None else f"n_agents {refused} and above do not fit"
+    said_so = f"{', '.join(said)}; the limit is {bytes_text(int(limit))}: {end}."
     return svg_frame(max(right, 560) + 10, height + 70, said_so, bars + texts)

@@ -1,26 +1,26 @@
-"""Where the time of one update goes as games are added, as bars; and the recorded speeds of runners as a table."""
+"""Where the time of one update goes as games are added, as bars; recorded runner speeds, as a table."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from omg_lib.lessons.capacity import Costs, Plan, cycle, speed
+from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
+from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
-from omg_lib.plots.tables import Table
+from omg_lib.system.files import read_table
 
 PARTS = {"playing": ("#1f9a68", ""), "carrying": ("#dd7011", "M0 6L6 0"), "learning": ("#3b82d6", "M0 3H6")}
-"""Part of an update -> colour and hatch, so that no part is known by colour alone."""
+"""Part of an update -> colour and hatch: colour is never the only cue."""
 SPEED = "steps_per_second"
 LEFT, WIDE, LINE = 118, 470, 24
 
 
-def capacity_svg(costs: Costs, cores: int, planned: Plan, wanted: Number, most: int = 64) -> str:
-    """A bar for each number of games: the seconds of an update, in parts, and the steps a second that come of it.
+def capacity_svg(costs: Costs, cores: int, planned: ClusterPlan, wanted: Number, most: int = 64) -> str:
+    """Draw one bar per number of games: the seconds of an update, split into parts, and the resulting steps a second.
 
-    `cores` is how many a run may use; the bar with as many games as `planned` says is marked, and below the bars stands
-    what each of its runs has to reach for `wanted` steps a second.
+    `cores` is how many a run may use. The bar for `planned.games` is marked; below the bars is the speed that each run
+    must reach for `wanted` steps a second.
     """
     counts = sorted({*(2**k for k in range(most.bit_length()) if 2**k <= most), planned.games})
     scale = WIDE / sum(cycle(costs, counts[0], cores))
@@ -39,7 +39,7 @@ def capacity_svg(costs: Costs, cores: int, planned: Plan, wanted: Number, most: 
     y = 14 + len(counts) * LINE
     for index, name in enumerate(PARTS):
         parts += [*_bar(name, LEFT + 110 * index, y, 14, 14), svg_text(LEFT + 110 * index + 20, y + 12, name)]
-    asked = f"asked of each run: {wanted / planned.runs:,.1f} steps/s"
+    asked = f"each run must reach {wanted / planned.runs:,.1f} steps/s"
     parts.append(svg_text(LEFT + 350, y + 12, asked))
     return svg_frame(LEFT + WIDE + 160, y + 22, f"One update takes, with {'; '.join(said)}; {asked}.", parts)
 
@@ -51,9 +51,8 @@ def _bar(name: str, x: Number, y: Number, width: Number, height: Number) -> list
 
 
 def recorded_speeds(path: str | Path) -> Table:
-    """A table of `benchmarks.ray_runner`: environment steps a second of local runners and of Ray's actors."""
-    with Path(path).open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    """Tabulate a recording of `benchmarks.ray_runner`: environment steps a second of local runners and Ray actors."""
+    rows = read_table(path)
     lines = [
         (row["game"], who(row), row["width"], f"{float(row[SPEED]):,.0f}",
          f"{float(row['low']):,.0f} to {float(row['high']):,.0f}")
@@ -64,7 +63,7 @@ def recorded_speeds(path: str | Path) -> Table:
 
 
 def who(row: dict[str, str]) -> str:
-    """Who played the episodes of a recorded row, in words."""
+    """Describe what played the episodes of a recorded row."""
     if row["runner"] == "local":
         return "this process"
     if row["runner"] == "processes":
@@ -73,6 +72,6 @@ def who(row: dict[str, str]) -> str:
 
 
 def _best(rows: Sequence[dict[str, str]]) -> frozenset[tuple[int, int]]:
-    """The fastest line of each game stands out."""
+    """Return the cells to highlight: the speed of each game's fastest row."""
     best = {row["game"]: index for index, row in sorted(enumerate(rows), key=lambda line: float(line[1][SPEED]))}
     return frozenset((index, 3) for index in best.values())

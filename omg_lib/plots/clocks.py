@@ -14,9 +14,9 @@ CLOCKS = (("lockstep", "one lockstep", "#dd7011"), ("step", "one step of one epi
 
 
 def clocks_svg(measured: Mapping[int, Sequence[Tick]]) -> str:
-    """The text of an `<svg>` element: for each n_agents that was measured a bar for each R, once by each clock.
+    """Return the text of an `<svg>` element: for each measured n_agents, one bar per R and clock.
 
-    Each clock has a scale of its own, from 0 to its longest time.
+    Each clock has its own scale, from 0 to its longest time.
     """
     lines = [(agents, tick) for agents, ticks in measured.items() for tick in ticks]
     devices = {tick.device for _, tick in lines}
@@ -37,5 +37,5 @@ def clocks_svg(measured: Mapping[int, Sequence[Tick]]) -> str:
         for number, (_, title, _) in enumerate(CLOCKS)
     ]
     height = TOP + len(lines) * ROW + 8 * len(measured)
-    name = f"One lockstep, and one step of one episode. {'; '.join(said) or 'nothing is measured yet'}."
+    name = f"One lockstep, and one step of one episode. {'; '.join(said) or 'nothing measured yet'}."
     return svg_frame(LEFT + 2 * PANEL + 20, height, name, heads + parts)

@@ -1,4 +1,4 @@
-"""Learning curves as pictures, on `matplotlib.figure.Figure`: never pyplot, so any thread may draw them."""
+"""Learning curves as pictures, drawn with `matplotlib.figure.Figure`, never pyplot: any thread may draw them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from omg_lib.training import Report
 
 INK, LOSS, PLAY, TEST = "#808080", "#dd7011", "#3b82d6", "#1f9a68"
-"""Contrast of 3 or more on white and on black: the ground is transparent, for light and dark pages."""
+"""Contrast of 3 or more on white and on black: the background is transparent, for light and dark pages."""
 
 
 def curves_figure(reports: Sequence[Report], before: Sequence[Report] = ()) -> Figure:
-    """Loss on the left, win rate (return, where a game has no winner) on the right, against updates.
+    """Plot loss (left) and win rate (right; return if the game has no winner) against updates.
 
-    `before` is the previous run: pale, dashed lines. The size never changes, so that a page does not jump.
+    `before` is the previous run, drawn as pale dashed lines. The size is fixed, which keeps the page from jumping.
     """
     figure = Figure(figsize=(9, 2.5), dpi=100, facecolor="none")
     left, right = figure.subplots(1, 2)
@@ -35,16 +35,16 @@ def curves_figure(reports: Sequence[Report], before: Sequence[Report] = ()) -> F
 
 
 def curves_png(reports: Sequence[Report], before: Sequence[Report] = ()) -> bytes:
-    """`curves_figure` as the bytes of a PNG file of 900 x 250 pixels."""
+    """Return `curves_figure` as the bytes of a PNG file of 900 x 250 pixels."""
     out = BytesIO()
     curves_figure(reports, before).savefig(out, format="png")
     return out.getvalue()
 
 
 def curves_text(reports: Sequence[Report], before: Sequence[Report] = ()) -> str:
-    """The latest numbers of the curves in words."""
+    """Return the latest numbers of the curves as text."""
     if not reports:
-        return "Curves: no update yet" + (", the previous run is shown" if before else "")
+        return "Curves: no update yet" + ("; showing the previous run" if before else "")
     latest = reports[-1]
     play = _play(reports)
     said = f"Curves: update {latest.update}, loss {latest.metrics['loss']:.3g}"
@@ -74,7 +74,7 @@ def _lines(ax: Axes, colours: dict[str, str], reports: Sequence[Report], before:
         ):
             points = [(report.update, report.metrics[name]) for report in run if name in report.metrics]
             if points:
-                steps = "steps-post" if name == "win_rate" else "default"  # a test holds until the next one
+                steps = "steps-post" if name == "win_rate" else "default"  # a test result is valid until the next test
                 dot = "o" if len(points) == 1 else None
                 x, y = zip(*points, strict=True)
                 ax.plot(x, y, color=colour, label=what + who, drawstyle=steps, marker=dot, **look)

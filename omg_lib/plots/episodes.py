@@ -1,4 +1,4 @@
-"""One episode row by row, and the costs of playing it, as tables."""
+"""Tables of one episode, row by row, and of what playing costs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from tensordict import TensorDictBase
 
 from omg_lib.lessons.clocks import Tick
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
 from omg_lib.plots.words import seconds_text
 
 
 def step_table(episode: TensorDictBase, rows: Sequence[int], e: int = 0) -> Table:
-    """What an episode batch holds of episode e at these rows; the learner's own action stands out.
+    """List what a batch holds of episode e at these rows; the learner's own action is highlighted.
 
-    obs and state are shown as seen or empty, since they are long.
+    obs and state are too long to print: they show as "yes", or "zeros" if every number is 0.
     """
     seat = int(episode["seat"][e, 0, 0]) if "seat" in episode.keys() else None
     agents, strong, lines = episode["actions"].shape[2], set(), []
@@ -32,10 +32,10 @@ def step_table(episode: TensorDictBase, rows: Sequence[int], e: int = 0) -> Tabl
 
 
 def clock_table(ticks: Sequence[Tick]) -> Table:
-    """Both clocks for every width, and steps in a second."""
+    """Tabulate both clocks for every width, and steps per second."""
     rows = [
         (tick.device, str(tick.width), seconds_text(tick.lockstep), seconds_text(tick.step), f"{1 / tick.step:,.0f}")
         for tick in ticks
     ]
-    heads = ("device", "R", "one lockstep", "one step of one episode", "steps in a second")
+    heads = ("device", "R", "one lockstep", "one step of one episode", "steps per second")
     return Table(heads, tuple(rows))

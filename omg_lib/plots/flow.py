@@ -1,8 +1,9 @@
 """`flow_svg`: the flow of tensors through one update, as an SVG picture.
 
-One row per stage. The chart in its middle is drawn to scale: one column per episode (or group), one line per
-seat, and full colour where the learner's own data is. With teammates a sample is a wide staircase, because an
-episode holds one learner's seat; regrouping pushes it together to a narrow full block of the same area.
+One row per stage. The chart in the middle is drawn to scale: one column per episode (or group), one line per seat, full
+colour for the learner's own data. Runner columns too thin to see are widened, and the factor is printed beside them.
+With teammates, a sample is a wide staircase, because each episode holds one learner's seat; regrouping packs it into a
+narrow, full block of the same area.
 
 Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from omg_lib.plots.page import svg_text
+from omg_lib.plots.page import svg_frame, svg_hatches, svg_text
 from omg_lib.plots.words import (
     at_most,
     difference_text,
@@ -31,8 +32,10 @@ from omg_lib.trace import Field, ShapeTrace, Stage
 
 Number = int | float
 WIDTH = 900
-"""Width of the picture in its own units; on a page it shrinks with its frame."""
+"""Width of the picture in its own units; on a page it scales down with its frame."""
 NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
+ROOM, THINNEST, WIDER = 204, 3.0, 120
+"""Maximum width of a chart, thinnest visible column, and total width of columns that are widened."""
 KINDS = {
     "episodes": ("#dd7011", "M0 6L6 0"),
     "groups": ("#d6418a", "M0 0L6 6M0 6L6 0"),
@@ -45,15 +48,15 @@ MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": 
 
 
 def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()) -> str:
-    """The text of an `<svg>` element: each stage as predicted, and beside it as measured if there is a trace.
+    """Return the text of an `<svg>` element: each stage as predicted and, with a trace, as measured beside it.
 
-    Each row is a `<g>` with `data-stage` and `data-state`, which is predicted, equal or different.
+    Each row is a `<g>` with `data-stage` and `data-state`: predicted, equal or different.
     """
     measured = {stage.name: stage for stage in trace.stages} if trace else {}
     wrong = {difference.stage: difference for difference in reversed(differences)}
     stages = [*plan.stages, *(stage for name, stage in measured.items() if name not in _names(plan))]
     states = {s.name: "predicted" if not trace else "different" if s.name in wrong else "equal" for s in stages}
-    parts, y, before = [_patterns(), _summary(plan), _heads(trace)], 112.0, None
+    parts, y, before = [svg_hatches("omg", KINDS), _summary(plan), _heads(trace)], 112.0, None
     for stage in stages:
         others = other_fields(stage)
         others = "" if before and others == other_fields(before) else others
@@ -65,13 +68,7 @@ def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Seq
         parts.append(f'<g {named} transform="translate(0 {y:g})">{body}</g>')
         y, before = y + height, stage
     parts.append(_legend(y + 6, has_regrouping(plan)))
-    style = f"width:100%;max-width:{WIDTH + 80}px;height:auto;display:block"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 34:g}" role="img"'
-        f' aria-label="{escape(spoken(plan, trace, states))}" fill="currentColor" font-size="11"'
-        f' font-family="system-ui, sans-serif" style="{style};color:var(--jp-content-font-color1, inherit)">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg_frame(WIDTH, y + 34, spoken(plan, trace, states), parts, widest=WIDTH + 80)
 
 
 def _names(plan: ShapeTrace) -> set[str]:
@@ -79,7 +76,7 @@ def _names(plan: ShapeTrace) -> set[str]:
 
 
 def axis_kind(axis: str, grouped: bool) -> str:
-    """What an axis of a contract counts; G counts groups where there is regrouping, else episodes."""
+    """Return what an axis of a contract counts; G counts groups if there is regrouping, else episodes."""
     if axis in ("R", "G*A", "G"):
         return "groups" if axis == "G" and grouped else "episodes"
     return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents"}.get(axis, "features")
@@ -93,17 +90,8 @@ def _rect(x: Number, y: Number, width: Number, height: Number, fill: str, **attr
     return f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" fill="{fill}"{named}/>'
 
 
-def _patterns() -> str:
-    made = "".join(
-        f'<pattern id="omg-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="{hatch}" stroke="{colour}" stroke-width="1.4"/></pattern>'
-        for kind, (colour, hatch) in KINDS.items()
-    )
-    return f"<defs>{made}</defs>"
-
-
 def _summary(plan: ShapeTrace) -> str:
-    """The three numbers, and why they differ."""
+    """Draw the three numbers, and why they differ."""
     grouped, sizes = has_regrouping(plan), plan.sizes
     run, sample = plan["runner.run"], plan["buffer.sample"]
     rows = plan["controller.init_hidden"].fields["hidden"].shape
@@ -135,7 +123,7 @@ def _heads(trace: ShapeTrace | None) -> str:
     ran = "measured" if trace is None else f"measured, update {trace.update}"
     heads = [
         (12, "stage"),
-        (NUMBER_X - 66, "leading axis: columns to scale, a line per seat"),
+        (NUMBER_X - 66, "leading axis: columns to scale, one line per seat"),
         (CHIPS_X, "main field, predicted"),
         (RUN_X, ran),
     ]
@@ -172,15 +160,20 @@ def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Di
 
 
 def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
-    """Columns are episodes or groups, lines are seats; full colour is the learner's own data."""
+    """Draw a column per episode or group and a line per seat; full colour is the learner's own data."""
     A, G = plan.sizes["A"], plan.sizes["G"]
     alone = has_regrouping(plan) and "seat" in stage.fields  # one learner's seat in each episode
     scale = CHART_WIDTH / (G * A)
+    note = ""
     if stage.name == "runner.run" or stage.name == "buffer.insert_episode_batch":
-        each = min(8.0, max(3.0, scale)) * stage.leading
-        starts = [call * (each + 4) for call in range(stage.calls)]
-        columns = [(x + each * r / stage.leading, each / stage.leading) for x in starts for r in range(stage.leading)]
-        backs = [(x, each) for x in starts]
+        played = stage.calls * stage.leading
+        column = scale if THINNEST <= scale <= ROOM / played else min(THINNEST, WIDER / played)
+        gap = min(3.0, (ROOM - column * played) / stage.calls)  # a gap separates the calls
+        backs = [(call * (column * stage.leading + gap), column * stage.leading) for call in range(stage.calls)]
+        columns = [(x + column * r, column) for x, _ in backs for r in range(stage.leading)]
+        if column != scale:
+            x = CHART_X + sum(backs[-1]) + 4
+            note = svg_text(x, 27, f"drawn {column / scale:.2g} × as wide", 9.5, opacity=0.75)
     else:
         width = max(3.0, stage.leading * scale)
         columns = [(width * a / A, width / A) for a in range(A)] if alone else [(0.0, width)]
@@ -190,11 +183,11 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
     for index, (x, w) in enumerate(columns):
         for seat in [index % A] if alone else range(A):
             parts.append(_rect(CHART_X + x, 6 + seat * line, w, 0.85 * line, colour))
-    return "".join(parts)
+    return "".join(parts) + note
 
 
 def _chips(name: str, field: Field, grouped: bool) -> str:
-    """One chip per axis: its name, its size, and its kind as colour and hatch."""
+    """Draw one chip per axis: its name, its size, and its kind as colour and hatch."""
     parts = [svg_text(CHIPS_X, 27, name, 12, font_family="ui-monospace, monospace")]
     x = CHIPS_X + 68.0
     for axis, size in zip(field.axes, field.shape, strict=True):
@@ -211,7 +204,7 @@ def _chips(name: str, field: Field, grouped: bool) -> str:
 
 
 def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
-    """The right column: equal or different, and what was measured."""
+    """Draw the right column: equal or different, and what was measured."""
     colour, sign = MARKS[state]
     ring = f'<circle cx="{RUN_X + 8}" cy="13" r="7.5" stroke="{colour}" fill="{colour}"'
     ring += ' fill-opacity="0" stroke-dasharray="3 2"/>' if state == "predicted" else "/>"

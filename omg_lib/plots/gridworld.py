@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from omg_lib.envs.drawing import GLOW, INK, TEAM_LOOKS
-from omg_lib.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
+from omg_lib.experiment.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
 from omg_lib.plots.curves import LOSS, TEST
+from omg_lib.plots.page import svg_frame
 
 CELL, MARGIN = 32, 22
-"""Width of a cell and of the frame that holds the numbers, in the picture's own units."""
+"""Width of a cell and of the margin for the numbers, in the picture's own units."""
 SIDE, HEIGHT = MARGIN + SIZE * CELL + 4, MARGIN + SIZE * CELL + 40
 LOOKS = {
     "none": (INK, ":", "told nothing: Q(s, a)"),
@@ -23,14 +24,14 @@ LOOKS = {
 }
 """Condition -> colour, line and label."""
 PLAYERS = {"agent": (TEAM_LOOKS[0][0], -4), "opponent": (TEAM_LOOKS[1][0], 4)}
-"""Player -> colour, and how far its path is moved aside, so that both are seen where they share a cell."""
+"""Player -> colour, and the offset of its path, which keeps both paths visible in a shared cell."""
 
 
 def gridworld_svg(episode: Episode, values: Float[np.ndarray, "11 11"] | None = None) -> str:
-    """The text of an `<svg>` element: the grid, the rewards, both players' starts, paths and ends.
+    """Return the text of an `<svg>` element: the grid, the rewards, both players' starts, paths and ends.
 
-    `values` (of `gridworld.value_map`) shade the cells as in Fig. 3, from nothing at 0 to full at 1. The players'
-    paths carry the classes `agent` and `opponent`.
+    `values` (from `gridworld.value_map`) shade the cells as in Fig. 3, from clear at 0 to full at 1. The players' paths
+    have the classes `agent` and `opponent`.
     """
     parts = [] if values is None else [_shade(cell, value) for cell, value in np.ndenumerate(values)]
     lines = "".join(f"M{MARGIN} {_edge(i)}h{SIZE * CELL}M{_edge(i)} {MARGIN}v{SIZE * CELL}" for i in range(SIZE + 1))
@@ -44,18 +45,13 @@ def gridworld_svg(episode: Episode, values: Float[np.ndarray, "11 11"] | None = 
     said = _said(episode)
     for y, line in zip((HEIGHT - 22, HEIGHT - 6), said, strict=True):
         parts.append(f'<text x="{MARGIN}" y="{y}" font-size="12" fill="currentColor">{line}</text>')
-    style = f"width:100%;max-width:{SIDE + 40}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {HEIGHT}" role="img"'
-        f' aria-label="{said[0]} {said[1]}" font-family="system-ui, sans-serif" style="{style}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg_frame(SIDE, HEIGHT, f"{said[0]} {said[1]}", parts, widest=SIDE + 40)
 
 
 def gridworld_figure(curves: Sequence[Learned]) -> Figure:
-    """Discounted return of the greedy policy against steps: means over the learners and 95 % bootstrap bands.
+    """Plot the discounted return of the greedy policy against steps: means over learners, 95 % bootstrap bands.
 
-    One panel for each `state` among the curves (at least one), and a line at the return that no policy exceeds.
+    One panel per `state` in the curves (at least one), with a line at the return that no policy exceeds.
     """
     states = list(dict.fromkeys(curve.state for curve in curves))
     figure = Figure(figsize=(1 + 4 * len(states), 3.2), dpi=100, facecolor="none", layout="constrained")
@@ -86,19 +82,19 @@ def gridworld_figure(curves: Sequence[Learned]) -> Figure:
 
 
 def _said(episode: Episode) -> tuple[str, str]:
-    """What happened, in two sentences."""
+    """Describe the episode in two sentences."""
     goal, steps = ("upper", "lower")[episode.goal], len(episode.agent) - 1
     got = f"gets the other one at step {steps}" if episode.won else f"gets none in {steps} steps"
     return f"The opponent heads for the {goal} reward.", f"The agent {got}."
 
 
 def _edge(index: int) -> int:
-    """Where a row or column begins."""
+    """Return where a row or column begins."""
     return MARGIN + CELL * index
 
 
 def _middle(cell: Sequence[int], aside: int = 0) -> tuple[float, float]:
-    """x and y of the middle of a cell (row, column)."""
+    """Return x and y of the centre of a cell (row, column)."""
     return _edge(cell[1]) + CELL / 2 + aside, _edge(cell[0]) + CELL / 2 + aside
 
 
@@ -112,7 +108,7 @@ def _shade(cell: tuple[int, ...], value: float) -> str:
 
 
 def _path(name: str, cells: Int[np.ndarray, "T1 2"]) -> str:
-    """A player's way: a ring where it starts, a disc (agent) or a triangle (opponent) where it ends."""
+    """Draw a player's path: a ring at the start, a disc (agent) or a triangle (opponent) at the end."""
     colour, aside = PLAYERS[name]
     points = [_middle(cell, aside) for cell in cells.tolist()]
     (x0, y0), (x, y) = points[0], points[-1]

@@ -1,4 +1,4 @@
-"""How an update grows with its sizes: measured beside predicted, and what was refused."""
+"""How an update grows with its sizes: measured beside predicted, and the sizes that were refused."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
+from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
-from omg_lib.plots.tables import Table
 
 ANCHOR = (8, 32)
 LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"), ("#d6418a", "v"))
-"""Colour and mark of each n_agents; contrast of 3 on white and on black."""
+"""Colour and marker of each n_agents; contrast of 3 on white and on black."""
 Panels = Mapping[str, tuple[str, str, float]]
 """Column -> (title, column that predicts its growth, divisor)."""
 LIVE: Panels = {
@@ -25,10 +25,10 @@ LIVE: Panels = {
 
 
 def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Figure:
-    """Each learner (rows) and column (columns) against batch_size, one line for each n_agents; both axes logarithmic.
+    """Plot each learner (rows) and measure (columns) against batch_size, one line per n_agents, on log-log axes.
 
-    Dashed lines are the prediction, put through the measurement at n_agents 8, batch_size 32 or the nearest: only the
-    growth is predicted. Crosses are what was refused.
+    Dashed lines are predictions, anchored at the measurement for n_agents 8, batch_size 32 or the nearest to it: only
+    the growth is predicted. Crosses mark sizes that were refused.
     """
     learners = sorted({row["learner"] for row in rows})
     figure = Figure(figsize=(9.5, 3.6 * len(learners)), dpi=100, facecolor="none", layout="constrained")
@@ -42,8 +42,8 @@ def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> F
 
 
 def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Table:
-    """By which factor each column grows from the smallest to the largest size that was measured, beside its prediction:
-    first along batch_size for every n_agents, then along n_agents for every batch_size.
+    """Tabulate the factor by which each column grows from the smallest to the largest measured size, beside its
+    prediction: first along batch_size for every n_agents, then along n_agents for every batch_size.
     """
     lines = []
     for fixed, moved in (("n_agents", "batch_size"), ("batch_size", "n_agents")):
@@ -61,7 +61,7 @@ def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Ta
 
 
 def growth_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The figure in words: what was measured last, and what was refused."""
+    """Describe the figure: how many sizes were measured, and which were refused."""
     refused = [f"n_agents {row['n_agents']}, batch_size {row['batch_size']}" for row in rows if row["refused"]]
     said = f"{len(rows) - len(refused)} sizes measured beside their predicted growth"
     return f"{said}; refused: {'; '.join(refused) or 'none'}"

@@ -1,4 +1,4 @@
-"""A slice of a tensor as a heat map: an SVG picture whose cells are one small image, so that it stays small."""
+"""A slice of a tensor as a heat map: an SVG picture whose cells are one embedded image, which keeps the file small."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from omg_lib.plots.page import svg_frame, svg_text
 
 Number = int | float
 WIDE, HIGH, LEFT, TOP = 560, 250, 74, 40
-"""Room for the cells, and the margins beside and above them; in the picture's own units."""
+"""Size of the cell area, left and top margins, in the picture's own units."""
 FEW = 160
-"""Most cells that show their number."""
+"""Largest number of cells that still show their numbers."""
 MAP = matplotlib.colormaps["viridis"]
 
 
 def heat_svg(x: Shaped[Tensor, "down across"], down: str, across: str, title: str) -> str:
-    """The text of an `<svg>` element: the numbers of `x` as colours, few of them as numbers too.
+    """Return the text of an `<svg>` element: the numbers of `x` as colours, and as text if there are few.
 
-    The smallest number is dark blue, the largest yellow; NaN stays blank. The picture has the same size for any slice.
+    The smallest number is dark blue, the largest yellow. If all are equal, the scale also includes zero. NaN stays
+    blank. The picture has the same size for any slice.
     """
     values = x.detach().cpu().double().numpy()
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    least, most = low, high
+    if low == high:  # all equal: with zero in the scale, ones do not look like zeros
+        low, high = min(low, 0.0), max(high, 0.0)
     shade = (values - low) / (high - low) if high > low else np.zeros_like(values)
     rows, columns = values.shape
     height, width = min(HIGH, 28 * rows), min(WIDE, 56 * columns)
     zeros = float((values == 0).mean())
-    said = f"{rows} × {columns} numbers from {low:.3g} to {high:.3g}, {zeros:.0%} of them zero"
+    said = f"{rows} × {columns} numbers from {least:.3g} to {most:.3g}, {zeros:.0%} of them zero"
     parts = [
         svg_text(LEFT, 14, title, 13, font_weight="bold"),
         _image(shade, LEFT, TOP, width, height),
@@ -56,7 +60,7 @@ def heat_svg(x: Shaped[Tensor, "down across"], down: str, across: str, title: st
 
 
 def _image(shade: np.ndarray, x: Number, y: Number, width: Number, height: Number) -> str:
-    """Colours of numbers from 0 to 1, one pixel for each, enlarged without blur."""
+    """Draw numbers from 0 to 1 as colours, one pixel each, enlarged without blur."""
     colours = MAP(np.nan_to_num(shade))
     colours[~np.isfinite(shade), 3] = 0
     png = BytesIO()

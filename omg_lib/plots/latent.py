@@ -1,6 +1,6 @@
-"""Pictures of the subgoal prior: how its fit went, and its space of embeddings as a plane with one battle's path in it.
+"""Pictures of the subgoal prior: how its fit went, and its embedding space as a plane with one battle's path.
 
-The plane is the one that loses least: the first two principal components of the embeddings' means.
+The plane is the one that loses least variance: the first two principal components of the embeddings' means.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK
+from omg_lib.plots.page import svg_frame
 from omg_lib.plots.subgoals import RUN_LOOKS
 
 SIDE, MARGIN, LINE = 340, 14, 20
-"""Width of the square that holds the points, the frame around it, the height of a line of text below it."""
+"""Width of the square for the points, its margin, and the height of a line of text below it."""
 MARKS = (
     "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0z",
     "m0 -3.8l3.6 6.6h-7.2z",
     "m-2.8 -2.8h5.6v5.6h-5.6z",
     "m0 -4l4 4l-4 4l-4 -4z",
 )
-"""Disc, triangle, square, diamond, drawn from their middle. With a colour each: nothing is told by colour alone."""
+"""Disc, triangle, square, diamond, drawn around their centre, each in one colour: colour is never the only cue."""
 
 
 # --- a plane through the embeddings ----------------------------------------------------------------------------------
@@ -35,9 +36,9 @@ MARKS = (
 
 @dataclass(frozen=True)
 class Plane:
-    """Where embeddings [., Z] lie in the plane of their first two principal components.
+    """A projection of embeddings [., Z] onto the plane of their first two principal components.
 
-    `shares` are the shares of their variance that the two directions keep; the columns of `axes` have length 1.
+    `shares` are the fractions of variance that the two directions keep; the columns of `axes` have length 1.
     """
 
     mean: Float[Tensor, " Z"]
@@ -49,14 +50,14 @@ class Plane:
 
 
 def principal_plane(x: Float[Tensor, "N Z"]) -> Plane:
-    """The plane for these embeddings. ConfigError for fewer than three, and where all are equal."""
+    """Return the plane for these embeddings. ConfigError for fewer than three, or if all are equal."""
     if len(x) < 3:
         raise ConfigError("embeddings", len(x), "allowed are 3 or more")
     mean = x.mean(dim=0)
     _, lengths, directions = torch.linalg.svd(x - mean, full_matrices=False)
     variance = lengths**2
     if not variance.sum() > 0:
-        raise ConfigError("embeddings", len(x), "all are equal: allowed are some that differ")
+        raise ConfigError("embeddings", len(x), "all are equal; allowed are embeddings that differ")
     axes = directions[:2].T
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()  # SVD leaves the sign open
     return Plane(mean, axes, tuple((variance[:2] / variance.sum()).tolist()))
@@ -69,7 +70,7 @@ def latent_svg(
     path: Float[Tensor, "T 2"],
     now: int,
 ) -> str:
-    """The text of an `<svg>` element: a cloud of points, each kind with a mark of its own, and a path through it.
+    """Return the text of an `<svg>` element: a cloud of points, with a mark for each kind, and a path through it.
 
     | argument | meaning |
     |---|---|
@@ -77,7 +78,7 @@ def latent_svg(
     | path | one battle, step by step: a line with a dot for each step |
     | now | the step with the ring (class `now`) |
 
-    ConfigError for a kind without a name, and for a step that the path does not have.
+    ConfigError for a kind without a name, or a step outside the path.
     """
     if not 1 <= len(names) <= len(MARKS) or int(kinds.max()) >= len(names) or int(kinds.min()) < 0:
         raise ConfigError("names", list(names), f"allowed is one for each kind, 1 to {len(MARKS)}")
@@ -85,7 +86,7 @@ def latent_svg(
         raise ConfigError("now", now, f"allowed is 0 to {len(path) - 1}")
     both = torch.cat([cloud, path])
     low, high = both.amin(dim=0), both.amax(dim=0)
-    scale = SIDE / float((high - low).max().clamp(min=1e-6))  # one scale for both directions: distances are honest
+    scale = SIDE / float((high - low).max().clamp(min=1e-6))  # one scale for both directions keeps distances true
     middle = (low + high) / 2
     places = MARGIN + SIDE / 2 + (both - middle) * scale * torch.tensor([1.0, -1.0])
     points, way = places[: len(cloud)].tolist(), places[len(cloud) :].tolist()
@@ -108,11 +109,7 @@ def latent_svg(
     )
     width, height = SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + LINE * ((len(names) + 1) // 2) + 4
     said = f"{len(cloud)} embeddings in a plane, and a path of {len(path)} steps; the ring is at step {now}."
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{said}"'
-        f' font-family="system-ui, sans-serif" font-size="12" style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, height, said, parts, size=12)
 
 
 def _legend(kind: int, mark: str, colour: str, name: str) -> str:
@@ -127,8 +124,8 @@ def _legend(kind: int, mark: str, colour: str, name: str) -> str:
 
 
 def fit_figure(errors: Mapping[str, Sequence[float]], blind: float) -> Figure:
-    """Reconstruction error of each step of up to four fits (`SubgoalPrior.fit`), and a line at `blind`: the error of
-    whoever always says the mean state. ConfigError for another number of fits.
+    """Plot the reconstruction error at each step of up to four fits (`SubgoalPrior.fit`), and a line at `blind`: the
+    error of always predicting the mean state. ConfigError for any other number of fits.
     """
     if not 1 <= len(errors) <= len(RUN_LOOKS):
         raise ConfigError("errors", list(errors), f"allowed are 1 to {len(RUN_LOOKS)} fits")

@@ -1,33 +1,33 @@
-"""The failure museum in pictures: two tensors that meet, axis by axis from the right, and places where data moved."""
+"""The failure museum in pictures: two tensors compared axis by axis from the right, and places where data moved."""
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import zip_longest
 
-from omg_lib.lessons.exhibit import Operands, Outcome, Places
+from omg_lib.lessons.museum.exhibit import Operands, Outcome, Places
 from omg_lib.plots.flow import KINDS, axis_kind
 from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.seats import LOOKS, ROW, Number, place
 
 LOOK_OF = {"right": "right", "wrong": "teammate", "missed": "slot"}
-"""Kind of a place -> its colour and hatch; a plain place is grey."""
+"""Kind of a place -> colour and hatch; a plain place is grey."""
 CLASH = "#e0484d"
 NAME, AXIS, CELL, HEAD = 110, 88, 82, 92
-"""Width of a name, an axis, a place and the head of a row, in the picture's own units."""
+"""Width of a name, an axis, a place and a row heading, in the picture's own units."""
 
 
 def museum_svg(outcome: Outcome) -> str:
-    """The text of an `<svg>` element: what an exhibit shows of a run, broken or repaired."""
+    """Return the text of an `<svg>` element: what an exhibit shows of a run, broken or repaired."""
     look = outcome.exhibit.look(outcome.names)
     return operands_svg(look) if isinstance(look, Operands) else places_svg(look)
 
 
 def operands_svg(look: Operands) -> str:
-    """Two tensors written one above the other as they are broadcast: flush right, dimensions counted from the left.
+    """Draw two tensors one above the other as torch broadcasts them: right-aligned, dimensions counted from the left.
 
-    Each column carries `data-meets`, which is equal, stretched (one of the two has length 1, or lacks the axis) or
-    different. torch compares from the right, so the rightmost difference is the one that its message names.
+    Each column has `data-meets`: equal, stretched (one of the two has length 1 or lacks the axis) or different. torch
+    compares from the right, so its message names the rightmost difference.
     """
     shapes = list(look.tensors.values())
     dims = max(map(len, shapes))
@@ -54,7 +54,7 @@ def operands_svg(look: Operands) -> str:
 
 
 def places_svg(look: Places) -> str:
-    """A table of places; each carries `data-kind`, which is right, wrong, missed or plain."""
+    """Draw a table of places; each has `data-kind`: right, wrong, missed or plain."""
     parts = [svg_hatches("omg-moved", LOOKS), svg_text(4, 14, look.title, 12)]
     for c, name in enumerate(look.columns):
         parts.append(svg_text(HEAD + (c + 0.5) * CELL, 38, name, text_anchor="middle"))
@@ -81,7 +81,7 @@ def _meets(sizes: list[int]) -> str:
 
 
 def _axis(x: Number, y: Number, name: str, size: int) -> str:
-    """One axis of a tensor: its name, its size, and its kind as colour and hatch."""
+    """Draw one axis of a tensor: its name, its size, and its kind as colour and hatch."""
     kind = axis_kind(name, grouped=True)
     colour = KINDS[kind][0]
     middle = x + AXIS / 2

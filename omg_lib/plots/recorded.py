@@ -1,24 +1,22 @@
-"""Runs that were recorded on a GPU, for those who have none: what `python -m benchmarks.gpu` wrote, as tables."""
+"""Tables of runs that `python -m benchmarks.gpu` recorded, for readers without a GPU."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from omg_lib.config import ConfigError
-from omg_lib.plots.tables import Table
+from omg_lib.lessons.table import Table
+from omg_lib.system.files import read_json, reason
 
 COMMAND = "python -m benchmarks.gpu --json data/gpu/NAME.json"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Tables of recorded runs, or one sentence that says that there are none and how to make one."""
+    """Tables of recorded runs, or one sentence that says there are none and how to record one."""
 
     tables: tuple[Table, ...]
 
@@ -26,7 +24,7 @@ class Recorded:
     def said(self) -> str:
         if self.tables:
             return "Recorded on other machines, not measured here:"
-        return f"No GPU run is recorded yet: on a machine with a GPU, `{COMMAND}` makes one."
+        return f"No GPU run is recorded yet: on a machine with a GPU, `{COMMAND}` records one."
 
     def __repr__(self) -> str:
         return "\n\n".join([self.said, *map(repr, self.tables)])
@@ -37,16 +35,15 @@ class Recorded:
 
 
 def recorded_gpu(folder: str | Path) -> Recorded:
-    """Time of each stage of one update (median of the rounds), for every JSON file of `benchmarks.gpu` in a folder.
-
-    A folder that is not there holds none. ConfigError for a file that is no such record.
+    """Tabulate the time of each stage of one update (median of the rounds) for every JSON file of `benchmarks.gpu` in a
+    folder. A missing folder counts as empty. ConfigError for any other file.
     """
     return Recorded(tuple(_table(file) for file in sorted(Path(folder).glob("*.json"))))
 
 
 def _table(file: Path) -> Table:
     try:
-        record: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
         stages, sizes = record["stages"], record["sizes"]
         names = list(dict.fromkeys(name for column in stages.values() for name in column))
         rows = [
@@ -59,6 +56,6 @@ def _table(file: Path) -> Table:
             f"n_agents {sizes['n_agents']}, {sizes['episodes']} episodes of T = {sizes['T']}"
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"it is no record of benchmarks.gpu ({type(error).__name__}: {error})"
-        raise ConfigError("file", str(file), f"{reason}; allowed is what `{COMMAND}` writes") from None
+        why = f"not a record of benchmarks.gpu ({type(error).__name__}: {reason(error)})"
+        raise ConfigError("file", str(file), f"{why}; allowed is what `{COMMAND}` writes") from None
     return Table(("stage", *(f"{name}, ms" for name in stages)), tuple(rows), caption=caption)

@@ -1,7 +1,7 @@
-"""Figures for tables of experiments: win rates with test teammates as bars, and along training as curves.
+"""Figures for tables of experiments: win rates with test teammates as bars, and during training as curves.
 
-Tables are plain lists of mappings. The order and the colours of methods never change, so that figures compare. On
-`matplotlib.figure.Figure`: never pyplot, so any thread may draw them.
+Tables are plain lists of mappings. The order and colours of methods never change, which keeps figures comparable. Drawn
+with `matplotlib.figure.Figure`, never pyplot: any thread may draw them.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ METHODS = {
     "omg": ("#e96825", "D"),
     "oracle": (INK, "."),
 }
-"""Method -> colour and marker, in the order in which they are drawn. Each colour has a contrast of 3 or more on white
-and on black, and any two of them stay apart for the three kinds of colour blindness.
+"""Method -> colour and marker, in drawing order. Each colour has a contrast of 3 or more on white and on black, and any
+two are distinguishable with each of the three kinds of colour blindness.
 """
 MODES = ("optimistic", "conservative")
-"""OMG's, told apart by fill and line; the other methods have none."""
+"""OMG's modes, which differ in fill and line; the other methods have none."""
 KINDS = {"seen": "seen", "homologue": "unseen,\nhomologue", "non_homologue": "unseen,\nnon-homologue"}
-"""Kinds of test teammates in words, in the order in which they stand; others follow under their own names."""
+"""Kind of test teammates -> label, in drawing order; other kinds follow under their own names."""
 ORACLE_NOTE = "the oracle also trains on the test teammates"
 
 Row = Mapping[str, Any]
 Series = tuple[str, str]
-"""Method and mode; the mode is empty where there is none."""
+"""Method and mode; the mode is empty if there is none."""
 
 
 def bars_figure(rows: Sequence[Row]) -> Figure:
-    """Win rates by kind of test teammates: a group for each kind, in it a bar for each method with its 95 % interval.
+    """Plot win rates by kind of test teammates: one group per kind, one bar per method with its 95 % interval.
 
     | key of a row | value |
     |---|---|
     | method | a key of METHODS |
-    | mode | of omg "optimistic" or "conservative", or as for the others empty, None or missing |
+    | mode | for omg "optimistic" or "conservative"; else (or for a single omg) empty, None or missing |
     | kind | of the test teammates, such as a key of KINDS |
     | mean, low, high | win rate and the ends of its 95 % interval, fractions from 0 to 1 |
 
-    The oracle is no bar but a dashed line across its group, on a band that is its interval: it is a bound, not a rival.
-    A row that is missing leaves a gap. ConfigError for no rows, an unknown method or mode, numbers out of order, and
+    The oracle is not a bar but a dashed line across its group, on a band for its interval: it is a bound, not a
+    competitor. A missing row leaves a gap. ConfigError for no rows, an unknown method or mode, numbers out of order, or
     two rows for one bar.
     """
     table = _table(rows, "kind")
@@ -83,10 +83,10 @@ def bars_figure(rows: Sequence[Row]) -> Figure:
 
 
 def learning_figure(rows: Sequence[Row]) -> Figure:
-    """Mean win rate against environment steps: a line for each method on a band that is its 95 % interval.
+    """Plot the mean win rate against environment steps: one line per method on a band for its 95 % interval.
 
-    Rows as in `bars_figure`, with `t_env` (environment steps) in the place of `kind`, in any order. ConfigError as
-    there; two rows for one step of a method are refused.
+    Rows as in `bars_figure`, with `t_env` (environment steps) instead of `kind`, in any order. ConfigError as there;
+    two rows for one step of a method are refused.
     """
     table = _table(rows, "t_env")
     figure, ax = _axes(7.5)
@@ -94,7 +94,7 @@ def learning_figure(rows: Sequence[Row]) -> Figure:
     for series, points in table.items():
         steps = sorted(points)
         mean, low, high = np.array([points[t] for t in steps]).T
-        # A few markers tell lines apart without colour; a line of one point is nothing but its marker.
+        # A few markers distinguish lines without colour; a line of one point is only its marker.
         look = _line_look(series) | {"markevery": max(1, len(steps) // 8)}
         ax.fill_between(steps, low, high, **_BAND, color=look["color"])
         handles[series] = ax.plot(steps, mean, **look)[0]
@@ -105,13 +105,13 @@ def learning_figure(rows: Sequence[Row]) -> Figure:
 
 
 def cross_play_figure(rows: Sequence[Row]) -> Figure:
-    """Who wins in one seat of whose team: rows as in `cross_play.csv`, "in one seat" and a rate for each host.
+    """Plot who wins in one seat of whose team: rows as in `cross_play.csv`, "in one seat" and a rate for each host.
 
-    Dark is a high win rate, and every number stands in its cell. ConfigError unless guests and hosts are the same.
+    Dark is a high win rate, and every cell shows its number. ConfigError unless guests and hosts are the same.
     """
     guests = [row["in one seat"] for row in rows]
     if not rows or any([*row][1:] != guests for row in rows):
-        raise ConfigError("rows", len(rows), "allowed is one row for each member, and in it a rate with each member")
+        raise ConfigError("rows", len(rows), "allowed is one row for each member, with a rate for each member")
     rates = np.array([[float(row[host]) for host in guests] for row in rows])
     size = 1.6 + 0.36 * len(guests)
     figure = Figure(figsize=(size, size), dpi=100, facecolor="none", layout="constrained")
@@ -131,7 +131,7 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float, float, float]]]:
-    """(method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
+    """Return (method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
     if not rows:
         raise ConfigError("rows", list(rows), "allowed is one row or more")
     found: dict[Series, dict[Any, tuple[float, float, float]]] = {}
@@ -162,7 +162,7 @@ _BAND = {"alpha": 0.18, "linewidth": 0, "zorder": 0.5}
 
 
 def _bar_look(series: Series) -> dict[str, Any]:
-    """Pale inside, so that the lower half of a whisker shows; hollow for OMG's second mode."""
+    """Return the style of a bar: pale inside, to show the lower half of a whisker; hollow for OMG's second mode."""
     colour = METHODS[series[0]][0]
     hollow = series[1] == MODES[1]
     fill = "none" if hollow else (colour, 0.3)
@@ -182,7 +182,7 @@ def _axes(width: float) -> tuple[Figure, Axes]:
 
 
 def _finish(figure: Figure, ax: Axes, table: Mapping[Series, Any], text: str, handles: Mapping[Series, Artist]) -> None:
-    """Axes, legend, and the note that an oracle calls for."""
+    """Style the axes and add the legend, and a note if there is an oracle."""
     note = f"\n{ORACLE_NOTE}" if ("oracle", "") in table else ""
     ax.set_xlabel(text + note, color=INK, fontsize=9)
     ax.set_ylabel("win rate", color=INK, fontsize=9)

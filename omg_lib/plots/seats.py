@@ -1,4 +1,4 @@
-"""Regrouping as pictures: where every label of a sample went, and what a wrong answer costs in training."""
+"""Regrouping as pictures: where each label of a sample went, and what a wrong answer costs in training."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ROW, SEAT, CELL, LEFT, TOP, GAP = 22, 44, 74, 70, 42, 72
 
 
 def seats_svg(sample: TensorDictBase, result: object = None) -> str:
-    """The text of an `<svg>` element: the labelled sample on the left, the regrouped labels on the right.
+    """Return the text of an `<svg>` element: the labelled sample on the left, the regrouped labels on the right.
 
-    Each place on the right carries `data-moved`, which is right, teammate, slot or time. What has another shape is not
-    drawn: its shape is said. Without a result the sample stands alone.
+    Each place on the right has `data-moved`: right, teammate, slot or time. A result of another shape is not drawn; its
+    shape is printed. Without a result, only the sample is drawn.
     """
     episodes, steps, agents, width = sample["obs"].shape
     groups, learner = episodes // agents, sample["seat"][:, 0, 0].tolist()
@@ -56,7 +56,7 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
 
 
 def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
-    """`cost_figure` as the text of an `<svg>` element with a transparent ground."""
+    """Return `cost_figure` as the text of an `<svg>` element with a transparent background."""
     ends = [
         f"{title}: " + ", ".join(f"answer {run.key} ends at {run.losses[-1]:.3f}" for run in runs)
         for title, runs in panels.items()
@@ -65,7 +65,7 @@ def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) 
 
 
 def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> Figure:
-    """Loss against updates: a panel for each title, in it a line for each learner; `words` names the answers."""
+    """Plot loss against updates: one panel per title, one line per learner; `words` names the answers."""
     figure = Figure(figsize=(9, 3), dpi=100, facecolor="none", layout="constrained")
     keys = list(dict.fromkeys(run.key for runs in panels.values() for run in runs))
     for ax, (title, runs) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
@@ -89,7 +89,7 @@ def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str
 
 
 def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
-    """Every place of the result with its label: episode, time step, seat."""
+    """Draw every place of the result with its label: episode, time step, seat."""
     groups, steps, agents, _ = result.shape
     parts = [svg_text(x - 40, 14, f"the result [{groups}, {steps}, {agents}, F]", 12)]
     parts += [svg_text(x + (a + 0.5) * CELL, TOP - 6, f"slot {a}", text_anchor="middle") for a in range(agents)]
@@ -106,21 +106,21 @@ def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
 
 
 def _other(result: object) -> str:
-    """What is said of a result that cannot be drawn."""
+    """Describe a result that cannot be drawn."""
     if isinstance(result, Tensor):
         return f"the result {list(result.shape)}: another shape"
-    return f"the result is no tensor: {type(result).__name__}"
+    return f"the result is not a tensor: {type(result).__name__}"
 
 
 def _seat(x: int, y: int, own: bool, taken: bool) -> str:
-    """One seat of one episode: green where the learner sat, a dot where the answer took it."""
+    """Draw one seat of one episode: green if the learner sat there, with a dot if the answer used it."""
     box = svg_box(x + 1, y + 1, SEAT - 2, ROW - 2, LOOKS["right"][0] if own else "#888888", 0.7 if own else 0.15)
     dot = f'<circle cx="{x + SEAT / 2:g}" cy="{y + ROW / 2:g}" r="4"/>' if taken else ""
     return f'<g data-own="{str(own).lower()}" data-taken="{str(taken).lower()}">{box}{dot}</g>'
 
 
 def place(x: Number, y: Number, width: Number, kind: str) -> str:
-    """A place in the colour and the hatch of its kind; the picture holds `svg_hatches("omg-moved", LOOKS)`."""
+    """Draw a place in the colour and hatch of its kind; the picture needs `svg_hatches("omg-moved", LOOKS)`."""
     colour, hatch = LOOKS[kind]
     frame = svg_box(x, y, width, ROW - 2, colour, 0.25, stroke=colour)
     return frame + (svg_box(x, y, 10, ROW - 2, f"url(#omg-moved-{kind})", 1) if hatch else "")

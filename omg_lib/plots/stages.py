@@ -1,9 +1,10 @@
-"""Where the bytes and the milliseconds of one update are: two bars for each stage, to scale."""
+"""Where the bytes and milliseconds of one update go: two bars per stage, to scale."""
 
 from __future__ import annotations
 
 from html import escape
 
+from omg_lib.plots.page import svg_frame
 from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
@@ -15,21 +16,21 @@ NAME_X, BYTES_X, TIME_X, BAR, ROW, TOP = 196, 204, 560, 236, 26, 48
 
 
 def all_bytes(stage: Stage) -> int:
-    """Bytes of all fields and calls of a stage."""
+    """Return the bytes of all fields and calls of a stage."""
     return stage.calls * sum(field.bytes for field in stage.fields.values())
 
 
 def is_view(stage: str, trace: ShapeTrace) -> bool:
-    """Whether a stage hands on what is there already: truncating always does, moving does where nothing has to move."""
+    """Return whether a stage copies nothing: always true of truncating, and of moving if the device is the CPU."""
     device = stage_device(stage, trace)
     device = resolve_device(device).type if device == "auto" else device
     return stage == "truncate" or (stage == "to_device" and device == "cpu")
 
 
 def stage_svg(trace: ShapeTrace) -> str:
-    """The text of an `<svg>` element; a plan (`predict`) has bytes and no milliseconds yet.
+    """Return the text of an `<svg>` element; a plan (`predict`) has bytes but no milliseconds yet.
 
-    Each stage is a `<g>` with `data-stage`. A hollow bar is a view: nothing is copied for it.
+    Each stage is a `<g>` with `data-stage`. A hollow bar is a view: nothing is copied.
     """
     most = max(all_bytes(stage) for stage in trace.stages) or 1
     times = [stage.seconds for stage in trace.stages if stage.seconds is not None]
@@ -52,12 +53,7 @@ def stage_svg(trace: ShapeTrace) -> str:
     total += f", all stages {seconds_text(sum(times))}" if times else ""
     parts.append(_text(BYTES_X, y + 16, total, font_weight="bold"))
     width, height = TIME_X + BAR + 90, y + 26
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
-        f' aria-label="{escape(". ".join([*said, total]))}." fill="currentColor" font-size="12"'
-        f' font-family="system-ui, sans-serif" style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, height, f"{'. '.join([*said, total])}.", parts, size=12)
 
 
 def _heads(trace: ShapeTrace) -> str:

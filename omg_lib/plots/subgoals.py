@@ -1,5 +1,5 @@
-"""Pictures of what OMG infers: the state that a subgoal stands for, drawn over the battle, and which candidates are
-chosen. On `matplotlib.figure.Figure`: never pyplot, so any thread may draw them.
+"""Pictures of what OMG infers: the state that a subgoal decodes to, drawn over the battle, and which candidates are
+chosen. Drawn with `matplotlib.figure.Figure`, never pyplot: any thread may draw them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, named_svg, spoken, view_half
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import RANGE
-from omg_lib.measures import units_of
+from omg_lib.experiment.measures import units_of
 
 RUN_LOOKS = (("#3b82d6", ""), ("#dd7011", "////"), ("#1f9a68", "...."), ("#9166d6", "xxxx"))
 """Colour and hatch of each run. The colours have a contrast of 3 or more on white and on black."""
@@ -32,19 +32,19 @@ def subgoal_figure(
     sight: float = Rules.sight,
     what: str = "subgoal",
 ) -> Figure:
-    """One moment of skirmish, and over it the state that a seat's inferred subgoal stands for.
+    """Draw one moment of skirmish, and over it the state that a seat's inferred subgoal decodes to.
 
     | argument | meaning |
     |---|---|
     | frame | from `env.frame(row)` or `measures.replay` |
-    | seat | the learner's, which is ringed |
-    | decoded | one step of this seat, of `measures.inferred_states` |
+    | seat | the learner's, marked by a ring |
+    | decoded | one step of this seat, from `measures.inferred_states` |
     | sight | how far a unit sees, in map units |
-    | what | what `decoded` comes from, as the caption calls it |
+    | what | what `decoded` comes from, as named in the caption |
 
-    Hollow marks are the units that are seen in the decoded state, placed as seen from where the seat stands now; a
-    dotted line leads to each from the living unit that it stands for. ConfigError for a seat that the frame does not
-    have, and for an observation of another size.
+    Hollow marks are the units visible in the decoded state, placed relative to the seat's current position; a dotted
+    line joins each to the living unit it represents. ConfigError for a seat that the frame does not have, or an
+    observation of another size.
     """
     n = len(frame["health"][0])
     if seat not in range(n):
@@ -73,20 +73,20 @@ def subgoal_svg(
     sight: float = Rules.sight,
     what: str = "subgoal",
 ) -> str:
-    """`subgoal_figure` as the text of an `<svg>` element with a transparent ground."""
+    """Return `subgoal_figure` as the text of an `<svg>` element with a transparent background."""
     enemies = sum(team for team, _, _ in _ghosts(frame, seat, decoded, sight))
     mates = len(_ghosts(frame, seat, decoded, sight)) - enemies
-    said = f"{spoken(frame)} The {what} of seat {seat} shows {mates} others of its team and {enemies} enemies."
+    said = f"{spoken(frame)} The {what} of seat {seat} shows {mates} teammates and {enemies} enemies."
     return named_svg(subgoal_figure(frame, seat, decoded, sight, what=what), said)
 
 
 def _ghosts(
     frame: dict[str, Any], seat: int, decoded: Float[Tensor, " O"], sight: float
 ) -> list[tuple[int, int, np.ndarray]]:
-    """(team, unit, place [xy] on the map) of every unit that is seen in the decoded state.
+    """Return (team, unit, place [xy] on the map) of every unit visible in the decoded state.
 
-    A flag of 0.5 or more shows it, and for an enemy out of range, whose flag is 0, the distance: more than RANGE where
-    it is seen, 0 where it is not.
+    A flag of 0.5 or more means visible. An enemy out of range has flag 0, so its distance decides: above RANGE if it is
+    visible, 0 if not.
     """
     enemies, mates = (units.numpy(force=True) for units in units_of(decoded))
     others = [unit for unit in range(len(enemies)) if unit != seat]
@@ -97,11 +97,11 @@ def _ghosts(
 
 
 def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
-    """How often each candidate state t + k became the subgoal: a group of bars for each k, a bar for each run.
+    """Plot how often each candidate state t + k became the subgoal: one group of bars per k, one bar per run.
 
-    `shares` maps up to four names of runs to the shares of k = 1..H, fractions from 0 to 1 (see
-    `measures.choice_shares`). The paper's Table 3 stands beside runs with its H = 5. ConfigError for another number of
-    runs and for runs that differ in H.
+    `shares` maps up to four run names to the shares of k = 1..H, fractions from 0 to 1 (see `measures.choice_shares`).
+    The paper's Table 3 is drawn beside runs with its H = 5. ConfigError for any other number of runs, or for runs that
+    differ in H.
     """
     if not 1 <= len(shares) <= len(RUN_LOOKS):
         raise ConfigError("shares", list(shares), f"allowed are 1 to {len(RUN_LOOKS)} runs")
@@ -111,7 +111,7 @@ def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
         raise ConfigError("shares", lengths, "allowed are runs of one horizon")
     figure = Figure(figsize=(6, 3), dpi=100, facecolor="none", layout="constrained")
     ax, k = figure.add_subplot(), np.arange(1, horizon + 1)
-    slots = len(shares) + (horizon == len(PAPER_SHARES))  # the paper's marks stand beside the bars, hidden by none
+    slots = len(shares) + (horizon == len(PAPER_SHARES))  # the paper's marks go beside the bars, not behind them
     place = k + 0.8 * (np.arange(slots) / slots - 0.5 + 0.5 / slots).reshape(-1, 1)
     for x, (name, share), (colour, hatch) in zip(place, shares.items(), RUN_LOOKS, strict=False):
         face = "none" if hatch else colour

@@ -1,4 +1,4 @@
-"""The figure of a sweep: time, memory and win rate against n_agents and against batch_size."""
+"""The figure of a sweep: steps, time, memory and win rate against n_agents and batch_size."""
 
 from __future__ import annotations
 
@@ -10,53 +10,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from omg_lib.config import ConfigError
-from omg_lib.evaluate import interval
+from omg_lib.experiment.evaluate import interval
 from omg_lib.plots.results import INK, METHODS
 
 Row = Mapping[str, Any]
 Interval = tuple[float, float, float]
 MEASURES = {
+    "steps": ("environment steps of an update", 1.0),
     "seconds": ("seconds of an update", 1.0),
     "peak_bytes": ("peak of the process, GB", 1e9),
     "win_rate": ("win rate", 1.0),
 }
-"""Column -> (what stands at the axis, divisor)."""
+"""Measure -> (axis label, divisor). Each is a column except steps, which is t_env over updates."""
 SIZES = {"n_agents": "batch_size", "batch_size": "n_agents"}
-"""What a row of panels goes along -> what tells its lines of one learner apart."""
+"""Size along the x axis of a row of panels -> size that distinguishes the lines of one learner."""
 STYLES = ("-", "--", ":", "-.")
 OTHER = ("#2f855a", "P")
-"""Colour and marker of a learner that the figures of the paper's experiment do not show."""
+"""Colour and marker of a learner that the paper's figures do not show."""
 
 
-def sweep_figure(rows: Sequence[Row]) -> Figure:
-    """Rows as in a sweep's results.csv; a mean of its seeds at each size, on its 95 % interval (none for one seed).
+def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "peak_bytes", "win_rate")) -> Figure:
+    """Plot rows of a sweep's results.csv: the mean over seeds at each size, on its 95 % interval (none for one seed).
 
-    A learner is known by colour and marker, the other size by the kind of line. Trials without a number (failed, or
-    stopped before the first test) leave a gap. ConfigError for no rows.
+    `measures` are keys of MEASURES, one for each column of panels. Colour and marker show the learner, the line style
+    the other size. Trials without a number (failed, or stopped before the first test) leave a gap. ConfigError for no
+    rows.
     """
     if not rows:
         raise ConfigError("rows", list(rows), "allowed is one row or more")
-    figure = Figure(figsize=(11, 6), dpi=100, facecolor="none", layout="constrained")
-    axes = figure.subplots(len(SIZES), len(MEASURES), squeeze=False)
+    size = (2 + 3 * len(measures), 6)
+    figure = Figure(figsize=size, dpi=100, facecolor="none", layout="constrained")
+    axes = figure.subplots(len(SIZES), len(measures), squeeze=False)
     handles: dict[str, Any] = {}
     for line, along in zip(axes, SIZES, strict=True):
-        for ax, measure in zip(line, MEASURES, strict=True):
+        for ax, measure in zip(line, measures, strict=True):
             handles |= _panel(ax, rows, along, measure)
     figure.legend(list(handles.values()), list(handles), fontsize=8, frameon=False, labelcolor=INK, loc="outside right")
     return figure
 
 
 def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int], dict[int, Interval]]:
-    """(learner, the other size) -> size -> mean and the ends of the 95 % interval over seeds."""
+    """Return (learner, other size) -> size -> mean and the ends of the 95 % interval over seeds."""
     found: dict[tuple[str, int], dict[int, list[float]]] = {}
     for row in rows:
-        if row[measure] not in (None, ""):
+        value = _measured(row, measure)
+        if value is not None:
             series = found.setdefault((row["learner"], int(row[SIZES[along]])), {})
-            series.setdefault(int(row[along]), []).append(float(row[measure]) / MEASURES[measure][1])
+            series.setdefault(int(row[along]), []).append(value / MEASURES[measure][1])
     return {
         series: {size: interval(np.array(values)[:, None]) for size, values in sorted(points.items())}
         for series, points in sorted(found.items())
     }
+
+
+def _measured(row: Row, measure: str) -> float | None:
+    """Return a trial's value of a measure; None if it has none."""
+    if measure == "steps":
+        return float(row["t_env"]) / float(row["update"]) if float(row["update"] or 0) else None
+    return None if row[measure] in (None, "") else float(row[measure])
 
 
 def _panel(ax: Axes, rows: Sequence[Row], along: str, measure: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""One row of an update as a picture: what each TD target is made of, and what the network said."""
+"""One row of an update as a picture: what each TD target is made of, and what the network predicted."""
 
 from __future__ import annotations
 
 from html import escape
 
 from omg_lib.lessons.td_target import Targets
+from omg_lib.plots.page import svg_frame, svg_hatches
 
 Number = int | float
 EARNED, ESTIMATED, ERROR = "#dd7011", "#3b82d6", "#e0484d"
@@ -13,11 +14,11 @@ LEFT, TOP, WIDTH, HEIGHT = 46, 26, 720, 190
 
 
 def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> str:
-    """The text of an `<svg>` element: a column for each transition of one slot, padding included.
+    """Return the text of an `<svg>` element: one column per transition of one slot, padding included.
 
-    Solid orange is what was earned; hatched blue, beside it and from where it ends, what is estimated. The bar ends at
-    the target. The dot is Q of the action that was taken, the line between them the error. With `mask`, padding is
-    drawn but does not count. The scale is the slot's, up to a round number, so that it seldom jumps.
+    Solid orange is what was earned. Hatched blue, beside it and starting where it ends, is what is estimated; the bar
+    ends at the target. The dot is Q of the action taken, the line between dot and target the error. With `mask`,
+    padding is drawn but does not count. The scale fits the slot, rounded up to keep it from jumping.
     """
     taken, reward, bootstrap = (x[group, :, slot].tolist() for x in (targets.taken, targets.reward, targets.bootstrap))
     real, ended = targets.real[group, :, slot].tolist(), targets.ended[group, :, slot].tolist()
@@ -28,10 +29,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     def y(value: Number) -> float:
         return TOP + HEIGHT * (high - value) / (high - low)
 
-    parts = [
-        '<defs><pattern id="omg-estimated" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="M0 6L6 0" stroke="{ESTIMATED}" stroke-width="1.6"/></pattern></defs>'
-    ]
+    parts = [svg_hatches("omg", {"estimated": (ESTIMATED, "M0 6L6 0")})]
     if lived < count:
         words = "padding" + (": masked" if mask else ": counted")
         parts += [
@@ -41,7 +39,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     for t in range(count):
         faint, counts = "" if real[t] else ' opacity=".55"', real[t] or not mask
         x, target = LEFT + t * step + 0.05 * step, reward[t] + bootstrap[t]
-        lane = LEFT + t * step + 0.8 * step  # beside the bars: on them red could not be seen
+        lane = LEFT + t * step + 0.8 * step  # beside the bars: red would not show on top of them
         error = f'<path d="M{lane:.1f} {y(taken[t]):.1f}V{y(target):.1f}" stroke="{ERROR}" stroke-width="2"/>'
         parts.append(
             f'<g data-real="{str(real[t]).lower()}"{faint}>'
@@ -77,16 +75,11 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
         f"estimated, Q is {taken[0]:.3f}. {end[0].upper()}{end[1:]}. Loss of the whole batch {targets.loss:.4f}."
     )
     width = LEFT + WIDTH + 8
-    style = f"width:100%;max-width:{width}px;height:auto;display:block;color:var(--jp-content-font-color1, inherit)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {legend + 20}" role="img"'
-        f' aria-label="{escape(said)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif"'
-        f' style="{style}">{"".join(parts)}</svg>'
-    )
+    return svg_frame(width, legend + 20, said, parts)
 
 
 def _round_up(value: float) -> float:
-    """The next of 0, .5, 1, 2, 5, 10, 20, ...
+    """Round up to the next of 0, .5, 1, 2, 5, 10, 20, ...
 
     >>> [_round_up(value) for value in (-1.0, 0.3, 1.2, 5.0, 12.0)]
     [0.0, 0.5, 2.0, 5.0, 20.0]
@@ -96,7 +89,7 @@ def _round_up(value: float) -> float:
 
 
 def _bar(x: Number, width: Number, start: Number, end: Number, fill: str, opacity: Number, stroke: str = "") -> str:
-    """A bar that may go up or down."""
+    """Draw a bar that may go up or down."""
     return _rect(x, min(start, end), width, abs(end - start), fill, opacity, stroke)
 
 

@@ -1,4 +1,4 @@
-"""What the flow picture says in words: why each stage has its shape, bytes and seconds, the table of fields.
+"""The text of the flow picture: why each stage has its shape, bytes and seconds, the table of fields.
 
 Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
 """
@@ -15,24 +15,24 @@ from omg_lib.trace import Field, ShapeTrace, Stage
 
 
 def has_regrouping(plan: ShapeTrace) -> bool:
-    """Whether the learner counts groups: one seat of each episode learns."""
+    """Return whether the learner counts groups: one seat of each episode learns."""
     return any(stage.name == "learner.regroup" for stage in plan.stages)
 
 
 def headline(plan: ShapeTrace) -> str:
-    """Why the three numbers of an update differ, in one sentence or two."""
+    """Explain in one or two sentences why the three numbers of an update differ."""
     A, G = plan.sizes["A"], plan.sizes["G"]
     groups, episodes = f"{G} group{'s' * (G > 1)}", f"{G} episode{'s' * (G > 1)}"
     if has_regrouping(plan):
         return (
-            f"One seat of a team learns, so {groups} of {A} learner's seats take "
+            f"One seat per team learns, so {groups} of {A} learner's seats need "
             f"{G} × {A} = {G * A} episodes; regrouping puts the seats together."
         )
     return f"All {A} seats learn, so {episodes} give the learner {G} × {A} = {G * A} rows: there is nothing to regroup."
 
 
 def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str:
-    """Why this stage has its shape; with a trace, T is the measured one."""
+    """Explain why this stage has its shape; with a trace, T is the measured one."""
     s = plan.sizes
     A, G, R, sample = s["A"], s["G"], s["R"], plan["buffer.sample"].leading
     grouped, calls = has_regrouping(plan), plan["runner.run"].calls
@@ -41,22 +41,22 @@ def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str
         return f"R = {R}: {at_once}; " + ("the learner's seat rotates" if grouped else f"all {A} seats learn")
     if stage == "buffer.insert_episode_batch":
         new = calls * R
-        return f"{calls} × {R} = {new} new episode{'s' * (new > 1)} for each update"
+        return f"{calls} × {R} = {new} new episode{'s' * (new > 1)} per update"
     if stage == "buffer.sample":
         if grouped:
-            return f"G*A = {G} × {A} = {sample} old episodes: {G} of each seat"
-        return f"G = {G} old episodes: each feeds all {A} seats"
+            return f"G*A = {G} × {A} = {sample} stored episodes: {G} per seat"
+        return f"G = {G} stored episodes: each feeds all {A} seats"
     if stage == "truncate":
         limit = s["L"] + 1
         if trace is None:
             return f"T: the longest filled length, at most L+1 = {limit}; known after a run"
         return f"T = {trace.sizes['T']} measured: the longest filled length (L+1 = {limit})"
     if stage == "to_device":
-        return "to where the learner computes"
+        return "to the learner's device"
     if stage == "learner.regroup":
         return f"each of {A} episodes gives its learner's seat: {sample} / {A} = {G}"
     if stage == "learner.omg_loss":
-        return f"candidate subgoals: the next H = {s['H']} states, at all steps but the last"
+        return f"candidate subgoals: the next H = {s['H']} states, at all steps except the last"
     if stage == "controller.init_hidden":
         return f"the network sees {G} × {A} = {G * A} rows"
     if stage == "learner.q_values":
@@ -68,17 +68,17 @@ def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str
 
 
 def at_most(*axes: str) -> str:
-    """The sign before a predicted number that depends on T, which is known only after sampling."""
+    """Return the sign before a predicted number that depends on T, which is known only after sampling."""
     return "≤" if {"T", "T-1"} & set(axes) else ""
 
 
 def shape_text(field: Field) -> str:
-    """A measured shape such as [256, 63, 8, 80]."""
+    """Format a measured shape, such as [256, 63, 8, 80]."""
     return "[" + ", ".join(str(n) for n in field.shape) + "]"
 
 
 def other_fields(stage: Stage) -> str:
-    """All fields but the first, with the axes that follow the leading two.
+    """List all fields but the first, with the axes that follow the leading two.
 
     >>> from omg_lib import OMGConfig, predict
     >>> other_fields(predict(OMGConfig())["learner.omg_loss"])
@@ -91,7 +91,7 @@ def other_fields(stage: Stage) -> str:
 
 
 def bytes_text(count: int) -> str:
-    """Bytes for people, three figures: 79298560 is 79.3 MB."""
+    """Format bytes with three significant figures: 79298560 is 79.3 MB."""
     if count < 1000:
         return f"{count} B"
     power = min(3, int(math.log10(count) // 3))
@@ -100,7 +100,7 @@ def bytes_text(count: int) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Seconds for people: 0.0083 is 8.3 ms."""
+    """Format seconds: 0.0083 is 8.3 ms."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
     if seconds < 1e-5:
@@ -109,20 +109,20 @@ def seconds_text(seconds: float) -> str:
 
 
 def stage_bytes(stage: Stage) -> str:
-    """Bytes of all fields: 8 × 414 kB where there are eight calls."""
+    """Format the bytes of all fields: 8 × 414 kB for eight calls."""
     size = bytes_text(sum(field.bytes for field in stage.fields.values()))
     return f"{stage.calls} × {size}" if stage.calls > 1 else size
 
 
 def stage_device(stage: str, trace: ShapeTrace) -> str:
-    """Where a stage's result lies: up to `truncate` in main memory, from `to_device` on at the learner's."""
+    """Return where a stage's result is: main memory up to `truncate`, the learner's device from `to_device` on."""
     names = [entry.name for entry in trace.stages]
     early = "to_device" in names and stage in names[: names.index("to_device")]
     return "cpu" if early else trace.device
 
 
 def difference_text(difference: Difference) -> str:
-    """One disagreement: what it is about, predicted, measured."""
+    """Describe one difference: its field, the predicted and the measured value."""
     return f"{difference.field}: predicted {_said(difference.predicted)}, measured {_said(difference.measured)}"
 
 
@@ -133,7 +133,7 @@ def _said(value: Any) -> str:
 
 
 def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -> str:
-    """The whole picture as a text, for people who hear it."""
+    """Describe the whole picture as text, for screen readers."""
     s = plan.sizes
     parts = [f"Flow of tensors for n_agents {s['A']}, batch_size {s['G']}. {headline(plan).rstrip('.')}"]
     for stage in plan.stages:
@@ -151,7 +151,7 @@ def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -
 
 
 def fields_table(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Sequence[Difference] = ()) -> str:
-    """An HTML table of every field of every stage, as predicted and as measured."""
+    """Return an HTML table of every field of every stage, as predicted and as measured."""
     found = {(d.stage, d.field) for d in differences}
     measured = {stage.name: stage for stage in trace.stages} if trace else {}
     heads = ("stage", "field", "axes", "predicted", "measured", "dtype", "bytes of one call", "")

@@ -1,4 +1,4 @@
-"""Panels for notebooks: a plain model under test and a thin view. The only room that knows Jupyter."""
+"""Panels for notebooks: each is a plain, tested model and a thin view. The only package that knows Jupyter."""
 
 from omg_lib.widgets.capacity_model import CapacityModel
 from omg_lib.widgets.capacity_panel import CapacityPanel

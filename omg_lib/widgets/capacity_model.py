@@ -1,4 +1,4 @@
-"""What the capacity panel knows, without Jupyter: what a step and an update cost, and what so many steps a day take."""
+"""The capacity panel without Jupyter: what a step and an update cost, and what a number of steps a day takes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from omg_lib.plots.capacity import capacity_svg
 class CapacityModel:
     """The capacity panel without its view.
 
-    `choose(steps_a_day=, wait=, faster=)`: steps a day; what a step of the game waits, in milliseconds; by how much the
-    learner is faster than it was measured (on a GPU, say). State: these three, `plan`, `status` (a sentence) and
-    `picture` (SVG). What is not allowed becomes `status` and changes nothing else.
+    `choose(steps_a_day=, wait=, faster=)` sets the steps a day, the wait per game step in milliseconds, and the
+    learner's speed-up over the measurement (on a GPU, say). State: these three, `plan`, `status` (a sentence) and
+    `picture` (SVG). An invalid value sets `status` and changes nothing else.
     """
 
     def __init__(self, costs: Costs, cluster: Cluster | None = None) -> None:
@@ -25,7 +25,7 @@ class CapacityModel:
         self.choose()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def choose(self, **given: int | float) -> None:
@@ -54,11 +54,11 @@ class CapacityModel:
         nodes = f"{p.nodes} node{'s' if p.nodes > 1 else ''} of {self.cluster.cores} cores"
         wanted = f"{self.steps_a_day:,.0f} steps a day ({self.steps_a_day / DAY:,.0f} a second)"
         possible = max(p.network, p.store) <= 1
-        take, used = ("take", "is used") if possible else ("would take", "would be used")
-        limit = f"The limit is {p.limit}" if possible else f"It cannot be done, because of {p.limit}"
+        take, used = ("take", "is") if possible else ("would take", "would be")
+        limit = f"The limit is {p.limit}" if possible else f"Not possible: the limit is {p.limit}"
         return (
-            f"{wanted} {take} {runs}, together {nodes}; "
-            f"learners are busy {100 * p.learner:.0f} % of the time, worth {p.gpus:.1f} GPUs in all. "
-            f"{limit}; the link {used} to {100 * p.network:.1f} %, "
-            f"the object store to {100 * p.store:.1f} %."
+            f"{wanted} {take} {runs}: {nodes} in all. "
+            f"Learners are busy {100 * p.learner:.0f} % of the time, which adds up to {p.gpus:.1f} GPUs. "
+            f"{limit}; the link {used} {100 * p.network:.1f} % full, "
+            f"the object store {100 * p.store:.1f} %."
         )

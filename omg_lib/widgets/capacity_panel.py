@@ -9,12 +9,13 @@ import ipywidgets as W
 from omg_lib.lessons.capacity import Cluster, Costs
 from omg_lib.widgets.capacity_model import CapacityModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class CapacityPanel(W.VBox):
-    """What so many environment steps a day take: `CapacityPanel(costs)` as a cell's last line.
+class CapacityPanel(Panel):
+    """Show what a number of environment steps a day takes: `CapacityPanel(costs)` as a cell's last line.
 
-    `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python, and the sliders follow.
+    `panel.model.choose(steps_a_day=1e8, wait=20, faster=10)` does the same from Python; the sliders follow.
     """
 
     def __init__(self, costs: Costs, cluster: Cluster | None = None) -> None:
@@ -24,10 +25,10 @@ class CapacityPanel(W.VBox):
             self.model.steps_a_day, min=5, max=10, step=0.1, description="steps a day", readout_format=".2s", **look
         )
         self.wait = W.FloatSlider(
-            self.model.wait, min=0, max=100, step=1, description="a step of the game waits, ms", **look
+            self.model.wait, min=0, max=100, step=1, description="wait per game step, ms", **look
         )
         self.faster = W.FloatSlider(
-            self.model.faster, min=1, max=100, step=1, description="learner faster by", readout_format=".0f", **look
+            self.model.faster, min=1, max=100, step=1, description="learner speed-up", readout_format=".0f", **look
         )
         self.controls = {"steps_a_day": self.steps_a_day, "wait": self.wait, "faster": self.faster}
         self.status, self.picture = W.HTML(), W.HTML()
@@ -43,6 +44,7 @@ class CapacityPanel(W.VBox):
         self._following = False
         super().__init__([*self.controls.values(), self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-capacity")
+        self.keep(self.status, self.picture)
         self.model.listen(self._show)
         self._show()
 

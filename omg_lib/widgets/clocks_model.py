@@ -1,4 +1,4 @@
-"""What the two-clocks panel knows and does, without Jupyter: a team's size, and what acting costs with it."""
+"""The two-clocks panel without Jupyter: a team size, and what acting costs at that size."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from omg_lib.plots.clocks import clocks_svg
 
 WIDTHS = (1, 8, 32)
 SECONDS = 0.3
-"""Least time for one bar."""
+"""Minimum measuring time for one bar."""
 KEPT = 3
-"""Teams that are shown side by side, the latest ones."""
+"""Number of teams shown side by side, latest last."""
 
 
 class ClocksModel:
     """The two clocks without their view.
 
-    `choose(n_agents)` sets the team that is measured next; `measure()` plays with runners of 1, 8 and 32 episodes in a
-    thread and returns at once, `wait(timeout)` waits for it. State: `n_agents`, `measured` (n_agents -> ticks),
-    `picture` (SVG), `status` (one sentence), `busy`. What is not allowed becomes `status` and changes nothing else.
+    `choose(n_agents)` sets the team to measure next; `measure()` plays with runners of 1, 8 and 32 episodes in a thread
+    and returns at once; `wait(timeout)` waits for it. State: `n_agents`, `measured` (n_agents -> ticks), `picture`
+    (SVG), `status` (one sentence), `busy`. An invalid value sets `status` and changes nothing else.
     """
 
     def __init__(self, config: OMGConfig | None = None) -> None:
@@ -39,7 +39,7 @@ class ClocksModel:
         return self.config.n_agents
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change, also from the thread that measures."""
+        """Call `listener()` after every change, also from the measuring thread."""
         self._listeners.append(listener)
 
     def choose(self, n_agents: int | Any) -> None:
@@ -55,7 +55,7 @@ class ClocksModel:
     def measure(self) -> None:
         with self.lock:
             if self.busy:
-                self._say("It is measuring already.")
+                self._say("Already measuring.")
                 return
             self.busy = True
             self._say(f"Measuring with n_agents {self.n_agents}")
@@ -63,7 +63,7 @@ class ClocksModel:
             self._thread.start()
 
     def wait(self, timeout: int | float | None = None) -> bool:
-        """Wait until nothing is measured; False if it still is."""
+        """Wait for the measurement to end; return False if it is still running."""
         if self._thread:
             self._thread.join(timeout)
         return not self.busy
@@ -72,8 +72,8 @@ class ClocksModel:
         ticks, said = None, ""
         try:
             ticks = acting_clock(config, WIDTHS, SECONDS)
-        except Exception as error:  # the kernel lives on, whatever it was
-            said = f"It failed: {type(error).__name__}: {error}".split("\n")[0]
+        except Exception as error:  # no error may kill the kernel
+            said = f"Measuring failed: {type(error).__name__}: {error}".split("\n")[0]
         with self.lock:
             if ticks:
                 self.measured.pop(config.n_agents, None)
@@ -89,7 +89,7 @@ class ClocksModel:
 
 
 def _said(n_agents: int, ticks: list[Tick]) -> str:
-    """By how much each clock changes from the narrowest runner to the widest, on the device that comes first."""
+    """Say by what factor each clock changes from the narrowest runner to the widest, on the first device."""
     one, *_, many = [tick for tick in ticks if tick.device == ticks[0].device]
     return (
         f"n_agents {n_agents}, R from {one.width} to {many.width}: a lockstep takes "

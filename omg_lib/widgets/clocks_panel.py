@@ -1,4 +1,4 @@
-"""ClocksPanel: a slider for the team, a button, and the two clocks as bars, around a ClocksModel."""
+"""ClocksPanel: a slider for the team size, a button, and the two clocks as bars, around a ClocksModel."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import ipywidgets as W
 from omg_lib.config import OMGConfig, team_sizes
 from omg_lib.widgets.clocks_model import ClocksModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class ClocksPanel(W.VBox):
-    """What acting costs with a batch of 1, 8 and 32, by two clocks: `ClocksPanel()` as a cell's last line.
+class ClocksPanel(Panel):
+    """Compare the cost of acting with a batch of 1, 8 and 32 on two clocks: `ClocksPanel()` as a cell's last line.
 
     `panel.model.choose(4)`, `panel.model.measure()` and `panel.model.wait()` do the same from Python.
     """
@@ -30,6 +31,7 @@ class ClocksPanel(W.VBox):
         controls = W.Box([self.agents, self.button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"})
         super().__init__([controls, self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-clocks")
+        self.keep(self.status, self.picture)
         self.agents.observe(self._moved, "value")
         self.button.on_click(lambda _: self.model.measure())
         self.model.listen(self._show)

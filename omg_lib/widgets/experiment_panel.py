@@ -1,4 +1,4 @@
-"""ExperimentPanel: train every seed of both arms of a plan, in a worker thread, and save what came out."""
+"""ExperimentPanel: train every seed of both arms of a plan in a worker thread, and save the results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import ipywidgets as W
 
 from omg_lib.config import ConfigError
 from omg_lib.lessons.experiment import UPDATES, read_plan, run_experiment, save_results
+from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class ExperimentPanel(W.VBox):
-    """`ExperimentPanel(plan, "results.json")` as a cell's last line, where `plan()` gives a dict for `read_plan`.
+class ExperimentPanel(Panel):
+    """`ExperimentPanel(plan, "results.json")` as a cell's last line, where `plan()` returns a dict for `read_plan`.
 
-    The slider sets how many updates each run gets; Run trains, Stop ends, and nothing is saved before all runs have
-    ended. `panel.run(updates=5)` does the same from Python, and waits.
+    The slider sets the updates per run. Run trains; Stop ends training without saving; results are saved when all runs
+    have finished. `panel.run(updates=5)` does the same from Python, and waits.
     """
 
     def __init__(self, plan: Callable[[], object], path: str | Path) -> None:
@@ -36,7 +38,11 @@ class ExperimentPanel(W.VBox):
         for name in ("updates", "start", "stop", "status"):
             getattr(self, name).add_class(f"omg-experiment-{name}")
         buttons = W.HBox([self.start, self.stop, self.progress])
-        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status])
+        handles = {".omg-experiment-updates [role=slider]": "updates slider"}
+        names = naming("omg-experiment", "omg-experiment-status", handles)
+        super().__init__([W.HBox([self.number, self.updates]), buttons, self.status, names])
+        self.add_class("omg-experiment")
+        self.keep(self.status)
         self._say("Choose how many updates each run gets, then press Run.")
 
     def run(self, updates: int) -> None:
@@ -47,7 +53,7 @@ class ExperimentPanel(W.VBox):
             self.worker.join()
 
     def begin(self) -> None:
-        """Start all runs in a thread, unless they are running."""
+        """Start all runs in a thread, unless they are already running."""
         if self.worker and self.worker.is_alive():
             return
         self.stopping.clear()
@@ -59,8 +65,8 @@ class ExperimentPanel(W.VBox):
         try:
             self._say(self._train(updates))
         except NotImplementedError:
-            self._say("Not answered yet: write the plan first, and run its cell.")
-        except Exception as error:  # told in the panel; a thread has no other place to tell it
+            self._say("Not answered yet: first write the plan and run its cell.")
+        except Exception as error:  # shown in the panel: a thread has nowhere else to report it
             self._say(str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}")
         self.start.disabled, self.stop.disabled = False, True
 

@@ -1,4 +1,4 @@
-"""What the flow panel knows and does, without Jupyter: settings, prediction, a run in a thread, saving."""
+"""The flow panel without Jupyter: settings, prediction, a run in a thread, saving."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
-from omg_lib.doctor import usable_memory
-from omg_lib.files import write_bytes, write_text
-from omg_lib.memory import need
-from omg_lib.peak import TooLargeError
+from omg_lib.memory.need import need
+from omg_lib.memory.peak import TooLargeError
 from omg_lib.plots.curves import curves_png
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import bytes_text
 from omg_lib.predict import Difference, compare, predict
+from omg_lib.system.doctor import usable_memory
+from omg_lib.system.files import write_bytes, write_text
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job
 
 SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
-"""Fields of OMGConfig that have a control; `runner` is the seventh setting."""
+"""Fields of OMGConfig with a control; `runner` is the seventh setting."""
 RUNNERS = ("episode", "parallel")
 EVERY = {"progress": 0.15, "flow": 0.5, "curves": 1.0}
-"""Least seconds between two drawings of one part while a run goes on."""
+"""Minimum seconds between two drawings of one part during a run."""
 
 
 class FlowModel:
@@ -38,21 +38,21 @@ class FlowModel:
 
     | call | what it does |
     |---|---|
-    | `set(n_agents=4, ...)` | new settings and their prediction; a run goes on with the old ones |
-    | `start(updates=None)` | trains in a thread until `stop()`, or for so many updates; returns at once |
+    | `set(n_agents=4, ...)` | changes settings and predicts; a run in progress keeps the old ones |
+    | `start(updates=None)` | trains in a thread until `stop()`, or for `updates` updates; returns at once |
     | `stop()` | ends the run at its next chunk of work; returns at once |
-    | `run(updates)` | start and wait: the measured trace, or the run's error (for cells and tests) |
-    | `wait(timeout)` | waits until nothing runs; False if it still does |
-    | `reset()` | the first settings again, no curves |
-    | `save(folder)` | trace.json, flow.svg, curves.csv and curves.png |
+    | `run(updates)` | starts and waits: returns the measured trace or raises the run's error (for cells and tests) |
+    | `wait(timeout)` | waits until nothing is running; False if something still is |
+    | `reset()` | goes back to the first settings and clears the curves |
+    | `save(folder)` | writes trace.json, flow.svg, curves.csv and curves.png |
 
-    Settings are the fields of OMGConfig, but `runner` is another one here: "episode" (R = 1) or "parallel"
-    (R = n_agents), in this process. What is not allowed becomes `status`, one sentence, and changes nothing else.
+    Settings are the fields of OMGConfig, except `runner`: "episode" (R = 1) or "parallel" (R = n_agents), in this
+    process. An invalid setting sets `status`, one sentence, and changes nothing else.
 
-    State: `plan`, and of the run `trace`, `differences`, `reports`, `previous` (reports of the run before),
-    `state` (idle, running, stopping), `status`, `progress` (text, share or None), `offers` (settings that would fit
-    where the run does not fit into memory). `listen(f)` calls f(part) when a part of it changed, also from the run's
-    thread: settings, flow, curves, progress, offers or status. Read several of them under `lock`.
+    State: `plan`; of the run, `trace`, `differences`, `reports`, `previous` (reports of the run before), `state` (idle,
+    running, stopping), `status`, `progress` (text, share or None), `offers` (settings that would fit if the run does
+    not fit into memory). `listen(f)` calls f(part) when a part changes, also from the run's thread: settings, flow,
+    curves, progress, offers or status. Hold `lock` to read several of them.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -66,7 +66,7 @@ class FlowModel:
         self._restart()
 
     def _restart(self) -> None:
-        """The first settings, and no run yet."""
+        """Go back to the first settings, with no run yet."""
         self.settings = dict(self._first)
         self.config = _config(self.settings)
         self.plan = predict(self.config)
@@ -84,7 +84,7 @@ class FlowModel:
         self._listeners.append(listener)
 
     def set(self, **settings: Any) -> None:
-        """Change settings: all rows are predictions again. What is not allowed leaves the picture as it was."""
+        """Change settings: all rows become predictions again. An invalid setting leaves the picture as it was."""
         with self.lock:
             if self.settings | settings == self.settings:
                 return
@@ -103,11 +103,11 @@ class FlowModel:
                 elif self._is_shown():
                     self._say(self._phase or "Starting")
                 else:
-                    self._say("Training goes on with the settings before. Run starts again with these.")
+                    self._say("Training continues with the previous settings. Press Run to start again with these.")
             self._tell("settings")
 
     def start(self, updates: int | None = None) -> None:
-        """Train with the present settings. A run that goes on is stopped; this one begins when that has ended."""
+        """Train with the current settings. A run in progress is stopped first; this one starts when it has ended."""
         with self.lock:
             try:
                 config = _config(self.settings)
@@ -144,7 +144,7 @@ class FlowModel:
         return not (job and job.is_alive())
 
     def run(self, updates: int) -> ShapeTrace | None:
-        """Train for `updates` updates and wait. Raises what went wrong, such as ConfigError for the settings."""
+        """Train for `updates` updates and wait. Raises the run's error, such as ConfigError for the settings."""
         _fits(_config(self.settings))
         self.start(updates)
         self.wait()
@@ -163,7 +163,7 @@ class FlowModel:
         self._tell("curves")
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write what the panel shows; returns the files, none if the folder cannot be written (`status` says why)."""
+        """Write what the panel shows. Returns the files, or none if the folder cannot be written (see `status`)."""
         with self.lock:
             plan, trace, differences = self.plan, self.trace, self.differences
             reports, previous = list(self.reports), list(self.previous)
@@ -174,7 +174,7 @@ class FlowModel:
             write_text(files[1], flow_svg(plan, trace, differences))
             write_text(files[2], _curves(reports))
             write_bytes(files[3], curves_png(reports, previous))
-        except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of a user who is not there
+        except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of an unknown user
             reason = getattr(error, "strerror", None) or error
             self._say(str(ConfigError("folder", str(folder), f"it cannot be written ({reason})")))
             return []
@@ -187,8 +187,8 @@ class FlowModel:
         self._tell("curves")
 
     def progressed(self, job: Job, status: str, text: str, share: float | None) -> None:
-        """Progress some times a second; the status, which is read out, only when it is a new one, and not where other
-        settings are shown: there it says so.
+        """Update the progress a few times a second. Screen readers read the status out: update it only if it changed
+        and the settings on screen are the run's.
         """
         with self.lock:
             if job is not self._shown or self.state != "running":
@@ -202,7 +202,7 @@ class FlowModel:
                     self._say(status + self._verdict())
 
     def updated(self, job: Job, report: Report, trace: ShapeTrace) -> None:
-        """Take over the numbers, and the trace unless the settings have moved on since its run began."""
+        """Store the numbers, and the trace unless the settings have changed since the run began."""
         with self.lock:
             if job is not self._shown:
                 return
@@ -240,7 +240,7 @@ class FlowModel:
             self._tell("offers")
 
     def _is_shown(self) -> bool:
-        """Whether the settings are those of the run that goes on."""
+        """Return whether the settings are those of the current run."""
         return self._shown is not None and self._shown.config == self.config
 
     def _measure(self) -> None:
@@ -264,11 +264,11 @@ class FlowModel:
     def _tell(self, part: str) -> None:
         for listener in self._listeners:
             listener(part)
-        self._drawn[part] = time.monotonic()  # when it was ready: a slow drawing is followed by as long a rest
+        self._drawn[part] = time.monotonic()  # time of completion: a slow drawing does not start again at once
 
 
 def _config(settings: dict[str, Any]) -> OMGConfig:
-    """The configuration of these settings, on a device that is here; `runner` stands for a batch_size_run."""
+    """Return the configuration of these settings, on an available device; `runner` sets batch_size_run."""
     values = dict(settings)
     runner = values.pop("runner")
     if runner not in RUNNERS:
@@ -280,7 +280,7 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
 
 
 def _fits(config: OMGConfig) -> None:
-    """ConfigError for what this machine's memory cannot hold: one sample, the episodes it is drawn from, its groups."""
+    """Raise ConfigError if one sample, the episodes it is drawn from and its groups do not fit into memory."""
     room, least = usable_memory(), need(replace(config, buffer_size=config.sample_size)).total
     if room is not None and least > room:
         reason = f"with n_agents {config.n_agents} one update takes {bytes_text(least)} of memory"
@@ -289,11 +289,12 @@ def _fits(config: OMGConfig) -> None:
 
 def _predicted(plan: ShapeTrace) -> str:
     run, sample, learner = (plan[name].leading for name in ("runner.run", "buffer.sample", "learner.q_values"))
-    return f"Predicted: the runner steps {run}, the sample holds {sample}, the learner sees {learner}. Run measures it."
+    sizes = f"the runner steps {run}, the sample holds {sample}, the learner sees {learner}"
+    return f"Predicted: {sizes}. Press Run to measure."
 
 
 def _curves(reports: list[Report]) -> str:
-    """All numbers of all reports, as CSV."""
+    """Return all numbers of all reports as CSV."""
     names, out = list(dict.fromkeys(name for report in reports for name in report.metrics)), io.StringIO(newline="")
     table = csv.writer(out)
     table.writerow(["update", "t_env", *names])
@@ -303,7 +304,7 @@ def _curves(reports: list[Report]) -> str:
 
 
 def device_text(config: OMGConfig) -> str:
-    """The device that this configuration uses, by name, with its memory."""
+    """Describe the device that this configuration uses: its name and its memory."""
     device = resolve_device(config.device)
     if device.type == "cpu":
         return "CPU" if torch.cuda.is_available() else "CPU (torch sees no CUDA GPU here)"

@@ -19,11 +19,12 @@ from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import fields_table
 from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 NAMES = {f".omg-{part.replace('_', '-')} [role=slider]": f"{part} slider" for part in ("n_agents", "batch_size")}
 
 
-class FlowPanel(W.VBox):
+class FlowPanel(Panel):
     """The flow of tensors, predicted while a slider moves and measured while training runs.
 
         from omg_lib.widgets import FlowPanel
@@ -31,14 +32,14 @@ class FlowPanel(W.VBox):
         panel                            # as a cell's last line: shows it
         panel.model.run(updates=2)       # without a browser: trains, waits, returns the measured trace
 
-    Everything that it does is `panel.model` (see FlowModel), which it draws. Training runs in a worker thread, so
-    the cell ends at once and other cells can be used meanwhile. A new panel stops what older ones train.
+    All the work is in `panel.model` (see FlowModel); the panel draws it. Training runs in a worker thread, so the cell
+    ends at once and you can run other cells meanwhile. A new panel stops training in older ones.
     """
 
     _made: ClassVar[WeakSet[FlowPanel]] = WeakSet()
 
     def __init__(self, **settings: Any) -> None:
-        for older in FlowPanel._made:  # its cell may have been run again, and then no Stop button can be reached
+        for older in FlowPanel._made:  # its cell may have been run again, which removes its Stop button
             if older.model.state != "idle":
                 older.model.stop()
         self._made.add(self)
@@ -70,6 +71,7 @@ class FlowPanel(W.VBox):
             layout={"max_width": "1000px"},
         )
         self.add_class("omg-panel")
+        self.keep(*(self._parts[name] for name in ("status", "flow", "curves")))
         self._details.observe(lambda _: self._show("flow"), "value")
         self.model.listen(self._show)
         for part in ("settings", "progress", "status", "flow", "curves"):
@@ -79,7 +81,7 @@ class FlowPanel(W.VBox):
 
     def _number(self, name: str, low: int, high: int) -> W.HBox:
         value = self.model.settings[name]
-        box = W.IntText(value, description=name, layout={"width": "140px"})  # with bounds it would clip in silence
+        box = W.IntText(value, description=name, layout={"width": "140px"})  # with bounds it would clip silently
         box.style.description_width = "initial"
         slider = W.IntSlider(value, low, high, readout=False, layout={"width": "235px"})
         pair = W.HBox([box, slider])
@@ -135,7 +137,7 @@ class FlowPanel(W.VBox):
         return [*made[:3], folder, made[3]]
 
     def _offer(self, name: str, value: int) -> W.Button:
-        """A button that takes a setting which would fit into memory."""
+        """Return a button that applies a setting that would fit into memory."""
         button = W.Button(description=f"{name} {value}", tooltip=f"set {name} to {value}", layout={"width": "auto"})
         button.on_click(lambda _: self.model.set(**{name: value}))
         return button
@@ -143,9 +145,9 @@ class FlowPanel(W.VBox):
     # --- what is shown ---------------------------------------------------------------------------------------
 
     def _show(self, part: str) -> None:
-        """Draw one part of the model anew; called from the main thread and from the worker."""
+        """Redraw one part of the model; called from the main thread and from the worker."""
         if part == "curves":
-            with self._curves_drawing:  # whoever draws last has read last: nothing old is left standing
+            with self._curves_drawing:  # the last to draw is the last to read: nothing stale stays
                 self._parts["curves"].value = self._curves()
             return
         with self.model.lock:
@@ -161,7 +163,7 @@ class FlowPanel(W.VBox):
                 self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
 
     def _sync(self) -> None:
-        """Let every control show its setting; one that cannot show it stays, and the status says what is wrong."""
+        """Show every setting in its control; a control that cannot show it stays, and the status says what is wrong."""
         self._syncing = True
         for name, controls in self._controls.items():
             value = self.model.settings[name]

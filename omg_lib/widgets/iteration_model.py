@@ -1,4 +1,4 @@
-"""What the step-through of one iteration knows, without Jupyter: a stage, a field of it, a slice, their pictures."""
+"""The step-through of one iteration without Jupyter: a stage, one of its fields, a slice, their pictures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import whole_number
 from omg_lib.lessons.iteration import Iteration, Memory, Source, memory_of, source_of
+from omg_lib.lessons.table import Table
 from omg_lib.plots.heat import heat_svg
-from omg_lib.plots.tables import Table
 from omg_lib.plots.words import bytes_text
 
 MOVES = {"first": lambda at, last: 0, "back": lambda at, last: max(at - 1, 0),
@@ -17,17 +17,17 @@ MOVES = {"first": lambda at, last: 0, "back": lambda at, last: max(at - 1, 0),
 
 
 class IterationModel:
-    """The step-through without its view: `go("next")` from stage to stage, `look(...)` at a field of it.
+    """The step-through without its view: `go("next")` moves from stage to stage, `look(...)` selects a field.
 
     | call | what it does |
     |---|---|
-    | `go("first")`, "back", "next", "last", or a number from 0 | another stage; the field stays if it has it |
-    | `look(field=, down=, across=)` | another field, or other axes for the picture, by their names |
-    | `place("G*A", 3)` | the position on an axis that is not in the picture |
+    | `go("first")`, "back", "next", "last", or a number from 0 | goes to a stage; keeps the field if the stage has it |
+    | `look(field=, down=, across=)` | selects a field, or the picture's axes, by name |
+    | `place("G*A", 3)` | sets the position on an axis that is not in the picture |
 
     State: `position`, `stage`, `field`, `down`, `across`, `fixed` (axis -> position, of the axes not in the picture),
-    `picture` (SVG, "" without values), `table`, `source`, `memory` (one sentence), `status`. ConfigError, one sentence,
-    for what is not allowed; then nothing changes.
+    `picture` (SVG, "" without values), `table`, `source`, `memory` (one sentence), `status`. An invalid argument raises
+    ConfigError, one sentence, and changes nothing.
     """
 
     def __init__(self, iteration: Iteration) -> None:
@@ -35,12 +35,12 @@ class IterationModel:
             raise ConfigError("trace", iteration.trace.update, "allowed is one with at least one stage")
         self.iteration, self.stages = iteration, iteration.trace.stages
         self._listeners: list[Callable[[], None]] = []
-        self._wanted: dict[str, int] = {}  # positions that were asked for, kept from stage to stage
-        self._wished = ""  # and the field
+        self._wanted: dict[str, int] = {}  # requested positions, kept from stage to stage
+        self._wished = ""  # the requested field, kept too
         self._show(0)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def go(self, where: str | int | Any) -> None:
@@ -55,7 +55,7 @@ class IterationModel:
         field = self.field if field is None else field
         self._allowed("field", field, list(self.stage.fields))
         axes = axis_names(self.stage.fields[field].axes)
-        if field == self.field:  # an axis that is asked for in the place of the other one changes places with it
+        if field == self.field:  # requesting the other direction's axis swaps the two
             before = self.down, self.across
             down = down or before[across == before[0]]
             across = across or before[down != before[1]]
@@ -74,7 +74,7 @@ class IterationModel:
 
     def _allowed(self, name: str, value: str | None, allowed: Sequence[str]) -> None:
         if value not in allowed:
-            raise ConfigError(name, value, f"allowed here: {', '.join(allowed) or 'nothing, this stage has no fields'}")
+            raise ConfigError(name, value, f"allowed here: {', '.join(allowed) or 'none, this stage has no fields'}")
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class IterationModel:
         x = x[index]
         if len(names) > 1 and names.index(self.down) > names.index(self.across):
             x = x.t()
-        x = x.reshape([1] * (2 - x.ndim) + list(x.shape))  # a single number is a picture too
+        x = x.reshape([1] * (2 - x.ndim) + list(x.shape))  # draw a single number, too
         return heat_svg(x, self.down or "one", self.across or "number", title)
 
     def _table(self) -> Table:
@@ -125,14 +125,14 @@ class IterationModel:
         return memory_of(values, self.stage.name, key) if self.stage.name in values else None
 
     def _memory(self) -> str:
-        """Whether the stage copied anything."""
+        """Say whether the stage copied anything."""
         found = {self._owner(key) for key in self.stage.fields}
         if not found:
-            return "It makes no tensor."
+            return "It creates no tensor."
         if found == {None}:
-            return "This trace holds shapes, no values."
+            return "This trace has shapes but no values."
         if found == {Memory()}:
-            return "Everything it made is new memory."
+            return "Every field is new memory."
         (first, *others) = found
         if not others:
             return f"Nothing is copied: every field is {first}."
@@ -140,7 +140,7 @@ class IterationModel:
 
 
 def axis_names(axes: Sequence[str]) -> tuple[str, ...]:
-    """The axes with a name of its own for each: of two that are called A, the second becomes "A (axis 3)".
+    """Give each axis a unique name: the second of two axes called A becomes "A (axis 3)".
 
     >>> axis_names(("G", "T", "A", "A"))
     ('G', 'T', 'A', 'A (axis 3)')
@@ -149,7 +149,7 @@ def axis_names(axes: Sequence[str]) -> tuple[str, ...]:
 
 
 def usual(axes: Sequence[str]) -> tuple[str, str]:
-    """The axes that a picture shows at first: time down, the last one across."""
+    """Return the axes that a picture shows at first: time down, the last axis across."""
     if len(axes) < 2:
         return "", "".join(axes)
     times = [axis for axis in axes[:-1] if axis in ("T", "T-1", "L+1")]

@@ -9,18 +9,19 @@ import ipywidgets as W
 from omg_lib.lessons.iteration import Iteration
 from omg_lib.widgets.iteration_model import MOVES, IterationModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 CLOSE = "<style>.omg-iteration-table :is(td, th) { padding: 1px 10px 1px 0; line-height: 1.35; }</style>"
 FIXED = 3
-"""Most axes that are not in the picture: candidates have five."""
+"""Maximum number of axes outside the picture: candidates have five axes."""
 
 
-class IterationPanel(W.VBox):
-    """Step through a recorded update: `IterationPanel(record(cfg))`, or of a file, without its values,
+class IterationPanel(Panel):
+    """Step through a recorded update: `IterationPanel(record(cfg))`, or, from a file without values,
     `IterationPanel(Iteration(ShapeTrace.load(file)))`.
 
-    Buttons and a slider go from stage to stage (arrow keys, Home, End). `panel.model.go("next")` and
-    `panel.model.look(across="A")` do the same from Python, and the controls follow.
+    Buttons and a slider move from stage to stage (arrow keys, Home, End). `panel.model.go("next")` and
+    `panel.model.look(across="A")` do the same from Python; the controls follow.
     """
 
     def __init__(self, iteration: Iteration) -> None:
@@ -59,6 +60,7 @@ class IterationPanel(W.VBox):
             layout={"max_width": "1000px"},
         )
         self.add_class("omg-iteration")
+        self.keep(self.status, self.picture, self.table, self.source)
         self.model.listen(self._show)
         self._show()
 
@@ -95,7 +97,7 @@ class IterationPanel(W.VBox):
 
 
 def _code(model: IterationModel) -> str:
-    """The lines that did it, in a box of their own that can be scrolled by keyboard."""
+    """Show the stage's source lines in a box that can be scrolled by keyboard."""
     numbered = "\n".join(f"{number:4}  {line}" for number, line in model.source.lines)
     look = "max-height:280px;overflow:auto;font-size:11px;line-height:1.35;margin:0"
     named = f'tabindex="0" role="region" aria-label="source lines of {model.stage.name}"'

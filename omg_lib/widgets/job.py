@@ -1,4 +1,4 @@
-"""One run of the flow panel, in a worker thread: a callback that trains would freeze the notebook."""
+"""One run of the flow panel in a worker thread: training in a callback would freeze the notebook."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 
 FOREVER = 10**9
-"""Environment steps of a run that ends by Stop: none will get there."""
+"""Environment steps of a run that only Stop ends: no run gets that far."""
 LIVE_EPISODES = 1024
-"""Episodes that such a run keeps, or one sample if that is more: after some minutes its memory no longer grows."""
+"""Episodes that such a run keeps (at least one sample): after a few minutes its memory stops growing."""
 PHASES = {
     "collect": ("Collecting the first {} episodes", "Collecting episode {} of {}"),
     "prior": ("Pre-training the subgoal prior", "Pre-training the subgoal prior, step {} of {}"),
 }
-"""Phase of Training -> what the status says of it, what the progress says."""
+"""Phase of Training -> text of the status, text of the progress bar."""
 
 
 @runtime_checkable
 class Hearer(Protocol):
-    """Who hears of a job, from its thread."""
+    """Receives a job's events, in the job's thread."""
 
     def began(self, job: Job) -> None: ...
 
@@ -35,9 +35,9 @@ class Hearer(Protocol):
 
 
 class Job(threading.Thread):
-    """Trains a configuration until `stop()`, or for `updates` updates; begins when the job before it has ended.
+    """Trains a configuration until `stop()`, or for `updates` updates; starts when the previous job has ended.
 
-    `error` is what went wrong, whatever it was: the kernel lives on. `cancelled` tells whether it was stopped.
+    `error` holds any exception, so the kernel survives. `cancelled` is set if the job was stopped.
     """
 
     def __init__(self, hearer: Hearer, config: OMGConfig, updates: int | None, before: Job | None) -> None:
@@ -62,7 +62,7 @@ class Job(threading.Thread):
                 self.hearer.began(self)
                 self._train()
         except Exception as error:
-            traceback.clear_frames(error.__traceback__)  # else whoever keeps the error keeps the run's tensors
+            traceback.clear_frames(error.__traceback__)  # else keeping the error keeps the run's tensors
             self.error = error.with_traceback(None)
         self.training = None  # its buffer may hold gigabytes
         self.hearer.ended(self)
@@ -73,7 +73,7 @@ class Job(threading.Thread):
         forever = OMGConfig.from_dict(self.config.to_dict() | live)
         with Training(forever, self._progress) as training:
             self.training = training
-            if self.cancelled.is_set():  # stopped while it was made
+            if self.cancelled.is_set():  # stopped during construction
                 return
             for report in training:
                 self.hearer.updated(self, report, training.trace)

@@ -1,4 +1,4 @@
-"""What the memory meter knows, without Jupyter: the need of every n_agents, and where this machine gives up."""
+"""The memory meter without Jupyter: the need of every n_agents, and where it exceeds this machine's memory."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.machine import usable_memory
-from omg_lib.memory import gives_up_at, needs
+from omg_lib.memory.need import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
 from omg_lib.plots.words import bytes_text
+from omg_lib.system.limits import usable_memory
 
 GB = 10**9
 UNKNOWN = 8 * GB
-"""Taken where the system does not say what a process may use."""
+"""Default if the system does not say what a process may use."""
 MOST = 1_000_000
 
 
 class MemoryModel:
     """The memory meter without its view.
 
-    `choose(batch_size=, buffer_size=, limit=)`: `limit` is in GB, at first what this process may use. State:
-    `config`, `limit` (bytes), `needs`, `gives_up` (n_agents or None), `status` (one sentence), `picture` (SVG).
-    What is not allowed becomes `status` and changes nothing else.
+    `choose(batch_size=, buffer_size=, limit=)`: `limit` is in GB, initially what this process may use. State: `config`,
+    `limit` (bytes), `needs`, `gives_up` (n_agents or None), `status` (one sentence), `picture` (SVG). An invalid value
+    sets `status` and changes nothing else.
     """
 
     def __init__(self, config: OMGConfig | None = None) -> None:
@@ -31,7 +31,7 @@ class MemoryModel:
         self.choose()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def choose(self, limit: int | float | None = None, **settings: object) -> None:
@@ -52,6 +52,6 @@ class MemoryModel:
     def _said(self) -> str:
         there, most = bytes_text(self.limit), self.needs[-1]
         if self.gives_up is None:
-            return f"Up to n_agents {most.n_agents} everything fits into {there}: at most {bytes_text(most.total)}."
+            return f"Every size up to n_agents {most.n_agents} fits into {there}: at most {bytes_text(most.total)}."
         first = next(one for one in self.needs if one.n_agents == self.gives_up)
-        return f"At n_agents {self.gives_up} it needs {bytes_text(first.total)}, more than {there}."
+        return f"n_agents {self.gives_up} needs {bytes_text(first.total)}, more than {there}."

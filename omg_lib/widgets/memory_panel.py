@@ -1,4 +1,4 @@
-"""MemoryMeter: sliders for the buffer, the batch and the memory there is, around a MemoryModel."""
+"""MemoryMeter: boxes for the buffer size, the batch size and the available memory, around a MemoryModel."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import ipywidgets as W
 from omg_lib.config import OMGConfig
 from omg_lib.widgets.memory_model import GB, MemoryModel
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 
 
-class MemoryMeter(W.VBox):
-    """Bytes for every n_agents beside what this process may use: `MemoryMeter()` as a cell's last line.
+class MemoryMeter(Panel):
+    """Compare the bytes of every n_agents with what this process may use: `MemoryMeter()` as a cell's last line.
 
-    `meter.model.choose(buffer_size=1000, limit=4)` does the same from Python, and the controls follow.
+    `meter.model.choose(buffer_size=1000, limit=4)` does the same from Python; the controls follow.
     """
 
     def __init__(self, config: OMGConfig | None = None) -> None:
@@ -41,6 +42,7 @@ class MemoryMeter(W.VBox):
         names = naming("omg-memory", "omg-memory-status", {})
         super().__init__([controls, self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-memory")
+        self.keep(self.status, self.picture)
         self.model.listen(self._show)
         self._show()
 
@@ -51,7 +53,7 @@ class MemoryMeter(W.VBox):
     def _show(self) -> None:
         model, self._following = self.model, True
         refused = model.status.startswith(("batch_size=", "buffer_size=", "limit="))
-        if not refused:  # what is refused stays where it can be mended
+        if not refused:  # a refused value stays, ready to be corrected
             self.buffer_size.value, self.batch_size.value = model.config.buffer_size, model.config.batch_size
             self.limit.value = round(model.limit / GB, 2)
         self._following = False

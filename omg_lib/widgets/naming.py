@@ -1,4 +1,4 @@
-"""What ipywidgets leaves out for those who hear a page or use the keyboard, put in where a panel is shown."""
+"""Fixes for screen readers and the keyboard that ipywidgets lacks, applied where a panel is shown."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import ipywidgets as W
 
-# A slider has no accessible name, a group of radio buttons neither; an HTML widget replaces a live region together with
-# its text; a number box that is left empty goes back to its last value without a word; JupyterLab takes the arrow keys
-# from lists of choices and radio buttons, to walk to the next cell. The script runs where the panel is shown, when its
-# parts arrive, and mends all of them.
+# Sliders and groups of radio buttons have no accessible name. An HTML widget replaces a live region together with its
+# text. An empty number box silently returns to its last value. JupyterLab uses the arrow keys of drop-down lists and
+# radio buttons to move to the next cell. A click beside a slider's handle moves the handle but leaves the focus on the
+# cell, so the arrow keys do nothing. The script runs where the panel is shown, as its parts arrive, and fixes all this.
 SCRIPT = """
 (function mend(tries) {
   const panel = element.closest('.' + PANEL);
@@ -30,7 +30,10 @@ SCRIPT = """
     const box = event.target, said = panel.querySelector(STATUS + ' [role=status]');
     if (box.type !== 'number' || box.value.trim() || !said) return;
     const label = box.closest('.widget-inline-hbox').querySelector('label').textContent;
-    said.textContent = `${label}: a number is missing, the last one stays`;
+    said.textContent = `${label}: a number is missing, the last one is kept`;
+  }, true);
+  panel.addEventListener('click', event => {
+    event.target.closest('.noUi-target')?.querySelector('[role=slider]')?.focus();
   }, true);
   new MutationObserver(name).observe(panel, {childList: true, subtree: true});
   name();
@@ -39,8 +42,8 @@ SCRIPT = """
 
 
 def naming(panel: str, status: str, names: Mapping[str, str]) -> W.Output:
-    """An invisible part for the panel with this class: it names what `names` finds (CSS selector -> accessible name),
-    and makes the part with class `status` a live region. It takes no room.
+    """Return an invisible part for the panel with this class. It sets accessible names (`names`: CSS selector -> name),
+    and makes the part with class `status` a live region. It takes no space.
     """
     script = SCRIPT
     for word, value in (("PANEL", panel), ("STATUS", "." + status), ("NAMES", dict(names))):

@@ -1,7 +1,7 @@
-"""What the step-by-step panels know, without Jupyter: battles, a run's subgoals in them, a prior's view of them.
+"""The step-by-step panels without Jupyter: battles, a run's subgoals in them, a prior's view of them.
 
-A model has `titles` (of its battles), `battle` (which is shown) with `choose(battle)`, `steps`, and for each step
-`pictures(step)`, pairs of a caption and an SVG text, and `words(step)`, what they show as one sentence.
+A model has `titles` (of its battles), `battle` (the one shown) with `choose(battle)`, `steps`, and for each step
+`pictures(step)`, pairs of a caption and an SVG text, and `words(step)`, one sentence that describes them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from omg_lib.envs.base import whole_number
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.skirmish import Skirmish
 from omg_lib.episodes import EpisodeBatch
+from omg_lib.experiment.measures import inferred_states, play_tests, replay, units_of
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.measures import inferred_states, play_tests, replay, units_of
 from omg_lib.plots.latent import MARKS, latent_svg, principal_plane
 from omg_lib.plots.subgoals import subgoal_svg
 from omg_lib.regroup import regroup
@@ -30,7 +30,7 @@ from omg_lib.training import Training
 
 Picture = tuple[str, str]
 POINTS = 800
-"""Most points of a cloud: each step of the slider sends them all."""
+"""Maximum number of points in a cloud: each step of the slider sends them all."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Scene:
 
 
 def scene(run: Training, batch: EpisodeBatch, row: int | Any, seat: int | Any | None = None) -> Scene:
-    """One row of `measures.play_tests`, seen from a seat: the learner's, or another one.
+    """Return one row of `measures.play_tests`, seen from one seat, by default the learner's.
 
-    ConfigError for a row or seat that is not there, and for a run whose game is not skirmish.
+    ConfigError for a row or seat that does not exist, or a run whose game is not skirmish.
     """
     if not isinstance(run.env, Skirmish):
         raise ConfigError("env", run.config.env, "the pictures are of battles: allowed is skirmish")
@@ -66,7 +66,7 @@ def scene(run: Training, batch: EpisodeBatch, row: int | Any, seat: int | Any | 
 
 
 class _Battles:
-    """The battles of a model, and which of them is shown."""
+    """The battles of a model, and the one that is shown."""
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         if not scenes:
@@ -80,7 +80,7 @@ class _Battles:
         return self.scenes[self.battle]
 
     def choose(self, battle: int | Any) -> None:
-        """Show another battle. ConfigError if there is none of this number."""
+        """Show another battle. ConfigError if there is no battle of this number."""
         self.battle = whole_number("battle", battle, 0, len(self.scenes) - 1)
 
     @property
@@ -92,10 +92,10 @@ class _Battles:
 
 
 class ReplayModel(_Battles):
-    """The subgoal that a run infers at each step of its test battles, and beside it the one chosen in hindsight.
+    """The subgoal that a run infers at each step of its test battles, beside the one chosen in hindsight.
 
-    A step counts where the learner's unit lives and has a future. ConfigError for a run whose learner is not OMG or
-    whose game is not skirmish, and for a number of episodes that does not suit the seats.
+    Only steps count at which the learner's unit is alive and has a next step. ConfigError for a run whose learner is
+    not OMG or whose game is not skirmish, and for a number of episodes that the seats do not divide.
     """
 
     def __init__(self, run: Training, episodes: int | Any = 6) -> None:
@@ -107,7 +107,7 @@ class ReplayModel(_Battles):
         with torch.no_grad():
             steps = learner.read(grouped)
             noise = learner.draw_noise(steps)
-            noise["cvae"].zero_()  # the mean of g^ is what plays in a test
+            noise["cvae"].zero_()  # tests play with the mean of g^
             found = learner.omg_loss(grouped, steps, noise, mix=0.0)[1]
             states = learner.prior.decoder(learner.prior(steps.obs)[0])
         agents = run.config.n_agents if "seat" in batch.keys() else 1
@@ -122,7 +122,7 @@ class ReplayModel(_Battles):
         return max(1, len(self.scene.obs) - 1)
 
     def ahead(self, step: int) -> int:
-        """The step of the state that was chosen: t + k, at the latest the last one that the unit lives through."""
+        """Return the step of the chosen state: t + k, at most the unit's last living step."""
         return min(step + 1 + int(self.chosen[self.battle][step]), len(self.scene.obs) - 1)
 
     def pictures(self, step: int | Any) -> tuple[Picture, Picture]:
@@ -142,10 +142,10 @@ class ReplayModel(_Battles):
 
 
 class LatentModel(_Battles):
-    """A prior's embeddings in a plane, with the path of a battle through them; and the battle, with what the embedding
-    of the present state decodes to.
+    """A prior's embeddings in a plane with the path of a battle through them, beside the battle with what the current
+    state's embedding decodes to.
 
-    `states` [N, O] are the cloud, marked by how many enemies the unit sees. ConfigError for an empty list of scenes.
+    `states` [N, O] are the cloud, marked by the number of enemies seen. ConfigError for an empty list of scenes.
     """
 
     def __init__(self, prior: SubgoalPrior, states: Float[Tensor, "N O"], scenes: Sequence[Scene]) -> None:
@@ -166,7 +166,7 @@ class LatentModel(_Battles):
 
     @torch.no_grad()
     def embedded(self) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the shown battle's states."""
+        """Return mean and log variance of the embeddings of the shown battle's states."""
         return self.prior(self.scene.obs)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What the seat puzzle knows and does, without Jupyter: a sample of labels, an answer, and the verdict."""
+"""The seat puzzle without Jupyter: a sample of labels, an answer, and the verdict."""
 
 from __future__ import annotations
 
@@ -13,29 +13,44 @@ from omg_lib.plots.seats import seats_svg
 
 AGENTS = range(2, 7)
 GROUPS, STEPS = 2, 3
+PREDICTED = ("shape", "seats")
 
 
 class SeatModel:
     """The seat puzzle without its view.
 
-    `choose(answer=, n_agents=, shuffled=)` changes what is given and draws anew; `answer` is a key of ANSWERS, or None
-    for the sample alone. State: `answer`, `n_agents`, `shuffled`, `sample` (labels), `verdict`, `picture` (SVG) and
-    `tried`, the keys chosen so far. ConfigError, one sentence, for what is not allowed; then nothing changes.
+    `choose(answer=, n_agents=, shuffled=)` changes the given values and redraws; `answer` is a key of ANSWERS, or None
+    for the sample alone. `expect(shape=, seats=)` predicts whether they will be right (True, False, None for no
+    prediction); the next chosen answer settles it. State: `answer`, `n_agents`, `shuffled`, `sample` (labels),
+    `verdict`, `picture` (SVG), `tried` (keys chosen so far), `expected`, and `held` (the outcome of the latest
+    prediction). An invalid argument raises ConfigError, one sentence, and changes nothing.
     """
 
     def __init__(self, n_agents: int = 4) -> None:
         self._listeners: list[Callable[[], None]] = []
         self.tried: list[int] = []
+        self.expected: dict[str, bool | None] = dict.fromkeys(PREDICTED)
+        self.held, self._settled = "", []
         self.answer, self.n_agents, self.shuffled = None, 4, False
         self.choose(n_agents=n_agents)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def refuse(self, error: ConfigError) -> None:
-        """Say what is not allowed; sample and picture stay."""
+        """Show the error as the verdict; sample and picture stay."""
         self.verdict = Verdict("wrong", str(error))
+        self._tell()
+
+    def expect(self, **expected: bool | None) -> None:
+        """Predict whether the shape and the seats of the next chosen answer will be right."""
+        for name, value in expected.items():
+            if name not in PREDICTED or value not in (True, False, None):
+                raise ConfigError(
+                    "prediction", f"{name}={value}", "allowed are shape and seats, each True, False or None"
+                )
+        self.expected |= expected
         self._tell()
 
     def choose(self, **given: object) -> None:
@@ -48,10 +63,13 @@ class SeatModel:
             raise ConfigError("n_agents", now["n_agents"], f"the puzzle allows {AGENTS.start} to {AGENTS.stop - 1}")
         if now["answer"] is not None and now["answer"] not in ANSWERS:
             raise ConfigError("answer", now["answer"], f"allowed are {', '.join(map(str, ANSWERS))}")
+        another = now["answer"] != self.answer
         self.answer, self.n_agents, self.shuffled = now["answer"], now["n_agents"], bool(now["shuffled"])
         if self.answer is not None and self.answer not in self.tried:
             self.tried.append(self.answer)
         self._apply()
+        if another:
+            self._settle()
         self._tell()
 
     def _tell(self) -> None:
@@ -67,3 +85,20 @@ class SeatModel:
         result = ANSWERS[self.answer].apply(self.sample["obs"], self.sample["seat"])
         self.verdict = judge(result, self.sample)
         self.picture = seats_svg(self.sample, result)
+
+    def _settle(self) -> None:
+        """Compare the prediction with the chosen answer's result, then clear it for the next one."""
+        self.held, said = "", []
+        if self.answer is None:
+            return
+        result = ANSWERS[self.answer].apply(self.sample["obs"], self.sample["seat"])
+        wanted = (GROUPS, STEPS, self.n_agents, self.sample["obs"].shape[-1])
+        truth = {"shape": tuple(result.shape) == wanted, "seats": self.verdict.ok}
+        for name, expected in self.expected.items():
+            if expected is not None:
+                self._settled.append(expected == truth[name])
+                word = "right" if expected else "wrong"
+                said.append(f"{name} {word}, which {'held' if expected == truth[name] else 'did not hold'}")
+        if said:
+            self.held = f"You predicted: {'; '.join(said)}. {sum(self._settled)} of {len(self._settled)} so far."
+        self.expected = dict.fromkeys(PREDICTED)

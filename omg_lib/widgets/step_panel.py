@@ -13,16 +13,17 @@ from torch import Tensor
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.training import Training
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene
 
 FIT = "<style>.omg-pictures svg { max-width: 100%; height: auto; }</style>"
-"""Battles come with a fixed width; in a narrow column they shrink."""
+"""Battles have a fixed width; in a narrow column they must shrink."""
 
 
-class StepPanel(W.VBox):
-    """A choice of battles, a slider over the steps, pictures, and a sentence that says what they show.
+class StepPanel(Panel):
+    """A list of battles, a slider over the steps, pictures, and a sentence that describes them.
 
-    Everything that is shown comes from `panel.model`; `panel.show(step)` moves the slider from Python.
+    Everything shown comes from `panel.model`; `panel.show(step)` moves the slider from Python.
     """
 
     def __init__(self, model: ReplayModel | LatentModel) -> None:
@@ -40,6 +41,7 @@ class StepPanel(W.VBox):
         names = naming("omg-step-panel", "omg-said", {".omg-step [role=slider]": "step slider"})
         super().__init__([controls, self._said, self._pictures, names], layout={"max_width": "900px"})
         self.add_class("omg-step-panel")
+        self.keep(self._said, self._pictures)
         self._battle.observe(self._choose, "value")
         self._step.observe(lambda _: self._draw(), "value")
         self._draw()
@@ -76,7 +78,7 @@ class ReplayPanel(StepPanel):
 
 
 class LatentPanel(StepPanel):
-    """A prior's space of embeddings, linked with battles: `LatentPanel(prior, states, scenes)`."""
+    """A prior's embedding space, linked to battles: `LatentPanel(prior, states, scenes)`."""
 
     def __init__(self, prior: SubgoalPrior, states: Float[Tensor, "N O"], scenes: Sequence[Scene]) -> None:
         super().__init__(LatentModel(prior, states, scenes))

@@ -1,4 +1,4 @@
-"""What the panel of TD targets knows, without Jupyter: one batch, one row of it, and how the target is made."""
+"""The panel of TD targets without Jupyter: a batch, one of its rows, and the choices behind the target."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from omg_lib.plots.targets import target_svg
 class TargetModel:
     """TD targets of a regrouped batch: `choose(row=, mask=, double_q=, target_network=, td_steps=, ...)`.
 
-    `row` is g * A + a, one of the rows that the network steps side by side. State: `row`, `rows` (how many there are),
-    `choices`, `targets`, `usual` (the loss with nothing changed), `status` (one sentence), `picture` (SVG). What is not
-    allowed becomes `status` and changes nothing else.
+    `row` is g * A + a, one of the rows of the network's batch. State: `row`, `rows` (their number), `choices`,
+    `targets`, `usual` (the loss with default choices), `status` (one sentence), `picture` (SVG). An invalid value sets
+    `status` and changes nothing else.
     """
 
     def __init__(self, learner: QLearner, batch: TensorDictBase, goal: Float[Tensor, "G T A Z"] | None = None) -> None:
@@ -34,7 +34,7 @@ class TargetModel:
         self.choose()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """`listener()` is called after every change."""
+        """Call `listener()` after every change."""
         self._listeners.append(listener)
 
     def choose(self, row: int | None = None, **changes: object) -> None:

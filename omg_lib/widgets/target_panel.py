@@ -1,4 +1,4 @@
-"""TargetPanel: one row's TD targets, and a switch for each part of them, around a TargetModel."""
+"""TargetPanel: one row's TD targets and a switch for each of their parts, around a TargetModel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.widgets.naming import naming
+from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.target_model import TargetModel
 
 MOST_STEPS = 10
@@ -21,11 +22,11 @@ NAMES = {
 GOALS = [("g_t, as in Eq. 4", "same"), ("of t+1, as in the released code", "next")]
 
 
-class TargetPanel(W.VBox):
+class TargetPanel(Panel):
     """Sliders and switches over `panel.model`: `TargetPanel(learner, batch)` as a cell's last line.
 
-    `panel.model.choose(mask=False)` does the same from Python, and the controls follow. With `goal` (OMG) there is also
-    the choice of the subgoal in the bootstrap.
+    `panel.model.choose(mask=False)` does the same from Python; the controls follow. With `goal` (OMG), you can also
+    choose the subgoal in the bootstrap.
     """
 
     def __init__(self, learner: QLearner, batch: TensorDictBase, goal: Float[Tensor, "G T A Z"] | None = None) -> None:
@@ -53,6 +54,7 @@ class TargetPanel(W.VBox):
         names = naming("omg-target", "omg-target-status", NAMES)
         super().__init__([*rows, self.status, self.picture, names], layout={"max_width": "900px"})
         self.add_class("omg-target")
+        self.keep(self.status, self.picture)
         self.model.listen(self._show)
         self._show()
 

@@ -1,4 +1,4 @@
-"""The grader's package, which is no part of the library, and the notebooks that are put to it."""
+"""The grader's package, which is not part of the library, and the notebooks that it grades."""
 
 import copy
 import re
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from places import COURSE
+
+from tests.helpers.places import COURSE, copy_course
 
 sys.path.insert(0, str(COURSE))
 
@@ -17,7 +18,7 @@ MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n", flags=re.M)
 
 @pytest.fixture(scope="session")
 def solved():
-    """solved("a1") -> the source notebook as a student would hand it in: answers, without the teacher's markers."""
+    """solved("a1") -> the source notebook as a student would submit it: answered, without the teacher's markers."""
 
     def notebook(name: str) -> nbformat.NotebookNode:
         made = nbformat.read(COURSE / "source" / name / f"{name}.ipynb", as_version=4)
@@ -30,7 +31,7 @@ def solved():
 
 @pytest.fixture(scope="session")
 def changed():
-    """changed(notebook, {id: source}) -> a copy with other sources in some cells."""
+    """changed(notebook, {id: source}) -> a copy with new sources in some cells."""
 
     def copy_of(notebook: nbformat.NotebookNode, sources: dict[str, str]) -> nbformat.NotebookNode:
         made = copy.deepcopy(notebook)
@@ -44,13 +45,16 @@ def changed():
 
 @pytest.fixture(scope="session")
 def course(tmp_path_factory) -> Path:
-    """A course folder of its own, with the teacher's files and nothing else."""
-    folder = tmp_path_factory.mktemp("teacher") / "notebooks" / "assignments"
-    shutil.copytree(
-        COURSE,
-        folder,
-        ignore=shutil.ignore_patterns(
-            "release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__", ".ipynb_checkpoints"
-        ),
-    )
+    """A course folder with the teacher's files and nothing else."""
+    return copy_course(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def a1_course(tmp_path_factory) -> Path:
+    """A course folder with one assignment, in a path full of glob patterns."""
+    folder = tmp_path_factory.mktemp("a1") / "course [2026]? *" / "notebooks" / "assignments"
+    strange = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for name in ("grader", "source/a1"):
+        shutil.copytree(COURSE / name, folder / name, ignore=strange)
+    shutil.copy(COURSE / "nbgrader_config.py", folder)
     return folder

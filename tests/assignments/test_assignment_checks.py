@@ -1,4 +1,4 @@
-"""Instant checks: what they say of right, wrong, missing and strange answers, and that a cell is run by itself."""
+"""Instant checks: their verdicts on right, wrong, missing and strange answers; each runs a cell on its own."""
 
 import json
 import linecache
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from omg_lib.lessons.assignment_cases import VISIBLE, sample
-from omg_lib.lessons.assignment_checks import NotYet, check_answer, check_results, difference
+from omg_lib.lessons.assignments.cases import VISIBLE, sample
+from omg_lib.lessons.assignments.checks import NotYet, check_answer, check_results, difference
 
 
 def from_cell(source: str, name: str) -> types.FunctionType:
-    """A function as a notebook's cell defines it: of the module __main__, its source where IPython keeps it."""
+    """A function as a notebook's cell defines it: in the module __main__, with its source where IPython keeps it."""
     file = f"<cell {hash(source)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names = {"__name__": "__main__", "helper": 3, "rearrange": None}
@@ -35,7 +35,7 @@ def test_an_answer_is_run_by_itself_as_the_grader_does():
     borrowed = "def to_rows(x):\n    import omg_lib\n    return x\n"
     verdict = check_answer("a1-rows", from_cell(borrowed, "to_rows"))
     assert "ImportError" in verdict.said and "your own code" in verdict.said
-    tried = RIGHT + "if helper:\n    pass\n"  # fails alone, after the function is there
+    tried = RIGHT + "if helper:\n    pass\n"  # fails, but only after the function is defined
     assert check_answer("a1-rows", from_cell(tried, "to_rows")).ok
 
 
@@ -106,10 +106,10 @@ def test_not_the_same(answer, truth):
 def test_what_is_wrong_is_named():
     assert difference(None, 1) == ["it returns nothing (a value that is printed is not returned)."]
     assert difference(torch.tensor([0, 1]), torch.tensor([1, 1])) == [
-        "the shape is right, the content is not: 1 of 2 places hold what they should."
+        "the shape is right, but not the content: 1 of 2 places are right."
     ]
     assert difference({"a": 1, "b": (2,)}, {"a": 1, "b": [3], "c": 4}) == [
-        "2 of 3 entries are wrong.", "b: yours is [2], it should be [3]", "c: it is missing",
+        "2 of 3 entries are wrong.", "b: yours is [2]; it should be [3]", "c: missing",
     ]  # fmt: skip
 
 
@@ -118,8 +118,8 @@ def test_a_draw_is_judged_by_what_any_fair_draw_has():
     assert (rings, n, seed) == ([[0, 1], [2, 3, 4]], 4, 0)
     assert judge([0, 4, 1, 2]) == []
     assert judge([0, 4, 0, 2]) == ["an episode is drawn twice."]
-    assert judge([0, 1, 3, 2]) == ["row 1 should be an episode of seat 1, and is not."]
-    assert judge(None) == judge([0]) == ["a list of 4 episodes is asked for."]
+    assert judge([0, 1, 3, 2]) == ["row 1 should be an episode of seat 1, but is not."]
+    assert judge(None) == judge([0]) == ["it should return a list of 4 episodes."]
 
 
 def test_results_are_looked_at(tmp_path):

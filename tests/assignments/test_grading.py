@@ -1,6 +1,6 @@
-"""nbgrader's own commands in a course folder of its own: who deserves which points, and what nobody gets to see.
+"""nbgrader's own commands in a separate course folder: who gets which points, and what stays hidden.
 
-About two and a half minutes of computing: the released notebooks, 36 submissions, their feedback, the grades.
+Takes about two and a half minutes: the released notebooks, 36 submissions, their feedback, the grades.
 """
 
 import csv
@@ -13,23 +13,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hostile
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from places import COURSE, NAMES, ROOT
 
-from omg_lib.lessons.assignment_cases import VISIBLE
+from omg_lib.lessons.assignments.cases import VISIBLE
+from tests.helpers import hostile
+from tests.helpers.asking import UNSAFE
+from tests.helpers.places import COURSE, NAMES, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 MOST = {"a1": 20, "a2": 20, "a3": 24, "a4": 20}
 BY_HAND = {"a4-question": 2, "a4-plot": 4, "a4-answer": 4}
 UNANSWERED = {"untouched", "thief-untouched", "forged-cell", "edited-tests"}
-"""Students who have not answered anything: nothing of a solution may stand in what comes back to them."""
+"""Students who have not answered anything: their feedback must not contain any part of a solution."""
 
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """The command of the Makefile, in another course folder."""
+    """Run the Makefile's command in another course folder."""
     path = os.pathsep.join([str(ROOT), str(course)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "grader", *arguments]
@@ -46,7 +47,7 @@ def hand_in(course: Path, student: str, name: str, notebook: nbformat.NotebookNo
 @pytest.fixture(scope="module")
 def released(course):
     with (course / "nbgrader_config.py").open("a") as config:
-        config.write("c.GradeAnswers.seconds = 3\n")
+        config.write(f"c.GradeAnswers.seconds = 3\nc.GradeAnswers.unsafe = {UNSAFE}\n")
     made = run(course, "assignments")
     assert made.returncode == 0, made.stderr
     return course
@@ -54,7 +55,7 @@ def released(course):
 
 @pytest.fixture(scope="module")
 def due(released, solved, changed):
-    """Everything is handed in; returns (student, assignment) -> points."""
+    """Submit everything; return (student, assignment) -> points."""
     points = {}
     for name in NAMES:
         blank = nbformat.read(released / "release" / name / f"{name}.ipynb", as_version=4)
@@ -113,7 +114,7 @@ def hand_in_a1(course, reference, changed) -> dict[tuple[str, str], int]:
 
 
 STRANGE = [{}, {"schema_version": 99}, {"points": 1000}, {"schema_version": 1}, {"grade": True, "task": True}, None]
-"""What nbgrader must not believe of a cell; None makes it an unknown one."""
+"""Cell metadata that nbgrader must not trust; None makes the cell an unknown one."""
 NAIVE = """
 def sample(rings, n, seed):
     rng = np.random.default_rng(seed)
@@ -175,7 +176,7 @@ def hand_in_others(course, solved, changed) -> dict[tuple[str, str], int]:
 
 @pytest.fixture(scope="module")
 def graded(released, due):
-    """The course, graded; and what the command said."""
+    """The course, graded, and the command's output."""
     return released, run(released, "grade")
 
 
@@ -197,9 +198,10 @@ def test_a_file_that_is_no_notebook_stops_nothing_and_is_told(graded):
     _, said = graded
     assert said.returncode == 1
     assert re.findall(r"Not graded, so without points: (.+)", said.stderr) == [
-        "submitted/empty-file/a1",
+        "submitted/empty-file/a1 (the file is empty)",
         "submitted/twice-downloaded/a1 (expected a1.ipynb)",
     ]
+    assert "Not read: submitted/twice-downloaded/a1/a1 (1).ipynb (only a1.ipynb and results.json count)" in said.stderr
     assert "reference" in said.stdout, "the table of grades is shown"
     assert "These grades are in notebooks/assignments/grades.csv" in said.stderr
 
@@ -239,23 +241,18 @@ def test_what_a_person_marks_waits_for_that_person_and_shows_the_students_plot(g
 
 def test_tests_of_one_run_are_the_same_for_all_and_new_in_the_next(graded):
     course, _ = graded
-    pattern = r"tests drawn with seed (\d+)"
-    seeds = {
-        name: {
-            seed
-            for path in (course / "autograded").glob(f"*/{name}/{name}.ipynb")
-            for seed in re.findall(pattern, path.read_text())
-        }
-        for name in NAMES
-    }
+    records = {name: list((course / ".grading" / "graded").glob(f"*/{name}.json")) for name in NAMES}
+    seeds = {name: {json.loads(path.read_text())["seed"] for path in paths} for name, paths in records.items()}
     assert all(len(of_one) == 1 for of_one in seeds.values()) and len(set.union(*seeds.values())) == len(NAMES)
+    shown = "".join(path.read_text() for path in course.rglob("feedback/*/*/*.html"))
+    assert not any(str(seed) in shown for seed in set.union(*seeds.values()))
 
 
 # --- what nobody gets to see -----------------------------------------------------------------------------------------
 
 
 def solutions() -> set[str]:
-    """Every line that stands between markers and nowhere else in a source notebook."""
+    """Return every line that appears between markers and nowhere else in a source notebook."""
     inside, outside = set(), []
     for name in NAMES:
         for cell in nbformat.read(COURSE / "source" / name / f"{name}.ipynb", as_version=4).cells:
@@ -272,7 +269,7 @@ def solutions() -> set[str]:
 
 
 def hidden_tests() -> set[str]:
-    """Every line of the hidden tests and of the counting of points that is not public as well."""
+    """Return every line of the hidden tests and the point counting that is not public as well."""
     files = [COURSE / "grader" / f"{name}.py" for name in (*NAMES, "tasks")]
     lines = {line.strip() for path in files for line in path.read_text().splitlines()}
     public = "\n".join(path.read_text() for path in (ROOT / "omg_lib").rglob("*.py"))
@@ -281,7 +278,7 @@ def hidden_tests() -> set[str]:
 
 
 def everything(path: Path) -> str:
-    """All text of a file: of a notebook with its metadata and outputs, of a page without its tags, and as it is."""
+    """Return all text of a file: a notebook with metadata and outputs, a page without tags, and the raw text."""
     raw = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".ipynb":
         return raw + "\n".join(_strings(json.loads(raw)))
@@ -335,12 +332,14 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     assert run(place, "student-copy").returncode == 0
     copy = clone / "build" / "student-copy"
     files = [path for path in copy.rglob("*") if path.is_file()]
-    inside = {path.relative_to(copy / "notebooks" / "assignments").as_posix()
-              for path in files if "assignments" in path.parts[:-1]}  # fmt: skip
+    place = copy / "notebooks" / "assignments"
+    inside = {path.relative_to(place).as_posix() for path in files if place in path.parents}
     assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
     guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
     assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
+    kept = {path.relative_to(copy).as_posix() for path in files if "tests" in path.relative_to(copy).parts[:1]}
+    assert kept and not [name for name in kept if name.startswith(("tests/assignments/", "tests/helpers/answers/"))]
     text = [path for path in files if path.suffix in (".py", ".ipynb", ".md", ".txt", ".toml", ".json")]
     assert [(path, found) for path in text if (found := leaks(path, solutions()))] == []
 

@@ -1,10 +1,10 @@
-"""The learner's loss from its parts, by the library's own functions: the same number."""
+"""The learner's loss, computed from its parts with the library's own functions: the same number."""
 
 import torch
 
 from omg_lib.episodes import masked_mean
-from omg_lib.lessons import real_loss
-from omg_lib.lessons.real_loss import beside_learner
+from omg_lib.lessons.assignments import real_loss
+from omg_lib.lessons.assignments.real_loss import beside_learner
 from omg_lib.subgoals import gaussian_kl
 from omg_lib.training import Training
 

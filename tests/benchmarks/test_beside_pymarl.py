@@ -1,4 +1,4 @@
-"""The scalar face of skirmish is the same game, and the curves' file can be gone on with."""
+"""The scalar adapter of skirmish plays the same game, and an interrupted file of curves can be continued."""
 
 import os
 

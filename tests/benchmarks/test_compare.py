@@ -1,4 +1,4 @@
-"""The command runs without a checkout, its JSON is as promised, and its picture can be drawn."""
+"""The command runs without a checkout, its JSON is as documented, and its picture can be drawn."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The measurement for a GPU runs on a CPU at small sizes, and its JSON is as promised."""
+"""The GPU measurement runs on a CPU at small sizes, and its JSON is as documented."""
 
 import json
 import os
@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import device as on
-from benchmarks.our_side import Ours
+from benchmarks.floor import train_flop
+from benchmarks.our_side import CPU, Ours
 from benchmarks.timing import spread
+from omg_lib.episodes import truncate
 from omg_lib.networks import unroll_gru
 from omg_lib.plots import recorded_gpu
 
@@ -58,10 +63,39 @@ def test_times_and_floors(result):
     for values in (*result["ms"].values(), *result["ratios"].values(), *result["rates"].values()):
         assert ordered(values)
     assert set(result["floor"]) == {"arithmetic", "bandwidth", "sequential"}
-    for values in result["floor"].values():
-        assert ordered(values)
-        assert values["median"] < 1, "no train is faster than its floor"
+    slowest, fastest = (1e3 / result["ms"]["iql"][key] for key in ("max", "min"))
+    for name, key in (("arithmetic", "matmul"), ("bandwidth", "copy"), ("sequential", "launch")):
+        floor, rate = result["floor"][name], result["rates"][key]
+        assert ordered(floor)
+        least, most = (floor["work"] * x / y for x, y in ((slowest, rate["max"]), (fastest, rate["min"])))
+        assert least * (1 - 1e-9) <= floor["min"] <= floor["max"] <= most * (1 + 1e-9), "its work at that rate"
     assert result["floor"]["sequential"]["work"] == 3 * 121
+
+
+class Done(TorchDispatchMode):
+    """What torch does inside: operations, and the bytes that they read and write."""
+
+    def __init__(self):
+        super().__init__()
+        self.launches = self.bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **kwargs or {})
+        self.launches += 1
+        self.bytes += sum(x.nbytes for x in tree_leaves((args, kwargs, result)) if isinstance(x, torch.Tensor))
+        return result
+
+
+def test_no_train_does_less_than_its_floor():
+    """By work, so that no busy machine changes it. Of arithmetic a floor holds one product too much."""
+    ours = Ours(64, learner="iql", n_agents=2)
+    batch, learner = truncate(ours.buffer.sample(16)), on.fresh_learner(ours.config, ours.controller.info, CPU)
+    with Done() as done, FlopCounterMode(display=False) as counted, on.every_gru(on.stepwise):
+        learner.train(batch, 0, 0)
+    unneeded = 2 * 16 * 2 * learner.agent.rnn.weight_hh_l0.numel()  # back to the hidden states that episodes start with
+    assert counted.get_total_flops() == train_flop(batch, learner.agent) - unneeded
+    assert on.train_bytes(batch, learner.agent) <= done.bytes
+    assert on.train_steps(batch) <= done.launches
 
 
 def test_stages_add_up_to_the_update(result):

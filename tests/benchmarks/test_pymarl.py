@@ -1,4 +1,4 @@
-"""Beside PyMARL itself: the same loss, the same gradients. OMG_PYMARL names a checkout of oxwhirl/pymarl."""
+"""Against PyMARL itself: the same loss, the same gradients. OMG_PYMARL is the path of a checkout of oxwhirl/pymarl."""
 
 import os
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not CHECKOUT, reason="OMG_PYMARL names no checko
 
 @pytest.fixture
 def ours():
-    """Our IQL with a target network that differs from the online one."""
+    """Our IQL with a target network that differs from the online network."""
     ours = Ours(256, learner="iql")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Our fast paths beside our own slow forms, as ratios with a wide margin: a path that stops paying is noticed."""
+"""Our fast paths against our own slow versions, as ratios with a wide margin: a path that stops paying off fails."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ PARTS = {
     "sample": ("memory used again beside fresh memory", 1.1),
     "train": ("rows that still hold data beside padding", 1.1),
 }
-"""Name in `benchmarks.smoke` -> (what is compared, times faster it must be)."""
+"""Name in `benchmarks.smoke` -> (what is compared, minimum speed-up)."""
 
 
 @pytest.mark.slow
 def test_fast_paths_pay():
-    """In a process of its own: under test every shape in a signature is checked, which is not what is timed."""
+    """Runs in its own process: under test, every shape in a signature is checked, which must not be timed."""
     command = [sys.executable, "-m", "benchmarks.smoke"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)
     measured = dict(line.split() for line in done.stdout.splitlines())

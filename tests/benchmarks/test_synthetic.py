@@ -1,4 +1,4 @@
-"""The two faces of the synthetic environment are one game."""
+"""Both interfaces of the synthetic environment play the same game."""
 
 import numpy as np
 import torch

@@ -1,7 +1,7 @@
-"""A real JupyterLab on a copy of the notebooks, and Chromium to use it as a student does.
+"""A real JupyterLab on a copy of the notebooks, and Chromium to use it like a student.
 
-Skipped, with the reason, where playwright or Chromium is missing: Debian's package `chromium` is enough,
-another one is named in OMG_CHROMIUM.
+Skipped, with the reason, if playwright or Chromium is missing. Debian's package `chromium` is enough; set OMG_CHROMIUM
+to use another one.
 """
 
 import json
@@ -13,9 +13,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.pages import READY
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "omg"
@@ -28,18 +31,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-READY = """() => {
-  const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext;
-  const kernel = session?.session?.kernel;
-  return !!(session?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle');
-}"""
 # Everything of Lab that would open a window over the notebook or reach for the network.
 SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What JupyterLab serves: a copy, so that no test changes a notebook."""
+    """The folder that JupyterLab serves: a copy, which protects the notebooks from the tests."""
     folder = tmp_path_factory.mktemp("lab") / "notebooks"
     folder.mkdir()
     if (ROOT / "notebooks").is_dir():
@@ -50,7 +48,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab of this test session's own, with no setting of the user in it."""
+    """The address of a JupyterLab on the notebooks."""
+    with serve(folder) as address:
+        yield address
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address."""
     own = folder.parent
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
@@ -84,12 +89,18 @@ def lab(folder: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable:
+    """served(folder): a context with a JupyterLab started in that folder; its address."""
+    return serve
 
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(240):
+    for _ in range(1000):
         if server.poll() is not None:
             break
         try:
@@ -107,23 +118,23 @@ def browser() -> Iterator["object"]:
     if chromium is None:
         pytest.skip("Chromium was not found: install it, or name it in OMG_CHROMIUM")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)  # with a profile of its own, in /tmp
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)  # with its own profile, in /tmp
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="module")
 def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
-    """open_notebook("00_start_here.ipynb") -> the page, its kernel ready for `run_all(page)`."""
+    """open_notebook("00_start_here.ipynb") -> the page, with a kernel ready for `run_all(page)`."""
     pages = []
 
-    def open_one(name: str, width: int = 1280, height: int = 1700):  # high: Lab drops cells that are out of sight
+    def open_one(name: str, width: int = 1280, height: int = 1700):  # tall: Lab drops cells that are out of sight
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
-        page.set_default_timeout(120_000)  # a busy machine is slow, which is no fault
+        page.set_default_timeout(120_000)  # a busy machine is slow, which is not a failure
         page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        page.wait_for_function(READY, timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        page.wait_for_function(READY)
         return page
 
     yield open_one
@@ -134,7 +145,7 @@ def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
 
 @pytest.fixture(scope="session")
 def run_all() -> Callable:
-    """Run every cell; the call returns when the last one has ended."""
+    """Run every cell; returns when the last one has finished."""
     return lambda page: page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
@@ -147,7 +158,7 @@ PICTURES = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(svg
 
 @pytest.fixture(scope="session")
 def nameless() -> Callable:
-    """nameless(page) -> the controls and pictures in the outputs that have no name for those who hear the page."""
+    """nameless(page) -> the controls and pictures in the outputs that have no name for screen readers."""
 
     def find(page: "object") -> list[str]:
         client, found = page.context.new_cdp_session(page), page.evaluate(PICTURES)

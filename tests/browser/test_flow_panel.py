@@ -1,19 +1,22 @@
 """The flow panel as a student uses it: keyboard, Run, Stop, the accessibility tree, light and dark theme.
 
-Timings are printed (`pytest -s`); the limits asserted leave room for a busy machine.
+Timings are printed (`pytest -s`); what is asserted is what was done, as a machine may be busy.
 """
 
 import json
 import os
+import re
 import statistics
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.pages import COUNT, LISTEN, READY, SETTLED, UPDATE
+
 pytestmark = pytest.mark.browser
 
-# One key press, timed in the page: from the key to the frame that shows the changed picture.
+# One key press, timed in the page: from the key to the frame with the changed picture.
 PRESS = """key => new Promise(done => {
   const flow = document.querySelector('.omg-flow'), start = performance.now();
   new MutationObserver((_, observer) => {
@@ -26,7 +29,7 @@ STATES = "() => [...document.querySelectorAll('.omg-flow [data-stage]')].map(row
 ALL = f"state => {{ const rows = ({STATES})(); return rows.length > 5 && rows.every(one => one === state); }}"
 RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
 STATUS = "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)"
-# Texts that stick out of the picture, and texts of one row that lie over each other.
+# Texts that stick out of the picture, and texts of one row that overlap.
 OUTSIDE = """() => {
   const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => {
@@ -46,7 +49,7 @@ OVERLAPS = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].fla
 
 
 def notebook(*lines: str) -> str:
-    """A notebook of one cell, as text."""
+    """Return a notebook of one cell, as text."""
     cell = {"cell_type": "code", "id": "panel", "metadata": {}, "outputs": [], "execution_count": None}
     cell["source"] = "\n".join(("from omg_lib.widgets import FlowPanel", *lines))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -55,12 +58,12 @@ def notebook(*lines: str) -> str:
 
 @pytest.fixture(scope="module")
 def opened(folder, open_notebook, run_all):
-    """A page with the panel, for all tests: opening one takes much longer than most of what they do."""
+    """A page with the panel, shared by all tests: opening one takes much longer than most tests."""
     (folder / "panel_under_test.ipynb").write_text(notebook("panel = FlowPanel()", "panel"))
     page = open_notebook("panel_under_test.ipynb")
     start = time.monotonic()
     run_all(page)
-    page.wait_for_selector(".omg-flow svg", timeout=60_000)
+    page.wait_for_selector(".omg-flow svg")
     print(f"\nfirst picture, with all imports: {time.monotonic() - start:.1f} s")
     page.wait_for_selector(".omg-n-agents [role=slider][aria-label]")
     return page
@@ -87,15 +90,20 @@ def show(opened):
 
 
 def picture(page, name: str, tmp_path: Path) -> None:
-    """A screenshot of the panel; it goes into the repository only when asked for."""
+    """Take a screenshot of the panel; it goes into the repository only on request."""
     keep = os.environ.get("OMG_SAVE_SCREENSHOT") == "1"
     into = Path(__file__).parents[2] / "notebooks" / "images" if keep else tmp_path
     into.mkdir(parents=True, exist_ok=True)
     page.locator(".omg-panel").screenshot(path=into / f"{name}.png")
 
 
+def drawing(page) -> str:
+    """The flow picture without the ids that every drawing has for itself."""
+    return re.sub("omg-[0-9a-f]{10}-", "", page.locator(".omg-flow svg").inner_html())
+
+
 def wait_status(page, pattern: str) -> None:
-    page.wait_for_function(STATUS, arg=pattern, timeout=60_000)
+    page.wait_for_function(STATUS, arg=pattern)
 
 
 def wait_all(page, state: str) -> None:
@@ -107,10 +115,10 @@ def test_start_here_shows_the_panel(folder, open_notebook, run_all, nameless):
         pytest.skip("there is no notebooks/00_start_here.ipynb")
     page = open_notebook("00_start_here.ipynb", height=6000)
     run_all(page)
-    page.wait_for_selector(".omg-flow svg", timeout=60_000)
+    page.wait_for_selector(".omg-flow svg")
     assert page.locator(".omg-flow").count() == page.locator(".omg-flow svg").count() == 1
     page.locator(".omg-n-agents [role=slider]").focus()
-    assert page.evaluate(PRESS, "ArrowRight") < 2000
+    page.evaluate(PRESS, "ArrowRight")
     assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
     assert nameless(page) == []
     if "OMG_SCREENSHOTS" in os.environ:
@@ -122,9 +130,11 @@ def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
     handle, number = page.locator(".omg-n-agents [role=slider]"), page.locator(".omg-n-agents input")
     handle.focus()
     page.evaluate(PRESS, "ArrowRight")
+    page.evaluate(COUNT)
     times = [page.evaluate(PRESS, key) for key in ["ArrowRight", "ArrowLeft"] * 5]
     print(f"\nkey press to changed picture: median {statistics.median(times):.0f} ms, {sorted(map(round, times))}")
-    assert statistics.median(times) < 400
+    page.evaluate(SETTLED)
+    assert page.evaluate("() => window.pictures") == len(times), "each press draws one picture"
     assert number.input_value() == "9" and handle.get_attribute("aria-valuetext") == "9"
     assert "32 × 9 = 288" in page.locator(".omg-flow svg").text_content()
     number.fill("16")
@@ -143,7 +153,6 @@ def test_run_stop_move_and_run_again(show):
     page.locator(".omg-stop").click()
     wait_status(page, r"^Stopped at update \d+$")
     print(f"Stop to 'Stopped': {time.monotonic() - start:.2f} s")
-    assert time.monotonic() - start < 5
     page.locator(".omg-batch-size [role=slider]").press("ArrowLeft")
     wait_all(page, "predicted")
     page.locator(".omg-run").click()
@@ -163,8 +172,10 @@ def test_slider_and_run_in_mid_run(show):
     slider = page.locator(".omg-n-agents [role=slider]")
     slider.press("ArrowRight")
     wait_all(page, "predicted")
-    wait_status(page, "Training goes on")
-    time.sleep(1.5)
+    wait_status(page, "Training continues")
+    page.wait_for_function(UPDATE, arg=1)
+    count = int(re.search(r"Update (\d+)", page.locator(".omg-progress").text_content())[1])
+    page.wait_for_function(UPDATE, arg=count + 3)
     assert set(page.evaluate(STATES)) == {"predicted"}  # the run of other settings says nothing about these
     page.locator(".omg-run").click()
     wait_all(page, "equal")
@@ -178,11 +189,12 @@ def test_stop_while_episodes_are_collected(show):
     page.locator(".omg-run").click()
     wait_status(page, "Collecting the first 256 episodes")
     page.wait_for_function("() => /Collecting episode/.test(document.querySelector('.omg-progress').textContent)")
+    page.evaluate(LISTEN)
     start = time.monotonic()
     page.locator(".omg-stop").click()
     wait_status(page, "Stopped at update 0")
     print(f"\nStop among the first episodes (8 seats, batch size 32): {time.monotonic() - start:.2f} s")
-    assert time.monotonic() - start < 3
+    assert page.evaluate("() => window.said.slice(-2)") == ["Stopping", "Stopped at update 0"], "no phase in between"
 
 
 def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
@@ -195,18 +207,18 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
     page.locator(".omg-save").click()
     wait_status(page, "^folder='in_the_way/folder': it cannot be written")
     chosen.fill(usual)
-    before = page.locator(".omg-flow svg").inner_html()
+    before = drawing(page)
     has_gpu = "GPU " in page.locator(".omg-panel").inner_text() and "no CUDA" not in page.inner_text(".omg-panel")
     if not has_gpu:
         page.locator(".omg-device select").select_option("cuda")
         wait_status(page, "^device='cuda': .*allowed here are auto, cpu$")
         page.locator(".omg-run").click()
         wait_status(page, "^device='cuda'")
-        assert page.locator(".omg-flow svg").inner_html() == before
+        assert drawing(page) == before
         page.locator(".omg-device select").select_option("auto")
         wait_status(page, "^Predicted")
     number = page.locator(".omg-n-agents input")
-    before = page.locator(".omg-flow svg").inner_html()
+    before = drawing(page)
     for bad in ("17", "0", "-1"):
         number.fill(bad)
         number.press("Enter")
@@ -217,8 +229,8 @@ def test_bad_input_is_a_sentence_and_the_picture_stays(show, folder):
     wait_status(page, "^Predicted")
     number.fill("")
     number.press("Tab")
-    wait_status(page, "^n_agents: a number is missing, the last one stays$")
-    assert number.input_value() == "2" and page.locator(".omg-flow svg").inner_html() == before
+    wait_status(page, "^n_agents: a number is missing, the last one is kept$")
+    assert number.input_value() == "2" and drawing(page) == before
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
 
@@ -295,7 +307,7 @@ def test_a_kernel_restarted_in_mid_run_leaves_the_picture_and_the_cell_works_aga
     page.locator(".omg-run").click()
     wait_all(page, "equal")
     page.evaluate(RESTART)
-    page.wait_for_timeout(500)
+    page.wait_for_function(READY)
     assert page.locator(".jp-Dialog").count() == 0
     assert set(page.evaluate(STATES)) == {"equal"}, "the last good picture stays"
     run_all(page)
@@ -325,7 +337,7 @@ def test_screenshots_in_light_and_dark(show, tmp_path):
     page = show()
     page.locator(".omg-run").click()
     wait_all(page, "equal")
-    page.wait_for_function("() => /update [3-9]/.test(document.querySelector('.omg-curves img').alt)", timeout=60_000)
+    page.wait_for_function("() => /update [3-9]/.test(document.querySelector('.omg-curves img').alt)")
     page.locator(".omg-stop").click()
     wait_status(page, "Stopped at update")
     assert page.evaluate(OVERLAPS) == []

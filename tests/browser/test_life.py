@@ -1,7 +1,7 @@
-"""How a notebook is really used: left alone for long, its tab closed and opened, two of them at once.
+"""Real use of a notebook: left alone for a long time, its tab closed and reopened, two notebooks at once.
 
-`OMG_LIVE_MINUTES=10 python -m pytest tests/browser/test_life.py -s` trains for ten minutes and prints what memory and
-the page did; without it half a minute must do.
+`OMG_LIVE_MINUTES=10 python -m pytest tests/browser/test_life.py -s` trains for ten minutes and prints how memory and
+the page behaved; by default it trains for half a minute.
 """
 
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 MINUTES = float(os.environ.get("OMG_LIVE_MINUTES", 0.5))
 SETTINGS = 'FlowPanel(n_agents=2, batch_size=4, learner="iql", device="cpu")'
-# The longest time between two frames since the last look: a page that is frozen draws none.
+# The longest time between two frames since the last look: a frozen page draws none.
 WATCH = """() => {
   window.longest = 0;
   let last = performance.now();
@@ -43,7 +43,7 @@ def notebook(*lines):
 
 @pytest.fixture
 def shown(folder, open_notebook, run_all):
-    """shown("name") -> the page of a fresh notebook with a panel, and the id of its kernel's process."""
+    """shown("name") -> the page of a fresh notebook with a panel, and the process id of its kernel."""
 
     def show(name, *lines):
         (folder / f"{name}.ipynb").write_text(
@@ -51,7 +51,7 @@ def shown(folder, open_notebook, run_all):
         )
         page = open_notebook(f"{name}.ipynb")
         run_all(page)
-        page.wait_for_selector(".omg-flow svg", timeout=90_000)
+        page.wait_for_selector(".omg-flow svg")
         return page, int((folder / f"{name}.pid").read_text())
 
     return show
@@ -62,7 +62,7 @@ def update_of(page):
     return int(found.group(1)) if found else 0
 
 
-def wait_for_updates(page, more=3, seconds=90):
+def wait_for_updates(page, more=3, seconds=240):
     """Until the progress counts so many further updates."""
     least, end = update_of(page) + more, time.monotonic() + seconds
     while update_of(page) < least:
@@ -74,7 +74,6 @@ def wait_status(page, pattern):
     page.wait_for_function(
         "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)",
         arg=pattern,
-        timeout=60_000,
     )
 
 
@@ -84,7 +83,7 @@ def resident(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what a process holds")
-@pytest.mark.timeout(int(60 * MINUTES) + 300)
+@pytest.mark.timeout(int(60 * MINUTES) + 900)
 def test_training_for_long_neither_grows_nor_freezes(shown):
     page, pid = shown("live")
     client = page.context.new_cdp_session(page)
@@ -94,16 +93,19 @@ def test_training_for_long_neither_grows_nor_freezes(shown):
         client.send("HeapProfiler.collectGarbage")
         page_holds = {row["name"]: row["value"] for row in client.send("Performance.getMetrics")["metrics"]}
         seen = {"heap": page_holds["JSHeapUsedSize"], "nodes": page_holds["Nodes"], "kernel": resident(pid)}
-        return seen | {"frame": page.evaluate(LOOK), "update": update_of(page)}
+        return seen | {"frame": page.evaluate(LOOK), "calm": calm.evaluate(LOOK), "update": update_of(page)}
 
     page.locator(".omg-run").click()
     wait_for_updates(page)
-    page.evaluate(WATCH)
+    calm = page.context.browser.new_page()  # an empty page, which shows by how much the machine itself delays a frame
+    for one in (page, calm):
+        one.evaluate(WATCH)
     end, every, looks = time.monotonic() + 60 * MINUTES, max(2.0, 60 * MINUTES / 40), []
     while time.monotonic() < end:
         page.wait_for_timeout(1000 * every)
         looks.append(look())
         print(", ".join(f"{name} {value:,.0f}" for name, value in looks[-1].items()))
+    calm.close()
     page.locator(".omg-stop").click()
     wait_status(page, r"^Stopped at update \d+$")
     settled, last = looks[len(looks) // 3], looks[-1]
@@ -111,7 +113,8 @@ def test_training_for_long_neither_grows_nor_freezes(shown):
     assert last["nodes"] < 1.2 * settled["nodes"] + 200
     assert last["heap"] < settled["heap"] + 20e6
     assert last["kernel"] < settled["kernel"] + 60e6
-    assert max(row["frame"] for row in looks) < 5000, "milliseconds between two frames"
+    frozen, noise = (max(row[name] for row in looks) for name in ("frame", "calm"))
+    assert frozen < 5000 + 5 * noise, "milliseconds between two frames"
 
 
 def test_a_tab_that_is_closed_and_opened_again_shows_the_run_that_goes_on(shown, open_notebook):
@@ -122,9 +125,9 @@ def test_a_tab_that_is_closed_and_opened_again_shows_the_run_that_goes_on(shown,
     before = update_of(page)
     page.close()
     again = open_notebook("closed.ipynb")
-    again.wait_for_selector(".omg-flow svg", timeout=60_000)
+    again.wait_for_selector(".omg-flow svg")
     wait_for_updates(again)
-    assert update_of(again) > before, "the kernel went on meanwhile"
+    assert update_of(again) > before, "the kernel kept training meanwhile"
     again.locator(".omg-stop").click()
     wait_status(again, r"^Stopped at update \d+$")
 
@@ -157,4 +160,4 @@ def test_what_the_runs_thread_raises_stands_in_the_panel(shown):
     )
     page.locator(".omg-run").click()
     wait_status(page, "^The run failed: RuntimeError: the 42nd sample fell over$")
-    assert page.evaluate(KERNEL) == "idle", "and the kernel lives"
+    assert page.evaluate(KERNEL) == "idle", "and the kernel survives"

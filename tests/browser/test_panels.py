@@ -1,10 +1,13 @@
-"""The smaller panels as a student uses them: keyboard alone, and what goes wrong is a sentence."""
+"""The smaller panels as a student uses them: keyboard only, and every error is a sentence."""
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.pages import SETTLED
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,23 +31,24 @@ def page(folder, open_notebook, run_all):
     (folder / "panels_under_test.ipynb").write_text(json.dumps(notebook))
     page = open_notebook("panels_under_test.ipynb", height=2600)
     run_all(page)
-    page.wait_for_selector(".omg-clocks-picture svg", timeout=60_000)
+    page.wait_for_selector(".omg-clocks-picture svg")
     page.wait_for_selector(".omg-iteration [role=slider][aria-label]")
     return page
 
 
 def says(page, panel: str, text: str) -> None:
     check = "([part, text]) => document.querySelector(part).textContent.includes(text)"
-    page.wait_for_function(check, arg=[f".{panel}-status [role=status]", text], timeout=15_000)
+    page.wait_for_function(check, arg=[f".{panel}-status [role=status]", text])
 
 
 def picture(page, panel: str) -> str:
-    return page.locator(f".{panel}-picture").inner_html()
+    """A panel's picture without the ids that differ between any two drawings."""
+    return re.sub("omg-[0-9a-f]{10}-", "", page.locator(f".{panel}-picture").inner_html())
 
 
 def other_picture(page, panel: str, before: str) -> None:
-    check = "([part, before]) => document.querySelector(part).innerHTML !== before"
-    page.wait_for_function(check, arg=[f".{panel}-picture", before], timeout=60_000)
+    check = "([part, before]) => document.querySelector(part).innerHTML.replace(/omg-[0-9a-f]{10}-/g, '') !== before"
+    page.wait_for_function(check, arg=[f".{panel}-picture", before])
 
 
 def test_the_iteration_is_stepped_through_by_keyboard(page):
@@ -59,7 +63,28 @@ def test_the_iteration_is_stepped_through_by_keyboard(page):
         says(page, "omg-iteration", f"Stage {stage} of 11")
     page.locator(".omg-iteration-first").focus()
     page.keyboard.press("Enter")
-    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Everything it made is new memory.")
+    says(page, "omg-iteration", "Stage 1 of 11: runner.run. Every field is new memory.")
+
+
+def test_arrow_keys_move_a_slider_after_a_click_anywhere_on_it(page):
+    """A click beside the handle moves it there, and the arrow keys continue from there."""
+    handle = page.locator(".omg-iteration-slider [role=slider]")
+    line = page.locator(".omg-iteration-slider .noUi-base").bounding_box()
+    page.mouse.click(line["x"] + 0.62 * line["width"], line["y"] + line["height"] / 2)
+    says(page, "omg-iteration", "Stage 7 of 11")
+    page.keyboard.press("ArrowRight")
+    says(page, "omg-iteration", "Stage 8 of 11")
+    handle.click()
+    page.keyboard.press("ArrowLeft")
+    says(page, "omg-iteration", "Stage 7 of 11")
+
+
+def test_a_prediction_is_entered_in_the_puzzle_by_keyboard(page):
+    for name, key in (("shape", "r"), ("seats", "w")):
+        page.locator(f".omg-seat-expect-{name} select").focus()
+        page.keyboard.press(key)
+    page.locator(".omg-seat-answers [type=radio]").nth(5).click()
+    says(page, "omg-seat", "You predicted: shape right, which held; seats wrong, which held. 2 of 2 so far.")
 
 
 def test_arrow_keys_choose_the_slice(page):
@@ -105,7 +130,7 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     box = page.locator(f".{panel}").get_by_label(label, exact=True)
     box.fill(usual)
     box.press("Tab")
-    page.wait_for_timeout(500)
+    page.evaluate(SETTLED)
     before = picture(page, panel)
     box.fill(bad)
     box.press("Tab")
@@ -119,7 +144,7 @@ def test_a_wrong_number_and_an_empty_box_are_said_and_the_picture_stays(page, pa
     )
     box.fill("")
     box.press("Tab")
-    says(page, panel, f"{label}: a number is missing, the last one stays")
+    says(page, panel, f"{label}: a number is missing, the last one is kept")
     assert picture(page, panel) == before and box.input_value() == usual
 
 
@@ -176,3 +201,19 @@ def test_screenshots_in_light_and_dark(page):
         page.wait_for_timeout(500)
         page.screenshot(path=Path(into) / f"panels_{theme.lower()}.png")
     page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+
+
+def test_a_closed_notebook_still_shows_each_panels_last_picture(page, open_notebook):
+    kept = page.locator(".omg-kept")
+    assert kept.count() == 4 and not any(one.is_visible() for one in kept.all()), "the panels themselves are shown"
+    page.locator(".omg-seat-answers [type=radio]").nth(6).click()
+    held = page.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    held.wait_for(state="attached")
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    closed = open_notebook("panels_under_test.ipynb", height=2600)
+    closed.get_by_text("Error displaying widget: model not found").first.wait_for()
+    assert all(one.is_visible() for one in closed.locator(".omg-kept").all())
+    assert closed.locator(".omg-kept img").count() >= 3, "the last stage of the iteration has no tensor to draw"
+    picture = closed.locator(".omg-kept img[alt^='Right: 24 of 24 places']")
+    assert picture.evaluate("one => one.complete && one.naturalWidth > 0")

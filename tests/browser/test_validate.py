@@ -1,4 +1,4 @@
-"""A released notebook in a real JupyterLab: a student fills in one answer and presses Validate."""
+"""A released notebook in a real JupyterLab: a student answers one question and presses Validate."""
 
 import json
 import os

@@ -1,9 +1,10 @@
-"""StarCraft II's double in the game's place, for the tests that need the package smacv2."""
+"""StarCraft II's double instead of the game, for tests that need the package smacv2."""
 
 import importlib.util
 
 import pytest
-from sc2_double import install
+
+from tests.helpers.sc2_double import install
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""The physics: both teams obey the same rules, both array libraries agree, fire counts as it should."""
+"""The physics: both teams obey the same rules, both array libraries agree, damage counts as it should."""
 
 import numpy as np
 import pytest
 import torch
-from battles import look, mixed_squads, play, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.helpers.battles import look, mixed_squads, play, squads, started
 
 BASIC = ["nearest", "weakest", "strongest", "kite", "hold", "flank north", "flank south", "follow", "index"]
 
@@ -37,7 +38,7 @@ def test_swapped_roles_give_the_mirrored_battle(n, ours, theirs, seed):
 @pytest.mark.parametrize("name", ["skirmish", "skirmish:partners"])
 @pytest.mark.parametrize("n", [2, 3, 8])
 def test_numpy_and_torch_agree(name, n):
-    """Step by step from the same actions, so that rounding cannot grow into another decision."""
+    """Step by step from the same actions: rounding cannot grow into a different decision."""
     ours, theirs = started(name, n, batch=16), started(name, n, batch=16, backend="torch")
     assert isinstance(theirs.battle.position, torch.Tensor)
     styles, done = mixed_squads(ours), torch.zeros(1, dtype=torch.bool)
@@ -62,7 +63,7 @@ def test_numpy_and_torch_agree(name, n):
 
 
 def place(env, own, enemies):
-    """Put units, given in the map's frame, on their places."""
+    """Place units, given in the map's frame."""
     own, enemies = np.array(own, np.float32), np.array(enemies, np.float32) * (-1, 1)
     position = np.moveaxis(np.stack([own, enemies]), -1, 0)[:, None].astype(np.float32)
     env.battle.begin(np.ones(1, bool), position, np.zeros((1, 2, env.n), np.float32))
@@ -78,7 +79,7 @@ def test_fire_of_smac_counts_fully():
     env = started(n=3)
     place(env, [(0, 0), (0, 2), (0, -2)], [(5, 0), (5, 1), (15, 15)])
     assert damage(env, [6, 6, 7]) == [12, 6, 0]
-    assert damage(env, [6, 6, 7]) == [0, 0, 0]  # the guns cool for a step
+    assert damage(env, [6, 6, 7]) == [0, 0, 0]  # guns cool down for a step
     assert damage(env, [6, 1, 7]) == [6, 6, 0]
 
 

@@ -1,19 +1,22 @@
-"""What every environment promises, asked of all that are registered, and of some that stand for the rest."""
+"""What every environment promises, checked on all registered ones and on some that represent the rest."""
 
 from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
-from batches import SMALL, short_pretraining
-from toys import toy_registered
 
 import omg_lib as omg
+from omg_lib.controller import Controller
+from omg_lib.distributed.processes import Processes
 from omg_lib.envs import ENVIRONMENTS, env_info, make_env
-from omg_lib.envs.processes import Processes
+from omg_lib.episodes import living
+from omg_lib.runner import Runner
+from tests.helpers.batches import SMALL, short_pretraining
+from tests.helpers.toys import toy_registered
 
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
-NAMES = [*ENVIRONMENTS, SPREAD, "pettingzoo:zoo_toy"]
+NAMES = [*ENVIRONMENTS, SPREAD, "pettingzoo:tests.helpers.zoo_toy"]
 CASES = {name: {"name": name} for name in NAMES} | {
     "skirmish in torch": {"name": "skirmish", "backend": "torch"},
     "toy in processes": {"name": "toy", "processes": True},
@@ -21,7 +24,7 @@ CASES = {name: {"name": name} for name in NAMES} | {
 
 
 class Case:
-    """One environment, made in many ways; what is made is closed after the test."""
+    """One environment, created in many ways; closed after the test."""
 
     def __init__(self, name, processes=False, **options):
         self.name, self.processes, self.options, self.made = name, processes, options, []
@@ -35,7 +38,7 @@ class Case:
             else:
                 env = make_env(self.name, n or self.n, **sizes, **self.options)
         except omg.ConfigError as error:
-            if str(error).startswith("env="):  # what this machine lacks: a package, or a game
+            if str(error).startswith("env="):  # missing on this machine: a package or a game
                 pytest.skip(str(error))
             raise
         self.made.append(env)
@@ -62,7 +65,7 @@ def look(env):
 
 
 def random_actions(env, time):
-    """An available action for each seat: a function of (episode, time [R], seat), so that any row plays it alike."""
+    """Choose an available action for each seat, a function of (episode, time [R], seat): any row plays it alike."""
     available = env.avail_actions().numpy()
     chances = [np.random.default_rng((int(k), int(t))) for k, t in zip(env.episode, time, strict=True)]
     dice = np.stack([chance.random(available.shape[1:]) for chance in chances])
@@ -70,7 +73,7 @@ def random_actions(env, time):
 
 
 def stories(env, episodes):
-    """What happens in each episode, when a row that is done goes on with the next one: {k: [what a step gave]}."""
+    """Return each episode's history, if a row that is done continues with the next one: {k: [result of each step]}."""
     told, begun, time = {}, [[] for _ in range(env.batch)], np.zeros(env.batch, int)
     while len(told) < episodes:
         seen, playing = look(env), env.episode
@@ -79,7 +82,7 @@ def stories(env, episodes):
         for row in range(env.batch):
             begun[row].append([value[row].clone() for value in (*seen.values(), reward, done, *info.values())])
         for row in done.nonzero()[:, 0].tolist():
-            begun[row].append([value[row].clone() for value in look(env).values()])  # what was seen last
+            begun[row].append([value[row].clone() for value in look(env).values()])  # the last observation
             told[int(playing[row])], begun[row], time[row] = begun[row], [], 0
         if done.any():
             env.reset(done)
@@ -102,11 +105,13 @@ def test_types_and_shapes_are_those_of_the_description(case, batch):
         "state": (torch.float32, (batch, info.state_dim)),
         "avail_actions": (torch.bool, (batch, info.n_agents, info.n_actions)),
     }
+    alive = (torch.bool, (batch, info.n_agents))
     flags = {"battle_won": (torch.bool, (batch,)), "episode_limit": (torch.bool, (batch,))}
     if info.general_sum:
         flags["rewards"] = (torch.float32, (batch, info.n_agents))
     for time in range(3):
         assert {key: (x.dtype, tuple(x.shape)) for key, x in look(env).items()} == shapes
+        assert (env.alive().dtype, tuple(env.alive().shape)) == alive
         reward, done, outcome = env.step(random_actions(env, [time] * batch))
         assert (reward.dtype, tuple(reward.shape)) == (torch.float32, (batch,))
         assert (done.dtype, tuple(done.shape)) == (torch.bool, (batch,))
@@ -139,7 +144,7 @@ def test_episodes_differ_from_each_other_and_between_seeds(case):
 
 
 def test_masks_ends_and_frozen_rows(case):
-    """Whoever plays on has something to do; nobody plays beyond the limit; who is done stays as it is."""
+    """Living agents always have an action; no agent plays beyond the limit; a finished row stays as it is."""
     env = case.started(3)
     done, time, refused = torch.zeros(3, dtype=torch.bool), 0, False
     while not done.all():
@@ -155,7 +160,7 @@ def test_masks_ends_and_frozen_rows(case):
                 env.step(wrong)
             refused = True
             assert all(torch.equal(x, before[key]) for key, x in look(env).items()), "nothing has moved"
-        actions[done] = 99  # nothing is asked of them
+        actions[done] = 99  # no action is required of them
         reward, done, info = env.step(actions)
         time += 1
         assert (was_done <= done).all() and (done | (time < env.info.episode_limit)).all()
@@ -163,10 +168,40 @@ def test_masks_ends_and_frozen_rows(case):
         assert not (info["episode_limit"] & ~done).any() and not reward[was_done].any()
         for key, x in look(env).items():
             assert torch.equal(x[was_done], before[key][was_done])
-    assert refused or before["avail_actions"].all(), "no mask was ever put to the test"
+    assert refused or before["avail_actions"].all(), "no mask was ever tested"
     assert [env.frame(row)["done"] for row in range(3)] == [True] * 3
     env.reset()
     assert env.avail_actions().any(-1).all() and not env.step(random_actions(env, [0] * 3))[1].all()
+
+
+def test_row_n_holds_what_was_seen_last_and_the_batch_knows_who_lived(case):
+    """However an episode ends. The same episodes are replayed by hand from the recorded actions."""
+    env, ends = case.make(2), set()
+    info, config = env.info, omg.OMGConfig(env=case.name, n_agents=case.n, learner="iql", device="cpu")
+    runner, by_hand = Runner(config, env, Controller(config, info, env.device)), case.make(1)
+    for first in range(0, 8, 2):
+        batch = runner.run()
+        recorded = living(batch, info)
+        for row in range(2):
+            by_hand.reset(first=first + row)
+            done, n = torch.zeros(1, dtype=torch.bool), 0
+            while not done[0]:
+                assert torch.equal(recorded[row, n], by_hand.alive()[0])
+                _, done, outcome = by_hand.step(batch["actions"][row, n][None, :, 0])
+                n += 1
+            assert int(batch["filled"][row].sum()) == n + 1
+            for key, value in look(by_hand).items():
+                assert torch.equal(batch[key][row, n], value[0]), key
+            lived = by_hand.alive()[0]
+            assert torch.equal(recorded[row, n], lived) and not recorded[row, n + 1 :].any()
+            assert (info.deaths == "none") <= bool(lived.all())
+            assert info.deaths != "zeros" or torch.equal(lived, (by_hand.obs()[0] != 0).any(dim=-1))
+            if "health" in by_hand.frame():
+                assert torch.equal(lived, torch.from_numpy(by_hand.frame()["health"][0] > 0))
+            if info.name not in ("skirmish", "skirmish:partners") and "smac" not in info.name:
+                assert lived.any(), "at least one agent sees the last moment"
+            ends.add(bool(outcome["episode_limit"][0]))
+    assert ends
 
 
 def test_numbers_of_episodes_and_what_a_partial_reset_leaves_alone(case):
@@ -264,7 +299,7 @@ def test_scripts_do_what_is_available(case):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("omg", "scripted")])
 def test_it_trains_as_predicted(name, learner, teammates):
-    Case(name).make().close()  # or the test is skipped
+    Case(name).make().close()  # else the test is skipped
     changes = dict(n_agents=3, batch_size=1, updates=2, test_nepisode=2, device="cpu", batch_size_run=3)
     config = omg.OMGConfig(env=name, learner=learner, teammates=teammates, **changes, **SMALL)
     with short_pretraining(), closing(omg.Training(config)) as run:

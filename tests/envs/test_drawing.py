@@ -1,17 +1,18 @@
-"""Pictures of battles: valid SVG, a GIF of as many frames as asked, shots and glow where they belong."""
+"""Pictures of battles: valid SVG, a GIF with the requested number of frames, shots and glow in the right place."""
 
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from battles import squads, started
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from omg_lib.envs.drawing import GLOW, TEAM_LOOKS, draw_frame, episode_gif, frame_svg
 from omg_lib.seeds import TEST_EPISODES
+from tests.helpers.battles import squads, started
 
 
 def frames_of(env, style, steps):
@@ -45,7 +46,8 @@ def test_svg(backend):
     for frame in frames_of(env, "order 1,0", 6):
         picture = ElementTree.fromstring(frame_svg(frame))
         assert picture.tag.endswith("svg") and picture.get("role") == "img"
-    assert picture.get("aria-label").startswith("Battle, episode 0, step 6: alive are ")
+    label = r"Battle, episode 0, step 6: \d of 3 own units and \d of 3 enemies are alive\."
+    assert re.fullmatch(label, picture.get("aria-label"))
     assert 'aria-label="Battle, test battle 2, step 6: ' in frame_svg(frame | {"episode": TEST_EPISODES + 2})
 
 
@@ -57,7 +59,7 @@ def test_beams_that_meet_glow_only_where_joined_fire_counts():
         shots = max(frames, key=lambda frame: frame["shots"][0].sum(0).max())
         assert shots["shots"][0].sum(0).max() > 1
         own = int(shots["shots"][0].sum()) + int((shots["health"][0] > 0).sum())
-        assert len(lines(shots, TEAM_LOOKS[0][0])) == own  # a beam for each shot, a bar for each living unit
+        assert len(lines(shots, TEAM_LOOKS[0][0])) == own  # a beam per shot, a bar per living unit
         assert bool(lines(shots, GLOW)) == (name == "skirmish:partners")
     assert not lines(fights["skirmish:partners"][0], GLOW)
 

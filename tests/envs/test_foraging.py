@@ -1,4 +1,4 @@
-"""Foraging, held against the package that it adapts."""
+"""Foraging, compared with the package that it adapts."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def look(env):
 
 
 def random_actions(env):
-    """An available action for each seat: a function of (episode, time, seat), so that any row plays it alike."""
+    """Choose an available action for each seat, a function of (episode, time, seat): any row plays it alike."""
     dice = np.stack([
         np.random.default_rng((int(env.episode[row]), env.frame(row)["time"])).random((env.info.n_agents, 6))
         for row in range(env.batch)
@@ -33,7 +33,7 @@ def random_actions(env):
 
 
 def arranged(env, food, players):
-    """Put food {(row, column): level} and players [(row, column, level)] into the first game by hand."""
+    """Place food {(row, column): level} and players [(row, column, level)] in the first game."""
     game = env.games[0].package
     game.field[:] = 0
     for cell, level in food.items():
@@ -63,7 +63,7 @@ def test_rules_and_sizes_are_the_packages(n):
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_every_step_is_the_packages(n):
-    """Observations, rewards, ends and valid actions of a bare game with the same chance and actions."""
+    """Observations, rewards, ends and valid actions equal a bare game's with the same chance and actions."""
     env, paid = make_env("foraging", n, seed=5), 0.0
     for k in range(8):
         env.reset(first=k)
@@ -102,7 +102,7 @@ def test_what_the_state_holds_and_nobody_observes_only_zeros():
 
 
 def test_rewards_by_hand():
-    """Levels 1 and 2 beside a food of 3: alone neither gets it, together they earn level times food each."""
+    """Levels 1 and 2 beside a food of 3: neither gets it alone, together each earns its level times the food."""
     env = arranged(started(), {(3, 3): 3, (6, 6): 1}, [(3, 2, 1), (2, 3, 2)])
     for actions in ([LOAD, 0], [0, LOAD]):
         assert env.step(np.array([actions]))[2]["rewards"].tolist() == [[0, 0]]
@@ -127,7 +127,7 @@ def test_the_game_ends_when_the_food_is_gone_and_a_done_row_is_frozen():
     _, done, info = env.step(np.array([[LOAD, 0], [0, 0]]))
     assert done.tolist() == [True, False]
     before, time = look(env), env.frame(0)["time"]
-    for _ in range(3):  # nothing is asked of a done row's actions
+    for _ in range(3):  # no action is required of a done row
         reward, done, info = env.step(np.array([[99, -1], [0, 0]]))
         assert (reward[0], info["rewards"][0].tolist()) == (0, [0, 0])
         assert done.tolist() == [True, False]
@@ -152,7 +152,7 @@ def test_the_limit_cuts_an_episode_unless_the_food_goes_in_that_very_step():
 
 
 def test_an_episode_does_not_depend_on_those_before_it():
-    """The package's own reset keeps players off the places where they stood before."""
+    """The package's own reset keeps players off their previous places."""
     used = started(4)
     for k in range(100):
         used.reset(first=k)
@@ -160,7 +160,7 @@ def test_an_episode_does_not_depend_on_those_before_it():
 
 
 def test_scores_are_of_the_papers_size():
-    """What the class says of two players: at random 1.0, in every food 9.4, with as few levels as it takes 7.7."""
+    """The class's figures for two players: at random 1.0, in every food 9.4, with minimum levels 7.7."""
     env = started(batch=300)
     total, done = torch.zeros(300, 2), torch.zeros(300, dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)

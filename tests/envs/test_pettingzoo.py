@@ -13,9 +13,9 @@ from omg_lib.envs.pettingzoo import LIMIT
 
 pytest.importorskip("pettingzoo")
 spaces = pytest.importorskip("gymnasium.spaces")
-from zoo_toy import Zoo  # noqa: E402 -- needs the packages above
+from tests.helpers.zoo_toy import Zoo  # noqa: E402 -- needs the packages above
 
-TOY = "pettingzoo:zoo_toy"
+TOY = "pettingzoo:tests.helpers.zoo_toy"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_game_without_a_limit_gets_one(monkeypatch):
 
 
 def test_every_step_is_the_games():
-    """Side by side with the bare toy under the same chance: what seats see, may do, are paid, and how it ends."""
+    """What seats see, may do and earn, and how it ends, equal the bare toy under the same chance."""
     env, ends, deaths, late = make_env(TOY, 3, seed=2), set(), 0, 0
     order = ("ape", "bee", "cat")
     for k in range(40):
@@ -106,7 +106,7 @@ def test_every_step_is_the_games():
     ("name", "named"),
     [
         ("pettingzoo:no_such_module", "no_such_module.*cannot be imported.*pip install"),
-        ("pettingzoo:json", "parallel_env, and this has none"),
+        ("pettingzoo:json", "it has no parallel_env"),
         (TOY + ",colour=3", "cannot be made.*colour"),
         (TOY + ",max_cycles", "name=value"),
         (TOY + ",max_cycles=open('x')", "name=value"),

@@ -1,4 +1,4 @@
-"""Predator and prey, held against the package that it adapts."""
+"""Predator and prey, compared with the package that it adapts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ package = pytest.importorskip("mpe2.simple_tag_v3")
 
 @pytest.mark.parametrize("n", [2, 3, 8])
 def test_every_step_is_the_packages(n):
-    """Observations, rewards and places of a bare game with the same chance, in which the prey plays our script."""
+    """Observations, rewards and places equal a bare game's with the same chance, in which the prey plays our script."""
     env, bare = make_env("predator_prey", n, seed=5), package.parallel_env(num_adversaries=n, max_cycles=LIMIT)
     rng, paid = np.random.default_rng(0), 0.0
     for k in range(3):

@@ -78,7 +78,7 @@ def test_environments_without_options(name):
     [("foraging", "lbforaging", (18, 18, 6, 50)), ("predator_prey", "mpe2", (16, 20, 5, 25))],
 )
 def test_without_its_package(name, module, sizes, monkeypatch):
-    """Sizes need no package; a game says in one sentence how to get it, on the command line too."""
+    """Sizes need no package; a missing game says in one sentence how to get it, also on the command line."""
     for loaded in [key for key in sys.modules if key.split(".")[0] == module] + [module]:
         monkeypatch.setitem(sys.modules, loaded, None)
     info = env_info(name, 3)
@@ -100,7 +100,7 @@ def test_a_name_can_be_registered_and_again(monkeypatch):
     for registry in (ENVIRONMENTS, config.ENVIRONMENTS):
         monkeypatch.setitem(registry, "battle", None)
         monkeypatch.delitem(registry, "battle")
-    for most in (3, 4):  # as when a notebook's cell is run again
+    for most in (3, 4):  # like running a notebook's cell again
         battle = type("Battle", (Skirmish,), {"name": "battle"})
         register("battle", battle, range(3, most + 1))
         assert config.OMGConfig(env="battle", n_agents=most).env == "battle"
@@ -108,7 +108,7 @@ def test_a_name_can_be_registered_and_again(monkeypatch):
     with pytest.raises(ConfigError, match="n_agents=2: battle allows 3 to 4"):
         config.OMGConfig(env="battle", n_agents=2)
     for taken in ("skirmish", "pettingzoo:battle"):
-        with pytest.raises(ConfigError, match=f"env='{taken}': the library has that name"):
+        with pytest.raises(ConfigError, match=f"env='{taken}': the library uses this name"):
             register(taken, Skirmish, range(2, 3))
 
 
@@ -164,4 +164,4 @@ import omg_lib.envs
 assert (numpy_state == numpy.random.get_state()[1]).all() and (torch_state == torch.get_rng_state()).all()
 assert not {"matplotlib", "lbforaging", "gymnasium", "mpe2", "pettingzoo", "pygame"} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from battles import look, mixed_squads, play, random_actions, squads, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib.envs.skirmish import action_names
+from tests.helpers.battles import look, mixed_squads, play, random_actions, squads, started
 
 NAMES = st.sampled_from(["skirmish", "skirmish:partners"])
 SIZES = st.integers(2, 16)
@@ -65,7 +65,7 @@ def test_a_done_row_is_frozen():
             assert torch.equal(before[key][was_done], after[key][was_done])
     won = info["battle_won"]
     assert 0 < won.sum() < 16
-    # Nothing is asked of a done row's actions.
+    # No action is required of a done row.
     frame = env.frame()
     reward, done, info = env.step(np.full((16, 3), 99))
     assert done.all()

@@ -60,7 +60,7 @@ def test_bad_options(options, named):
 
 
 def test_settings_are_made_anew_for_each_game():
-    """The package writes into what it is given."""
+    """The package writes into its input."""
     setting = Smacv2.setting(4, units={"marine": 3, "medivac": 1})
     first, second = setting.package_options(), setting.package_options()
     assert first == second

@@ -1,4 +1,4 @@
-"""Whole training on smacv2 against the protocol double; `test_starcraft_double` says what this proves, and what not."""
+"""Complete training on smacv2 against the protocol double; see `test_starcraft_double` for what this proves."""
 
 import os
 from functools import partial
@@ -11,7 +11,7 @@ from benchmarks.starcraft_recording import record
 from omg_lib.envs import GameLost, make_env
 from omg_lib.lessons.starcraft import HERE, OneUpdate, one_update
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # of the foreign packages
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # from the foreign packages
 
 TIMEOUT = 4
 """Seconds that a game may take to answer."""
@@ -35,7 +35,7 @@ def test_omg_trains_and_every_prediction_holds(n, double_at):
 
 @pytest.mark.parametrize("fault", ["exit_at_step", "silent_at_step"])
 def test_training_goes_on_when_a_game_is_lost_and_learns_the_same(fault, double_at, monkeypatch):
-    """The half episode is dropped, said so, and played again: nothing of it reaches the buffer."""
+    """The half episode is dropped, reported, and replayed: nothing of it reaches the buffer."""
     monkeypatch.setattr("omg_lib.training.make_env", partial(make_env, timeout=TIMEOUT))
     config = training(2, updates=1)
     double_at()
@@ -56,11 +56,11 @@ def test_a_game_that_dies_every_time_ends_the_run(double_at):
 
 
 def test_notebook_11s_recording_is_made_so(double_at, tmp_path):
-    """The script leaves SC2PATH as it was, and what it records holds its prediction."""
+    """The script leaves SC2PATH as it was, and its recording matches the prediction."""
     double_at()
     record(training(2, updates=None), tmp_path / "double.json", frames=2)
     update = OneUpdate.load(tmp_path / "double.json")
     assert os.environ["SC2PATH"] == str(tmp_path)
     assert omg.compare(omg.predict(update.config), update.trace) == [] and len(update.frames) == 2
     live = one_update(training(2), tmp_path / "double.json")
-    assert (live.source, live.config.batch_size) == (HERE, 1), "where the game is found it is played, with one group"
+    assert (live.source, live.config.batch_size) == (HERE, 1), "if the game is found it is played, with one group"

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from battles import mixed_squads, squads, started
+
+from tests.helpers.battles import mixed_squads, squads, started
 
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(6)
 
 
 def act(style, own, enemies, health=None, phase=0.5, cooldown=0.0):
-    """Actions [A] of a team of this style, with units placed in the map's frame; health [2, n] in HP."""
+    """Return the actions [A] of a team of this style, with units placed in the map's frame; health [2, n] in HP."""
     env = started(n=len(own))
     own, enemies = np.array(own, np.float32), np.array(enemies, np.float32) * (-1, 1)
     position = np.moveaxis(np.stack([own, enemies]), -1, 0)[:, None].astype(np.float32)
@@ -91,7 +92,7 @@ def test_backing_into_a_wall_is_not_tried():
 
 
 def test_a_seat_plays_its_style_whatever_the_other_seats_play():
-    """One batch with every style in every seat gives what batches of a single style give."""
+    """One batch with every style in every seat equals batches of a single style."""
     count = len(started(n=3).info.styles)
     env = started(n=3, batch=count)
     mixed = (np.arange(count)[:, None] + np.arange(3)) % count

@@ -1,10 +1,10 @@
-"""Fuzz every reader for long: `python tests/fuzz/run.py --inputs 100000` (all readers), or `--readers pool trace`.
+"""Fuzz every reader for a long time: `python tests/fuzz/run.py --inputs 100000` (all), or `--readers pool trace`.
 
-Three makers of inputs share the number: random damage to a good file, JSON with any value in any place (hypothesis,
-where the file is JSON), and coverage-guided bytes (atheris, where `pip install atheris` has put it; a process for each
-reader). A reader may take what it gets or refuse it with a ConfigError; anything else ends the run, exit code 1, and
-the input is left in `--out`. So does an input on which a reader takes longer than 10 seconds or the process more than
-600 MB on top of its start.
+Three generators share the inputs: random damage to a good file; JSON with any value in any place (hypothesis, if the
+file is JSON); and coverage-guided bytes (atheris, if installed with `pip install atheris`; one process per reader). A
+reader may accept its input or refuse it with a ConfigError. Anything else ends the run with exit code 1 and leaves the
+input in `--out`; so does an input for which a reader takes more than 10 seconds or the process more than 600 MB on top
+of its start.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-if "guided" in sys.argv:  # only what is imported in here tells atheris which lines an input has reached
+sys.path.insert(0, str(Path(__file__).parents[2]))
+if "guided" in sys.argv:  # atheris learns which lines an input reaches only from imports in here
     import atheris
 
     with atheris.instrument_imports(include=["omg_lib"]):
-        from readers import Readers
+        from tests.helpers.readers import Readers
 else:
-    from readers import Readers
-from fuzzing import damaged, json_values  # noqa: E402
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+    from tests.helpers.readers import Readers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.helpers.fuzzing import damaged, json_values
 
 SECONDS = 10
 BYTES = 600 * 2**20
@@ -41,7 +42,7 @@ def hung(*_: object) -> None:
 
 
 class Watch:
-    """Reads one input after the other, counts them, and keeps the one that went wrong."""
+    """Reads one input after another, counts them, and keeps the one that failed."""
 
     def __init__(self, readers: Readers, name: str, out: Path) -> None:
         self.readers, self.name, self.out, self.done, self.taken = readers, name, out, 0, 0

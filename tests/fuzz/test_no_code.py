@@ -1,4 +1,4 @@
-"""No file that the library reads can run code: no module asks for a way to read one that could."""
+"""No file that the library reads can run code: no module imports a reader that could."""
 
 import ast
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "omg_lib").rglob("*.py"))
 RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
-PIPES = {"omg_lib/envs/processes.py"}
-"""What speaks with processes that it has started itself; no file is read there."""
-CELLS = {"omg_lib/lessons/exhibit.py", "omg_lib/lessons/assignment_checks.py"}
-"""What runs lines that stand in a module, or that a student has typed into a cell and run; none comes from a file."""
+PIPES = {"omg_lib/distributed/processes.py"}
+"""Modules that talk to processes they have started themselves; they read no file this way."""
+CELLS = {"omg_lib/lessons/museum/exhibit.py", "omg_lib/lessons/assignments/checks.py"}
+"""Modules that run lines from a module, or from a cell that a student has run; none comes from a file."""
 CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {("torch", "load"), ("torch", "save"), ("np", "load"), ("np", "save"), ("np", "fromfile"), ("torch", "hub")}
 

@@ -1,16 +1,26 @@
-"""The paper's ablations and the controls' inputs, against a plain reading of what they are said to do."""
+"""The paper's ablations and the controls' inputs, against a plain reading of their descriptions."""
 
 import numpy as np
 import pytest
 import torch
-from batches import CPU, INFO, SMALL, Echo, gradients, make_sample, make_small_learner, small_config, spying
-from reference import Reference, Result
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.learners import make_learner
 from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
+from tests.helpers.batches import (
+    CPU,
+    INFO,
+    SMALL,
+    Echo,
+    gradients,
+    make_sample,
+    make_small_learner,
+    small_config,
+    spying,
+)
+from tests.helpers.reference import Reference, Result
 
 T_ENV, MIX = 20_000, 0.3
 SHUFFLED = (2, 0, 0, 1, 2, 1)
@@ -20,7 +30,7 @@ SHUFFLED = (2, 0, 0, 1, 2, 1)
 
 
 def rule(config, values, pick):
-    """k of the chosen candidate s_{t+k}."""
+    """Return k of the chosen candidate s_{t+k}."""
     if config.subgoal_choice == "random":
         return 1 + int(pick * config.horizon)
     if config.subgoal_choice == "value":
@@ -34,7 +44,7 @@ def reads_prior(config, eta):
 
 
 def check_update(config, sample):
-    """One update against loops over every sequence and step, with its deaths and its end. Returns how often each k."""
+    """Compare one update with loops over every sequence and step, including deaths and ends. Return the counts of k."""
     learner = make_small_learner(config)
     reference = Reference(learner, config, INFO)
     with spying(learner, "read", "draw_noise", "omg_loss") as seen:
@@ -165,7 +175,7 @@ def test_supervised_learning_draws_no_noise_and_leaves_half_of_the_model_alone(m
 
 
 def playing(batch=9, n_agents=3, **changes):
-    """A runner of the echo game with weights away from ties."""
+    """Return a runner of the echo game with weights away from ties."""
     config = OMGConfig(n_agents=n_agents, batch_size=1, device="cpu", **(SMALL | changes))
     env = Echo(n_agents, batch=batch)
     runner = Runner(config, env, Controller(config, env.info, CPU))
@@ -179,14 +189,14 @@ def playing(batch=9, n_agents=3, **changes):
 def test_acting_on_a_supervised_guess_takes_the_mean_also_in_training(model, monkeypatch):
     runner = playing(subgoal_model=model, test_subgoal="sample", epsilon_start=0.0, epsilon_finish=0.0)
     inference, differ = runner.controller.model, []
-    tell = inference.tell
+    agent_input = inference.agent_input
 
     def listen(seen, context, noise=None):
-        told = tell(seen, context, noise)
+        told = agent_input(seen, context, noise)
         differ.append(not torch.equal(told, inference(seen.obs, context)[0]))
         return told
 
-    monkeypatch.setattr(inference, "tell", listen)
+    monkeypatch.setattr(inference, "agent_input", listen)
     for test_mode in (False, True):
         runner.run(test_mode)
     assert len(differ) > 6 and set(differ) == {model == "cvae"}
@@ -241,13 +251,13 @@ def test_q_while_playing_is_q_while_learning(learner, see_actions, teammates, du
     assert played.std() > 0.05
 
 
-# --- the faults that are not to come back ---
+# --- faults that must not return ---
 
 
 @pytest.mark.parametrize("n_agents", [2, 3, 4, 5])
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_the_seat_that_learns_is_the_seat_that_the_learner_drove(n_agents, learner):
-    """Fault 7.9. The learner likes action 2 and its co-players the cue: whose action is it that a slot learns from?"""
+    """Fault 7.9. The learner prefers action 2 and its co-players the cue: whose action does a slot learn from?"""
     runner = playing(
         3 * n_agents, n_agents, learner=learner, teammates="scripted", epsilon_start=0.0, epsilon_finish=0.0
     )
@@ -313,11 +323,11 @@ def test_bad_values_are_refused_in_one_sentence(name, value, allowed):
     [
         (dict(learner="vdn", teammates="scripted"), "vdn trains all seats together: allowed is none"),
         (dict(learner="qmix", teammates="scripted"), "qmix trains all seats together: allowed is none"),
-        (dict(learner="oracle", teammates="none"), "the oracle is told its teammates"),
+        (dict(learner="oracle", teammates="none"), "the oracle observes its teammates"),
         (dict(horizon=2, subgoal_choice="t+3"), "t+1 to t+2 (horizon=2)"),
         (dict(horizon=2**62, subgoal_choice="t+9" + "9" * 5000), "t+1 to t+4611686018427387904"),
-        (dict(splits="train"), "they are a pool's, and teammates=None: allowed is None"),
-        (dict(teammates="scripted", splits="test"), "they are a pool's, and teammates=scripted: allowed is None"),
+        (dict(splits="train"), "only a pool has them; with teammates=None allowed is None"),
+        (dict(teammates="scripted", splits="test"), "only a pool has them; with teammates=scripted allowed is None"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_in_one_sentence(changes, words):

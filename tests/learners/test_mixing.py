@@ -1,18 +1,18 @@
 import pytest
 import torch
-from batches import CPU, INFO, LENGTHS, make_sample, make_small_learner, small_config, spoil_padding
-from reference import Reference, linear
 
 import omg_lib as omg
-from omg_lib.checkpoint import RunFolder
 from omg_lib.controller import Controller
 from omg_lib.learners import make_learner
+from omg_lib.runs.folder import RunFolder
+from tests.helpers.batches import CPU, INFO, LENGTHS, make_sample, make_small_learner, small_config, spoil_padding
+from tests.helpers.reference import Reference, linear
 
 EMBED_DIM = 32
 
 
 def mix_slowly(w, q, state):
-    """The team's value of one step: the sum, or QMIX with one multiplication at a time."""
+    """Return the team's value of one step: the sum, or QMIX with one multiplication at a time."""
     if not w:
         return sum(q)
     w_1, b_1 = linear(w, "hyper_w_1", state).abs(), linear(w, "hyper_b_1", state)
@@ -25,7 +25,7 @@ def mix_slowly(w, q, state):
 
 
 class TeamReference(Reference):
-    """VDN and QMIX as slowly as the equations read; agent and mixer are one vector of weights."""
+    """VDN and QMIX, as slow and plain as the equations; agent and mixer are one vector of weights."""
 
     def __init__(self, learner, config, info) -> None:
         super().__init__(learner, config, info)
@@ -35,7 +35,7 @@ class TeamReference(Reference):
         self.square = {key: torch.zeros_like(w) for key, w in self.trained.items()}
 
     def errors(self, sample):
-        """TD error of every step of every team."""
+        """Return the TD error of every step of every team."""
         sequences = self.sequences(sample, None)
         for e, n in enumerate(LENGTHS):
             seats = [sequences[e, a] for a in range(self.info.n_agents)]
@@ -60,7 +60,7 @@ class TeamReference(Reference):
                 yield chosen[t] - target
 
     def train(self, sample):
-        """One update: loss, gradient norm, gradients before clipping."""
+        """Run one update; return loss, gradient norm, gradients before clipping."""
         errors = list(self.errors(sample))
         loss = sum(error**2 for error in errors) / len(errors)
         gradients = dict(zip(self.trained, torch.autograd.grad(loss, list(self.trained.values())), strict=True))
@@ -145,7 +145,7 @@ def test_the_mixers_first_weights_depend_on_the_seed_alone():
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first = weights(3)
-    assert torch.equal(torch.get_rng_state(), state), "building a learner must leave torch's own stream alone"
+    assert torch.equal(torch.get_rng_state(), state), "building a learner must not touch torch's own random stream"
     torch.manual_seed(2)
     assert torch.equal(first, weights(3))
     assert not torch.equal(first, weights(4))

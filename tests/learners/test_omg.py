@@ -1,10 +1,10 @@
 import pytest
 import torch
-from batches import INFO, LENGTHS, gradients, make_sample, make_small_learner, small_config, spying
-from reference import Reference
 
 from omg_lib.learners import omg as omg_module
 from omg_lib.regroup import regroup
+from tests.helpers.batches import INFO, LENGTHS, gradients, make_sample, make_small_learner, small_config, spying
+from tests.helpers.reference import Reference
 
 T_ENV = 20_000  # of 50,000: Eq. 8's epsilon is 0.3, so both subgoals reach the Q network
 MIX = 0.3

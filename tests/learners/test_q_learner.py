@@ -1,6 +1,10 @@
 import pytest
 import torch
-from batches import (
+
+from omg_lib.controller import Controller
+from omg_lib.episodes import PackedRows
+from omg_lib.learners import make_learner
+from tests.helpers.batches import (
     CPU,
     DEATHS,
     INFO,
@@ -12,10 +16,7 @@ from batches import (
     spoil_padding,
     spying,
 )
-from reference import Reference
-
-from omg_lib.controller import Controller
-from omg_lib.learners import make_learner
+from tests.helpers.reference import Reference
 
 
 @pytest.mark.parametrize("td_steps", [1, 3, 5])
@@ -73,7 +74,7 @@ def test_a_sample_that_was_not_truncated_gives_the_same_update(learner_name):
     padding = long[:, :1].clone().zero_().repeat(1, 4)
     padding["seat"] = long["seat"][:, :1].repeat(1, 4, 1)
     metrics = make_small_learner(config).train(torch.cat([long, padding], dim=1), 100, 1)
-    # noise of another shape is other noise, so only what does not depend on it is compared
+    # noise of another shape differs, so compare only what does not depend on it
     expected = make_small_learner(config).train(long, 100, 1)
     assert set(metrics) == set(expected)
     if learner_name == "iql":
@@ -93,7 +94,7 @@ def test_an_episode_cut_by_the_limit_bootstraps_and_a_finished_one_does_not():
     learner = make_small_learner(config)
     for weight in learner.target.parameters():
         weight.data.fill_(0.0)
-    learner.target.fc2.bias.data.fill_(10.0)  # whatever comes next is worth 10
+    learner.target.fc2.bias.data.fill_(10.0)  # every future value is worth 10
     one = dict(lengths=[1], seats=None, deaths={})
     losses = {}
     for ended in [(), (0,)]:
@@ -107,8 +108,19 @@ def test_an_episode_cut_by_the_limit_bootstraps_and_a_finished_one_does_not():
         assert losses[ended] == pytest.approx(float(((chosen - target) ** 2).mean()), rel=1e-5)
 
 
+def test_td_steps_beyond_every_episode_are_the_whole_episode_at_no_more_work(monkeypatch):
+    sample, losses, work = make_sample(), [], []
+    following = PackedRows.following
+    monkeypatch.setattr(PackedRows, "following", lambda self, x: work.append(1) or following(self, x))
+    for td_steps in (sample.batch_size[1] - 1, 20_000):
+        work.clear()
+        learner = make_small_learner(small_config(learner="iql", td_steps=td_steps))
+        losses.append((learner.train(sample, 0, 0), len(work)))
+    assert losses[0] == losses[1]
+
+
 def make_loss(learner, sample):
-    """The TD loss without a step."""
+    """Return the TD loss without a step."""
     steps = learner.read(sample)
     hidden = learner.controller.init_hidden(steps.rows.shape[0])["hidden"]
     q, _ = learner.q_values(steps, hidden)
@@ -152,7 +164,7 @@ def test_weights_depend_on_the_seed_alone():
     torch.manual_seed(1)
     first, state = weights(3), torch.get_rng_state()
     torch.manual_seed(1)
-    assert torch.equal(torch.get_rng_state(), state), "building a learner must leave torch's own stream alone"
+    assert torch.equal(torch.get_rng_state(), state), "building a learner must not touch torch's own random stream"
     torch.manual_seed(2)
     assert torch.equal(first, weights(3))
     assert not torch.equal(first, weights(4))

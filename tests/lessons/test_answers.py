@@ -1,4 +1,4 @@
-"""Answers survive a restart; a wrong one gets a hint, the next one another; whatever happened to the file."""
+"""Answers survive a restart; a wrong one gets a hint, the next one another, whatever happened to the file."""
 
 import json
 import multiprocessing
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from omg_lib.checks import check_choice, check_shape, check_values
+from omg_lib.checks import Verdict, check_choice, check_shape, check_values
 from omg_lib.config import ConfigError
 from omg_lib.lessons.answers import Answers
 from omg_lib.lessons.regroup_answers import ANSWERS, check_regrouping
@@ -23,10 +23,10 @@ def shape(guess):
 
 def test_three_wrong_answers_get_three_hints(answers):
     first, second, third = (answers.keep("obs", shape((wrong, 8, 80))) for wrong in (32, 1, 8))
-    assert first.axes == ("axis 0 (G*A): you said 32",) and "1 of 3 numbers is wrong" in first.said
+    assert first.axes == ("axis 0 (G*A): you answered 32",) and "1 of 3 numbers is wrong" in first.said
     why = "the episodes of one sample: G groups of A episodes, one for each seat"
-    assert second.axes == (f"axis 0 (G*A): you said 1: {why}",)
-    assert third.axes == (f"axis 0 (G*A): you said 8, it is 256: {why}",)
+    assert second.axes == (f"axis 0 (G*A): you answered 1: {why}",)
+    assert third.axes == (f"axis 0 (G*A): you answered 8, but it is 256: {why}",)
     assert answers.keep("other", shape((32, 8, 80))).axes == first.axes, "each question has a ladder of its own"
     assert answers.keep("obs", shape((256, 8, 80))).ok and answers.wrong("obs") == 0
 
@@ -52,20 +52,21 @@ def many(verdicts):
 
 def test_every_check_has_three_hints_and_the_first_gives_nothing_away():
     assert many([check_values((6, 9), {"t+1": 6, "t+2": 7})] * 3) == [
-        ("t+2: you said 9",), ("t+2: you said 9: that is too large",), ("t+2: you said 9, it is 7",),
+        ("t+2: you answered 9",), ("t+2: you answered 9: that is too large",), ("t+2: you answered 9, but it is 7",),
     ]  # fmt: skip
-    assert many([check_values(("x",), {"t": 6})] * 2)[1] == ("t: you said x: a whole number is asked for",)
+    assert many([check_values(("x",), {"t": 6})] * 2)[1] == ("t: you answered x: it must be a whole number",)
     assert many([check_shape((32, 8), (32, 4, 8), "G T A")] * 4) == [
         (),
         (
-            "axis 0 (G): the groups of one update, or its episodes where all seats learn (batch_size)",
-            "axis 1 (T): the rows of the longest episode in the sample, L + 1 at most",
+            "axis 0 (G): the groups of one update, or its episodes if all seats learn (batch_size)",
+            "axis 1 (T): the rows of the longest episode in the sample, at most L + 1",
             "axis 2 (A): the seats of a team (n_agents)",
         ),
         *[check_shape((32, 8), (32, 4, 8), "G T A").axes] * 2,
     ]
     choice = many([check_choice("red", "blue", {"red": "3 nm", "blue": "5 nm"})] * 3)
-    assert choice == [("red: 3 nm",), ("red: 3 nm", "blue: 5 nm"), ("red: 3 nm", "blue: 5 nm", 'so it is "blue"')]
+    red, blue = "red: 3 nm", "blue: 5 nm"
+    assert choice == [(red,), (red, blue), (red, blue, 'so the answer is "blue"')]
 
 
 def test_a_wrong_regrouping_is_shown_its_first_wrong_place():
@@ -80,12 +81,12 @@ def test_answers_survive_a_restart(answers, tmp_path):
     answers.keep("seat", check_values(2, {"the seat": 2}))
     answers.keep("obs", shape((32, 8, 80)))
     again = Answers("01_three.ipynb", tmp_path)
-    assert again.keep("seat", check_values(..., {"the seat": 2})).said == "Answered before: 2, and that was right."
+    assert again.keep("seat", check_values(..., {"the seat": 2})).said == "Right: you answered 2 before."
     assert again.keep("obs", shape(...)).state == "open"
-    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder goes on"
+    assert again.keep("obs", shape((32, 8, 81))).axes[0] == shape((32, 8, 81)).after(2).axes[0], "the ladder continues"
     table = again.progress()
     assert table.rows == (("seat", "right", "2"), ("obs", "not yet", "(32, 8, 81)"))
-    assert table.caption == "1 right, 1 not yet, of the questions that you have tried."
+    assert table.caption == "1 right, 1 not yet, of the questions you have tried."
     assert Answers("other", tmp_path).progress().rows == (("none yet", "", ""),)
 
 
@@ -97,15 +98,17 @@ def test_a_function_is_stored_as_its_text(answers):
     assert "return x" in json.loads(answers.file.read_text())["answer"]
 
 
-@pytest.mark.parametrize("broken", [b"{", b"\xff\xfe\x00", b'{"question": "a"}\n', b"[1]\n", b'"', b"null\n"])
+@pytest.mark.parametrize(
+    "broken", [b"{", b"\xff\xfe\x00", b'{"question": "a"}\n', b"[1]\n", b'"', b"null\n", b"[" * 10**5]
+)
 def test_a_broken_file_is_set_aside_and_nothing_readable_is_lost(answers, tmp_path, broken):
     answers.keep("seat", check_values(2, {"the seat": 2}))
     whole = answers.file.read_bytes() + broken
     answers.file.write_bytes(whole)
     again = Answers("01_three", tmp_path)
     assert answers.file.with_suffix(".broken-1").read_bytes() == whole
-    assert again.progress().caption.endswith("the file is kept as .answers/01_three.broken-1.")
-    assert "kept as" not in again.progress().caption, "told once"
+    assert again.progress().caption.endswith("the old file was kept as .answers/01_three.broken-1.")
+    assert "kept as" not in again.progress().caption, "reported once"
     again.keep("obs", shape((256, 8, 80)))
     assert [row[:2] for row in Answers("01_three", tmp_path).progress().rows] == [("seat", "right"), ("obs", "right")]
     answers.file.write_bytes(broken)
@@ -141,12 +144,55 @@ def test_two_kernels_at_once_lose_nothing(tmp_path):
     for one in both:
         one.start()
     for one in both:
-        one.join(60)
+        one.join(240)
     assert len(Answers("same", tmp_path).progress().rows) == 400
     assert [file.name for file in (tmp_path / ".answers").iterdir()] == ["same.jsonl"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", [".answers", ".answers/01_three.jsonl"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "device"])
+def test_nothing_outside_is_written_and_nothing_hangs(tmp_path, name, kind):
+    outside, path = tmp_path / "outside", tmp_path / "here" / name
+    outside.mkdir()
+    (outside / "01_three.jsonl").write_text("precious\n")
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        target = outside if name == ".answers" else outside / "01_three.jsonl"
+        path.symlink_to("/dev/zero" if kind == "device" else target)
+    answers = Answers("01_three", tmp_path / "here")
+    said = answers.keep("obs", shape((256, 8, 80)))
+    assert said.ok and "Answers are not stored (" in said.axes[-1]
+    assert [file.read_text() for file in outside.iterdir()] == ["precious\n"]
+
+
+def test_an_answer_for_which_the_disk_has_no_room_is_stored_whole_or_not_at_all(answers, tmp_path):
+    resource = pytest.importorskip("resource")
+    answers.keep("seat", check_values(2, {"the seat": 2}))
+    before = answers.file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        said = answers.keep("obs", shape((256, 8, 80)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert said.ok and "Answers are not stored (" in said.axes[-1] and answers.file.read_bytes() == before
 
 
 @pytest.mark.parametrize("bad", ["", "../x", "a/b", ".hidden", "a b"])
 def test_a_name_that_is_no_file_name_is_refused(tmp_path, bad):
     with pytest.raises(ConfigError, match="notebook="):
         Answers(bad, tmp_path)
+
+
+def test_progress_shows_long_answers_whole_and_says_where_something_strange_is_cut(tmp_path):
+    answers = Answers("long", tmp_path)
+    code = "def mine(x, seat):\n" + "    # thinking about seats and rows, at length\n" * 40 + "    return x\n"
+    answers.keep("write", Verdict("wrong", "Not yet", guess=code))
+    answers.keep("odd", Verdict("wrong", "Not yet", guess=list(range(1000))))
+    shown = {row[0]: row[2] for row in Answers("long", tmp_path).progress().rows}
+    assert shown["write"] == code
+    assert shown["odd"].startswith("[0, 1, 2") and shown["odd"].endswith("... (4,890 characters)")

@@ -1,4 +1,4 @@
-"""The small experiment: which plans are allowed, real runs, and a file of results that can be trusted."""
+"""The small experiment: which plans are allowed, real runs, and a trustworthy file of results."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""How an update grows: the same tensors as planned, and nothing is run that does not fit."""
+"""How an update grows: the same tensors as planned, and nothing runs that does not fit."""
 
 import pytest
 
@@ -26,6 +26,6 @@ def test_what_does_not_fit_is_not_run():
     rows = grow(base, n_agents=(2,), batch_sizes=(2, 4), limit=need, steps=5)
     assert [bool(row["refused"]) for row in rows] == [False, True]
     assert rows[0]["bytes"] == rows[0]["planned_bytes"] == need
-    assert rows[1]["planned_bytes"] == 2 * need - 4, "all but the loss doubles"
+    assert rows[1]["planned_bytes"] == 2 * need - 4, "everything except the loss doubles"
     assert "seconds" in rows[0] and "seconds" not in rows[1] and "are allowed" in rows[1]["refused"]
     assert rows[1]["multiply_adds"] == 2 * rows[0]["multiply_adds"] and rows[1]["rows"] == 8

@@ -1,12 +1,12 @@
-"""One update kept whole: real values behind the trace, whose memory they lie in, and the lines that made them."""
+"""One complete recorded update: the real values behind the trace, their memory, and the lines that made them."""
 
 import pytest
 import torch
 from tensordict import TensorDict
 
 from omg_lib import OMGConfig, compare, predict
+from omg_lib.contract import contract
 from omg_lib.lessons.iteration import STAGES, Memory, memory_of, record, source_of
-from omg_lib.trace import contract
 
 CONFIG = OMGConfig(n_agents=2, batch_size=2, device="cpu")
 

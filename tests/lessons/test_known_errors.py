@@ -1,4 +1,4 @@
-"""Known errors: each is told apart at the first try, none of them is a right answer."""
+"""Known errors: each gets its own explanation at the first try, and none of them is a right answer."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_every_known_error_is_wrong_and_gets_its_word_at_the_first_try_only(ques
     for (asked, answer), word in known.items():
         guess = tuple((truth | {asked: answer}).values())
         verdict = explained(check_values(guess, truth), known)
-        assert verdict.after(1).axes == (f"{asked}: you said {answer}: {word}",)
+        assert verdict.after(1).axes == (f"{asked}: you answered {answer}: {word}",)
         assert verdict.after(2) == check_values(guess, truth).after(2)
 
 

@@ -1,10 +1,9 @@
-"""The answers of the seat puzzle: which are right, and that every verdict says what really happened."""
+"""The answers of the seat puzzle: which are right, and that every verdict describes what really happened."""
 
 import doctest
 
 import pytest
 import torch
-from batches import make_sample
 from einops import rearrange
 
 import omg_lib as omg
@@ -20,6 +19,7 @@ from omg_lib.lessons.regroup_answers import (
     tally,
 )
 from omg_lib.regroup import rows_of_seats
+from tests.helpers.batches import make_sample
 
 
 def test_examples():
@@ -59,7 +59,7 @@ def test_every_answer_gives_what_a_learner_can_read(key):
 
 @pytest.mark.parametrize("key", [2, 8])
 def test_an_answer_that_no_learner_can_read(key):
-    with pytest.raises(ValueError, match="a learner can read the answers 1, 3, 4, 5, 6, 7"):
+    with pytest.raises(ValueError, match="a learner can read only the answers 1, 3, 4, 5, 6, 7"):
         regroup_as(key, make_sample())
 
 
@@ -83,8 +83,8 @@ def test_tally_counts_places_and_episodes():
         (lambda x, seat: None, "the result is a NoneType"),
         (lambda x, seat: x[99], "it stops with IndexError"),
         (lambda x, seat: x.float().reshape(3, 4, 5, 4, 3).mean(1), "elements were mixed"),
-        (lambda x, seat: ANSWERS[2].apply(x, seat), "axis 1 (T): it is 20, it should be 5"),
-        (ANSWERS[5].apply, "the rows were shuffled; in order it is right"),
+        (lambda x, seat: ANSWERS[2].apply(x, seat), "axis 1 (T): it is 20, but should be 5"),
+        (ANSWERS[5].apply, "the rows were shuffled; with rows in order it is right"),
         (lambda x, seat: ANSWERS[7].apply(x, seat)[[0, 0, 0]], "4 of 12 episodes are used"),
     ],
 )

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from batches import make_sample
 
 import omg_lib as omg
 from omg_lib.lessons.regroup_cost import own_actions, plant, train_beside
+from tests.helpers.batches import make_sample
 
 TEAM = dict(n_agents=3, batch_size=2, learner="iql", teammates="scripted", batch_size_run=3, device="cpu", gamma=0.0)
 
@@ -16,7 +16,7 @@ def test_the_reward_is_planted_where_the_learners_own_seat_played_the_action():
     assert torch.equal(own_actions(sample), own)
     planted = plant(sample, action=1)
     assert torch.equal(planted["reward"] == 1, (own == 1) & sample["filled"])
-    assert not torch.equal(sample["reward"], planted["reward"]), "the sample itself stays as it was"
+    assert not torch.equal(sample["reward"], planted["reward"]), "the sample itself stays unchanged"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Notebook 11's update: a recording says that it is one, and holds what its file says."""
+"""Notebook 11's update: a recording is labelled as one, and contains what its file says."""
 
 from pathlib import Path
 

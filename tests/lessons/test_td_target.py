@@ -1,11 +1,11 @@
-"""TD targets on padded tensors, beside the learner's own on packed rows."""
+"""TD targets on padded tensors, compared with the learner's own on packed rows."""
 
 import pytest
 import torch
-from batches import LENGTHS, make_sample, make_small_learner, small_config
 
 from omg_lib.lessons.td_target import Choices, cut_off, td_targets
 from omg_lib.regroup import regroup
+from tests.helpers.batches import LENGTHS, make_sample, make_small_learner, small_config
 
 
 def own_loss(learner, batch, goal=None):

@@ -1,11 +1,11 @@
-"""What the notebook on unseen teammates says of the recorded tables is so."""
+"""The statements of the notebook on unseen teammates agree with the recorded tables."""
 
 from pathlib import Path
 from statistics import median
 
 import pytest
 
-from omg_lib.evaluate import Score, read_rows
+from omg_lib.experiment.evaluate import Score, read_rows
 from omg_lib.lessons import unseen
 
 DATA = Path(__file__).parents[2] / "data/results"
@@ -39,7 +39,7 @@ def test_the_table_says_how_many_seeds_and_sets_stand_behind_it():
 
 
 def test_what_the_notebook_says_of_the_recorded_differences():
-    """One comparison hangs on a hair, and a choice by chance is no worse than the optimistic one."""
+    """One comparison is extremely close, and choosing at random is no worse than the optimistic choice."""
     _, low, high = unseen.gap(GAPS, "omg optimistic", "homologue", "iql_actions")
     assert low < -0.2 and -0.005 < high < 0
     for kind in unseen.KINDS:

@@ -1,4 +1,4 @@
-"""Each notebook is run once, for all tests of this folder."""
+"""Each notebook is run once, for all tests in this folder."""
 
 import os
 from functools import cache
@@ -7,14 +7,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
-from running import execute, shown
+
+from tests.helpers.running import execute, shown
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once for each replacement.
+    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement.
 
-    Test files that pytest-xdist gives to two processes share what was run: whoever comes second waits for it.
+    Processes of pytest-xdist share each run: the second to ask waits for the first.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

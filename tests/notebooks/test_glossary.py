@@ -1,4 +1,4 @@
-"""Every name that the glossary gives to something here exists, and its symbols are those of the trace."""
+"""Every name in the glossary exists here, and its symbols are those of the trace."""
 
 import dataclasses
 import importlib
@@ -10,15 +10,15 @@ import pytest
 
 import omg_lib as omg
 from omg_lib.config import LEARNERS
+from omg_lib.contract import LETTERS, axis_size, contract
 from omg_lib.envs import env_info
-from omg_lib.trace import LETTERS, axis_size, contract
 
 TEXT = (Path(__file__).parents[2] / "notebooks" / "glossary.md").read_text(encoding="utf-8")
 HEADS = ("PyMARL", "OMG, released", "here")
 
 
 def rows() -> list[list[str]]:
-    """The cells of every row of every table, without heads and rules."""
+    """Return the cells of every row of every table, without headings and rules."""
     lines = [line.strip("|").split(" | ") for line in TEXT.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line] for line in lines if line[-1].strip() != HEADS[-1]]
 
@@ -28,11 +28,11 @@ def stages() -> list[dict]:
 
 
 FIELDS = {field for stage in stages() for _, fields in stage.values() for field in fields}
-MODULES = [omg, *(importlib.import_module(f"omg_lib.{found.name}") for found in pkgutil.iter_modules(omg.__path__))]
+MODULES = [omg, *(importlib.import_module(found.name) for found in pkgutil.walk_packages(omg.__path__, "omg_lib."))]
 
 
 def exists(name: str) -> bool:
-    """A field of the trace, or a class or function of the library, or an attribute, field or method of a class."""
+    """Return whether this is a field of the trace, a class or function of the library, or a member of a class."""
     first, *rest = name.split(".")
     if not rest and name in FIELDS:
         return True
@@ -66,7 +66,7 @@ def test_a_name_that_does_not_exist_is_found_out():
 
 
 def symbols() -> dict[str, str]:
-    """Symbol -> its name here."""
+    """Return symbol -> its name here."""
     until = [row[0] for row in rows()].index("episode batch")
     return {row[0]: row[-1].strip("`") for row in rows()[:until]}
 

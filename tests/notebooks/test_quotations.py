@@ -1,9 +1,10 @@
-"""What the notebooks quote are lines of the student's note, and notebook 1 quotes all of its own."""
+"""The notebooks quote lines of the student's note, and notebook 1 quotes all of its own."""
 
 import re
 
 import pytest
-from running import NAMES, read
+
+from tests.helpers.running import NAMES, read
 
 NOTE = r"""
 - [?] 在 OMG 代码中，`runner.run()` 和 `learner.train()`  的 `batch_size` 是不一样的：
@@ -42,7 +43,7 @@ self.mac.init_hidden(batch.batch_size)
 ## 2_Answers
 ## 3_Answers
 """.strip().splitlines()
-"""The lines of the student's note that notebook 1 answers, without the white space around them."""
+"""The lines of the student's note that notebook 1 answers, without surrounding white space."""
 
 REST_OF_NOTE = r"""
 batch_runs = 1
@@ -60,7 +61,7 @@ eval_net = self.mac.agents[self.mac.main_alg_idx]
 
 
 def quotations(name: str) -> list[str]:
-    """The lines in double backticks of every indented block."""
+    """Return the lines in double backticks of every indented block."""
     lines = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown").splitlines()
     return [match[1].strip() for line in lines if (match := re.fullmatch(r"> ``(.+)``", line))]
 

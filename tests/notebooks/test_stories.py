@@ -1,14 +1,25 @@
-"""What single notebooks must show: the text speaks of it, so it has to be in what their cells print and draw."""
+"""What each notebook must show: the text mentions it, so its cells must print or draw it."""
 
 import json
 import re
 
 import pytest
-from running import OTHER_SIZES, code_cells, shown
 
 from omg_lib.envs import env_info
+from tests.helpers.running import OTHER_SIZES, code_cells, shown
 
 pytestmark = pytest.mark.notebook
+
+
+def test_notebook_0_opens_with_the_picture_then_the_panel_then_the_check(run):
+    notebook = run("00_start_here.ipynb")
+    heading, sentence, picture = notebook.cells[0].source.split("\n\n")[:3]
+    assert heading.startswith("# ") and sentence.startswith("**What shape is this tensor here, and why?**")
+    assert picture.startswith("![") and picture.endswith("](images/flow_panel.png)")
+    panel, check = code_cells(notebook)[:2]
+    assert (panel.id, check.id) == ("panel-show", "setup-check")
+    page = check.outputs[0].data["text/html"]
+    assert re.match(r"<p>(Everything the course needs is here|To fix): ", page) and "<details>" in page
 
 
 def test_notebook_0_shows_the_picture_without_a_browser(run):
@@ -16,6 +27,7 @@ def test_notebook_0_shows_the_picture_without_a_browser(run):
     picture = cells["picture-plan"].outputs[0].data["text/html"]
     assert picture.startswith("<svg") and 'role="img"' in picture and "aria-label" in picture
     assert "application/vnd.jupyter.widget-view+json" in cells["panel-show"].outputs[0].data
+    assert "data:image/svg+xml" in cells["panel-show"].outputs[1].data["text/html"], "the picture that remains"
     assert shown(cells["code-run"]).strip().endswith("[]")
 
 
@@ -24,7 +36,7 @@ def test_notebook_1_shows_the_three_numbers_and_finds_no_difference(cell):
     assert "{'runner.run': 1, 'buffer.sample': 256, 'learner.regroup': 32}" in cell(name, "question-three-numbers")
     assert re.search(r"too few: .* 240 248\nenough:  256\n", cell(name, "sample-can-sample"))
     assert "against its own prediction: []" in cell(name, "whole-compare")
-    assert "differ from the note's: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
+    assert "differ from the notes: runner.run buffer.insert_episode_batch\n" in cell(name, "whole-compare")
 
 
 @pytest.mark.parametrize("replaced", [None, OTHER_SIZES["01_three_batch_sizes.ipynb"]])
@@ -52,7 +64,7 @@ def test_notebook_2_shows_an_episode_row_by_row_and_two_clocks(cell):
     rows = {line.split("  ")[0]: line.split() for line in cell(name, "episode-table").splitlines()}
     last, padding = rows[f"t = {steps}"], rows[f"t = {steps + 1}"]
     assert rows[f"t = {steps - 1}"][-2:] == ["True", "True"] and last[-2:] == ["False", "True"]
-    assert last[3] == "zeros" and padding[-1] == "False", "the text says that all marines fell"
+    assert last[3] == "zeros" and padding[-1] == "False", "the text says that all marines died"
     assert cell(name, "seat-rotate").split("\n")[:4] == [f"episode {k} seat {k % 4}" for k in range(1, 5)]
     assert re.findall(r"^cpu +(\d+)", cell(name, "clock-measure"), flags=re.M) == ["1", "8", "32"]
 
@@ -69,7 +81,7 @@ def test_notebook_3_predicts_every_byte(cell):
     assert ended and cut, "the text speaks of both"
     before, after = re.findall(r"\[8, (\d+),", cell(name, "truncate-short"))
     assert int(after) < int(before)
-    assert "At n_agents 11 it needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
+    assert "n_agents 11 needs 4.02 GB, more than 4.00 GB." in cell(name, "memory-small")
 
 
 def test_notebook_4_shows_what_a_wrong_regroup_costs(cell, run):
@@ -184,9 +196,10 @@ def test_notebook_12_raises_every_message_and_repairs_it(run, replaced):
         assert "RuntimeError: The size of tensor a ({}) must match the size of tensor b ({})".format(*numbers) in said
     assert shown(cells["text-refused"]).startswith("see_actions='False': ")
     pictures = {id: cell.outputs[-1].data.get("text/html", "") for id, cell in cells.items() if id.endswith("-run")}
-    assert len(pictures) == 10 and all(picture.startswith("<svg") for picture in pictures.values())
+    assert len(pictures) == 11 and all(picture.startswith("<svg") for picture in pictures.values())
     repairs = [shown(cell) for id, cell in cells.items() if id.endswith("-repair")]
-    assert len(repairs) == 8 and all("Repaired: " in said for said in repairs)
-    assert shown(cells["field-same"]).count("Repaired: ") == 2
+    assert len(repairs) == 9 and all("Repaired: " in said for said in repairs)
+    same = shown(cells["field-same"])
+    assert same.count("Repaired: ") == 2 and "[Repaired" not in same, "two sentences, no list"
     tries = [shown(cell) for id, cell in cells.items() if id.endswith("-try")]
-    assert len(tries) == 8 and all(said.startswith("Not answered yet") for said in tries)
+    assert len(tries) == 9 and all(said.startswith("Not answered yet") for said in tries)

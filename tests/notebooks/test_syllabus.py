@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.minutes import TIMED, load
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 TEXT = (FOLDER / "SYLLABUS.md").read_text(encoding="utf-8")
@@ -13,13 +15,13 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 
 def table(head: str, text: str = TEXT) -> list[list[str]]:
-    """The rows of the table whose head begins so."""
+    """Return the rows of the table whose heading begins with this."""
     lines = text[text.index(f"\n| {head}") + 1 :].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def minutes_of(rows: list[list[str]]) -> dict[str, int]:
-    """Notebook -> minutes, of rows that begin with a link and the minutes."""
+    """Return notebook -> minutes, from rows that begin with a link and the minutes."""
     return {re.match(r"\[(\w+)\]", row[0])[1]: int(row[1]) for row in rows}
 
 
@@ -28,7 +30,9 @@ def cells(name: str) -> list[dict]:
 
 
 NEEDS = table("notebook | minutes | GPU")
-README = minutes_of(table("notebook | minutes | afterwards", (ROOT / "README.md").read_text(encoding="utf-8")))
+README = minutes_of(
+    table("notebook | minutes | what you can do afterwards", (ROOT / "README.md").read_text(encoding="utf-8"))
+)
 
 
 def test_every_notebook_is_listed_with_the_minutes_of_the_readme():
@@ -40,6 +44,24 @@ def test_every_notebook_is_listed_with_the_minutes_of_the_readme():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_says_the_same_minutes_itself(name):
     assert f"*About {README[name]} minutes." in "".join(cells(name)[0]["source"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minutes_are_what_its_words_and_actions_take(name):
+    """Rounded to five. The failure gives the new number."""
+    needed = load(f"{name}.ipynb").minutes
+    assert README[name] % 5 == 0 and -3 <= README[name] - needed <= 5, f"{name} takes about {needed:.0f} minutes"
+
+
+@pytest.mark.parametrize(("read", "minutes"), TIMED)
+def test_the_paces_give_the_times_that_were_taken(read, minutes):
+    assert abs(read.minutes - minutes) < 2.5, read
+
+
+def test_words_and_actions_are_counted():
+    first, museum = load("00_start_here.ipynb"), load("12_failure_museum.ipynb")
+    assert (first.answers, first.panels, first.folded) == (3, 1, 1) and 1000 < first.words < 1600
+    assert museum.panels == 0 and museum.answers > 20
 
 
 def test_who_reads_recorded_data_is_said():
@@ -80,7 +102,7 @@ def test_links_lead_to_files_and_assignments_are_named_once_there_are_any():
 
 
 def test_what_it_says_of_the_code_is_so():
-    tests = ROOT / "tests" / "notebooks"
+    tests = ROOT / "tests" / "helpers"
     assert "\nRIGHT = {" in (tests / "right_answers.py").read_text(encoding="utf-8")
     assert "\nSECONDS = 60\n" in (tests / "running.py").read_text(encoding="utf-8")
     assert "def check_regrouping" in (ROOT / "omg_lib" / "lessons" / "regroup_answers.py").read_text(encoding="utf-8")

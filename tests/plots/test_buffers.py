@@ -3,12 +3,12 @@
 from xml.etree import ElementTree
 
 import pytest
-from batches import make_sample
 
 import omg_lib as omg
 from omg_lib.buffer import ReplayBuffer
-from omg_lib.memory import needs
+from omg_lib.memory.need import needs
 from omg_lib.plots import mask_svg, memory_svg, ring_table
+from tests.helpers.batches import make_sample
 
 
 def filled_buffer(size: int, lengths: list[int]) -> ReplayBuffer:
@@ -20,7 +20,7 @@ def filled_buffer(size: int, lengths: list[int]) -> ReplayBuffer:
 
 def test_rings_show_who_lies_where_and_who_goes_next():
     table = ring_table(filled_buffer(6, [1, 2, 3, 4, 5, 6, 7, 7]))
-    assert table.heads == ("", "came", "place 0", "place 1")
+    assert table.heads == ("", "inserted", "place 0", "place 1")
     assert table.rows == (
         ("ring 0", "3", "#2 (8 rows)", "#1 (5 rows)"),
         ("ring 1", "3", "#2 (8 rows)", "#1 (6 rows)"),
@@ -42,7 +42,7 @@ def test_masks_are_told_in_words_too():
     assert "episode 1: 8 rows filled, 7 transitions, cut off by the limit." in svg
 
 
-@pytest.mark.parametrize("limit, said", [(4.2e9, "from n_agents 12 on it is too much"), (1e12, "all fit")])
+@pytest.mark.parametrize("limit, said", [(4.2e9, "n_agents 12 and above do not fit"), (1e12, "all fit")])
 def test_memory_says_where_it_is_too_much(limit, said):
     svg = memory_svg(needs(omg.OMGConfig()), limit)
     ElementTree.fromstring(svg)

@@ -1,9 +1,8 @@
 """Episodes row by row, and clocks, as tables."""
 
-from batches import make_sample
-
 from omg_lib.lessons.clocks import Tick
 from omg_lib.plots.episodes import clock_table, step_table
+from tests.helpers.batches import make_sample
 
 
 def test_rows_of_an_episode_show_what_is_stored():
@@ -15,7 +14,7 @@ def test_rows_of_an_episode_show_what_is_stored():
     assert [row[-2:] for row in table.rows] == [
         ("False", "True"), ("True", "True"), ("False", "True"), ("False", "False"),
     ]  # fmt: skip
-    assert table.rows[2][3:7] == ("0", "0", "0", "0.000"), "the last row holds only what was seen"
+    assert table.rows[2][3:7] == ("0", "0", "0", "0.000"), "the last row has only observations"
     assert table.strong == {(0, 4), (1, 4), (2, 4), (3, 4)} and "seat: 1" in repr(table)
     assert table.rows[0][3] == str(int(sample["actions"][0, 0, 0, 0]))
 

@@ -1,11 +1,11 @@
-"""Pictures of the small game: what they show is what was played and measured."""
+"""Pictures of the small game show what was played and measured."""
 
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from omg_lib.gridworld import BEST_RETURN, Episode, Learned, band
+from omg_lib.experiment.gridworld import BEST_RETURN, Episode, Learned, band
 from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 
 
@@ -66,4 +66,4 @@ def test_curves_show_means_bands_and_the_best_return():
         assert list(line.get_xdata()) == [0, 10, 20, 30] and line.get_ydata() == pytest.approx(mean)
         height = filled.get_paths()[0].vertices[:, 1]
         assert set(height.round(9)) == set(np.concatenate([low, high]).round(9))
-    assert len(figure.legends[0].texts) == 2, "a condition is named once"
+    assert len(figure.legends[0].texts) == 2, "each condition is named once"

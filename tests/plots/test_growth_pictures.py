@@ -40,7 +40,7 @@ def test_factors_from_the_smallest_to_the_largest():
         ("n_agents 2", "batch_size 8 to 32", "× 4.0", "× 2.0", "× 4.0", "× 4.0"),
         ("n_agents 4", "batch_size 8 to 16", "× 2.0", "× 1.4", "× 2.0", "× 2.0"),
     )
-    assert [row[0] for row in table.rows[2:]] == ["batch_size 8", "batch_size 16"], "one measured size is no growth"
+    assert [row[0] for row in table.rows[2:]] == ["batch_size 8", "batch_size 16"], "one measured size shows no growth"
 
 
 def test_without_a_recording_one_sentence_says_how_to_make_one(tmp_path):
@@ -52,5 +52,5 @@ def test_without_a_recording_one_sentence_says_how_to_make_one(tmp_path):
 @pytest.mark.parametrize("text", ["no json", "[]", "{}", json.dumps({"stages": {"iql": 3}, "sizes": {}})])
 def test_a_file_that_is_no_recording_is_refused(tmp_path, text):
     (tmp_path / "card.json").write_text(text)
-    with pytest.raises(ConfigError, match="card.json.*no record of benchmarks.gpu"):
+    with pytest.raises(ConfigError, match="card.json.*not a record of benchmarks.gpu"):
         recorded_gpu(tmp_path)

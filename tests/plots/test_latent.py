@@ -1,4 +1,4 @@
-"""Pictures of the prior: the plane keeps what it says, every mark lies where its embedding is."""
+"""Pictures of the prior: the plane keeps the variance it claims, and every mark is where its embedding is."""
 
 import re
 from xml.etree import ElementTree

@@ -1,14 +1,14 @@
-"""Pictures of the failure museum: each says what the run says."""
+"""Pictures of the failure museum: each shows what happened in the run."""
 
 from xml.etree import ElementTree
 
 import pytest
 
 import omg_lib as omg
-from omg_lib.lessons.exhibit import run, tally
-from omg_lib.lessons.loud_exhibits import LOUD
 from omg_lib.lessons.museum import EXHIBITS, fail
-from omg_lib.lessons.silent_exhibits import SILENT
+from omg_lib.lessons.museum.exhibit import count_kinds, run
+from omg_lib.lessons.museum.loud import LOUD
+from omg_lib.lessons.museum.silent import SILENT
 from omg_lib.plots import museum_svg
 
 CONFIG = omg.OMGConfig(n_agents=5, batch_size=3, batch_size_run=5)
@@ -42,5 +42,5 @@ def test_places_are_those_of_the_run(key):
         assert kinds == [kind for row in look.cells for _, kind in row]
         said = ElementTree.fromstring(svg).get("aria-label")
         assert bool({"wrong", "missed"} & set(kinds)) == broken
-        for kind, count in tally([kinds]).items():
+        for kind, count in count_kinds([kinds]).items():
             assert f"{count} places: {look.words[kind]}" in said

@@ -1,4 +1,4 @@
-"""Figures of result tables: every number is where its row says, and colours can be told apart on any page."""
+"""Figures of result tables: every number is where its row says, and colours are distinguishable on any page."""
 
 import itertools
 import random
@@ -17,7 +17,7 @@ KIND_LABELS = ["seen", "unseen,\nhomologue", "unseen,\nnon-homologue"]
 
 
 def table(key, values, seed=0):
-    """A row for each series and value, in random order."""
+    """Return a row for each series and value, in random order."""
     rng = random.Random(seed)
     rows = []
     for (method, mode), value in itertools.product(SERIES, values):
@@ -172,7 +172,7 @@ def linear(colour):
 
 
 def lab(rgb):
-    """CIE L*a*b* of linear RGB under D65."""
+    """Return CIE L*a*b* of linear RGB under D65."""
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
     share = to_xyz @ rgb / [0.9505, 1, 1.089]
     f = np.where(share > 0.008856, np.cbrt(share), 7.787 * share + 16 / 116)
@@ -187,7 +187,7 @@ def test_colours_have_contrast_on_white_and_on_black(colour):
 
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_methods_can_be_told_apart(sight):
-    """Methods by colour; the oracle is as grey as the ink, and told apart by its dashes."""
+    """Methods by colour; the oracle has the grey of the axes, and is distinguished by its dashes."""
     seen = [lab(np.clip(np.array(SIGHTS[sight]) @ linear(METHODS[m][0]), 0, 1)) for m in METHODS if m != "oracle"]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
     assert len({marker for _, marker in METHODS.values()}) == len(METHODS)
@@ -198,5 +198,5 @@ def test_cross_play_shows_every_rate():
     ax = cross_play_figure(rows).axes[0]
     assert [text.get_text() for text in ax.texts] == ["25", "100", "0", "50"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
-    with pytest.raises(ConfigError, match="a rate with each member"):
+    with pytest.raises(ConfigError, match="a rate for each member"):
         cross_play_figure(rows[:1])

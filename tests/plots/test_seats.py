@@ -1,4 +1,4 @@
-"""Pictures of regrouping: every place is judged, and nothing is said by colour alone."""
+"""Pictures of regrouping: every place is judged, and colour is never the only cue."""
 
 from xml.etree import ElementTree
 
@@ -24,7 +24,7 @@ def test_every_place_is_drawn_as_it_was_judged(key, shuffled):
 
 
 @pytest.mark.parametrize(
-    "result, said", [(None, "A sample of labels"), (labelled(1, 2, 3)["obs"], "another shape"), (7, "is no tensor")]
+    "result, said", [(None, "A sample of labels"), (labelled(1, 2, 3)["obs"], "another shape"), (7, "is not a tensor")]
 )
 def test_what_cannot_be_drawn_is_said(result, said):
     svg = seats_svg(labelled(2, 3, 2), result)

@@ -44,6 +44,7 @@ def test_the_panel_follows_a_run():
     panel = StagePanel(model)
     assert "not run yet" in panel.picture.value
     model.run(updates=2)
-    assert "update 2 on cpu" in panel.picture.value and panel.picture.value == stage_svg(model.trace)
+    shown, drawn = (re.sub(r"omg-\w+-", "", svg) for svg in (panel.picture.value, stage_svg(model.trace)))
+    assert "update 2 on cpu" in shown and shown == drawn, "except the ids, which are unique to each drawing"
     model.set(batch_size=3)
     assert "batch_size 3, predicted" in panel.picture.value

@@ -1,4 +1,4 @@
-"""Pictures of subgoals: ghosts stand where the decoded state puts them, and bars are as high as the shares."""
+"""Pictures of subgoals: ghosts are where the decoded state puts them, and bars are as high as the shares."""
 
 from xml.etree import ElementTree
 
@@ -17,7 +17,7 @@ N, SIGHT = 3, 9.0
 
 @pytest.fixture(scope="module")
 def battle():
-    """Frames and observations [n, O] of one scripted battle, until it is over."""
+    """Return frames and observations [n, O] of one scripted battle, until it is over."""
     env = make_env("skirmish:partners", N)
     env.reset(first=3)
     moments = []
@@ -29,7 +29,7 @@ def battle():
 
 
 def hollow(figure, marker):
-    """Places [., xy] of hollow marks, and their colours."""
+    """Return places [., xy] of hollow marks, and their colours."""
     marks = [line for line in figure.axes[0].lines if line.get_marker() == marker]
     assert all(line.get_markerfacecolor() == "none" for line in marks)
     return [np.concatenate(line.get_data()) for line in marks], [to_hex(line.get_color()) for line in marks]
@@ -53,7 +53,7 @@ def test_of_what_is_really_seen_the_ghosts_cover_the_units(battle):
             assert np.allclose(rows(discs), rows(frame["position"][0][there[0]]), atol=1e-5)
             assert np.allclose(rows(triangles), rows(frame["position"][1][there[1]]), atol=1e-5)
             seats += 1
-    assert seats > 10 and far, "enemies that are seen and cannot be shot are among them"
+    assert seats > 10 and far, "includes enemies in sight but out of range"
 
 
 def test_ghosts_count_from_the_seat_in_sights():
@@ -61,8 +61,8 @@ def test_ghosts_count_from_the_seat_in_sights():
     env.reset()
     frame, decoded = env.frame(), torch.zeros(10 * N)
     decoded[4 : 4 + 5] = torch.tensor([0.5, 0.0, 0.5, 0.0, 0.0])  # enemy 0
-    decoded[9 : 9 + 5] = torch.tensor([0.49, 0.3, 0.2, 0.2, 0.9])  # enemy 1: not seen, and too near for out of range
-    decoded[19 : 19 + 5] = torch.tensor([0.6, 0.0, -1.0, 4.0, 0.0])  # of seat 1's co-players the first: seat 0
+    decoded[9 : 9 + 5] = torch.tensor([0.49, 0.3, 0.2, 0.2, 0.9])  # enemy 1: not seen, and too near to be out of range
+    decoded[19 : 19 + 5] = torch.tensor([0.6, 0.0, -1.0, 4.0, 0.0])  # the first of seat 1's co-players: seat 0
     figure = subgoal_figure(frame, 1, decoded, sight=4.0)
     own, (discs, colours), (triangles, _) = frame["position"][0, 1], hollow(figure, "o"), hollow(figure, "^")
     ghosts = [place for place, colour in zip(discs, colours, strict=True) if colour == TEAM_LOOKS[0][0]]
@@ -119,7 +119,7 @@ def test_bars_are_the_shares_and_marks_the_papers():
     assert tuple(marks.get_ydata()) == PAPER_SHARES and sum(PAPER_SHARES) == pytest.approx(1)
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bars in ax.containers for bar in bars]
     spans = sorted([*edges, *((x, x) for x in marks.get_xdata())])
-    assert all(a[1] < b[0] for a, b in zip(spans, spans[1:], strict=False)), "nothing hides anything"
+    assert all(a[1] < b[0] for a, b in zip(spans, spans[1:], strict=False)), "no mark hides another"
     assert all(round((a + b) / 2) == 1 + i % 5 for i, (a, b) in enumerate(edges)), "each by its own k"
     assert set(names(figure)) == {"optimistic", "conservative", "the paper's Table 3"}
 

@@ -1,4 +1,4 @@
-"""The figure of a sweep: a line for each learner and size, a mean of seeds on its interval."""
+"""The figure of a sweep: a line for each learner and size, a mean over seeds on its interval."""
 
 from itertools import product
 
@@ -23,7 +23,7 @@ def test_cells_are_means_over_seeds_with_their_intervals():
     assert mean == pytest.approx(4 * 8 / 100 + 1)
     assert 0.32 - 1e-9 <= low < mean < high <= 2.32 + 1e-9
     assert cells(rows(), "batch_size", "peak_bytes")["iql", 4][32] == (4.0, 4.0, 4.0)
-    assert {series[0] for series in cells(rows(), "n_agents", "win_rate")} == {"iql"}, "what has no number has no line"
+    assert {series[0] for series in cells(rows(), "n_agents", "win_rate")} == {"iql"}, "no number, no line"
 
 
 def test_the_figure_has_a_line_for_each_series_in_each_panel():
@@ -31,9 +31,18 @@ def test_the_figure_has_a_line_for_each_series_in_each_panel():
     assert len(figure.axes) == 6
     lines = [len(ax.get_lines()) for ax in figure.axes]
     assert lines == [4, 4, 2] * 2
-    assert [ax.get_ylabel() for ax in figure.axes[:3]] == [words for words, _ in MEASURES.values()]
+    assert [ax.get_ylabel() for ax in figure.axes[:3]] == [words for words, _ in list(MEASURES.values())[1:]]
     (legend,) = figure.legends
     assert "iql, batch_size 8" in {text.get_text() for text in legend.get_texts()}
+
+
+def test_steps_are_counted_by_update_and_the_measures_are_chosen():
+    counted = [row | {"t_env": str(40 * int(row["n_agents"]) + 0), "update": "2"} for row in rows()]
+    counted[0]["update"] = ""  # it failed before its first update
+    assert cells(counted, "n_agents", "steps")["iql", 8][4] == (80.0, 80.0, 80.0)
+    figure = sweep_figure(counted, ("steps", "peak_bytes"))
+    assert [ax.get_ylabel() for ax in figure.axes[:2]] == ["environment steps of an update", "peak of the process, GB"]
+    assert len(figure.axes) == 4
 
 
 def test_no_rows_are_refused():

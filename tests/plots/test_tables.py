@@ -1,9 +1,10 @@
-"""Tables of shapes, and labels that tell whose data ended up where."""
+"""Tables of shapes, and labels that show whose data ended up where."""
 
 import pytest
 import torch
 
 import omg_lib as omg
+from omg_lib.lessons.table import Table
 from omg_lib.plots import label_seats, label_table, shape_table
 
 
@@ -41,3 +42,16 @@ def test_label_table_marks_the_learners_data(sample):
     assert "e1 seat 1*" in repr(table) and "e1 seat 0*" not in repr(table)
     assert table.caption.endswith("* the learner's own data: 3 of 9")
     assert table._repr_html_().count("background") == 3
+
+
+def test_a_long_cell_and_one_of_several_lines_are_wrapped_and_whole():
+    code = "def mine(x, seat):\n    return x"
+    table = Table(("question", "answer"), (("a", code), ("b", "y" * 300), ("c", "(1, 2)")), frozenset({(0, 1)}))
+    page = table._repr_html_()
+    assert code in page and "y" * 300 in page and page.count("pre-wrap") == 2
+    assert repr(table).splitlines()[:4] == [
+        "question  answer",
+        "a         def mine(x, seat):",
+        "              return x*",
+        "b         " + "y" * 300,
+    ]

@@ -1,4 +1,4 @@
-"""The step-through of one iteration: the model by value, the panel as a face of it."""
+"""The step-through of one iteration: the model by value, and the panel as its view."""
 
 import base64
 import re
@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from omg_lib import OMGConfig
 from omg_lib.config import ConfigError
 from omg_lib.lessons.iteration import Iteration, record
+from omg_lib.plots.heat import heat_svg
 from omg_lib.trace import ShapeTrace
 from omg_lib.widgets import IterationModel, IterationPanel
 
@@ -26,7 +27,7 @@ def model(iteration):
 
 
 def pixels(svg: str) -> torch.Tensor:
-    """The cells of a heat map: [rows, columns] of red, green, blue, opacity."""
+    """Return the cells of a heat map: [rows, columns] of red, green, blue, opacity."""
     data = re.search(r'href="data:image/png;base64,([^"]+)"', svg)[1]
     return torch.from_numpy(imread(BytesIO(base64.b64decode(data)), format="png"))
 
@@ -40,7 +41,7 @@ def test_it_goes_from_stage_to_stage(model):
         "runner.run", "buffer.insert_episode_batch", "buffer.sample", "truncate", "learner.step", "learner.step",
         "learner.td_loss", "runner.run", "learner.regroup",
     ]  # fmt: skip
-    assert model.status == "Stage 6 of 11: learner.regroup. Everything it made is new memory."
+    assert model.status == "Stage 6 of 11: learner.regroup. Every field is new memory."
 
 
 def test_the_picture_is_the_slice_that_its_axes_name(model, iteration):
@@ -54,9 +55,9 @@ def test_the_picture_is_the_slice_that_its_axes_name(model, iteration):
     where, lowest = (x == x.max()), shown[tuple(torch.nonzero(x == x.min())[0])]
     assert (shown[where] != lowest).any(dim=-1).all()
     model.look(down="O", across="T")
-    assert torch.equal(pixels(model.picture), shown.transpose(0, 1)), "the same slice, lying on its side"
+    assert torch.equal(pixels(model.picture), shown.transpose(0, 1)), "the same slice, transposed"
     model.look(down="T")
-    assert (model.down, model.across) == ("T", "O"), "an axis that is taken changes places"
+    assert (model.down, model.across) == ("T", "O"), "requesting the other axis swaps the two"
     model.look(across="A")
     assert (model.down, model.across, model.fixed) == ("T", "A", {"G*A": 4, "O": 0})
     named = r'aria-label="truncate: obs at G\*A = 4, O = 0: T down, A across, \d+ × 2 numbers from'
@@ -83,7 +84,7 @@ def test_two_axes_of_one_name_and_a_single_number(model):
     assert model.field == "loss" and not model.fixed and pixels(model.picture).shape[:2] == (1, 1)
     model.look(field="loss")
     model.go("last")
-    assert (model.field, model.picture) == (None, "") and "It makes no tensor" in model.status
+    assert (model.field, model.picture) == (None, "") and "It creates no tensor" in model.status
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_saved_trace_has_stages_and_lines_but_no_values(iteration, tmp_path):
     model = IterationModel(Iteration(ShapeTrace.load(tmp_path / "trace.json")))
     assert model.stages == iteration.trace.stages and model.picture == ""
     assert "[R, L+1, A, O]" in repr(model.table) and model.source.file == "omg_lib/runner.py"
-    assert "shapes, no values" in model.status
+    assert "shapes but no values" in model.status
 
 
 def test_the_panel_follows_its_controls_and_its_model(iteration):
@@ -130,3 +131,11 @@ def test_the_panel_follows_its_controls_and_its_model(iteration):
     assert 'role="status"' in panel.status.value and "td_loss" in panel.status.value
     panel.moves["first"].click()
     assert panel.model.position == 0 and "aria-label" in panel.picture.value and "<table" in panel.table.value
+
+
+def test_a_slice_of_one_number_has_the_colour_of_that_number():
+    """A mask of ones must not look like a mask of zeros."""
+    ones, zeros, both = (pixels(heat_svg(torch.tensor([x]), "T", "A", "")) for x in ([1, 1], [0, 0], [1, 0]))
+    assert torch.equal(both, torch.stack([ones[:, 0], zeros[:, 0]], dim=1)) and not torch.equal(ones, zeros)
+    below = heat_svg(torch.tensor([[-2.0, -2.0]]), "T", "A", "")
+    assert torch.equal(pixels(below), zeros) and "numbers from -2 to -2" in below

@@ -1,4 +1,4 @@
-"""The memory meter: the model by value, the panel as a face of it."""
+"""The memory meter: the model by value, and the panel as its view."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from omg_lib.widgets.memory_model import GB
 def test_it_begins_with_what_this_process_may_use(monkeypatch):
     monkeypatch.setattr(memory_model, "usable_memory", lambda: 4 * GB)
     model = MemoryModel()
-    assert model.gives_up == 11 and model.status == "At n_agents 11 it needs 4.02 GB, more than 4.00 GB."
+    assert model.gives_up == 11 and model.status == "n_agents 11 needs 4.02 GB, more than 4.00 GB."
     monkeypatch.setattr(memory_model, "usable_memory", lambda: None)
     assert MemoryModel().limit == 8 * GB
 
@@ -19,7 +19,7 @@ def test_other_numbers_and_bad_ones():
     model, heard = MemoryModel(OMGConfig(n_agents=4)), []
     model.listen(lambda: heard.append(model.status))
     model.choose(limit=1000)
-    assert model.gives_up is None and model.status.startswith("Up to n_agents 16 everything fits")
+    assert model.gives_up is None and model.status.startswith("Every size up to n_agents 16 fits")
     model.choose(limit=0.1, buffer_size=1000)
     assert model.gives_up is not None and len(heard) == 2
     picture = model.picture
@@ -36,7 +36,7 @@ def meter():
 
 def test_the_panel_follows_its_controls_and_its_model(meter):
     meter.limit.value = 4
-    assert meter.model.limit == 4 * GB and "At n_agents 11" in meter.status.value
+    assert meter.model.limit == 4 * GB and "n_agents 11 needs" in meter.status.value
     meter.model.choose(buffer_size=1000)
     assert meter.buffer_size.value == 1000 and "<svg" in meter.picture.value
     meter.batch_size.value = 500

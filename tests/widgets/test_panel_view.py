@@ -1,4 +1,4 @@
-"""The panel's widgets in Python: they are a face of the model, in both directions."""
+"""The panel's widgets in Python: a view of the model, in both directions."""
 
 import ipywidgets as W
 import pytest
@@ -11,11 +11,11 @@ def panel():
     panel = FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
     yield panel
     panel.model.reset()
-    assert panel.model.wait(20)
+    assert panel.model.wait(120)
 
 
 def parts(panel: FlowPanel, name: str, kind: type = W.Widget) -> list:
-    """Every widget at or below the one with this class."""
+    """Return every widget at or below the one with this class."""
 
     def below(widget):
         yield widget
@@ -69,7 +69,7 @@ def test_buttons(panel, tmp_path, monkeypatch):
     run.click()
     assert panel.model.state == "running"
     stop.click()
-    assert panel.model.wait(20)
+    assert panel.model.wait(120)
     (status,) = parts(panel, "status")
     assert 'role="status"' in status.value and "Stopped at update" in status.value
     save.click()
@@ -98,4 +98,4 @@ def test_a_new_panel_stops_what_an_older_one_trains(panel):
     panel.model.start()
     assert panel.model.state != "idle"
     FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
-    assert panel.model.wait(60) and panel.model.state == "idle"
+    assert panel.model.wait(120) and panel.model.state == "idle"

@@ -1,14 +1,14 @@
-"""What the step-by-step panels show is what the library measures, and their widgets are a face of the models."""
+"""The step-by-step panels show what the library measures, and their widgets are views of the models."""
 
 import ipywidgets as W
 import pytest
 import torch
-from batches import SMALL
 
 import omg_lib as omg
 from omg_lib.config import ConfigError
-from omg_lib.measures import choice_shares, inferred_states, play_tests
+from omg_lib.experiment.measures import choice_shares, inferred_states, play_tests
 from omg_lib.widgets import LatentModel, LatentPanel, ReplayModel, ReplayPanel, replay_model, scene
+from tests.helpers.batches import SMALL
 
 A, H = 3, 4
 
@@ -143,7 +143,7 @@ def test_latent_marks_count_the_enemies_that_are_seen(run):
 
 def test_latent_words_are_the_error_and_the_kl(latent):
     obs = latent.scene.obs[:1]
-    error, kl = omg.priors.errors(latent.prior, obs)
+    error, kl = omg.teammates.priors.errors(latent.prior, obs)
     assert latent.words(0) == f"Step 0 of {latent.steps - 1}: reconstruction error {error:.4f}, KL {kl:.1f} nats."
 
 

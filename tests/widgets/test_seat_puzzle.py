@@ -1,4 +1,4 @@
-"""The seat puzzle: the model by value, the panel as a face of it."""
+"""The seat puzzle: the model by value, and the panel as its view."""
 
 import ipywidgets as W
 import pytest
@@ -65,3 +65,29 @@ def test_a_number_that_is_not_allowed_stays_in_its_box_and_the_picture_too():
     panel.agents.value = 9
     panel.shuffled.value = True
     assert panel.agents.value == 5 and "Right" in panel.status.value
+
+
+def test_a_prediction_is_held_against_the_next_answer_and_then_forgotten():
+    model = SeatModel()
+    model.expect(shape=True, seats=True)
+    model.choose(shuffled=False)
+    assert model.held == "" and model.expected == {"shape": True, "seats": True}, "the answer is still to be chosen"
+    model.choose(answer=4)
+    assert model.held == "You predicted: shape right, which held; seats right, which did not hold. 1 of 2 so far."
+    assert model.expected == {"shape": None, "seats": None}
+    model.expect(shape=False)
+    model.choose(answer=2)
+    assert model.held == "You predicted: shape wrong, which held. 2 of 3 so far."
+    model.choose(answer=5)
+    assert model.held == "", "nothing was predicted"
+    with pytest.raises(ConfigError, match="prediction='time=True': allowed are shape and seats"):
+        model.expect(time=True)
+
+
+def test_the_panel_takes_a_prediction():
+    panel = SeatPuzzle()
+    panel.expected["shape"].value, panel.expected["seats"].value = True, False
+    panel.answers.value = 1
+    assert "shape right, which held; seats wrong, which held" in panel.status.value
+    assert [control.value for control in panel.expected.values()] == [None, None]
+    assert panel.model.tried == [1]

@@ -1,16 +1,16 @@
-"""The panel of TD targets: picture, model by value, and the panel as a face of it."""
+"""The panel of TD targets: the picture, the model by value, and the panel as its view."""
 
 import doctest
 from xml.etree import ElementTree
 
 import pytest
 import torch
-from batches import make_sample, make_small_learner, small_config
 
 from omg_lib.lessons.td_target import Choices, td_targets
 from omg_lib.plots import target_svg, targets
 from omg_lib.regroup import regroup
 from omg_lib.widgets import TargetModel, TargetPanel
+from tests.helpers.batches import make_sample, make_small_learner, small_config
 
 
 @pytest.fixture

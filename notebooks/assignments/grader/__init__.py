@@ -1,5 +1,5 @@
-"""The grader of the assignments: for teachers only, so it is in no student's copy.
+"""The grader of the assignments. It is for teachers only, so the students' copy leaves it out.
 
-`child` runs submitted code, `process` starts it and reads what it answers, `tasks` turns answers into points, `a1` to
-`a4` hold the hidden tests, `preprocessor` is nbgrader's door to all this, `__main__` what `make` calls.
+`child` runs submitted code, `process` starts it and reads its answers, `tasks` turns answers into points, `a1` to `a4`
+hold the hidden tests, `preprocessor` connects all this to nbgrader, and `make` calls `__main__`.
 """

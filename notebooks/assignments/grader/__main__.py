@@ -1,27 +1,36 @@
-"""What `make assignments`, `make grade` and `make student-copy` do: `python -m grader COMMAND` in the course folder."""
+"""`make assignments`, `make grade` and `make student-copy`: `python -m grader COMMAND` in the course folder."""
 
 from __future__ import annotations
 
-import csv
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-COURSE = Path(__file__).resolve().parents[1]
+from grader.calls import gradebook_url, nbgrader
+from grader.grades import table
+from grader.host import protection_of
+from grader.names import shown, student_name
+from grader.records import COURSE, FEEDBACK, STAGED, alone, clear, is_graded
+from grader.submissions import Left, Submission, stage
+from omg_lib.config import RunError
+from omg_lib.system.files import write_text
+from omg_lib.system.streams import open_streams
+
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
-"""What a student needs to know; in the students' copy it stands in the place of the teacher's guide."""
-TEACHERS = (f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", "tests/assignments/")
-"""What no student's copy holds. The released notebooks are put in its place."""
-
-
-def nbgrader(*arguments: str) -> int:
-    """One of nbgrader's own commands, in the course's folder; warnings of the database are no news to a teacher."""
-    command = [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments, "--log-level=WARN"]
-    return subprocess.run(command, cwd=COURSE).returncode
+"""The students' guide; in the students' copy it replaces the teacher's."""
+TEACHERS = (
+    *(f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py"),
+    *("tests/assignments/", "tests/helpers/answers/"),
+)
+"""What the students' copy leaves out; it gets the released notebooks instead."""
+INTERRUPTED = 130
+UNSAFE = "--unsafe"
+"""Option to grade even if nothing keeps submitted code from the teacher's files."""
 
 
 def assignments() -> list[str]:
@@ -29,71 +38,83 @@ def assignments() -> list[str]:
 
 
 def release() -> int:
-    """Make release/ from source/: no solution, no hidden test."""
+    """Make release/ from source/, without solutions and hidden tests."""
     return max(nbgrader("generate_assignment", name, "--create", "--force") for name in assignments())
 
 
 def grade(*more: str) -> int:
-    """Autograde what is in submitted/, write feedback/ and grades.csv. `more` goes to `nbgrader autograde`.
+    """Autograde submitted/, and write feedback/ and grades.csv. `more` goes to `nbgrader autograde`.
 
-    A submission that cannot be graded stops nothing else: it is named, with the reason, and the exit status is 1.
+    Grade all that can be graded, name everything else in submitted/ with the reason, and then return 1. A submission is
+    graded whole or not at all; if its grading was killed or its files have changed, it is graded again.
     """
-    handed_in = [name for name in assignments() if any((COURSE / "submitted").glob(f"*/{name}/{name}.ipynb"))]
-    if not handed_in:
-        print(f"There is nothing to grade in {HERE}submitted/STUDENT/ASSIGNMENT/.", file=sys.stderr)
-        name_ungraded()
+    if not (COURSE / "gradebook.db").is_file():
+        print("There is no gradebook.db yet: run `make assignments` first.", file=sys.stderr)
         return 2
-    failed = [nbgrader("autograde", name, "--create", *more) for name in handed_in]
-    failed += [nbgrader("generate_feedback", name, "--force") for name in handed_in]
-    failed.append(nbgrader("export"))
-    add_states(COURSE / "grades.csv")
-    print((COURSE / "grades.csv").read_text(), end="")
+    try:
+        print(protection_of(COURSE, UNSAFE in more), file=sys.stderr)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    more = tuple("--GradeAnswers.unsafe=True" if option == UNSAFE else option for option in more)
+    with alone() as lock:
+        read, left = stage(COURSE / "submitted", STAGED, assignments())
+        if not read and not any(one.worry for one in left):
+            tell(left)
+            print(f"There is nothing to grade in {HERE}submitted/STUDENT/ASSIGNMENT/.", file=sys.stderr)
+            return 2
+        for one in read:
+            if not is_graded(one):
+                clear(one)
+        failed = [nbgrader("autograde", name, "--create", *more, lock=lock) for name in handed_in(read)]
+        left += [Left(place(one), "nbgrader did not grade it", one) for one in read if not is_graded(one)]
+        shutil.rmtree(FEEDBACK, ignore_errors=True)
+        where = f"--CourseDirectory.feedback_directory={FEEDBACK.relative_to(COURSE)}"
+        failed += [nbgrader("generate_feedback", name, where, lock=lock) for name in handed_in(read)]
+        deliver({one.about for one in left})
+        with gradebook_url() as url:
+            made = table(url, assignments(), read, left)
+        write_text(COURSE / "grades.csv", made)
+    print("".join(shown(line, 300) + "\n" for line in made.splitlines()), end="")
     print(f"These grades are in {HERE}grades.csv; what students get is in {HERE}feedback/.", file=sys.stderr)
-    return max([*failed, int(name_ungraded())])
+    return max([*failed, int(tell(left))])
 
 
-def state(student: str, name: str) -> str:
-    """What became of a student's assignment: nbgrader's table has 0.0 points for all but the first."""
-    if (COURSE / "autograded" / student / name).is_dir():
-        return "graded"
-    return "cannot be graded" if (COURSE / "submitted" / student / name).is_dir() else "not handed in"
+def handed_in(read: Sequence[Submission]) -> list[str]:
+    return sorted({one.assignment for one in read})
 
 
-def add_states(table: Path) -> None:
-    """A column more in the table of grades, so that 0.0 points for nothing are told from 0.0 for an answer."""
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    with table.open("w", newline="") as file:
-        out = csv.DictWriter(file, [*rows[0], "state"], lineterminator="\n")
-        out.writeheader()
-        out.writerows(row | {"state": state(row["student_id"], row["assignment"])} for row in rows)
+def place(one: Submission) -> str:
+    return f"submitted/{shown(student_name(one.id))}/{one.assignment}"
 
 
-def name_ungraded() -> bool:
-    """Name each folder of submitted/ that has no points, and say what was expected in it; whether there was one."""
-    found = False
-    for path in sorted((COURSE / "submitted").glob("*/*")):
-        if (
-            not path.is_dir()
-            or "/." in f"/{path.relative_to(COURSE)}"
-            or state(path.parent.name, path.name) == "graded"
-        ):
+def tell(left: Sequence[Left]) -> bool:
+    """Name everything that was left, and return whether any of it is a reason to worry."""
+    for one in left:
+        print(one, file=sys.stderr)
+    return any(one.worry for one in left)
+
+
+def deliver(refused: Collection[Submission | None]) -> None:
+    """Move new feedback from the folders with nbgrader's ids to those with the students' names, in feedback/. Skip what
+    is refused now: its feedback is of an earlier version.
+    """
+    for made in FEEDBACK.glob("*/*"):
+        if Submission(made.parent.name, made.name) in refused:
             continue
-        found, wanted = True, f"{path.name}.ipynb"
-        why = "" if (path / wanted).is_file() else f" (expected {wanted})"
-        if path.name not in assignments():
-            why = f" (no assignment has this name: {', '.join(assignments())})"
-        print(f"Not graded, so without points: {path.relative_to(COURSE)}{why}", file=sys.stderr)
-    return found
+        target = COURSE / "feedback" / student_name(made.parent.name) / made.name
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(target)
 
 
 def student_copy(target: str = "build/student-copy") -> int:
-    """Copy what git knows to a new folder, without what is a teacher's, with the released notebooks and their guide."""
+    """Copy the files in git to a new folder, without the teacher's, and add the released notebooks and their guide."""
     place = ROOT / target
     if place.exists():
         shutil.rmtree(place)
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    for name in filter(None, os.fsdecode(listed).split("\0")):
         if not name.startswith(TEACHERS) and (ROOT / name).is_file():
             copy(STUDENTS if name == f"{HERE}GUIDE.md" else ROOT / name, place / name)
     for path in sorted((COURSE / "release").glob("*/*")):
@@ -111,10 +132,18 @@ COMMANDS = {"assignments": release, "grade": grade, "student-copy": student_copy
 
 
 def main(arguments: Sequence[str]) -> int:
+    open_streams()
     if not arguments or arguments[0] not in COMMANDS:
         print(f"allowed are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return COMMANDS[arguments[0]](*arguments[1:])
+    try:
+        return COMMANDS[arguments[0]](*arguments[1:])
+    except (OSError, RunError) as error:
+        print(f"The command stopped: {shown(str(error), 250)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from random import Random
 
 from grader.tasks import Criterion, Task, entries, equal
 from omg_lib.config import OMGConfig
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     REGROUPED,
     SUBGOALS,
     Case,
@@ -26,10 +26,11 @@ AFTER = ("truncate obs", "truncate reward", "to_device obs", "to_device reward")
 PER_EPISODE = ("state", "reward", "terminated", "filled", "seat")
 
 
-def config(random: Random, learner: str = "omg") -> OMGConfig:
-    """Any team but the notebook's eight, any runner that suits it."""
-    agents = random.choice([n for n in range(3, 17) if n != 8])
-    width = random.choice([r for r in range(1, agents + 1) if agents % r == 0])
+def config(random: Random, learner: str = "omg", runner: str = "between") -> OMGConfig:
+    """Return any team size but the notebook's eight; the runner steps one episode, a group, or some in between."""
+    agents = random.choice([4, 6, 9, 10, 12, 14, 15, 16])
+    between = random.choice([r for r in range(2, agents) if agents % r == 0])
+    width = {"one": 1, "between": between, "all": agents}[runner]
     return OMGConfig(
         n_agents=agents, batch_size=random.randint(5, 30), batch_size_run=width, learner=learner,
         t_max=random.randint(1000, 9999), horizon=random.randint(2, 9), subgoal_dim=random.randint(10, 50),
@@ -37,7 +38,8 @@ def config(random: Random, learner: str = "omg") -> OMGConfig:
 
 
 def of_configs(case, random: Random, *more: int, learner: str = "omg") -> list[tuple[str, Case]]:
-    return [(learner, case(config(random, learner), *more)) for _ in range(4)]
+    runners = ("one", "between", "between", "all")
+    return [(learner, case(config(random, learner, runner), *more)) for runner in runners]
 
 
 def row_cases(random: Random) -> list[tuple[str, Case]]:
@@ -57,7 +59,7 @@ def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
         Task(
-            "a1-arithmetic-test", "arithmetic", ["a1-arithmetic"],
+            "a1-arithmetic-test", "a1-arithmetic",
             lambda random: of_configs(arithmetic, random) + of_configs(arithmetic, random, learner="iql"),
             [
                 Criterion("sample_size with teammates", 1, entries("sample_size"), "omg"),
@@ -68,15 +70,15 @@ def tasks(folder: Path) -> list[Task]:
             ],
         ),
         Task(
-            "a1-acting-test", "acting", ["a1-acting"],
+            "a1-acting-test", "a1-acting",
             lambda random: of_configs(acting, random),
             [
-                Criterion("fields that every seat has", 1, entries(*PER_SEAT)),
-                Criterion("fields that an episode has once", 1, entries(*PER_EPISODE)),
+                Criterion("fields of every seat", 1, entries(*PER_SEAT)),
+                Criterion("fields of the whole episode", 1, entries(*PER_EPISODE)),
             ],
         ),
         Task(
-            "a1-sampling-test", "sampling", ["a1-sampling"],
+            "a1-sampling-test", "a1-sampling",
             lambda random: of_configs(sampling, random, random.randint(9, 90)),
             [
                 Criterion("the sample", 1, entries("sample obs", "sample reward")),
@@ -84,7 +86,7 @@ def tasks(folder: Path) -> list[Task]:
             ],
         ),
         Task(
-            "a1-learning-test", "learning", ["a1-learning"],
+            "a1-learning-test", "a1-learning",
             lambda random: of_configs(learning, random, random.randint(9, 90)),
             [
                 Criterion("regrouped", 1, entries(*REGROUPED)),
@@ -92,10 +94,10 @@ def tasks(folder: Path) -> list[Task]:
                 Criterion("hidden state, values and loss", 1, entries("hidden", "q", "loss")),
             ],
         ),
-        Task("a1-rows-test", "to_rows", ["a1-rows"], row_cases,
+        Task("a1-rows-test", "a1-rows", row_cases,
              [Criterion("every row is one slot's own sequence", 2, equal)]),
-        Task("a1-slots-test", "to_slots", ["a1-slots"], slot_cases,
+        Task("a1-slots-test", "a1-slots", slot_cases,
              [Criterion("every row has its own group's number", 2, equal)]),
-        Task("a1-seat-test", "own_seat", ["a1-seat"], seat_cases,
+        Task("a1-seat-test", "a1-seat", seat_cases,
              [Criterion("every slot holds its own seat's data", 2, equal)]),
     ]  # fmt: skip

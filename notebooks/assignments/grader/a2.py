@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -11,33 +12,43 @@ import torch
 
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     Case,
     can_sample,
     counterexample,
     insert,
     max_t_filled,
     sample,
+    seats_drawn,
     stack,
 )
 
-DRAWS = 60
-"""Samples of half of each ring: that a fair sampler misses an episode in all of them has a chance of 1 in 2 ** 60."""
+DRAWS = 500
+"""Samples, each with its own seed; a fair sampler fails by bad luck once in 10 ** 12 gradings."""
+TWICE = 20
+"""How many of them are drawn twice."""
+HELD, DRAWN = 4, 2
+"""Episodes that each of three seats holds and gives in each of these samples."""
 
 
 def insert_cases(random: Random) -> list[tuple[str, Case]]:
-    capacities = [random.randint(3, 9) for _ in range(4)]
-    room = [("room", insert(capacity, random.randint(0, capacity - 1))) for capacity in capacities]
-    return room + [("full", insert(c, c * random.randint(1, 4) + random.randint(0, c - 1))) for c in capacities]
+    """Make cases for the first place of a ring, its last, and some between; full rings go round once or more."""
+    made = []
+    for place in ("first", "last", "between", "between"):
+        capacity = random.randint(3, 9)
+        k = {"first": 0, "last": capacity - 1, "between": random.randint(1, capacity - 2)}[place]
+        made.append(("room", insert(capacity, k)))
+        made += [("full", insert(capacity, rounds * capacity + k)) for rounds in (1, random.randint(2, 4))]
+    return made
 
 
 def enough_cases(random: Random) -> list[tuple[str, Case]]:
-    """Seats that hold equally many, just enough and just too few; and one seat that is scarce, or not."""
+    """Make cases with equal seats (just enough, one too few, one more), and with one seat that is scarce or not."""
     made = []
-    for _ in range(4):
-        agents, groups = random.randint(3, 7), random.randint(2, 6)
+    for scarce in (0, 1, 2, -1):
+        agents, groups = random.randint(4, 7), random.randint(2, 6)
         n, more = agents * groups, [groups + random.randint(1, 9) for _ in range(agents)]
-        scarce, just = random.randrange(agents), list(more)
+        just = list(more)
         more[scarce], just[scarce] = groups - 1, groups
         made += [("even", can_sample([groups + k] * agents, n)) for k in (-1, 0, 1)]
         made += [("scarce", can_sample(more, n)), ("scarce", can_sample(just, n))]
@@ -47,42 +58,64 @@ def enough_cases(random: Random) -> list[tuple[str, Case]]:
 def sample_cases(random: Random) -> list[tuple[str, Case]]:
     held = [random.randint(4, 8) for _ in range(random.randint(3, 6))]
     whole = [random.randint(2, 5)] * 4
+    drawn = [sample([HELD] * 3, DRAWN, random.getrandbits(30)) for _ in range(DRAWS)]
     return [
         *(("seats", sample(held, random.randint(1, 4), random.getrandbits(30))) for _ in range(6)),
         *(("seats", sample(whole, whole[0], random.getrandbits(30))) for _ in range(6)),
-        *(("chance", sample([4, 4, 4], 2, random.getrandbits(30))) for _ in range(DRAWS)),
+        *(("chance", case) for case in [*drawn, *reversed(drawn[:TWICE])]),
     ]
 
 
 def right_seats(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Row k holds an episode of seat k % A, whether or not another row holds it as well."""
+    """Require that row k holds an episode of seat k % A, even if another row holds it too."""
     for ((rings, n, _), _), answer in zip(cases, answers, strict=True):
         if isinstance(answer, Failed):
             return answer.why
-        if not isinstance(answer, list) or len(answer) != n:
-            return f"a list of {n} episodes is asked for"
-        if any(episode not in rings[row % len(rings)] for row, episode in enumerate(answer)):
-            return "a row holds an episode of another seat"
+        if wrong := seats_drawn(answer, rings, n):
+            return wrong.rstrip(".")
     return ""
 
 
 def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Every sample is right, every episode comes in some of them, and in every row."""
+    """Require that every sample is right, that a seed always gives the same one, and that no choice is preferred over
+    many seeds: no episode in a row, no pair of one seat, and no combination of several seats.
+    """
     wrong = equal(cases, answers)
     if wrong:
         return wrong
-    rings = cases[0][0][0]
-    for row in range(len(answers[0])):
-        if {answer[row] for answer in answers} != set(rings[row % len(rings)]):
-            return f"in {DRAWS} samples with {DRAWS} seeds, row {row} never holds some of its seat's episodes"
+    told = {}
+    for ((_, _, seed), _), answer in zip(cases, answers, strict=True):
+        if told.setdefault(seed, answer) != answer:
+            return "the same seed gave another sample, so not all randomness comes from it"
+    pairs = [rows for seat in range(3) for rows in [(seat, seat + 3)]]
+    others = [(one, other) for one in range(6) for other in range(one) if one % 3 != other % 3]
+    for rows in [*pairs, *others, (0, 1, 2), (3, 4, 5)]:
+        kinds = HELD * (HELD - 1) if rows in pairs else HELD ** len(rows)
+        drawn = Counter(tuple(answer[row] for row in rows) for answer in told.values())
+        if uneven(drawn, kinds, len(told)):
+            where = f"rows {', '.join(map(str, rows))} hold some episodes together more often than others"
+            return f"in {len(told)} samples with as many seeds, {where}"
     return ""
 
 
+def uneven(drawn: Counter, kinds: int, draws: int) -> bool:
+    """Whether `kinds` equally likely results would hardly ever look like this: chi squared beyond 7.5 standard
+    deviations of a normal variable, once in 10 ** 13, by Wilson and Hilferty's approximation.
+    """
+    due, free = draws / kinds, kinds - 1
+    distance = sum((count - due) ** 2 for count in drawn.values()) / due + (kinds - len(drawn)) * due
+    most = free * (1 - 2 / (9 * free) + 7.5 * math.sqrt(2 / (9 * free))) ** 3
+    return distance > most
+
+
 def length_cases(random: Random) -> list[tuple[str, Case]]:
+    """Make cases where the longest episode is the only one, the last, the first, or between; once it fills all rows."""
     made = []
-    for episodes in (1, 3, 5, 8):
+    for episodes, longest in ((1, 0), (3, 2), (5, 0), (8, random.randint(1, 6))):
         rows = random.randint(10, 30)
-        lengths = torch.tensor([random.randint(2, rows) for _ in range(episodes)])
+        most = rows if episodes == 5 else random.randint(6, rows - 1)
+        lengths = torch.tensor([random.randint(2, most - 1) for _ in range(episodes)])
+        lengths[longest] = most
         made.append(("", max_t_filled((torch.arange(rows) < lengths.unsqueeze(1)).unsqueeze(2))))
     return made
 
@@ -112,23 +145,23 @@ def naive_cases(random: Random) -> list[tuple[str, Case]]:
 def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
-        Task("a2-insert-test", "insert", ["a2-insert"], insert_cases, [
+        Task("a2-insert-test", "a2-insert", insert_cases, [
             Criterion("while there is room", 1, equal, "room"),
             Criterion("a full ring: the oldest goes, the others keep their places", 3, equal, "full"),
         ]),
-        Task("a2-can-sample-test", "can_sample", ["a2-can-sample"], enough_cases, [
+        Task("a2-can-sample-test", "a2-can-sample", enough_cases, [
             Criterion("all seats hold equally many", 1, equal, "even"),
             Criterion("one seat holds fewer", 2, equal, "scarce"),
         ]),
-        Task("a2-sample-test", "sample", ["a2-sample"], sample_cases, [
+        Task("a2-sample-test", "a2-sample", sample_cases, [
             Criterion("every row has its own seat", 2, right_seats, "seats"),
             Criterion("without replacement", 1, equal, "seats"),
-            Criterion("every episode may come, in every row of its seat", 2, by_chance, "chance"),
+            Criterion("every choice equally likely, with all randomness from the seed", 2, by_chance, "chance"),
         ]),
-        Task("a2-max-t-test", "max_t_filled", ["a2-max-t"], length_cases, [Criterion("the longest episode", 2, equal)]),
-        Task("a2-stack-test", "stack", ["a2-stack"], stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
-        Task("a2-counterexample-test", "counterexample", ["a2-counterexample"], naive_cases,
+        Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
+        Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
+        Task("a2-counterexample-test", "a2-counterexample", naive_cases,
              [Criterion("the naive buffer samples, and no draw can be regrouped", 2, equal)]),
-        Task("a2-luck-test", "luck", ["a2-luck"],
-             chance_cases, [Criterion("the chance", 2, equal)]),
+        Task("a2-luck-test", "a2-luck",
+             chance_cases, [Criterion("the probability", 2, equal)]),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.episodes import masked_mean
-from omg_lib.lessons.assignment_cases import (
+from omg_lib.lessons.assignments.cases import (
     Case,
     choice,
     divergence,
@@ -60,7 +60,7 @@ def window_cases(random: Random) -> Made:
 
 
 def away_from_the_end(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """The steps that have all H candidates before the episode's end."""
+    """Judge only the steps that have all H candidates before the episode's end."""
     cut = []
     for (args, truth), answer in zip(cases, answers, strict=True):
         steps = args[0].shape[1] - args[2]
@@ -80,7 +80,7 @@ def loss_cases(random: Random) -> Made:
 
 
 def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, generator: torch.Generator) -> Case:
-    """Reconstruction and KL over the steps before the last living one; NaN stands after it."""
+    """Return a case of reconstruction and KL over the steps before the last living one; NaN follows it."""
     groups, agents = last.shape
     time = rearrange(torch.arange(steps), "t -> 1 t 1")
     beyond = (time > last.unsqueeze(1)).unsqueeze(3)
@@ -98,52 +98,58 @@ def choice_case(mode: str, random: Random) -> Case:
     return choice(*some(random, (4, 9), (2, 9)), mode, generator(random))
 
 
-def kl_case(kind: str, random: Random) -> Case:
-    return divergence(*some(random, (4, 9), (2, 9)), kind == "standard", generator(random))
+def kl_case(kind: str, random: Random, axes: int) -> Case:
+    return divergence(some(random, *[(2, 6)] * axes), kind == "standard", generator(random))
 
 
-def mean_case(kind: str, random: Random) -> Case:
-    return mean_of(random.randint(9, 20), 0.6 if kind == "some" else 0.0, generator(random))
+def mean_case(kind: str, random: Random, axes: int) -> Case:
+    kept = 0.0 if kind == "none" else 0.6 if axes > 1 else 1e-9
+    return mean_of(some(random, *[(3, 5)] * (axes + 1)), kept, generator(random))
 
 
-def of_both(make: Callable[[str, Random], Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
+def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
     return lambda random: [(kind, make(kind, random)) for kind in kinds for _ in range(4)]
+
+
+def of_axes(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
+    """Make tensors of both kinds, with few axes and with many."""
+    return lambda random: [(kind, make(kind, random, axes)) for kind in kinds for axes in (1, 2, 3, 4)]
 
 
 def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
-        Task("a3-regroup-test", "regroup", ["a3-regroup"], regroup_cases, [
+        Task("a3-regroup-test", "a3-regroup", regroup_cases, [
             Criterion("rows in the order of seats", 1, equal, "order"),
             Criterion("shuffled rows", 3, equal, "shuffled"),
         ]),
-        Task("a3-living-test", "last_living", ["a3-living"], living_cases, [
+        Task("a3-living-test", "a3-living", living_cases, [
             Criterion("padding does not count", 1, equal, "whole"),
-            Criterion("nor does what comes after a unit's death", 2, equal, "dead"),
+            Criterion("steps after a unit's death do not count", 2, equal, "dead"),
         ]),
-        Task("a3-windows-test", "windows", ["a3-windows"], window_cases, [
+        Task("a3-windows-test", "a3-windows", window_cases, [
             Criterion("the next H states, away from the end", 2, away_from_the_end, "long"),
-            Criterion("the last living state fills up the rest", 2, equal),
+            Criterion("the last living state fills the rest", 2, equal),
         ]),
-        Task("a3-value-test", "value", ["a3-value"],
+        Task("a3-value-test", "a3-value",
              lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
-             [Criterion("the mean over what is available", 2, equal)]),
-        Task("a3-choose-test", "choose", ["a3-choose"],
+             [Criterion("the mean over the available actions", 2, equal)]),
+        Task("a3-choose-test", "a3-choose",
              of_both(choice_case, ("optimistic", "conservative")), [
             Criterion("optimistic", 1, equal, "optimistic"),
             Criterion("conservative", 1, equal, "conservative"),
         ]),
-        Task("a3-kl-test", "kl", ["a3-kl"],
-             of_both(kl_case, ("standard", "any")), [
+        Task("a3-kl-test", "a3-kl",
+             of_axes(kl_case, ("standard", "any")), [
             Criterion("to the standard Gaussian", 1, equal, "standard"),
             Criterion("to any Gaussian", 2, equal, "any"),
         ]),
-        Task("a3-mean-test", "masked_mean", ["a3-mean"],
-             of_both(mean_case, ("some", "none")), [
-            Criterion("what is masked does not enter, NaN neither", 1, equal, "some"),
-            Criterion("nothing is kept: zero", 1, equal, "none"),
+        Task("a3-mean-test", "a3-mean",
+             of_axes(mean_case, ("some", "none")), [
+            Criterion("masked values do not enter, not even NaN", 1, equal, "some"),
+            Criterion("zero if the mask keeps nothing", 1, equal, "none"),
         ]),
-        Task("a3-loss-test", "omg_loss", ["a3-kl", "a3-mean", "a3-loss"], loss_cases, [
+        Task("a3-loss-test", "a3-loss", loss_cases, [
             Criterion("reconstruction", 2, equal, "recon"),
             Criterion("with the KL", 2, equal, "whole"),
         ]),

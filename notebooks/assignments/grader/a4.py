@@ -11,7 +11,7 @@ import torch
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.config import ConfigError
-from omg_lib.lessons.assignment_cases import Case, normal, planned
+from omg_lib.lessons.assignments.cases import Case, normal, planned
 from omg_lib.lessons.experiment import (
     ARMS,
     T95,
@@ -25,7 +25,7 @@ from omg_lib.lessons.experiment import (
 
 
 def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequence[object]], str]:
-    """A judge of the one answer, who raises ConfigError or returns "" or what is wrong."""
+    """Turn a check of the one answer, which raises ConfigError or returns what is wrong, into a judge."""
 
     def told_of(cases: Sequence[Case], answers: Sequence[object]) -> str:
         if isinstance(answers[0], Failed):
@@ -33,13 +33,13 @@ def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequenc
         try:
             return judge(answers[0]) or ""
         except ConfigError as error:
-            return str(error)
+            return f"{error.name}: {error.allowed}"  # not the value, which the submission chose
 
     return told_of
 
 
 def band(seeds: int, updates: int, generator: torch.Generator) -> Case:
-    """Low end, mean and high end of the mean's 95 % interval over seeds, by Student's t, for each update."""
+    """Return a case: low end, mean and high end of the 95 % interval over seeds by Student's t, for each update."""
     values = normal(generator, seeds, updates)
     mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
     return (values,), torch.stack([mean - reach, mean, mean + reach])
@@ -69,7 +69,7 @@ def tasks(folder: Path) -> list[Task]:
         results = read_results(folder / "results.json", wanted)
         arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
         same = again(results, wanted, arm, seed)
-        return "" if same else f"{arm}, seed {seed}, comes out otherwise when it is run again"
+        return "" if same else f"{arm}, seed {seed}, gives another result when it runs again"
 
     def bands(random: Random) -> list[tuple[str, Case]]:
         return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]
@@ -81,16 +81,16 @@ def tasks(folder: Path) -> list[Task]:
     one_plan = lambda random: [("", planned())]  # noqa: E731 -- three times the same
     chance = Random()
     return [
-        Task("a4-plan-test", "plan", ["a4-plan"], one_plan, [
+        Task("a4-plan-test", "a4-plan", one_plan, [
             Criterion("both arms have settings that are allowed", 1, told(legal)),
             Criterion("they differ in one setting", 1, told(differs)),
             Criterion("at least three seeds", 1, told(seeds)),
         ]),
-        Task("a4-results-test", "plan", ["a4-plan"], one_plan, [
+        Task("a4-results-test", "a4-plan", one_plan, [
             Criterion("every seed of both arms is finished", 1, told(finished)),
             Criterion("a run that is trained again comes out the same", 2, told(lambda plan: real(plan, chance))),
         ]),
-        Task("a4-band-test", "band", ["a4-band"], bands, [
+        Task("a4-band-test", "a4-band", bands, [
             Criterion("the mean", 1, means),
             Criterion("the interval, for any number of seeds", 3, equal),
         ]),

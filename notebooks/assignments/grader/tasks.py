@@ -1,4 +1,4 @@
-"""From answers to points: a task asks several calls; each of its criteria must hold in all calls that it looks at."""
+"""From answers to points: a task makes several calls; each criterion must hold in all calls that it looks at."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from random import Random
 
 import torch
 
+from grader.feedback import mismatch
 from grader.process import Failed, Question, ask
-from omg_lib.lessons.assignment_cases import Case
-from omg_lib.lessons.assignment_checks import difference
+from omg_lib.lessons.assignments.cases import Case
+from omg_lib.lessons.assignments.cells import FUNCTIONS, HELPERS
+from omg_lib.lessons.assignments.data import plain
 
 Judge = Callable[[Sequence[Case], Sequence[object]], str]
 """Cases and their answers -> what is wrong, "" if nothing is."""
@@ -19,7 +21,7 @@ Judge = Callable[[Sequence[Case], Sequence[object]], str]
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a number of points is given for. `about` picks the cases that it looks at, by their kind."""
+    """What earns a number of points. `about` selects the cases that it looks at, by their kind."""
 
     says: str
     points: int
@@ -29,14 +31,13 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Task:
-    """One graded cell: its grade_id, the answer cells that it needs, the function that they define, the hidden tests.
+    """One graded cell: its grade_id, the answer that it tests, and the hidden tests.
 
-    `cases(random)` makes (kind, case) pairs: at several sizes, with fresh numbers, expected values from the library.
+    `cases(random)` makes (kind, case) pairs at several sizes, with fresh numbers and expected values from the library.
     """
 
     grade_id: str
-    function: str
-    cells: Sequence[str]
+    answer: str
     cases: Callable[[Random], list[tuple[str, Case]]]
     criteria: Sequence[Criterion]
 
@@ -47,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one criterion gave: points, and why not more."""
+    """The result of one criterion: points, and why not more."""
 
     says: str
     points: int
@@ -59,16 +60,16 @@ class Mark:
 
 
 def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
-    """Every answer is what the library says."""
+    """Require that every answer equals the library's."""
     for (_, truth), answer in zip(cases, answers, strict=True):
-        wrong = answer.why if isinstance(answer, Failed) else " ".join(difference(answer, truth)[:1])
+        wrong = answer.why if isinstance(answer, Failed) else mismatch(answer, truth)
         if wrong:
-            return wrong.rstrip(".")
+            return wrong
     return ""
 
 
 def entries(*keys: str) -> Judge:
-    """Of answers that are dicts, these entries are what the library says."""
+    """Return a judge that requires these entries of a dict to equal the library's."""
 
     def judge(cases: Sequence[Case], answers: Sequence[object]) -> str:
         parts = [(args, {key: truth[key] for key in keys}) for args, truth in cases]
@@ -78,21 +79,37 @@ def entries(*keys: str) -> Judge:
 
 
 def marks(
-    tasks: Sequence[Task], sources: dict[str, str], seed: int, python: Sequence[str], seconds: int
+    tasks: Sequence[Task],
+    sources: dict[str, str],
+    seed: int,
+    python: Sequence[str],
+    seconds: int,
+    unsafe: bool = False,
 ) -> dict[str, list[Mark]]:
-    """The marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Never raises for
-    what a submission does.
+    """Return the marks of every task, by grade_id. `sources` are a notebook's answer cells, by grade_id. Nothing that a
+    submission does raises here.
     """
     made = [task.cases(Random(f"{seed} {task.grade_id}")) for task in tasks]
-    asked = []
-    for task, cases in zip(tasks, made, strict=True):
-        cells = [sources[cell] for cell in task.cells if cell in sources]
-        asked.append(Question(cells, task.function, [args for _, (args, _) in cases]))
-    given = ask(asked, python, seconds)
+    asked = [question(task, cases, sources) for task, cases in zip(tasks, made, strict=True)]
+    given = ask(asked, python, seconds, unsafe)
     return {
-        task.grade_id: [_mark(criterion, cases, answers) for criterion in task.criteria]
+        task.grade_id: judged(task, cases, answers)
         for task, cases, answers in zip(tasks, made, given, strict=True)
     }
+
+
+def question(task: Task, cases: Sequence[tuple[str, Case]], sources: dict[str, str]) -> Question:
+    """Return the question to ask a submission whose answer cells are `sources`."""
+    cells = [*HELPERS.get(task.answer, ()), task.answer]
+    return Question(
+        [sources[cell] for cell in cells if cell in sources], FUNCTIONS[task.answer], [args for _, (args, _) in cases]
+    )
+
+
+def judged(task: Task, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> list[Mark]:
+    """Return the marks of one task, from the answers to all its cases."""
+    answers = [answer if isinstance(answer, Failed) else plain(answer) for answer in answers]
+    return [_mark(criterion, cases, answers) for criterion in task.criteria]
 
 
 def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> Mark:

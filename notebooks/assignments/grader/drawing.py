@@ -1,0 +1,111 @@
+"""Rebuild the pictures of a submission: keep what a browser draws, without what could run, load or never end."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from io import BytesIO
+from xml.etree.ElementTree import Element, ParseError, register_namespace, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from PIL import Image
+
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+register_namespace("", SVG[1:-1])
+register_namespace("xlink", XLINK[1:-1])
+ELEMENTS = set(
+    "circle clipPath defs desc ellipse g image line linearGradient path pattern polygon polyline"
+    " radialGradient rect stop style svg text title tspan use".split()
+)
+ATTRIBUTES = set(
+    "class clip-path clip-rule clipPathUnits cx cy d dx dy fill fill-opacity fill-rule font-family font-size font-style"
+    " font-weight fx fy gradientTransform gradientUnits height id letter-spacing offset opacity patternTransform"
+    " patternUnits points preserveAspectRatio r rotate rx ry spreadMethod stop-color stop-opacity stroke"
+    " stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity stroke-width"
+    " style text-anchor textLength transform type viewBox width x x1 x2 y y1 y2".split()
+)
+LINKS = {"href", f"{XLINK}href"}
+INSIDE = re.compile(r"url\(\s*[\"']?#([^\"')]+)")
+FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
+MOST_SVG, MOST_PIXELS = 5_000_000, 8_000
+"""Largest drawing (characters) and largest side of a picture (pixels) that a teacher's browser has to show."""
+
+
+def drawings(html: str) -> Iterator[str]:
+    """Yield the drawing of each `<svg>` element in HTML, as a separate SVG."""
+    for part in re.split(r"(?=<svg\b)", html)[1:]:
+        made = drawing(part.partition("</svg>")[0] + "</svg>")
+        if made:
+            yield made
+
+
+def drawing(svg: str) -> str | None:
+    """Return the same drawing for an `<img>`, with only elements and attributes that draw; None if `svg` is not one."""
+    try:
+        root = fromstring(svg) if len(svg) <= MOST_SVG else Element("")
+        if root.tag != f"{SVG}svg":
+            return None
+        keep_what_draws(root)
+        box = root.get("viewBox", "").replace(",", " ").split()
+        if len(box) == 4 and "width" not in root.attrib:
+            root.attrib |= {"width": box[2], "height": box[3]}
+        return tostring(root, encoding="unicode")
+    except (ParseError, DefusedXmlException, ValueError, RecursionError):
+        return None
+
+
+def keep_what_draws(root: Element) -> None:
+    """Remove everything else from a drawing, and references to elements that contain references: ten lines of nested
+    `<use>` would draw a thousand million shapes.
+    """
+    parents = {child: parent for parent in root.iter() for child in parent}
+    referring: set[Element | None] = {None}
+    for element in list(root.iter()):
+        if references(element):
+            while element not in referring:
+                referring.add(element)
+                element = parents.get(element)
+    nested = {element.get("id") for element in referring if element is not None}
+    for element in list(root.iter()):
+        for name, value in list(element.attrib.items()):
+            allowed = name in ATTRIBUTES or (name in LINKS and (value.startswith("#") or is_picture(value)))
+            if not allowed or not nested.isdisjoint(targets(name, value)):
+                del element.attrib[name]
+        for child in list(element):
+            if str(child.tag).removeprefix(SVG) not in ELEMENTS or styled_from_outside(child):
+                element.remove(child)
+
+
+def targets(name: str, value: str) -> list[str]:
+    """Return the ids that an attribute refers to."""
+    return [value[1:]] if name in LINKS and value.startswith("#") else INSIDE.findall(value)
+
+
+def references(element: Element) -> bool:
+    return any(targets(name, value) for name, value in element.attrib.items())
+
+
+def styled_from_outside(element: Element) -> bool:
+    """Whether an element is a style sheet with more than plain rules: imports, fonts, references."""
+    return element.tag == f"{SVG}style" and re.search(r"url|@|\\", element.text or "") is not None
+
+
+def is_picture(link: str) -> bool:
+    """Whether a `data:` link holds pixels."""
+    kind, _, data = link.partition(";base64,")
+    return kind.startswith("data:") and picture(kind.removeprefix("data:"), data) is not None
+
+
+def picture(kind: str, data: object) -> str | None:
+    """Return the base64 of a PNG or a JPEG, or None if it is not one or is too large to show."""
+    if kind not in FORMATS:
+        return None
+    try:
+        pixels = b64decode("".join(str(data).split()), validate=True)
+        with Image.open(BytesIO(pixels), formats=[FORMATS[kind]]) as image:
+            fits = max(image.size) <= MOST_PIXELS
+    except (ValueError, OSError, Image.DecompressionBombError):
+        return None
+    return b64encode(pixels).decode() if fits else None

@@ -1,0 +1,99 @@
+"""`evaluate`: play saved runs with teammates, seen and unseen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from omg_lib.commands.options import check_writable, count, picture, progress_bar, show_progress
+from omg_lib.config import SPLITS, ConfigError, OMGConfig
+from omg_lib.envs import env_info
+from omg_lib.experiment.evaluate import check_company, check_rounds
+from omg_lib.experiment.groups import distinct, told_apart
+from omg_lib.experiment.scores import means_of_each, scores_of, write_rows
+from omg_lib.plots.results import bars_figure
+from omg_lib.runs.folder import saved_config
+from omg_lib.system.files import reason, write_bytes
+from omg_lib.teammates.pool import Pool, pool_of
+
+PICTURES = (".svg", ".png")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", nargs="+", metavar="DIR", required=True, help="folders written by train --out")
+    parser.add_argument("--teammates", metavar="POOL", help="other teammates than the runs' own pools")
+    parser.add_argument("--splits", default="train+test", help="sets to play with, joined by +; default train+test")
+    parser.add_argument("--episodes", default="128", help="battles with each set; default 128")
+    tuning = "first learn on for so many episodes with each set, a multiple of n_agents; default 0"
+    parser.add_argument("--fine-tune", default="0", help=tuning)
+    parser.add_argument("--out", metavar="FILE", help="write every score to this CSV file")
+    parser.add_argument("--figure", metavar="FILE", help="draw the summary as an SVG or PNG file")
+
+
+def run(args: argparse.Namespace) -> int:
+    splits = args.splits.split("+")
+    if not set(splits) <= set(SPLITS):
+        raise ConfigError("splits", args.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
+    episodes, tuning = count("episodes", args.episodes), count("fine_tune", args.fine_tune, least=0)
+    if tuning and args.teammates:
+        raise ConfigError("fine_tune", tuning, "goes without --teammates: runs learn on with their own pool's sets")
+    configs = {folder: saved_config(folder) for folder in distinct(args.runs)}
+    check_runs(configs, args.teammates, splits, tuning)
+    check_writable("out", args.out)
+    won = check_winners(configs, args.figure)
+    apart, rows = told_apart(configs), []
+    with progress_bar() as bar:
+        for done, (folder, settings) in enumerate(apart.items()):
+            show_progress(bar)("evaluate", done, len(apart))
+            rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
+    if args.out:
+        write_rows(args.out, rows)
+    lines = means_of_each(rows)
+    if args.figure:
+        draw(args.figure, lines)
+    measure, width = "win rate" if won else "return", max(map(len, apart.values()))
+    head = (
+        f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {'settings' if width else '':<{width}} {measure:>9}"
+    )
+    print(f"{head}  95 % interval   runs x sets")
+    for line in lines:
+        names = f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14}"
+        spread = f"{line['low']:.3f} to {line['high']:.3f}"
+        own = " of its own" if line["own"] else ""
+        print(
+            f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
+            f"{line['seeds']} x {line['sets']}{own}"
+        )
+    return 0
+
+
+def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: Sequence[str], tuning: int) -> None:
+    """Refuse, before any battle, runs that cannot meet these sets."""
+    for config in configs.values():
+        check_company(config)
+        info = env_info(config.env, config.n_agents)
+        (Pool.load(pool_path, config.env, info) if pool_path else pool_of(config, info)).ids(*splits)
+        if tuning:
+            check_rounds(config, tuning)
+
+
+def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
+    """Whether somebody can win the games of these runs: else returns are compared, which no figure shows."""
+    won = {env_info(config.env, config.n_agents).has_winner for config in configs.values()}
+    if len(won) > 1:
+        raise ConfigError("runs", len(configs), "some games have a winner, others none: allowed are runs of one kind")
+    if figure and not all(won):
+        raise ConfigError("figure", figure, "it draws win rates, and this game has no winner; allowed is --out")
+    check_writable("figure", figure, PICTURES)
+    return all(won)
+
+
+def draw(path: str, lines: Sequence[dict[str, object]]) -> None:
+    """The summary as a picture: bars of win rates. ConfigError if it cannot be written."""
+    kinds = [" ".join(filter(None, (line["split"], line["kind"], line["settings"]))) for line in lines]
+    drawn = [line | {"kind": kind} for line, kind in zip(lines, kinds, strict=True)]
+    try:
+        write_bytes(path, picture(bars_figure(drawn), Path(path).suffix[1:]))
+    except OSError as error:
+        raise ConfigError("figure", path, f"cannot be written ({reason(error)}); allowed is a file that can") from None

@@ -1,0 +1,40 @@
+"""`pretrain`: pre-train a subgoal prior on states that a pool visits."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from omg_lib.commands.options import (
+    add_settings,
+    check_writable,
+    count,
+    given_settings,
+    progress_bar,
+    show_progress,
+)
+from omg_lib.config import OMGConfig
+from omg_lib.experiment.pretrain import pretrain
+from omg_lib.teammates.priors import save_prior
+
+OPTIONS = ("env", "n_agents", "teammates", "seed")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, OPTIONS)
+    parser.add_argument("--episodes", default="640", help="episodes whose states are collected; default 640")
+    parser.add_argument("--steps", default="3000", help="Adam steps of 256 states; default 3000")
+    parser.add_argument("--subgoal-dim", default=argparse.SUPPRESS, help="default 64")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the prior's file, FILE.safetensors")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = OMGConfig.from_dict(given_settings(args) | {"learner": "omg"})
+    episodes, steps = count("episodes", args.episodes), count("steps", args.steps)
+    check_writable("out", args.out)
+    with progress_bar() as bar:
+        prior, report = pretrain(config, episodes, steps, lambda done, total: show_progress(bar)("prior", done, total))
+    made = {"env": config.env, "n_agents": config.n_agents, "teammates": config.teammates, "seed": config.seed}
+    save_prior(prior, args.out, made | {"episodes": episodes, "steps": steps} | asdict(report))
+    print(report)
+    return 0

@@ -1,0 +1,44 @@
+"""`shapes`: predict every shape of one update, and run nothing."""
+
+from __future__ import annotations
+
+import argparse
+
+from omg_lib.commands.options import add_settings, check_writable, given_settings
+from omg_lib.config import OMGConfig
+from omg_lib.predict import predict
+from omg_lib.trace import ShapeTrace
+
+OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizon")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, OPTIONS)
+    parser.add_argument("--json", metavar="FILE", help="also write the trace here")
+
+
+def run(args: argparse.Namespace) -> int:
+    trace = predict(OMGConfig(**given_settings(args)))
+    check_writable("json", args.json)
+    if args.json:
+        trace.save(args.json)
+    print(table(trace))
+    return 0
+
+
+def table(trace: ShapeTrace) -> str:
+    """A trace as text: one line per field, its axes by name and by size."""
+    sizes = ", ".join(f"{letter} = {size}" for letter, size in trace.sizes.items())
+    lines = [
+        sizes,
+        f"{'stage':<28}{'calls':>5}  {'field':<15}{'axes':<24}{'shape':<26}{'dtype':<9}{'bytes':>13}",
+    ]
+    for entry in trace.stages:
+        head = f"{entry.name:<28}{entry.calls:>5}"
+        for key, f in entry.fields.items():
+            axes, shape = f"[{', '.join(f.axes)}]", str(list(f.shape))
+            lines.append(f"{head:<33}  {key:<15}{axes:<24}{shape:<26}{f.dtype:<9}{f.bytes:>13,}")
+            head = ""
+        if not entry.fields:
+            lines.append(head)
+    return "\n".join(lines)

@@ -1,0 +1,31 @@
+"""`teammates`: train a pool of fixed teammates."""
+
+from __future__ import annotations
+
+import argparse
+
+from omg_lib.commands.options import add_settings, count, given_settings, progress_bar, show_progress
+from omg_lib.config import OMGConfig
+from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
+from omg_lib.teammates.pool import SCRIPT
+
+OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, OPTIONS)
+    parser.add_argument("--algorithms", nargs="+", default=list(ALGORITHMS), help=f"default {' '.join(ALGORITHMS)}")
+    parser.add_argument("--seeds", default="4", help="policies of each algorithm; default 4")
+    parser.add_argument("--out", metavar="POOL", required=True, help="the pool's folder; called again, it goes on")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = OMGConfig.from_dict(POOL_SETTINGS | given_settings(args))
+    with progress_bar() as bar:
+        pool = train_pool(config, args.algorithms, count("seeds", args.seeds), args.out, show_progress(bar))
+    for member in pool.members:
+        policy = "a policy" if member.win_rate is None else f"win rate {member.win_rate:.2f}"
+        rate = "a script" if member.algorithm == SCRIPT else policy
+        sets = ", ".join(f"{s.split} ({s.kind})" for s in pool.sets if member.name in s.members)
+        print(f"{member.name:<14} {rate:<14} {sets}")
+    return 0

@@ -1,0 +1,110 @@
+"""`train`: train a run, into a folder that can be resumed if one is named."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+
+from omg_lib.commands.options import (
+    add_config,
+    add_settings,
+    check_writable,
+    given_settings,
+    progress_bar,
+    read_settings,
+    show_progress,
+    with_options,
+)
+from omg_lib.commands.shapes import OPTIONS as SHAPE_OPTIONS
+from omg_lib.config import INTERRUPTED, ConfigError, OMGConfig
+from omg_lib.runs.folder import RunFolder, saved_config
+from omg_lib.runs.follow import follow
+from omg_lib.runs.state import check_config
+from omg_lib.training import Report, Training
+
+OPTIONS = (
+    *SHAPE_OPTIONS,
+    "teammates",
+    "prior",
+    "subgoal_mode",
+    "td_steps",
+    "updates",
+    "t_max",
+    "device",
+    "runner",
+    "actors",
+    "seed",
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, OPTIONS)
+    add_config(parser)
+    parser.add_argument("--out", metavar="DIR", help="a new folder for config, metrics and checkpoints")
+    parser.add_argument("--resume", metavar="DIR", help="go on with the run of this folder")
+    parser.add_argument("--trace", metavar="FILE", help="write the measured trace of the last update here")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = train_config(args)
+    check_writable("trace", args.trace)
+    bar, folder, report, code = progress_bar(), None, None, 0
+    with Training(config, show_progress(bar)) as training, bar:
+        if args.resume:
+            folder = RunFolder.resume(args.resume, training)
+            if folder.notice:
+                print(folder.notice, file=sys.stderr)
+        elif args.out:
+            folder = RunFolder.create(args.out, config)
+        if config.updates is None and config.has_teammates:
+            seats = f"t_max={config.t_max:,} for each of {config.n_agents} learner's seats"
+            print(f"{seats}: this run takes {config.t_max_total:,} environment steps", file=sys.stderr)
+        try:
+            for report in follow(training, folder):
+                log(report)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+    if args.trace and training.trace:
+        training.trace.save(args.trace)
+    print(result_line(training, report))
+    return code
+
+
+def train_config(args: argparse.Namespace) -> OMGConfig:
+    """The configuration of `train`: defaults, then --config or the resumed run's, then the options."""
+    given = given_settings(args)
+    if args.resume:
+        if args.config:
+            raise ConfigError("resume", args.resume, "goes without --config: the folder has it")
+        if args.out and os.path.realpath(args.out) != os.path.realpath(args.resume):
+            allowed = f"the run goes on in the folder of --resume, {args.resume}: allowed is the same one, or no --out"
+            raise ConfigError("out", args.out, allowed)
+        saved = saved_config(args.resume)
+        asked = dataclasses.replace(saved, **with_options({}, given))
+        check_config("resume", args.resume, saved.to_dict(), asked)
+        return asked
+    return OMGConfig.from_dict(with_options(read_settings(args.config), given))
+
+
+def log(report: Report) -> None:
+    """One line of progress for readers that are no terminal; a terminal has the bar."""
+    if not sys.stderr.isatty() and (report.update == 1 or report.update % 100 == 0):
+        print(
+            f"update {report.update}, {report.t_env} steps, {numbers(report.metrics)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def result_line(run: Training, report: Report | None) -> str:
+    """The line on stdout that ends the command."""
+    if report is None:
+        return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
+    head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"
+    return f"{head}, {numbers(report.metrics)}"
+
+
+def numbers(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())

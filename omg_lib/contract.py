@@ -1,0 +1,91 @@
+"""What shape is this tensor here, and why? The contract lists every stage of one update, its fields and their axes.
+
+Read `contract(config)` from top to bottom to see what one training iteration does to its tensors:
+
+| stage | leading axis | why |
+|---|---|---|
+| runner.run, buffer.insert_episode_batch | R (1 by default) | the runner steps R episodes at once |
+| buffer.sample, truncate, to_device | G*A (256) | G groups; with fixed teammates a group has one episode per seat |
+| learner.regroup and what follows | G (32) | each of a group's A episodes supplies its own learner's seat |
+
+`predict` replaces the letters with numbers, the recorder in `trace` measures the real run, and `compare` checks one
+against the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from omg_lib.config import OMGConfig
+
+LETTERS = "AGRLTOSCZH"
+"""The sizes in a trace, in the order of its schema."""
+
+ROUND = ("runner.run", "buffer.insert_episode_batch")
+"""The stages of a round of play, which precedes each sample."""
+PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
+PER_EPISODE = {
+    "state": ("S", "float32"),
+    "reward": ("1", "float32"),
+    "terminated": ("1", "bool"),
+    "filled": ("1", "bool"),
+}
+SUBGOAL_FIELDS = {
+    "infer_mu": ("G T-1 A Z", "float32"),
+    "infer_log_var": ("G T-1 A Z", "float32"),
+    "candidates": ("G T-1 A H Z", "float32"),
+    "values": ("G T-1 A H", "float32"),
+    "chosen": ("G T-1 A", "int64"),
+}
+
+
+def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
+    """Return stage name -> (calls in one update, field -> (axes, dtype)), in the order the stages run.
+
+    For `records_alive` see `EnvInfo`.
+    """
+    per_agent = PER_AGENT | ({"alive": ("1", "bool")} if records_alive else {})
+    per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
+    fields = {key: (f"A {width}", dtype) for key, (width, dtype) in per_agent.items()} | per_episode
+    if config.has_teammates:
+        fields["seat"] = ("1", "int64")
+
+    def episodes(leading: str, time_axis: str) -> dict[str, tuple[str, str]]:
+        return {key: (f"{leading} {time_axis} {axes}", dtype) for key, (axes, dtype) in fields.items()}
+
+    sample = "G*A" if config.has_teammates else "G"
+    runs = config.runs_per_update
+    stages = {
+        "runner.run": (runs, episodes("R", "L+1")),
+        "buffer.insert_episode_batch": (runs, episodes("R", "L+1")),
+        "buffer.sample": (1, episodes(sample, "L+1")),
+        "truncate": (1, episodes(sample, "T")),
+        "to_device": (1, episodes(sample, "T")),
+    }
+    if config.has_teammates:
+        regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (per_agent | per_episode).items()}
+        stages["learner.regroup"] = (1, regrouped | {"last_actions": ("G T A A", "int64")})
+    if config.learner == "omg":
+        stages["learner.omg_loss"] = (1, SUBGOAL_FIELDS)
+    stages["controller.init_hidden"] = (1, {"hidden": (f"G A {config.rnn_hidden_dim}", "float32")})
+    stages["learner.q_values"] = (1, {"q": ("G T A C", "float32")})
+    stages["learner.td_loss"] = (1, {"loss": ("", "float32")})
+    stages["learner.step"] = (1, {})
+    return stages
+
+
+def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
+    """Return the length of a named axis: "A", "G*A", "T-1", "64".
+
+    >>> axis_size("G*A", {"G": 32, "A": 8}), axis_size("L+1", {"L": 120}), axis_size("64", {})
+    (256, 121, 64)
+    """
+    match = re.fullmatch(r"(\w+)(?:([*+-])(\w+))?", axis)
+    if match is None:
+        raise ValueError(f"axis {axis!r} is not of the form A, G*A, L+1, T-1 or 64")
+    left, sign, right = match.groups()
+    value = [int(part) if part.isdigit() else sizes[part] for part in (left, right) if part]
+    if sign is None:
+        return value[0]
+    return {"*": value[0] * value[1], "+": value[0] + value[1], "-": value[0] - value[1]}[sign]

@@ -1,0 +1,1 @@
+"""Games played elsewhere: in separate processes and by Ray actors."""

@@ -1,0 +1,272 @@
+"""A sweep: the same training at many sizes, learners and seeds, scheduled by Ray Tune.
+
+Each trial is the ordinary loop in its own folder, with checkpoints; every node of the cluster must be able to reach the
+sweep's folder. Ray is imported only when a sweep runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.distributed.ray_runner import connect, elsewhere, extra
+from omg_lib.envs import env_info
+from omg_lib.runs.folder import SECONDS_BETWEEN, RunFolder, saved_config
+from omg_lib.runs.metrics import last_row
+from omg_lib.system.files import finite, read_json, read_rows, reason, write_rows, write_text
+from omg_lib.system.limits import resident_bytes
+from omg_lib.system.places import Place, check_target, names, refuse_links
+from omg_lib.training import Training
+
+Row = dict[str, Any]
+COLUMNS = (
+    "trial", "env", "learner", "n_agents", "batch_size", "seed", "state", "update", "t_env", "seconds", "peak_bytes",
+    "loss", "train_return", "train_win_rate", "win_rate", "error",
+)  # fmt: skip
+FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
+REPORTS = 20
+"""A trial reports and writes a checkpoint at least this often; more often when its checkpoints are due."""
+RETRIES = 3
+"""How often a trial that fails, or whose node is lost, restarts from its checkpoint."""
+SHOWN = ("update", "t_env", "loss", "train_win_rate", "win_rate")
+TUNE_FOLDER = ".tune"
+"""Folder for Ray's own files; Ray would follow a link there."""
+ASHA = dict(grace_period=0.1, reduction_factor=3)
+"""One in three trials continues, first after a tenth of the budget, then each time that share has tripled."""
+TUNE = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # one table that is updated, not one per event
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "600",
+}
+
+
+def grid(
+    common: Mapping[str, object], n_agents: Sequence[int], batch_size: Sequence[int], learner: Sequence[str], seeds: int
+) -> list[OMGConfig]:
+    """Return every combination, with seeds 0 to `seeds` - 1 of each. ConfigError for any that is not allowed."""
+    axes = product(learner, n_agents, batch_size, range(seeds))
+    names = ("learner", "n_agents", "batch_size", "seed")
+    made = [OMGConfig.from_dict(dict(common) | dict(zip(names, values, strict=True))) for values in axes]
+    if any(config.runner != "local" for config in made):
+        raise ConfigError("runner", common["runner"], "a sweep's trial plays its own episodes: allowed is local")
+    return list({trial_name(config): config for config in made}.values())
+
+
+def trial_name(config: OMGConfig) -> str:
+    """Return the name of a trial's folder, from learner, sizes and seed."""
+    return f"{config.learner}-n{config.n_agents}-b{config.batch_size}-seed{config.seed}"
+
+
+def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
+    """Return trials by folder name; where `trial_name` is the same, other differences are appended: `-lr0.001`.
+
+    ConfigError if two trials still have the same name.
+    """
+    alike: dict[str, list[OMGConfig]] = {}
+    for config in dict.fromkeys(configs):
+        alike.setdefault(trial_name(config), []).append(config)
+    found: dict[str, OMGConfig] = {}
+    for name, same in alike.items():
+        varied = [f.name for f in fields(OMGConfig) if len({getattr(config, f.name) for config in same}) > 1]
+        for config in same:
+            full = name + "".join(f"-{key}{_word(getattr(config, key))}" for key in varied)
+            if found.setdefault(full, config) is not config:
+                allowed = f"two trials that differ in {', '.join(varied)} would share this folder: give each a sweep"
+                raise ConfigError("trial", full, allowed)
+    return found
+
+
+def _word(value: object) -> str:
+    """Format a setting as part of a folder's name; of a path, only the last part."""
+    return re.sub(r"[^\w.+-]", "_", Path(str(value)).name)
+
+
+# --- one trial -------------------------------------------------------------------------------------------------------
+
+
+def train_in(folder: Path, config: OMGConfig) -> Iterator[Row]:
+    """Train in a folder, from its latest checkpoint if it has one; yield a row of COLUMNS after each checkpoint.
+
+    `seconds` is the mean wall-clock time of an update, from its trace: episodes, sample and step, without tests and
+    warm-up. `peak_bytes` is the process's peak memory.
+    """
+    place = Place(folder.parent) / folder.name
+    with Training(config) as run, contextlib.closing(_opened(place, run)) as out:
+        cost = _cost(place)
+        share, saved_at = _share(run), time.monotonic()
+        for report in run:
+            cost["seconds"] += sum(stage.seconds for stage in run.trace.stages)
+            cost["updates"] += 1
+            out.record(report)
+            due = run.finished or run.update == 1 or int(_share(run) * REPORTS) > int(share * REPORTS)
+            if due or time.monotonic() - saved_at >= SECONDS_BETWEEN:
+                share, saved_at = _share(run), time.monotonic()
+                cost["peak_bytes"] = max(cost["peak_bytes"], resident_bytes(peak=True) or 0)
+                out.save(run)
+                write_text(place / "cost.json", json.dumps(cost) + "\n")
+                yield _row(place, run, cost)
+        if run.finished:  # when opened, or now
+            yield _row(place, run, cost)
+
+
+def _opened(folder: Place, run: Training) -> RunFolder:
+    if (folder / "config.json").is_file():
+        return RunFolder.resume(folder, run)
+    return RunFolder.create(folder, run.config)
+
+
+def _cost(folder: Place) -> dict[str, float]:
+    """Read the cost of a trial so far. ConfigError if its file holds impossible values."""
+    cost = {"seconds": 0.0, "updates": 0, "peak_bytes": 0}
+    if not any(name.startswith("update-") for name in names(folder / "checkpoints")):
+        return cost
+    try:
+        return {name: finite(value) for name, value in (cost | read_json(folder / "cost.json")).items() if name in cost}
+    except FileNotFoundError:
+        return cost
+    except (OSError, ValueError) as error:
+        raise ConfigError("out", str(folder.path), f"its cost.json cannot be read ({reason(error)})") from None
+
+
+def _share(run: Training) -> float:
+    """Return the fraction of the budget spent, 0 to 1."""
+    done, total = (run.update, run.config.updates) if run.config.updates else (run.runner.t_env, run.config.t_max_total)
+    return min(1.0, done / total)
+
+
+def _row(folder: Place, run: Training, cost: Mapping[str, float]) -> Row:
+    last = last_row(folder / "metrics.csv")
+    config = run.config
+    row = {key: getattr(config, key) for key in ("env", "learner", "n_agents", "batch_size", "seed")}
+    row |= {key: float(last[key]) if last[key] else None for key in COLUMNS if key in last}
+    row |= {"trial": trial_name(config), "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
+    return row | {"seconds": cost["seconds"] / max(1, cost["updates"]), "peak_bytes": int(cost["peak_bytes"])}
+
+
+def run_trial(parameters: Row) -> None:
+    """Run a trial under Ray Tune on any node; RunFolder ensures that only one process writes a folder at a time."""
+    from ray import tune
+
+    settings = parameters["trial"]
+    for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
+        tune.report(row)
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+class Results:
+    """`DIR/results.csv`: one row per trial, rewritten after every change."""
+
+    def __init__(self, out: Path) -> None:
+        self.path, self.rows = out / "results.csv", {}
+        try:
+            self.rows = {row["trial"]: {key: row[key] for key in COLUMNS} for row in read_rows(self.path)}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError) as error:
+            allowed = f"its results.csv cannot be read ({reason(error)}); allowed is a new folder, or a sweep's"
+            raise ConfigError("out", str(out), allowed) from None
+
+    def lacks(self, name: str, config: OMGConfig) -> bool:
+        """Return whether a trial has not ended yet. ConfigError if its folder holds other settings."""
+        folder = self.path.parent / name
+        if (folder / "config.json").is_file():
+            saved = saved_config(folder).to_dict()
+            other = [key for key, value in config.to_dict().items() if saved[key] != value]
+            if other:
+                reason = f"{name} was trained there with {other[0]}={saved[other[0]]!r}; allowed is a new folder"
+                raise ConfigError("out", str(self.path.parent), reason)
+        return self.rows.get(name, {}).get("state") not in (FINISHED, STOPPED)
+
+    def add(self, row: Row) -> None:
+        self.rows[row["trial"]] = {key: row.get(key) for key in COLUMNS}
+        write_rows(self.path, self.rows.values(), COLUMNS)
+
+
+def sweep(
+    configs: Iterable[OMGConfig], out: str | Path, asha: bool = False, gpus: float = 0.0, table: bool = True
+) -> list[Row]:
+    """Run the trials missing in `out`, on the cluster that RAY_ADDRESS names or here; return all rows of `results.csv`.
+
+    `asha` stops trials early that are worse than others at the same share of their budget, by `train_win_rate` (or
+    `train_return` if the game has no winner). `gpus` is the share of a GPU per trial; each takes one CPU.
+    """
+    out = Path(out).absolute()
+    results, trials = Results(out), named(elsewhere(config, device=config.device) for config in configs)
+    missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
+    if missing:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            refuse_links(Place(out) / TUNE_FOLDER)
+            check_target(out / "results.svg")
+        except OSError as error:
+            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+            raise ConfigError("out", str(out), allowed) from None
+        _tune(missing, out, results, asha, gpus, table)
+    return list(results.rows.values())
+
+
+def recorder(kind: type, results: Results) -> Any:
+    """Create a Tune callback (its base class is `kind`) that writes a trial's row as soon as the trial ends."""
+
+    class Recorder(kind):
+        def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            row = trial.last_result
+            results.add(row | {"trial": _name_of(trial), "state": FINISHED if row["share"] >= 1 else STOPPED})
+
+        def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            settings = trial.config["trial"]["config"]
+            row = {key: settings[key] for key in ("env", "learner", "n_agents", "batch_size", "seed")}
+            said = str(trial.get_error() or "no reason given").strip().splitlines()[-1]
+            results.add(row | trial.last_result | {"trial": _name_of(trial), "state": FAILED, "error": said})
+
+    return Recorder()
+
+
+def _name_of(trial: Any) -> str:
+    return Path(trial.config["trial"]["folder"]).name
+
+
+def _tune(configs: Mapping[str, OMGConfig], out: Path, results: Results, asha: bool, gpus: float, table: bool) -> None:
+    os.environ.update(TUNE)
+    tune, schedulers = extra("ray.tune"), extra("ray.tune.schedulers")
+    connect()
+
+    known = all(env_info(config.env, config.n_agents).has_winner for config in configs.values())
+    judged = "train_win_rate" if known else "train_return"
+    trials = [{"folder": str(out / name), "config": config.to_dict()} for name, config in configs.items()]
+    tuner = tune.Tuner(
+        tune.with_resources(run_trial, {"cpu": 1, "gpu": gpus}),
+        param_space={"trial": tune.grid_search(trials)},
+        tune_config=tune.TuneConfig(
+            scheduler=schedulers.ASHAScheduler("share", judged, "max", max_t=1.0, **ASHA) if asha else None,
+            trial_name_creator=_name_of,
+            trial_dirname_creator=_name_of,
+        ),
+        run_config=tune.RunConfig(
+            name=TUNE_FOLDER,
+            storage_path=str(out),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[recorder(tune.Callback, results)],
+            progress_reporter=tune.CLIReporter(
+                metric_columns=list(SHOWN),
+                parameter_columns={"trial/config/updates": "of updates"},
+                max_report_frequency=5 if sys.stderr.isatty() else 60,
+            ),
+            verbose=1 if table else 0,
+        ),
+    )
+    with contextlib.redirect_stdout(sys.stderr):
+        tuner.fit()

@@ -1,0 +1,373 @@
+"""Cases of the assignments: arguments for an answer, and the library's result for them.
+
+A case is (arguments, truth). The truth is data, or a function that judges an answer: [] if it is right, else sentences.
+VISIBLE holds the cases of the instant checks; hidden tests make others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from tensordict import TensorDict
+from torch import Tensor
+
+from omg_lib.buffer import ReplayBuffer, Ring
+from omg_lib.checks import four_numbers
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.envs import env_info
+from omg_lib.episodes import EpisodeBatch, masked_mean, sizes_of
+from omg_lib.lessons.experiment import read_plan
+from omg_lib.lessons.regroup_answers import labelled
+from omg_lib.regroup import regroup
+from omg_lib.subgoals import candidate_windows, choose, gaussian_kl, last_living, mean_available
+from omg_lib.trace import ShapeTrace, trace_of
+
+Case = tuple[tuple, object]
+
+
+# --- assignment 1: shapes --------------------------------------------------------------------------------------------
+
+REGROUPED = ("obs", "reward", "last_actions")
+SUBGOALS = ("infer_mu", "candidates", "values", "chosen")
+
+
+def arithmetic(config: OMGConfig) -> Case:
+    """Return a case: four settings, and the numbers of a run. t_max counts environment steps, as in OMGConfig."""
+    args = (config.n_agents, config.batch_size, config.batch_size_run, config.t_max, config.has_teammates)
+    names = ("sample_size", "runs_per_update", "t_max_total")
+    return args, {name: getattr(config, name) for name in names} | {"network_rows": four_numbers(config)[3]}
+
+
+def plan(config: OMGConfig, steps: int) -> tuple[ShapeTrace, dict[str, int]]:
+    """Return the predicted trace of an update whose sample has `steps` rows, and its sizes by letter."""
+    sizes = sizes_of(config, env_info(config.env, config.n_agents)) | {"T": steps}
+    return trace_of(config, sizes, "cpu"), sizes
+
+
+def shapes_of(trace: ShapeTrace, stage: str, fields: Sequence[str] | None = None) -> dict[str, list[int]]:
+    return {key: list(f.shape) for key, f in trace[stage].fields.items() if fields is None or key in fields}
+
+
+def acting(config: OMGConfig) -> Case:
+    """Return a case: every field that the runner returns and the buffer stores unchanged."""
+    trace, sizes = plan(config, 2)
+    return tuple(sizes[letter] for letter in "ARLOSC"), shapes_of(trace, "runner.run")
+
+
+def sampling(config: OMGConfig, steps: int) -> Case:
+    """Return a case: obs and reward, from the sample to the learner's device."""
+    trace, sizes = plan(config, steps)
+    stages = {"sample": "buffer.sample", "truncate": "truncate", "to_device": "to_device"}
+    truth = {
+        f"{name} {key}": shape
+        for name, stage in stages.items()
+        for key, shape in shapes_of(trace, stage, ("obs", "reward")).items()
+    }
+    return tuple(sizes[letter] for letter in "AGLTO"), truth
+
+
+def learning(config: OMGConfig, steps: int) -> Case:
+    """Return a case: from the regrouped batch to the loss."""
+    trace, sizes = plan(config, steps)
+    truth = shapes_of(trace, "learner.regroup", REGROUPED) | shapes_of(trace, "learner.omg_loss", SUBGOALS)
+    for stage in ("controller.init_hidden", "learner.q_values", "learner.td_loss"):
+        truth |= shapes_of(trace, stage)
+    return tuple(sizes[letter] for letter in "AGTOCZH"), truth
+
+
+def to_rows(x: Float[Tensor, "G T A F"]) -> Case:
+    """Return a case: a regrouped field as the rows of a recurrent network, time first, then one row for each slot."""
+    groups, steps, agents, width = x.shape
+
+    def judge(rows: object) -> list[str]:
+        own = [lambda r, g=g, a=a: (r[:, g * agents + a], x[g, :, a]) for g in range(groups) for a in range(agents)]
+        return _judged(rows, [steps, groups * agents, width], own, "rows are one slot's own sequence")
+
+    return (x,), judge
+
+
+def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
+    """Return a case: one number for each group, given to each of its rows."""
+
+    def judge(rows: object) -> list[str]:
+        own = [lambda r, k=k: (r[k], values[k // n_agents]) for k in range(len(values) * n_agents)]
+        return _judged(rows, [len(own)], own, "rows have their own group's number")
+
+    return (values, n_agents), judge
+
+
+def own_seat(groups: int, agents: int, steps: int) -> Case:
+    """Return a case: labels of a sample whose rows go round the seats in order."""
+    sample = labelled(groups, agents, steps)
+    return (sample["obs"],), regroup(sample)["obs"]
+
+
+def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) -> list[str]:
+    """Return [] if x is a tensor of this shape in which both parts of every pair are equal, else what is wrong."""
+    if not isinstance(x, Tensor) or list(x.shape) != shape:
+        given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        return [f"it returns {given}; it should return a tensor {shape}."]
+    wanted = pairs[0](x)[1].dtype
+    if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
+        return [f"the numbers are {x.dtype}; they should be {wanted}."]
+    same = sum(torch.equal(*pair(x)) for pair in pairs)
+    return [] if same == len(pairs) else [f"the shape is right, but not the content: {same} of {len(pairs)} {right}."]
+
+
+def counted(*shape: int) -> Tensor:
+    """Return a tensor of different numbers, which shows any element that moved."""
+    return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)
+
+
+# --- assignment 2: the buffer ----------------------------------------------------------------------------------------
+
+
+def insert(capacity: int, inserted: int) -> Case:
+    """Return a case: a ring after `inserted` episodes, numbered from 0, and the next episode."""
+    ring = Ring(capacity)
+    for number in range(inserted):
+        ring.insert({"number": np.array(number)})
+    before = _numbers(ring)
+    ring.insert({"number": np.array(inserted)})
+    return (before, capacity, inserted, inserted), _numbers(ring)
+
+
+def _numbers(ring: Ring) -> list[int]:
+    return [int(episode["number"]) for episode in ring.episodes]
+
+
+def can_sample(held: Sequence[int], n: int) -> Case:
+    """Return a case: whether n episodes can be drawn if seat a holds held[a] of them."""
+    buffer = ReplayBuffer(len(held) * max(1, *held), n_seats=len(held))
+    for ring, count in zip(buffer.rings, held, strict=True):
+        for number in range(count):
+            ring.insert({"number": np.array(number)})
+    return (list(held), n), buffer.can_sample(n)
+
+
+def sample(held: Sequence[int], groups: int, seed: int) -> Case:
+    """Return a case: a draw from rings of numbered episodes, no number twice. Any fair draw is right."""
+    ends = np.cumsum(held).tolist()
+    rings = [list(range(end - count, end)) for count, end in zip(held, ends, strict=True)]
+    n = groups * len(held)
+
+    def judge(drawn: object) -> list[str]:
+        wrong = seats_drawn(drawn, rings, n)
+        return [wrong] if wrong else [] if len(set(drawn)) == n else ["an episode is drawn twice."]
+
+    return (rings, n, seed), judge
+
+
+def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
+    """Return what is wrong with the seats of a sample, "" if nothing is. Row k must be of seat k % A; repeats pass."""
+    if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
+        return f"it should return a list of {n} episodes."
+    for row, episode in enumerate(drawn):
+        if episode not in rings[row % len(rings)]:
+            return f"row {row} should be an episode of seat {row % len(rings)}, but is not."
+    return ""
+
+
+def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:
+    return (filled,), EpisodeBatch({"filled": filled}, batch_size=filled.shape[:2]).max_t_filled()
+
+
+def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
+    """Return a case: episodes of several lengths in one block of `rows` rows; the rest is zero, and not filled."""
+    episodes = [counted(length, width) + 1 for length in lengths]
+
+    def judge(made: object) -> list[str]:
+        if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
+            return ["it should return a dict with the keys x and filled."]
+        if getattr(made["filled"], "dtype", None) != torch.bool:
+            return ["filled should be bool."]
+        own = [lambda x, e=e, n=n: (x[e, :n], episodes[e]) for e, n in enumerate(lengths)]
+        rest = [lambda x, e=e, n=n: (x[e, n:], torch.zeros(rows - n, width)) for e, n in enumerate(lengths)]
+        mask = [lambda x, e=e, n=n: (x[e].nonzero().flatten(), torch.arange(n)) for e, n in enumerate(lengths)]
+        wrong = _judged(made["x"], [len(lengths), rows, width], [*own, *rest], "parts, played or left over, are right")
+        return wrong or _judged(made["filled"], [len(lengths), rows], mask, "episodes have the right mask")
+
+    return (episodes, rows), judge
+
+
+def counterexample(n_agents: int, n: int) -> Case:
+    """Return a case: a list of seats, in the order of their episodes, long enough for a buffer that only counts
+    episodes, but of which no n make up groups.
+    """
+
+    def judge(seats: object) -> list[str]:
+        whole = isinstance(seats, (list, tuple)) and all(type(seat) is int for seat in seats)
+        if not whole or any(seat not in range(n_agents) for seat in seats):
+            return [f"it should return a list of seats, each from 0 to {n_agents - 1}."]
+        if len(seats) < n:
+            return [f"{len(seats)} episodes are too few: the naive buffer would not sample {n}."]
+        if min(map(list(seats).count, range(n_agents))) * n_agents >= n:
+            return ["a lucky sample of these could be regrouped."]
+        return []
+
+    return (n_agents, n), judge
+
+
+def luck(n_agents: int, held: int) -> Case:
+    """Return a case: the probability that A episodes, drawn from `held` of every seat, are one of every seat. It tries
+    every draw, so use it for small numbers only.
+    """
+    draws = list(itertools.combinations(range(n_agents * held), n_agents))
+    lucky = sum(len({episode % n_agents for episode in draw}) == n_agents for draw in draws)
+    return (n_agents, held), lucky / len(draws)
+
+
+# --- assignment 3: the OMG loss --------------------------------------------------------------------------------------
+
+Generator = torch.Generator
+
+
+def normal(generator: Generator, *shape: int) -> Tensor:
+    """Draw in double precision: two right ways to compute the same then differ by far less than the tolerance."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def junk(shape: Sequence[int], generator: Generator) -> Tensor:
+    """Draw values for places that must not count: NaN, infinity, a very large number."""
+    kinds = torch.tensor([math.nan, math.inf, -1e9], dtype=torch.float64)
+    return kinds[torch.randint(3, tuple(shape), generator=generator)]
+
+
+def regrouping(groups: int, agents: int, steps: int, width: int, shuffled: bool, generator: Generator) -> Case:
+    """Return a case: obs of a sample, and the learner's seat in each row."""
+    rows = groups * agents
+    seats = torch.randperm(rows, generator=generator) % agents if shuffled else torch.arange(rows) % agents
+    seat, obs = repeat(seats, "e -> e t 1", t=steps), normal(generator, rows, steps, agents, width)
+    return (obs, seat), regroup(TensorDict({"obs": obs, "seat": seat}, batch_size=[rows, steps]))["obs"]
+
+
+def lengths_of(groups: int, agents: int, steps: int, generator: Generator) -> Int[Tensor, "G A"]:
+    """Draw a number of steps for each slot, at least two."""
+    return torch.randint(2, steps + 1, (groups, agents), generator=generator)
+
+
+def living(groups: int, agents: int, steps: int, deaths: bool, generator: Generator) -> Case:
+    """Return a case: padded episodes in which units may have died before the end. The padding means nothing. Living
+    units also observe some zeros, and numbers whose sum is zero.
+    """
+    played = lengths_of(groups, agents, steps, generator)
+    lived = torch.minimum(lengths_of(groups, agents, steps, generator), played) if deaths else played
+    time = rearrange(torch.arange(steps), "t -> 1 t 1")
+    filled, dead = time < played.unsqueeze(1), (time >= lived.unsqueeze(1)) & (time < played.unsqueeze(1))
+    obs = normal(generator, groups, steps, agents, 3)
+    odd = torch.randint(3, obs.shape[:3], generator=generator)
+    obs[odd == 1] *= torch.tensor([0.0, 1.0, 0.0])
+    obs[odd == 2] = obs[odd == 2][:, :1] * torch.tensor([1.0, 0.0, -1.0])
+    obs = obs.masked_fill(dead.unsqueeze(3), 0.0)
+    return (obs, filled), last_living(obs, filled)
+
+
+def windows(last: Int[Tensor, "G A"], steps: int, width: int, horizon: int, generator: Generator) -> Case:
+    groups, agents = last.shape
+    embedding = normal(generator, groups, steps, agents, width)
+    return (embedding, last, horizon), candidate_windows(embedding, last, horizon).clone()
+
+
+def value(rows: int, actions: int, generator: Generator) -> Case:
+    """Return a case: Q with junk for unavailable actions. The first row has one available action, the last has all."""
+    avail = torch.rand(rows, actions, generator=generator) < 0.6
+    avail[torch.arange(rows), torch.randint(actions, (rows,), generator=generator)] = True
+    avail[0], avail[-1] = torch.arange(actions) == actions - 1, True
+    q = normal(generator, rows, actions).where(avail, junk(avail.shape, generator))
+    return (q, avail), mean_available(q, avail)
+
+
+def choice(rows: int, horizon: int, mode: str, generator: Generator) -> Case:
+    values = normal(generator, rows, horizon)
+    return (values, mode), choose(values, mode)
+
+
+def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Case:
+    """Return a case: the KL from Gaussians [..., Z] to the standard one, or to any."""
+    mu, log_var, target_mu, target_log_var = (normal(generator, *shape) for _ in range(4))
+    if standard:
+        target_mu, target_log_var = torch.zeros_like(mu), torch.zeros_like(mu)
+    return (mu, log_var, target_mu, target_log_var), gaussian_kl(mu, log_var, target_mu, target_log_var)
+
+
+def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
+    """Return a case: numbers of which a mask keeps a share, at least one unless the share is 0; the rest is junk."""
+    mask = torch.rand(*shape, generator=generator) < kept
+    mask[(0,) * mask.ndim] |= kept > 0
+    x = normal(generator, *shape).where(mask, junk(shape, generator))
+    return (x, mask), masked_mean(x, mask)
+
+
+def loss_by_hand() -> Case:
+    """Return a case: one slot, whose unit lives until step 3 of 5. Errors are 0, 1, 4, each KL is 3 / 2; then NaN."""
+    rebuilt = repeat(torch.tensor([0.0, 1.0, 2.0, 9.0, math.nan], dtype=torch.float64), "t -> 1 t 1 o", o=4)
+    zero = torch.zeros(1, 5, 1, 3, dtype=torch.float64)
+    gaussians = (zero, zero, zero + 1, zero)
+    return (0 * rebuilt, rebuilt, *gaussians, torch.tensor([[3]]), 0.1), 5 / 3 + 0.1 * 3 / 2
+
+
+# --- assignment 4: an experiment -------------------------------------------------------------------------------------
+
+
+def planned() -> Case:
+    """Return a case: a plan of an experiment. Any legal one is right."""
+
+    def judge(plan: object) -> list[str]:
+        try:
+            read_plan(plan)
+        except ConfigError as error:
+            return [f"{error}."]
+        return []
+
+    return (), judge
+
+
+def band_by_hand(seeds: int, mean: float, reach: float) -> Case:
+    """Return a case of two updates: the values 1, 2, 3, ... over the seeds, and their negatives."""
+    values = torch.arange(1, seeds + 1, dtype=torch.float64)
+    ends = torch.tensor([mean - reach, mean, mean + reach], dtype=torch.float64)
+    return (torch.stack([values, -values], dim=1),), torch.stack([ends, -ends.flip(0)], dim=1)
+
+
+# --- the instant checks ----------------------------------------------------------------------------------------------
+
+EIGHT = OMGConfig(n_agents=8, batch_size=32)
+
+
+def seeded(seed: int) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+VISIBLE: dict[str, Callable[[], list[Case]]] = {
+    "a1-arithmetic": lambda: [arithmetic(EIGHT), arithmetic(OMGConfig(learner="iql"))],
+    "a1-acting": lambda: [acting(EIGHT)],
+    "a1-sampling": lambda: [sampling(EIGHT, 52)],
+    "a1-learning": lambda: [learning(EIGHT, 52)],
+    "a1-rows": lambda: [to_rows(counted(2, 3, 4, 5))],
+    "a1-slots": lambda: [to_slots(counted(3), 4)],
+    "a1-seat": lambda: [own_seat(2, 3, 4)],
+    "a2-insert": lambda: [insert(4, k) for k in (0, 3, 4, 6)],
+    "a2-can-sample": lambda: [can_sample([2, 2, 2], 6), can_sample([2, 2, 2], 9), can_sample([5, 1, 3], 6)],
+    "a2-sample": lambda: [sample([3, 4, 5], 2, seed) for seed in range(3)],
+    "a2-max-t": lambda: [max_t_filled((torch.arange(9) < torch.tensor([[4], [7], [2]])).unsqueeze(2))],
+    "a2-stack": lambda: [stack([2, 4, 3], 5, 2)],
+    "a2-counterexample": lambda: [counterexample(3, 6)],
+    "a2-luck": lambda: [luck(2, 1), luck(3, 4), luck(4, 3)],
+    "a3-regroup": lambda: [regrouping(2, 3, 4, 5, shuffled, seeded(0)) for shuffled in (False, True)],
+    "a3-living": lambda: [living(2, 3, 8, deaths, seeded(1)) for deaths in (False, True)],
+    "a3-windows": lambda: [windows(torch.tensor([[7, 4], [2, 6]]), 8, 3, 3, seeded(2))],
+    "a3-value": lambda: [value(6, 5, seeded(3))],
+    "a3-choose": lambda: [choice(6, 5, mode, seeded(4)) for mode in ("optimistic", "conservative")],
+    "a3-kl": lambda: [divergence((2, 3, 4), standard, seeded(5)) for standard in (True, False)],
+    "a3-mean": lambda: [mean_of((6, 4), kept, seeded(6)) for kept in (0.5, 0.0)],
+    "a4-plan": lambda: [planned()],
+    "a4-band": lambda: [band_by_hand(3, 2.0, 4.303 / 3**0.5), band_by_hand(5, 3.0, 2.776 / 2**0.5)],
+    "a3-loss": lambda: [loss_by_hand()],
+}
+"""Task -> its visible cases."""

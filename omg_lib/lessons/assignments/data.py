@@ -1,0 +1,30 @@
+"""Valid answers: plain data and tensors, in one form for the instant check and for the grade."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def plain(x: object) -> object:
+    """Return an answer in the form in which it is judged, in any process: numpy arrays become tensors, a tensor or
+    array without axes a number, a tuple a list, keys strings, integers int64, and floats narrower than float32 become
+    float32. Raise TypeError for anything else.
+    """
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = torch.from_numpy(np.array(x))
+    if isinstance(x, Tensor):
+        if x.is_complex():
+            raise TypeError(f"a tensor of {str(x.dtype).removeprefix('torch.')} is not a valid answer")
+        x = x.detach().cpu()
+        if x.dtype not in (torch.float32, torch.float64, torch.bool):
+            x = x.float() if x.is_floating_point() else x.long()
+        return x if x.ndim else x.item()
+    if isinstance(x, dict):
+        return {str(key): plain(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [plain(part) for part in x]
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    raise TypeError(f"a {type(x).__name__} is not a valid answer")

@@ -1,0 +1,269 @@
+"""What a checkpoint holds: everything that the next update depends on, taken from a run and given back to one.
+
+Weights and the optimisers' memory are tensors, the counters and what was played so far of a round are JSON, and the
+episodes lie in segments. What is given back is checked first, each part against the run that is to take it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from omg_lib.buffer import NOT_STORED
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.system.files import (
+    Layout,
+    check_layout,
+    count,
+    finite,
+    flag,
+    listed,
+    open_tensors,
+    read_json,
+    sha256,
+    share,
+    shown,
+)
+from omg_lib.system.places import Place
+from omg_lib.trace import Field
+from omg_lib.training import RECENT_EPISODES, Training
+
+BUDGET = ("updates", "t_max", "device", "runner", "actors")
+"""What may differ when a run is resumed."""
+PATHS = ("teammates", "prior")
+"""What may be a path, and may be named from elsewhere when a run is resumed."""
+MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ("step", "exp_avg", "exp_avg_sq")}
+"""What an optimiser keeps for each weight."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
+"""What reading a damaged file may raise."""
+PRIOR_STEPS = 10_000
+"""More errors of pre-training than any prior has that is fitted on the spot."""
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def digest(state: Mapping[str, Any]) -> str:
+    """The checksum of a checkpoint's counters."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def read_state(folder: Path | Place) -> dict[str, Any]:
+    """The counters of a checkpoint. ValueError if they are not those that were written."""
+    state = read_json(folder / "state.json")
+    if "sha256" in state and state.pop("sha256") != digest(state):
+        raise ValueError("state.json is not what was written: it is damaged")
+    return state
+
+
+def segments_of(folder: Place) -> set[str]:
+    """The segments that a checkpoint needs, as far as it says."""
+    try:
+        return set(read_state(folder).get("segments", {}))
+    except UNREADABLE:
+        return set()
+
+
+def load_checkpoint(
+    run: Training, folder: Place, episodes: Place, state: Mapping[str, Any], with_episodes: bool
+) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Give a run the checkpoint of a folder: checked all but what the episodes hold, then loaded, then its episodes,
+    which may be gone unless `with_episodes`. Returns where each segment ends, and its checksum.
+    """
+    # runs of before there were checksums, which were kept without their episodes, have none
+    written = state["files"]["weights.safetensors"] if "files" in state else None
+    arrays = read_tensors(folder / "weights.safetensors", lambda found: wanted_tensors(run, found), written)
+    inserted, sums = check_inserted(run, state["inserted"]), dict(state.get("segments", {}))
+    if not sums or not episodes.is_folder():
+        if with_episodes and any(inserted):
+            raise ValueError("its episodes are gone: it can be played, but not trained on")
+        sums, inserted = {}, [0] * len(inserted)
+    paths = {name: episodes / _plain(name) for name in sorted(sums)}
+    for name, path in paths.items():
+        read_segment(run, path, sums[name])
+    load_state(run, state)
+    load_tensors(run, {key: torch.from_numpy(x) for key, x in arrays.items()})
+    ends: dict[str, list[int]] = {}
+    restored: list[set[int]] = [set() for _ in inserted]
+    for name, path in paths.items():
+        came = load_segment(run, read_segment(run, path, sums[name]), inserted)
+        restored = [held | more for held, more in zip(restored, came, strict=True)]
+        ends[name] = run.buffer.inserted
+    check_buffer(run, inserted, restored)
+    return ends, {name: str(sums[name]) for name in paths}
+
+
+def read_tensors(path: Place, wanted_of: Callable[[Layout], Layout], written: object) -> dict[str, np.ndarray]:
+    """The tensors of a file, if they are those that are wanted of such a file, and the file has the checksum that was
+    written, if one was. Its size is known to be right before all of it is read.
+    """
+    with open_tensors(path) as file:
+        wanted = wanted_of(file.layout)
+        check_layout(file.layout, wanted)
+        if written is not None and sha256(path, file.size) != written:
+            raise ValueError(f"{path.name} is not what was written: it is damaged")
+        return file.arrays(wanted)
+
+
+def read_segment(run: Training, path: Place, written: object) -> dict[str, np.ndarray]:
+    """The episodes of one segment; see `wanted_segment`."""
+    return read_tensors(path, lambda found: wanted_segment(run, found), written or "")
+
+
+def _plain(name: str) -> str:
+    """A name that stays in its folder."""
+    if not re.fullmatch(r"\d{1,20}\.safetensors", name):
+        raise ValueError(f"{shown(name)} is no segment's name")
+    return name
+
+
+# --- tensors ---------------------------------------------------------------------------------------------------------
+
+
+def tensors_of(run: Training) -> dict[str, torch.Tensor]:
+    """Weights and the optimisers' memory, by name; not copied, on their device."""
+    tensors = {}
+    for name, module in run.learner.modules().items():
+        tensors |= {f"{name}.{key}": x.contiguous() for key, x in module.state_dict().items()}
+    for name, optimiser in run.learner.optimisers().items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{name}.{index}.{key}": x for key, x in state.items()}
+    return tensors
+
+
+def wanted_tensors(run: Training, found: Iterable[str]) -> Layout:
+    """What a file with these names must hold for this run. A weight that was never trained has no memory."""
+    modules = run.learner.modules().items()
+    wanted = {f"{name}.{key}": x for name, module in modules for key, x in module.state_dict().items()}
+    found, step = set(found), torch.zeros(())
+    for name, optimiser in run.learner.optimisers().items():
+        weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+        for index, weight in enumerate(weights):
+            keys = {key: f"optimiser.{name}.{index}.{key}" for key in MEMORY[type(optimiser).__name__]}
+            if not found.isdisjoint(keys.values()):
+                wanted |= {full: step if key == "step" else weight for key, full in keys.items()}
+    return {key: (str(x.dtype).removeprefix("torch."), tuple(x.shape)) for key, x in wanted.items()}
+
+
+def load_tensors(run: Training, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give a run its weights and its optimisers' memory; each tensor goes to its device from here."""
+    for name, module in run.learner.modules().items():
+        module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
+    for name, optimiser in run.learner.optimisers().items():
+        states: dict[int, dict[str, torch.Tensor]] = {}
+        for key, x in tensors.items():
+            if key.startswith(f"optimiser.{name}."):
+                _, _, index, field = key.split(".")
+                states.setdefault(int(index), {})[field] = x
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": states})
+
+
+# --- counters --------------------------------------------------------------------------------------------------------
+
+
+def state_of(run: Training) -> dict[str, Any]:
+    """Everything but tensors and episodes, as plain data."""
+    return {"config": run.config.to_dict(), "pool": pool_digest(run)} | run.buffer.state_dict() | run.state_dict()
+
+
+def load_state(run: Training, state: Mapping[str, Any]) -> None:
+    """Give a run its counters, and an empty buffer for the episodes to come. ValueError, KeyError or TypeError, before
+    anything is changed, for what no run has.
+    """
+    checked = {
+        "recent": [(finite(total), flag(won)) for total, won in listed(state["recent"], RECENT_EPISODES)],
+        "prior_errors": [finite(error) for error in listed(state.get("prior_errors", []), PRIOR_STEPS)],
+        "epsilon": share(state["epsilon"]),
+        "win_rate": None if state["win_rate"] is None else share(state["win_rate"]),
+        "round": state.get("round"),
+    }
+    counters = ("update", "episode", "t_env", "last_target_update", "tested_at")
+    run.load_state_dict(checked | {key: count(state[key]) for key in counters})
+    run.buffer.clear()
+
+
+def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None:
+    """ConfigError that names every field in which a saved run's configuration differs from the one to go on with."""
+    if not isinstance(saved, dict):
+        raise ValueError("its configuration is not a JSON object")
+    differ = []
+    for field in fields(config):
+        mine, theirs = getattr(config, field.name), saved.get(field.name, field.default)
+        moved = field.name in PATHS and isinstance(theirs, str) and str(mine).endswith(theirs)
+        if field.name not in BUDGET and mine != theirs and not moved:
+            differ.append(f"{field.name}={shown(mine)} here and {shown(theirs)} there")
+    if differ:
+        raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(BUDGET)} may differ")
+
+
+def pool_digest(run: Training) -> str | None:
+    """The checksum of the pool on disk that a run's teammates come from; None for a run that has no such pool."""
+    return run.controller.coplayers and run.controller.coplayers.pool.digest
+
+
+def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) -> None:
+    """ConfigError where a saved run met another pool than the one that lies at its path now. Checkpoints of before
+    pools were remembered say nothing.
+    """
+    if state.get("pool", pool_digest(run)) != pool_digest(run):
+        where = f"teammates={shown(run.config.teammates)}"
+        raise ConfigError(name, path, f"the pool {where} is not the one it was trained with; allowed is that one")
+
+
+# --- episodes --------------------------------------------------------------------------------------------------------
+
+
+def played_fields(run: Training) -> Mapping[str, Field]:
+    """The fields of one run of the runner, [R, L+1, ...], as the contract says."""
+    return run.plan["runner.run"].fields
+
+
+def check_inserted(run: Training, inserted: object) -> list[int]:
+    """How many episodes of each seat ever came. ValueError for what this run's buffer cannot have."""
+    counts = [count(came) for came in listed(inserted, len(run.buffer.rings))]
+    if len(counts) != len(run.buffer.rings):
+        raise ValueError(f"inserted names {len(counts)} seats of {len(run.buffer.rings)}")
+    return counts
+
+
+def wanted_segment(run: Training, found: Layout) -> Layout:
+    """What a segment of so many episodes and rows must hold. ValueError if there are more than can be."""
+    (episodes,), rows = found["lengths"][1], found["reward"][1][0]
+    if not 0 < episodes <= run.config.buffer_size or not episodes < rows <= episodes * (run.env.info.episode_limit + 1):
+        raise ValueError(f"{episodes} episodes with {rows} rows are none that this run can have")
+    wanted = {key: (f.dtype, (rows, *f.shape[2:])) for key, f in played_fields(run).items() if key not in NOT_STORED}
+    wanted["actions"] = np.min_scalar_type(run.env.info.n_actions).name, wanted["actions"][1]
+    return wanted | dict.fromkeys(("lengths", "seats", "numbers"), ("int64", (episodes,)))
+
+
+def load_segment(run: Training, arrays: dict[str, np.ndarray], inserted: list[int]) -> list[set[int]]:
+    """Put a segment's episodes into the run's buffer; their numbers, for each seat. ValueError for what cannot be."""
+    lengths, seats, numbers = (arrays[key] for key in ("lengths", "seats", "numbers"))
+    if lengths.min() < 2 or lengths.max() > run.env.info.episode_limit + 1 or lengths.sum() != len(arrays["reward"]):
+        raise ValueError("its episodes are longer or shorter than its rows")
+    if seats.min() < 0 or seats.max() >= len(inserted):
+        raise ValueError("it names seats that are not there")
+    if numbers.min() < 0 or (numbers >= np.array(inserted)[seats]).any():
+        raise ValueError("it numbers episodes that were never played")
+    if not 0 <= arrays["actions"].min() <= arrays["actions"].max() < run.env.info.n_actions:
+        raise ValueError("it holds actions that are not there")
+    run.buffer.restore(arrays)
+    return [set(numbers[seats == seat].tolist()) for seat in range(len(inserted))]
+
+
+def check_buffer(run: Training, inserted: list[int], restored: list[set[int]]) -> None:
+    """ValueError unless every episode is back that the buffer held when the checkpoint was written."""
+    for ring, came, numbers in zip(run.buffer.rings, inserted, restored, strict=True):
+        held = min(came, ring.capacity)
+        if len(numbers.intersection(range(came - held, came))) < held:
+            raise ValueError("some of its episodes are missing")
+    layout = {key: (f.shape[1:], np.dtype(f.dtype)) for key, f in played_fields(run).items()}
+    run.buffer.load_state_dict({"inserted": inserted}, layout)

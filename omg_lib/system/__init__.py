@@ -1,0 +1,1 @@
+"""This machine: files, limits, StarCraft II, and the doctor."""

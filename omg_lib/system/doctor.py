@@ -1,0 +1,235 @@
+"""Report what this machine has, what it lacks, and how to fix it: one line each.
+
+Never raises and needs only the standard library, so it runs even if every package is missing.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+from omg_lib.system.limits import GIB, usable_cores, usable_memory
+from omg_lib.system.starcraft import Check, starcraft_checks, version_of
+
+
+class SetupReport(list):
+    """A list of checks. Prints as text; a notebook shows a summary line, the problems, and all checks in a fold."""
+
+    def __repr__(self) -> str:
+        return report(self)
+
+    def _repr_html_(self) -> str:
+        attention = [check for check in self if check.state == "fix"]
+        return (
+            f"<p>{html.escape(_summary(self))}</p>{_table(attention) if attention else ''}"
+            f"<details><summary>All checks</summary>{_table(self)}</details>"
+        )
+
+
+def _table(checks: list[Check]) -> str:
+    """Format checks as an HTML table."""
+
+    def row(tag: str, *texts: str) -> str:
+        style = 'style="text-align: left"'
+        return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+    head = row("th", "state", "what", "found", "what to do")
+    body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in checks)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def check_setup() -> SetupReport:
+    """Check everything. Never raises: a failing check becomes its own row."""
+    parts = {
+        "system": _system,
+        "cores and memory": _cores_and_memory,
+        "packages": _packages,
+        "torch": _torch,
+        "current folder": _current_folder,
+        "bubblewrap": _bubblewrap,
+        "StarCraft II": starcraft_checks,
+    }
+    checks = SetupReport()
+    for name, part in parts.items():
+        try:
+            checks.extend(part())
+        except Exception as error:
+            checks.append(Check(name, False, f"the check failed: {error!r}", "please report this"))
+    return checks
+
+
+def report(checks: list[Check]) -> str:
+    """Format the checks as text in aligned columns, with each remedy below its line."""
+    width = max((len(check.name) for check in checks), default=0)
+    lines = []
+    for check in checks:
+        lines.append(f"{check.state:8}  {check.name:{width}}  {check.found}")
+        if check.remedy:
+            lines.append(f"{'':8}  {'':{width}}  -> {check.remedy}")
+    return "\n".join([*lines, _summary(checks)])
+
+
+def _summary(checks: list[Check]) -> str:
+    faults = [check.name for check in checks if check.state == "fix"]
+    if faults:
+        return f"To fix: {', '.join(faults)}."
+    return f"Everything the course needs is here: {', '.join(check.gist for check in checks if check.gist)}."
+
+
+def _system() -> list[Check]:
+    system, machine = platform.system(), platform.machine()
+    intel_mac = system == "Darwin" and machine == "x86_64"
+    return [
+        Check(
+            "Python",
+            sys.version_info >= (3, 11),
+            f"{platform.python_version()} at {sys.executable}",
+            "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer",
+        ),
+        Check(
+            "system",
+            not intel_mac,
+            f"{system} {platform.release()} on {machine}",
+            "torch no longer supports Intel Macs: use Binder or a Linux machine" if intel_mac else "",
+        ),
+    ]
+
+
+# --- cores and memory ---
+
+
+def _cores_and_memory() -> list[Check]:
+    cores, memory = usable_cores(), usable_memory()
+    checks = [Check("CPU cores", True, f"{cores} usable of {os.cpu_count()}", gist=f"{cores} cores")]
+    if memory is None:
+        checks.append(Check("memory", True, "not known on this system"))
+    else:
+        enough = memory >= 4 * GIB  # in the paper's setting the replay buffer takes 2 GiB at 8 against 8
+        remedy = "" if enough else "store fewer episodes, OMGConfig(buffer_size=1000), or use fewer agents"
+        size = f"{memory / GIB:.1f} GiB"
+        checks.append(Check("memory", enough, f"{size} usable", remedy, gist=size))
+    return checks
+
+
+# --- packages ---
+
+
+def _packages() -> list[Check]:
+    own = version_of("omg-lab")
+    checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
+    for requirement in _requirements():
+        name, bounds, extra = re.match(
+            r"""([\w.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""", requirement
+        ).groups()
+        if extra != "test":
+            checks.append(_package(name, bounds, extra))
+    return checks
+
+
+def _requirements() -> list[str]:
+    """Read the requirements in pyproject.toml from the installed package, or from the checkout around this file."""
+    try:
+        return metadata.requires("omg-lab")
+    except metadata.PackageNotFoundError:
+        import tomllib  # missing before Python 3.11, which the report's first line points out
+
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+        extras = project["optional-dependencies"]
+        return project["dependencies"] + [
+            f'{requirement}; extra == "{extra}"' for extra in extras for requirement in extras[extra]
+        ]
+
+
+def _package(name: str, bounds: str, extra: str | None) -> Check:
+    version = version_of(name)
+    if version is not None and _within(version, bounds):
+        return Check(name, True, version)
+    found = f"{version or 'not installed'} ({bounds} is required)"
+    remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
+    return Check(name, False, found, remedy, optional=extra is not None)
+
+
+def _within(version: str, bounds: str) -> bool:
+    """Return whether `version` satisfies bounds such as ">=7.4,<8"."""
+
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", text.partition("+")[0])]
+
+    return all(
+        (numbers(version) < numbers(bound)) == (comparison == "<")
+        for comparison, bound in re.findall(r"(>=|<)\s*([\d.]+)", bounds)
+    )
+
+
+# --- torch ---
+
+
+def _torch() -> list[Check]:
+    if importlib.util.find_spec("torch") is None:
+        return []  # the package checks report it
+    try:
+        import torch
+    except Exception as error:  # a broken build can raise anything
+        return [Check("torch loads", False, f"no: {error}", "run make clean, then make lab")]
+
+    threads, cores = torch.get_num_threads(), usable_cores()
+    slow = f"more threads than cores slow down training: set OMP_NUM_THREADS={cores} before you start"
+    checks = [Check("torch threads", threads <= cores, str(threads), slow if threads > cores else "")]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an old driver: the check below reports it
+        seen = torch.cuda.is_available()
+    version = torch.__version__.partition("+")[0]
+    if seen:
+        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        found = ", ".join(f"{card.name} with {card.total_memory / GIB:.0f} GiB" for card in cards)
+        gist = f"torch {version} on {cards[0].name}"
+        return [*checks, Check("GPU", True, f"{found} (CUDA {torch.version.cuda})", gist=gist)]
+    gist = f"torch {version} on CPU"
+    if shutil.which("nvidia-smi") is None:
+        return [*checks, Check("GPU", True, "none; training runs on the CPU", gist=gist)]
+    if torch.version.cuda is None:
+        found = "not used: this torch is a CPU build"
+        remedy = "install the CUDA build of torch from PyTorch's install page"
+    else:
+        found = f"not seen by torch, which is built for CUDA {torch.version.cuda}"
+        remedy = "update the NVIDIA driver, and check that CUDA_VISIBLE_DEVICES does not hide the GPU"
+    return [*checks, Check("GPU", False, found, remedy, optional=True, gist=gist)]
+
+
+def _bubblewrap() -> list[Check]:
+    """Check the jail in which `make grade` runs students' code; only teachers need it."""
+    if platform.system() != "Linux":
+        return [Check("bubblewrap", True, "Linux only; on other systems teachers grade in a container")]
+    program = shutil.which("bwrap")
+    if program is None:
+        found = "not installed (for teachers: the jail around students' code)"
+        return [Check("bubblewrap", False, found, "install your system's bubblewrap package", optional=True)]
+    trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    done = subprocess.run(trial, capture_output=True, text=True)
+    if done.returncode:
+        said = " ".join(done.stderr.split()[-12:])
+        remedy = "allow this user to create namespaces; without them teachers grade with Landlock and seccomp alone"
+        return [Check("bubblewrap", False, f"cannot create a jail here: {said}", remedy, optional=True)]
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+    return [Check("bubblewrap", True, f"{version}, can jail students' code")]
+
+
+def _current_folder() -> list[Check]:
+    try:
+        folder = os.getcwd()
+        with tempfile.TemporaryFile(dir=folder):
+            return [Check("current folder", True, f"{folder} is writable")]
+    except OSError as error:
+        found = f"not writable: {error}"
+        return [Check("current folder", False, found, "start in one of your own folders")]

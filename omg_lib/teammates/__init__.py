@@ -1,0 +1,1 @@
+"""The other seats: pools, players, and the subgoal priors trained on their games."""

@@ -1,0 +1,155 @@
+"""What is run: pools, priors, arms and seeds. Every chosen number is here, with the data it was chosen on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration of one method. `group` decides which file its scores go to."""
+
+    name: str
+    group: str
+    settings: dict[str, Any]
+    seeds: range
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything for one environment and size; paths are relative to the root of the repository."""
+
+    env: str
+    n_agents: int
+    data: Path
+    runs: Path
+    pool_settings: dict[str, Any]
+    pool_seeds: int
+    prior_episodes: int
+    prior_steps: int
+    arms: tuple[Arm, ...]
+    episodes: int
+    tuning: int
+    tuned_seeds: int
+    cross_episodes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.env.split(':')[-1]}-{self.n_agents}"
+
+    @property
+    def pool(self) -> Path:
+        return self.data / "pools" / self.name
+
+    @property
+    def prior(self) -> Path:
+        return self.data / "priors" / f"{self.name}.safetensors"
+
+
+LEARNING = dict(batch_size=16, td_steps=5, optimiser="adam", lr=0.001, t_max=40_000, test_interval=20_000, device="cpu")
+"""Shared by all arms: 120,000 environment steps (40,000 a seat), about 5,000 battles, 1,600 updates of 48 episodes."""
+
+METHODS = {
+    "iql": dict(learner="iql"),
+    "naive_om": dict(learner="naive_om"),
+    "liam": dict(learner="liam"),
+    "iql_actions": dict(learner="iql_actions"),
+    "oracle": dict(learner="oracle"),
+    "omg optimistic": dict(learner="omg", subgoal_mode="optimistic"),
+    "omg conservative": dict(learner="omg", subgoal_mode="conservative"),
+    "omg random": dict(learner="omg", subgoal_choice="random"),
+}
+"""Reported with five seeds each."""
+
+QUESTIONS = {
+    "omg and actions": dict(learner="omg", see_actions=True),
+    "oracle and actions": dict(learner="oracle", see_actions=True),
+}
+"""Does a subgoal add anything to the co-players' actions, and does their identity? Three seeds each."""
+
+ABLATIONS = {
+    "omg supervised": dict(learner="omg", subgoal_model="supervised"),
+    "omg prior only": dict(learner="omg", q_subgoal="prior"),
+    "omg inferred only": dict(learner="omg", q_subgoal="inferred"),
+    "omg H=1": dict(learner="omg", horizon=1),
+    "omg H=10": dict(learner="omg", horizon=10),
+    "omg t+1": dict(learner="omg", subgoal_choice="t+1"),
+    "omg t+3": dict(learner="omg", subgoal_choice="t+3"),
+    "omg H=3": dict(learner="omg", horizon=3),
+    "oracle long": dict(learner="oracle", t_max=120_000),
+}
+"""Optimistic unless stated otherwise; three seeds each."""
+
+PLAIN = {name: METHODS[name] for name in ("iql", "iql_actions", "oracle", "omg optimistic")}
+"""In the plain battle, with its own scripted styles as teammates, none of them unseen."""
+
+FIRST_SEED = 100
+"""First reported seed; the choices above were made on other seeds and on validation teammates."""
+
+
+SELECTION = {
+    "iql rmsprop": dict(learner="iql", optimiser="rmsprop", lr=0.0005),
+    "iql adam": dict(learner="iql"),
+    "omg rmsprop": dict(learner="omg", optimiser="rmsprop", lr=0.0005),
+    "omg adam": dict(learner="omg"),
+    "omg Z=16": dict(learner="omg", subgoal_dim=16, prior=None),
+}
+"""The candidates for LEARNING, compared on validation teammates and seed 0, never on the test teammates."""
+
+
+def arms(quick: bool) -> tuple[Arm, ...]:
+    """Return all arms in the order in which they are run."""
+    methods, ablations = (1, 1) if quick else (5, 3)
+    found = [Arm(name, "selection", s, range(1)) for name, s in SELECTION.items()]
+    found += [Arm(name, "methods", s, range(FIRST_SEED, FIRST_SEED + methods)) for name, s in METHODS.items()]
+    found += [Arm(name, "questions", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in QUESTIONS.items()]
+    found += [Arm(name, "ablations", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in ABLATIONS.items()]
+    return tuple(found)
+
+
+def runs_of(data: Path) -> Path:
+    """Return where runs are kept until their tables are written: beside the data, in a folder that git ignores."""
+    return data.parent / "runs" / "paper"
+
+
+def partners(quick: bool, data: Path) -> Plan:
+    """Return the plan for `skirmish:partners` at n_agents 3: the reported experiment, or a smoke test of it."""
+    small = dict(batch_size=2, t_max=120, test_interval=10**6) if quick else {}
+    return Plan(
+        env="skirmish:partners",
+        n_agents=3,
+        data=data,
+        runs=runs_of(data),
+        pool_settings=dict(device="cpu") | (dict(t_max=400, batch_size=2, test_interval=300) if quick else {}),
+        pool_seeds=4,
+        prior_episodes=10 if quick else 640,
+        prior_steps=20 if quick else 3000,
+        arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
+        episodes=6 if quick else 192,
+        tuning=6 if quick else 102,
+        tuned_seeds=3,
+        cross_episodes=3 if quick else 96,
+    )
+
+
+def plain(quick: bool, data: Path) -> Plan:
+    """Return the plan for the plain battle, where partners hardly matter. No pool: teammates are the six scripts."""
+    seeds = range(FIRST_SEED, FIRST_SEED + (1 if quick else 2))
+    small = dict(batch_size=2, t_max=300, test_interval=10**6) if quick else {}
+    return Plan(
+        env="skirmish",
+        n_agents=3,
+        data=data,
+        runs=runs_of(data),
+        pool_settings={},
+        pool_seeds=0,
+        prior_episodes=0,
+        prior_steps=0,
+        arms=tuple(Arm(name, "plain", LEARNING | settings | small, seeds) for name, settings in PLAIN.items()),
+        episodes=6 if quick else 192,
+        tuning=0,
+        tuned_seeds=0,
+        cross_episodes=0,
+    )

@@ -1,0 +1,268 @@
+"""A sweep runs each trial once, as the normal loop would, whatever dies along the way."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+import omg_lib as omg
+from omg_lib.__main__ import main
+from omg_lib.experiment.sweep import (
+    FAILED,
+    FINISHED,
+    REPORTS,
+    STOPPED,
+    Results,
+    grid,
+    named,
+    recorder,
+    sweep,
+    train_in,
+    trial_name,
+)
+from omg_lib.runs.folder import RunFolder, saved_config
+from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
+from tests.helpers.clusters import cluster_of, ray_folder
+
+WAIT = 280
+"""Seconds; nothing is measured here, and the machine may be busy."""
+UPDATES = 300
+ECHO = dict(env="echo", updates=6, test_nepisode=4)
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    with echo_registered(), short_pretraining():
+        yield
+
+
+def metrics(folder):
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def train(folder, settings):
+    """The same training without a sweep."""
+    out = RunFolder.create(folder, settings)
+    with omg.Training(settings) as run:
+        for report in run:
+            out.record(report)
+    return metrics(folder)
+
+
+# --- what has to be run ---
+
+
+def test_the_grid_has_every_combination_once():
+    made = grid(ECHO, [2, 3], [1, 2], ["iql", "omg"], 3)
+    names = {trial_name(config) for config in made}
+    assert len(made) == len(names) == 24 and "omg-n3-b2-seed2" in names
+    assert {config.updates for config in made} == {6}
+
+
+@pytest.mark.parametrize("common", [{"n_agent": 3}, {"runner": "ray"}, {"env": "nowhere"}])
+def test_what_no_trial_allows_is_refused_before_any_starts(common):
+    with pytest.raises(omg.ConfigError):
+        grid(ECHO | common, [2], [1], ["iql"], 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [("--n-agents 2,x", "n_agents='x'"), ("--gpus all", "gpus='all'"), ("--learner dqn", "learner='dqn'")],
+)
+def test_bad_options_are_one_line(tmp_path, capsys, options, named):
+    assert main(["sweep", "--out", str(tmp_path / "sweep"), *options.split()]) == 2
+    said = capsys.readouterr()
+    assert named in said.err and said.err.count("\n") == 1 and said.out == ""
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_without_ray_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.tune", None)
+    assert main(["sweep", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith('run pip install -e ".[ray]"\n')
+
+
+# --- one trial ---
+
+
+@pytest.mark.parametrize("learner", ["iql", "omg"])
+def test_a_trial_is_the_ordinary_run_in_an_ordinary_folder(tmp_path, learner):
+    settings = omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, learner=learner)
+    rows = list(train_in(tmp_path / "trial", settings))
+    assert metrics(tmp_path / "trial") == train(tmp_path / "alone", settings)
+    assert (rows[-1]["update"], rows[-1]["share"], rows[-1]["trial"]) == (6, 1.0, trial_name(settings))
+    assert rows[-1]["win_rate"] == omg.load(tmp_path / "trial").test()
+    assert rows[-1]["seconds"] > 0 and rows[-1]["peak_bytes"] > 50e6
+    assert [row["share"] for row in rows] == sorted(row["share"] for row in rows)
+
+
+@pytest.mark.parametrize("reports", [0, 1, 3])
+def test_a_trial_that_is_broken_off_goes_on_from_its_checkpoint(tmp_path, reports):
+    settings = omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, learner="omg")
+    for number, row in enumerate(train_in(tmp_path / "trial", settings), 1):
+        if number == reports:
+            assert row["update"] == reports
+            break
+    if reports == 0:  # lost before its first checkpoint
+        RunFolder.create(tmp_path / "lost", settings)
+    folder = tmp_path / ("trial" if reports else "lost")
+    first, *_, last = train_in(folder, settings)
+    assert first["update"] == reports + 1 and last["share"] == 1
+    assert metrics(folder) == train(tmp_path / "alone", settings)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.parametrize(
+    "name", ["iql-n3-b2-seed0", "iql-n3-b2-seed0/cost.json", ".tune", ".tune/x", "results.csv", "results.svg"]
+)
+def test_a_sweep_of_somebody_else_leads_nowhere_else(tmp_path, name):
+    settings = omg.OMGConfig(**ECHO | {"updates": 1}, n_agents=3, batch_size=2, learner="iql")
+    out, outside = tmp_path / "sweep", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("precious")
+    if name.endswith("cost.json"):
+        list(train_in_new(out / "iql-n3-b2-seed0", settings))
+        (out / name).unlink()
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    (out / name).symlink_to(outside if "cost" not in name and "results" not in name else outside / "precious")
+    with pytest.raises(omg.ConfigError, match="is a link"):
+        if name.startswith("iql"):
+            list(train_in(out / "iql-n3-b2-seed0", settings))
+        else:
+            sweep([settings], out)
+    assert [path.read_text() for path in outside.iterdir()] == ["precious"]
+
+
+def train_in_new(folder, settings):
+    folder.parent.mkdir(parents=True)
+    return train_in(folder, settings)
+
+
+def test_a_trial_that_has_ended_says_the_same_again(tmp_path):
+    settings = omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, learner="iql")
+    *_, last = train_in(tmp_path, settings)
+    assert list(train_in(tmp_path, settings)) == [last]
+
+
+# --- the table ---
+
+
+def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path):
+    results, trials = Results(tmp_path), grid(ECHO, [2], [1], ["iql"], 4)
+    listener = recorder(object, results)
+    for config, share, end in zip(trials, (1.0, 0.4, 0.4), (FINISHED, STOPPED, FAILED), strict=False):
+        folder = str(tmp_path / trial_name(config))
+        made = {"trial": trial_name(config), "share": share, "update": 6 * share, "seed": config.seed, "pid": 1}
+        trial = SimpleNamespace(
+            last_result=made,
+            config={"trial": {"folder": folder, "config": config.to_dict()}},
+            get_error=lambda: "Traceback\nOSError: disk full",
+        )
+        if end == FAILED:
+            listener.on_trial_error(0, [], trial)
+        else:
+            listener.on_trial_complete(0, [], trial)
+    again = Results(tmp_path)
+    assert [row["state"] for row in again.rows.values()] == [FINISHED, STOPPED, FAILED]
+    assert again.rows[trial_name(trials[2])]["error"] == "OSError: disk full"
+    assert [again.lacks(trial_name(config), config) for config in trials] == [False, False, True, True]
+
+
+def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
+    (settings,) = grid(ECHO, [2], [1], ["iql"], 1)
+    list(train_in(tmp_path / trial_name(settings), settings))
+    (other,) = grid(ECHO | {"updates": 7}, [2], [1], ["iql"], 1)
+    with pytest.raises(omg.ConfigError, match="was trained there with updates=6"):
+        sweep([other], tmp_path)
+
+
+def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path):
+    """Two learning rates under one name: the later row replaced the good one."""
+    (base,) = grid(ECHO, [2], [1], ["iql"], 1)
+    name, found = trial_name(base), named([base, replace(base, lr=1e-5), base])
+    assert list(found) == [f"{name}-lr0.0005", f"{name}-lr1e-05"] and list(named([base])) == [name]
+    more = [base, replace(base, lr=0.1), replace(base, seed=1), replace(base, gamma=0.5, lr=0.1)]
+    assert list(named(more)) == [
+        f"{name}-gamma0.99-lr0.0005", f"{name}-gamma0.99-lr0.1", f"{name}-gamma0.5-lr0.1", trial_name(more[2]),
+    ]  # fmt: skip
+    results = Results(tmp_path)
+    for folder, config in found.items():
+        *_, row = train_in(tmp_path / folder, config)
+        trial = SimpleNamespace(last_result=row, config={"trial": {"folder": str(tmp_path / folder)}})
+        recorder(object, results).on_trial_complete(0, [], trial)
+    assert [row["state"] for row in Results(tmp_path).rows.values()] == [FINISHED, FINISHED]
+    assert [Results(tmp_path).lacks(folder, config) for folder, config in found.items()] == [False, False]
+
+
+def test_trials_that_no_name_tells_apart_are_refused(tmp_path):
+    for path in ("one", "two"):
+        echo_pool(3).save(tmp_path / path / "pool")
+    same = [
+        omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, teammates=str(tmp_path / path / "pool"))
+        for path in ("one", "two")
+    ]
+    with pytest.raises(
+        omg.ConfigError, match="trial='omg-n3-b2-seed0-teammatespool': two trials that differ in teammates"
+    ):
+        sweep(same, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# --- on a cluster ---
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(tmp_path):
+    """Two trials on two nodes. The worker dies, and its trial continues where the other one ran. Then the head dies,
+    and the command is repeated without a cluster. The result equals an undisturbed training.
+    """
+    command = f"{sys.executable} -m omg_lib sweep --env skirmish:partners --n-agents 2 --batch-size 2 --learner iql"
+    command = [*command.split(), "--seeds", "2", "--updates", str(UPDATES), "--out", str(tmp_path)]
+    every = UPDATES // REPORTS
+
+    def done(folder):
+        return len(metrics(folder)) if (folder / "metrics.csv").is_file() else 0
+
+    def saved(folder):
+        return max(int(path.name[-9:]) for path in folder.glob("checkpoints/update-*"))
+
+    with cluster_of(nodes=1) as cluster:
+        told = (tmp_path / "told.txt").open("w")
+        here = os.environ | {"RAY_ADDRESS": cluster.address}
+        running = subprocess.Popen(command, env=here, stdout=told, stderr=told)
+
+        def wait_for(condition):
+            deadline = time.monotonic() + WAIT
+            while not (found := condition()):
+                assert running.poll() is None and time.monotonic() < deadline, (tmp_path / "told.txt").read_text()
+                time.sleep(0.05)
+            return found
+
+        process, folder = wait_for(lambda: cluster.trial_of_worker())
+        wait_for(lambda: done(folder) > 3 * every)
+        reached = done(folder)
+        cluster.kill_worker(process)
+        assert reached - saved(folder) <= every
+        wait_for(lambda: saved(folder) > reached)
+        reached = done(folder)
+        cluster.kill(cluster.head)
+        assert running.wait(timeout=WAIT) == 1
+        assert reached - saved(folder) <= every and saved(folder) < UPDATES
+    (finished,) = Results(tmp_path).rows
+    assert finished != folder.name
+    untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")}
+    with ray_folder():
+        again = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == f"2 trials: 2 finished; {tmp_path / 'results.csv'}\n"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")} == untouched
+    assert metrics(folder) == train(tmp_path / "alone", saved_config(folder))
+    assert [int(row["update"]) for row in Results(tmp_path).rows.values()] == [UPDATES, UPDATES]
+    assert (tmp_path / "results.svg").read_text().startswith("<?xml")

@@ -1,0 +1,1 @@
+"""Shared by several test modules: small batches, toy games, references, readers."""
