@@ -1,10 +1,11 @@
 """No false alarm: learners that nobody has broken."""
 
 import pytest
-from cases import EPYMARL, OURS, followed, ours, plain
-from cases import PYMARL as PYMARL_LEARNERS
-from peers import EPYMARL as EPYMARL_CHECKOUT
-from peers import PYMARL, build, needs_epymarl, needs_pymarl
+
+from tests.helpers.provenance.cases import EPYMARL, OURS, followed, ours, plain
+from tests.helpers.provenance.cases import PYMARL as PYMARL_LEARNERS
+from tests.helpers.provenance.peers import EPYMARL as EPYMARL_CHECKOUT
+from tests.helpers.provenance.peers import PYMARL, build, needs_epymarl, needs_pymarl
 
 
 def clean(found):

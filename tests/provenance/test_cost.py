@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from peers import needs_pymarl
+
+from tests.helpers.provenance.peers import needs_pymarl
 
 LINUX = Path("/proc/self/clear_refs").exists()
 pytestmark = pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux has it")
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux 
 def measure(learner: str, how: str) -> tuple[float, float]:
     """CPU seconds and MiB of one update."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(Path(__file__).with_name("cost.py")), learner, how]
+    command = [sys.executable, "-m", "tests.helpers.provenance.cost", learner, how]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     seconds, size = map(float, out.split())
     return seconds, size

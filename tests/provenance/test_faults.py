@@ -1,12 +1,13 @@
 """Planted faults: each is named at its line, and the table of them is printed."""
 
 import pytest
-from cases import OURS as POLICIES
-from cases import PPO, followed, ours, plain
-from faults import OURS, PLAIN, QMIX
-from faults import PYMARL as PYMARL_FAULTS
-from peers import EPYMARL, PYMARL, build, needs_epymarl, needs_pymarl, plant, planted
-from plain_loop import update
+
+from tests.helpers.provenance.cases import OURS as POLICIES
+from tests.helpers.provenance.cases import PPO, followed, ours, plain
+from tests.helpers.provenance.faults import OURS, PLAIN, QMIX
+from tests.helpers.provenance.faults import PYMARL as PYMARL_FAULTS
+from tests.helpers.provenance.peers import EPYMARL, PYMARL, build, needs_epymarl, needs_pymarl, plant, planted
+from tests.helpers.provenance.plain_loop import update
 
 LOOK = "named", "named elsewhere", "too mixed to tell"
 

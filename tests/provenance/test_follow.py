@@ -4,11 +4,11 @@ import threading
 
 import pytest
 import torch
-from cases import followed, plain
 from torch import nn
 
 from omg_lib.config import ConfigError
 from omg_lib.provenance import Policy, follow, small_batch
+from tests.helpers.provenance.cases import followed, plain
 
 E, T, A, F = 3, 5, 2, 4
 OBS = torch.arange(E * T * A * F, dtype=torch.float32).reshape(E, T, A, F)

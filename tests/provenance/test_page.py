@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from peers import EPYMARL, PYMARL, build, needs_epymarl, needs_pymarl
-
 import omg_lib.provenance
+from tests.helpers.provenance.peers import EPYMARL, PYMARL, build, needs_epymarl, needs_pymarl
 
 PAGE = Path(omg_lib.provenance.__file__).with_name("README.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-from plain_loop import Net, update
 
 import omg_lib as omg
 from omg_lib.provenance import Policy, follow, inputs_of, small_batch
+from tests.helpers.provenance.plain_loop import Net, update
 
 MODELS = Policy(shared=("actions", "obs"))
 OURS = {

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import torch
-from cases import plain
-from peers import PYMARL, build
-from plain_loop import update
 
 from omg_lib.provenance import follow
+from tests.helpers.provenance.cases import plain
+from tests.helpers.provenance.peers import PYMARL, build
+from tests.helpers.provenance.plain_loop import update
 
 
 def status(name: str) -> int:
