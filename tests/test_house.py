@@ -11,6 +11,7 @@ ROOMS = (
     "config",
     "seeds",
     "system",
+    "provenance",
     "contract",
     "trace",
     "envs",

@@ -1,0 +1,227 @@
+"""`follow`: a context manager that carries the origin of elements through torch code that knows nothing of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+import omg_lib.provenance.sums  # noqa: F401  registers its rules
+from omg_lib.provenance.found import Found
+from omg_lib.provenance.inputs import first_label, read_inputs, read_real, read_seat
+from omg_lib.provenance.joins import Joiner, numbers_in
+from omg_lib.provenance.journal import Journal, Sum, cells
+from omg_lib.provenance.kinds import GETS, ROLES, SEES, Kind, Kinds
+from omg_lib.provenance.labels import Shadow, episode_of, kind_of, step_of
+from omg_lib.provenance.lines import Lines
+from omg_lib.provenance.policy import Policy, policy_of
+from omg_lib.provenance.recurrence import Recurrence
+from omg_lib.provenance.rules import Rules, name_of
+
+_busy = threading.Lock()
+
+
+class Follower(TorchDispatchMode):
+    """Sees every operation of torch: runs it as it is, then labels its result."""
+
+    def __init__(self, inputs: dict, seat: Tensor | None, real: Tensor | None, policy: Policy) -> None:
+        super().__init__()
+        found = read_inputs(inputs)
+        self.size = found[0].size("e"), found[0].size("t")
+        seat, self.real = read_seat(seat, self.size[0]), read_real(real, found)
+        self.lines, self.shadow, self.kinds = Lines(), Shadow(), Kinds()
+        self.journal = Journal(self.lines, seat)
+        self.joiner = Joiner(policy, self.kinds, self.journal)
+        self.rules = Rules(self.shadow, self.joiner, self.whole)
+        self.roles = {ROLES[one.role] for one in found}
+        self.pending: frozenset[int] = frozenset()
+        self.inside = False  # torch's own Python runs: its views are not the followed code's
+        for one in found:
+            self.shadow.write(one.tensor, first_label(one, self.kinds, seat))
+
+    def begin(self) -> None:
+        """A new operation, on the line that runs now."""
+        self.journal.line, self.inside = self.lines.now()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        followed = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and self.shadow.plane(x)]
+        if not followed:
+            return func(*args, **kwargs)
+        change = func._schema.is_mutable
+        with labelling():
+            self.begin()
+            self.pending = frozenset().union(*(self.shadow.plane(x).sums for x in followed))
+            label = self._before(func, args, kwargs) if change else None
+        out = func(*args, **kwargs)
+        with labelling():
+            if change:
+                self._change(func, args, kwargs, out, label)
+            else:
+                self._label(func, args, kwargs, out, followed)
+        return out
+
+    def _before(self, func, args: tuple, kwargs: dict):
+        """The label that an operation in place will leave: made of what was there before."""
+        target = args[0] if args else None
+        inside = isinstance(target, Tensor) and "out" not in kwargs
+        return self.rules.label_of(func, args, kwargs, target) if inside else None
+
+    def _change(self, func, args: tuple, kwargs: dict, out, label: Tensor | None) -> None:
+        target = args[0] if args else None
+        if isinstance(target, Tensor) and "out" not in kwargs:
+            self._write(target, label)
+            return
+        for x in tree_leaves(kwargs.get("out", target)):
+            if isinstance(x, Tensor):
+                self.shadow.write(x, self.joiner.lost(name_of(func), x))
+
+    def _label(self, func, args: tuple, kwargs: dict, out, followed: list[Tensor]) -> None:
+        results = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
+        source = next((x for x in followed if results and same_storage(x, results[0])), None)
+        if source is not None:
+            for x in results:
+                if x.element_size() != source.element_size():
+                    self.shadow.write(x, self.joiner.lost("a view as another dtype", x))
+                self.rules.note_view(name_of(func), source, x, 0 if self.inside else self.journal.line)
+            return
+        if not results:
+            return
+        label = self.rules.label_of(func, args, kwargs, out)
+        labels = label if isinstance(label, list) else [label] * len(results)
+        for x, one in zip(results, labels, strict=False):
+            self._write(x, one)
+
+    def _write(self, x: Tensor, label: Tensor | None) -> None:
+        if label is not None and label.ndim < x.ndim:
+            label = label.reshape([1] * (x.ndim - label.ndim) + list(label.shape))
+        self.shadow.write(x, label, self.pending)
+
+    def whole(self, label: Tensor | None) -> None:
+        """A sum over many places: what it is made of counts once it reaches a loss."""
+        if label is None:
+            return
+        kinds = {k: self.kinds[k] for k in numbers_in(label) if k}
+        if not kinds or all(kind.mask for kind in kinds.values()):
+            return
+        answered = self._places(label, {k: kind for k, kind in kinds.items() if kind.times[GETS]}, GETS)
+        looked = {k: kind for k, kind in kinds.items() if kind.times[SEES] and not kind.times[GETS]}
+        roles = {ROLES[i] for kind in kinds.values() for i, span in enumerate(kind.times) if span}
+        made = Sum(
+            line=self.journal.line,
+            causes={kind.cause for k, kind in kinds.items() if kind.cause and self._counts(label, k, kind)},
+            roles=roles,
+            masks={kind.masked for kind in kinds.values() if kind.masked},
+            answered=answered,
+            looked=self._places(label, looked, SEES),
+        )
+        self.journal.sums.append(made)
+        self.pending |= {len(self.journal.sums) - 1}
+
+    def _counts(self, label: Tensor, number: int, kind: Kind) -> bool:
+        """Whether elements of this kind stand at transitions that exist; the others are padding, and told as such."""
+        if self.real is None or not kind.times[GETS] or kind.mixed:
+            return True
+        return bool((self._places(label, {number: kind}, GETS) & self.real.cpu()).any())
+
+    def _places(self, label: Tensor, kinds: dict, role: int) -> Tensor:
+        """[E, T] places at which a label of one of these kinds stands, by the first step of a role."""
+        offsets = torch.full((len(self.kinds.known),), -(2**20), device=label.device)
+        for number, kind in kinds.items():
+            if "time" not in kind.mixed and "episode" not in kind.mixed:
+                offsets[number] = kind.times[role][0]
+        step = step_of(label) + offsets[kind_of(label)]
+        return cells(self.size, (episode_of(label) - 1).flatten(), step.flatten()).cpu()
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Nothing is followed in here."""
+        with _disable_current_modes():
+            yield
+
+    def lose(self, roots) -> None:
+        """Gradients are taken of these: they are losses."""
+        for root in tree_leaves(roots):
+            if not isinstance(root, Tensor):
+                continue
+            plane = self.shadow.plane(root)
+            if plane is None:
+                continue
+            with labelling():
+                self.begin()
+                self.pending = frozenset()
+                label = self.rules.label(root)
+                if label is not None and bool((kind_of(label) > 0).any()):
+                    self.whole(label)
+            self.journal.losses |= plane.sums | self.pending
+
+
+@contextmanager
+def labelling() -> Iterator[None]:
+    """Labels are plain numbers, whatever the followed code has set."""
+    with torch.no_grad(), torch.inference_mode(False):
+        yield
+
+
+def same_storage(x: Tensor, y: Tensor) -> bool:
+    return x.untyped_storage()._cdata == y.untyped_storage()._cdata
+
+
+@contextmanager
+def follow(
+    inputs: dict,
+    seat: Tensor | None = None,
+    real: Tensor | None = None,
+    policy: str | Policy = "independent",
+) -> Iterator[Found]:
+    """Follow where the elements of `inputs` go, until the end of the block.
+
+    | argument | meaning |
+    |---|---|
+    | inputs | name -> (tensor, axes) or (tensor, axes, role); axes in words, as "e t a _" for [E, T, A, F] |
+    | seat | [E], [E, 1] or [E, T, 1]: whose episode it is; rewards and ends are that seat's |
+    | real | [E, T]: which transitions exist; without it t is real iff `filled` of t + 1 is |
+    | policy | "independent", "team", "returns", "omg", or a `Policy`: what may meet |
+
+    Roles are sees, acts, gets, ends, filled; usual names have theirs, all others see. The code inside is not changed,
+    and neither are its results. Raises ConfigError for bad arguments, RuntimeError for a block inside a block.
+    """
+    if not _busy.acquire(blocking=False):
+        raise RuntimeError("follow is open already: close the outer block before you open another")
+    try:
+        follower = Follower(inputs, seat, real, policy_of(policy))
+        found = Found(follower.shadow, follower.kinds, follower.journal, follower.real, follower.roles)
+        with ExitStack() as stack:
+            stack.enter_context(losses_seen(follower))
+            stack.enter_context(Recurrence(follower.rules, follower.outside, follower.begin))
+            stack.enter_context(follower)
+            yield found
+    finally:
+        _busy.release()
+
+
+@contextmanager
+def losses_seen(follower: Follower) -> Iterator[None]:
+    """Tell the follower of what gradients are taken, which themselves are not followed."""
+    backward, grad = torch.autograd.backward, torch.autograd.grad
+
+    def seen(original):
+        def run(tensors, *args, **kwargs):
+            follower.lose(tensors)
+            with follower.outside():
+                return original(tensors, *args, **kwargs)
+
+        return run
+
+    torch.autograd.backward, torch.autograd.grad = seen(backward), seen(grad)
+    try:
+        yield
+    finally:
+        torch.autograd.backward, torch.autograd.grad = backward, grad
+
+

@@ -1,0 +1,189 @@
+"""What `follow` found: the verdict, all joins by line, and the origin of any tensor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from omg_lib.provenance.journal import Journal, Suspicion
+from omg_lib.provenance.kinds import ROLES, Kinds
+from omg_lib.provenance.labels import TEAM, Shadow, episode_of, kind_of, seat_of, step_of
+from omg_lib.provenance.lines import Line, code, where
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first place at which something met that may not, and went into a loss.
+
+    | field | meaning |
+    |---|---|
+    | kind | seat, episode, time, padding, teammate, or unclear |
+    | message | one sentence |
+    | lines | (file, line): where the origins met, the last lines that moved each of them, and who called those |
+    """
+
+    kind: str
+    message: str
+    lines: tuple[Line, ...]
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What stands on those lines."""
+        return tuple(code(line) for line in self.lines)
+
+    def __str__(self) -> str:
+        places = [f"  {name}:{number}  {text}" for (name, number), text in zip(self.lines, self.code, strict=True)]
+        return "\n".join([f"{self.kind}: {self.message}", *places])
+
+
+@dataclass(frozen=True)
+class Join:
+    """What met on one line: `kind` as in the table of the page, `count` how many elements."""
+
+    kind: str
+    file: str
+    line: int
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where the elements of a tensor come from. Each of shape [tensor's], -1 where there is none, or more than one.
+
+    `roles` are what went in: sees, acts, gets, ends, filled. `step` is the present step of the value: that of its
+    reward, else the first step that it saw. `mixed`: coordinates in which it only sums up.
+    """
+
+    episode: Tensor
+    seat: Tensor
+    step: Tensor
+    roles: tuple[str, ...]
+    mixed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.roles:
+            return "no origin: made of nothing that is followed"
+        parts = [f"{name} {_listed(getattr(self, name))}" for name in ("episode", "step", "seat")]
+        mixed = f"; only a summary over {', '.join(self.mixed)}" if self.mixed else ""
+        return f"{'; '.join(parts)}; made of {', '.join(self.roles)}{mixed}"
+
+
+def _listed(x: Tensor) -> str:
+    numbers = [n for n in torch.unique(x).tolist() if n >= 0]
+    if not numbers:
+        return "none"
+    text = ", ".join(map(str, numbers[:8]))
+    return text if len(numbers) <= 8 else f"{text}, ... {numbers[-1]} ({len(numbers)} in all)"
+
+
+class Found:
+    """Filled while code is followed; read it after the block, or inside. `str(found)` is a table of lines."""
+
+    def __init__(
+        self, shadow: Shadow, kinds: Kinds, journal: Journal, real: Tensor | None, roles: set[str]
+    ) -> None:
+        self._shadow, self._kinds, self._journal, self._roles = shadow, kinds, journal, roles
+        self._real = None if real is None else real.cpu()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None where nothing met that may not."""
+        suspicion = self._guilty() or self._padding() or self._unclear()
+        if suspicion is None:
+            return None
+        lines = self._journal.lines
+        numbers = [line for line in suspicion.lines if line]
+        places = [lines.known[line] for line in numbers]
+        callers = [lines.callers[line] for line in numbers]
+        places = tuple(dict.fromkeys([*places, *(line for line in callers if line)]))
+        return Verdict(suspicion.kind, suspicion.message, places)
+
+    @property
+    def joins(self) -> list[Join]:
+        """All that met, in the order of the first time."""
+        counts: Counter[tuple[Line, str]] = Counter()
+        for (line, kind), count in self._journal.joins.items():
+            counts[self._journal.lines.known[line], kind] += count
+        return [Join(kind, *line, code(line), count) for (line, kind), count in counts.items()]
+
+    @property
+    def unknown(self) -> list[str]:
+        """Operations that had followed input and no rule."""
+        return list(self._journal.unknown)
+
+    @property
+    def label_bytes(self) -> int:
+        """The most memory that labels took."""
+        return self._shadow.peak
+
+    def explain(self, tensor: Tensor) -> Origin:
+        """Which episodes, steps and seats the elements of a tensor came from, where it was made inside."""
+        label = self._shadow.read(tensor)
+        if label is None:
+            nothing = torch.full(tensor.shape, -1, device=tensor.device)
+            return Origin(nothing, nothing, nothing, (), ())
+        kinds = [self._kinds[k] for k in torch.unique(kind_of(label)).tolist() if k]
+        roles = tuple(role for i, role in enumerate(ROLES) if any(kind.times[i] for kind in kinds))
+        mixed = tuple(sorted({name for kind in kinds for name in kind.mixed}))
+        step = torch.where(kind_of(label) > 0, step_of(label), -1)
+        seat = torch.where(seat_of(label) == TEAM, -1, seat_of(label) - 1)
+        parts = (episode_of(label) - 1, seat, step)
+        return Origin(*(part.expand(tensor.shape) for part in parts), roles, mixed)
+
+    def __str__(self) -> str:
+        verdict = self.verdict
+        rows = [(where((join.file, join.line)), join.kind, join.count, join.code) for join in self.joins]
+        one, two, three = (max([len(str(row[i])) for row in rows], default=0) for i in range(3))
+        table = [f"{at:{one}}  {kind:{two}}  {count:>{three}}  {text}" for at, kind, count, text in rows]
+        return "\n".join([*table, "nothing met that may not" if verdict is None else str(verdict)])
+
+    def _losses(self) -> list:
+        """Sums that gradients were taken of; where none were, all."""
+        sums = self._journal.sums
+        return [sums[i] for i in sorted(self._journal.losses)] if self._journal.losses else sums
+
+    def _guilty(self) -> Suspicion | None:
+        causes = sorted({cause for one in self._losses() for cause in one.causes})
+        suspicions = [self._journal.suspicions[cause] for cause in causes]
+        return next((s for s in suspicions if s.kind != "unclear"), None)
+
+    def _padding(self) -> Suspicion | None:
+        if self._real is None:
+            return None
+        seen = torch.zeros_like(self._real)
+        rows = self._real.clone()
+        rows[:, 1:] |= self._real[:, :-1]
+        for one in self._losses():
+            seen |= one.answered
+            for extra, what in ((one.answered & ~self._real, "transitions"), (one.looked & ~rows, "steps")):
+                if extra.any():
+                    message = f"{int(extra.sum())} {what} that do not exist are in this loss, as {_first(extra)}"
+                    return Suspicion("padding", message, (one.line, *sorted(one.masks)))
+        gone = self._real & ~seen
+        if gone.any() and seen.any():
+            one = next(one for one in self._losses() if one.answered.any())
+            message = f"{int(gone.sum())} real transitions are missing in this loss, as {_first(gone)}"
+            return Suspicion("padding", message, (one.line, *sorted(one.masks)))
+        return None
+
+    def _unclear(self) -> Suspicion | None:
+        losses = self._losses()
+        for cause in sorted({cause for one in losses for cause in one.causes}):
+            return self._journal.suspicions[cause]
+        if not losses:
+            return Suspicion("unclear", "too mixed to tell: no loss of what is followed was seen in this block", ())
+        reached = set().union(*(one.roles for one in losses))
+        for role in ("gets", "sees", "acts"):
+            if role in self._roles - reached:
+                message = f"too mixed to tell: no loss holds anything of the inputs that have the role {role}"
+                return Suspicion("unclear", message, (losses[0].line,))
+        return None
+
+
+def _first(mask: Tensor) -> str:
+    episode, step = mask.nonzero()[0].tolist()
+    return f"episode {episode} t={step}"

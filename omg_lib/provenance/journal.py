@@ -1,0 +1,137 @@
+"""The journal of what met: all joins by line, suspicions, and what the losses are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from omg_lib.provenance.kinds import COORDINATES, ROLES, Kind
+from omg_lib.provenance.labels import TEAM, episode_of, seat_of, step_of
+from omg_lib.provenance.lines import Lines
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something met that may not. It counts once it reaches a loss."""
+
+    kind: str
+    message: str
+    lines: tuple[int, ...]
+
+
+@dataclass
+class Sum:
+    """A sum over many places, which may become a loss.
+
+    | field | meaning |
+    |---|---|
+    | causes | suspicions that are in it |
+    | roles | roles that are in it |
+    | answered | [E, T] transitions whose reward is in it |
+    | looked | [E, T] steps whose observation is in it without a reward |
+    | masks | lines that last moved a mask in it |
+    """
+
+    line: int
+    causes: set[int]
+    roles: set[str]
+    masks: set[int]
+    answered: Tensor
+    looked: Tensor
+
+
+class Journal:
+    """Filled while code is followed."""
+
+    def __init__(self, lines: Lines, seat: Tensor | None) -> None:
+        self.lines, self.seat = lines, seat
+        self.line = 0  # of the operation that is running
+        self.joins: Counter[tuple[int, str]] = Counter()
+        self.suspicions: list[Suspicion] = [Suspicion("", "", ())]
+        self.numbers: dict[tuple, int] = {}
+        self.sums: list[Sum] = []
+        self.losses: set[int] = set()
+        self.unknown: dict[str, int] = {}
+
+    def met(self, join: str, count: int) -> None:
+        self.joins[self.line, join] += count
+
+    def suspect(
+        self, fault: tuple[str, str], a: Kind, b: Kind, labels_a: Tensor, labels_b: Tensor, groups: Tensor, group: int
+    ) -> int:
+        """The number of a suspicion; a line is suspected of the same thing once."""
+        kind, why = fault
+        key = (self.line, kind)
+        if key not in self.numbers:
+            at = tuple((groups == group).nonzero()[0].tolist())
+            one, two = (labels_a[at], a), (labels_b[at], b)
+            if b.outcome and not a.outcome:
+                one, two = two, one  # rewards say what should be there
+            kind = self._whose(kind, one, two)
+            row, size = list(at), list(labels_a.shape)
+            message = f"row {row} of {size} should hold {self.place(*one)}, holds {self.place(*two)}: {why}"
+            lines = dict.fromkeys([self.line, *self.moves(a, kind), *self.moves(b, kind)])
+            self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines)))
+        return self.numbers[key]
+
+    def lost(self, operation: str) -> int:
+        """The number of the suspicion that an operation without a rule has lost origins."""
+        if operation not in self.unknown:
+            message = f"too mixed to tell: no rule says what {operation} does to the origins of its input"
+            self.unknown[operation] = self.add(Suspicion("unclear", message, (self.line,)))
+        return self.unknown[operation]
+
+    def carried(self, shape: list[int]) -> int:
+        """The number of the suspicion that a recurrence goes on from a memory that was there before."""
+        key = (self.line, "carried")
+        if key not in self.numbers:
+            message = (
+                f"a recurrence starts from a memory {shape} that was there before: its rows differ, so it holds what"
+                " other episodes left in it"
+            )
+            self.numbers[key] = self.add(Suspicion("episode", message, (self.line,)))
+        return self.numbers[key]
+
+    def add(self, suspicion: Suspicion) -> int:
+        self.suspicions.append(suspicion)
+        return len(self.suspicions) - 1
+
+    def moves(self, kind: Kind, fault: str) -> tuple[int, ...]:
+        """Lines that moved a value in the coordinate that is wrong, else in any."""
+        coordinate = {"teammate": "seat"}.get(fault, fault)
+        if coordinate in COORDINATES and kind.moves(coordinate):
+            return kind.moves(coordinate)
+        return tuple(dict.fromkeys(line for line in kind.moved if line))
+
+    def _whose(self, kind: str, one: tuple[Tensor, Kind], two: tuple[Tensor, Kind]) -> str:
+        """A foreign seat is a teammate's slice where the learner's seat is known and should be there."""
+        if kind != "seat" or self.seat is None:
+            return kind
+        label = one[0]
+        learner = int(self.seat[max(int(episode_of(label)) - 1, 0)]) + 1
+        return "teammate" if learner in (int(seat_of(label)), int(seat_of(two[0]))) else kind
+
+    def place(self, label: Tensor, kind: Kind) -> str:
+        """As "episode 40 seat 5 (gets t=3)"."""
+        episode, seat = int(episode_of(label)), int(seat_of(label))
+        whose = "the team" if seat == TEAM else f"seat {seat - 1}"
+        parts = [f"episode {episode - 1}"] * (episode > 0) + [whose] * (seat > 0)
+        step, spans = int(step_of(label)), zip(ROLES, kind.times, strict=True)
+        seen = [f"{role} {_span(span, step)}" for role, span in spans if span]
+        return " ".join(parts) + (" " if parts else "") + f"({', '.join(seen)})"
+
+
+def _span(span: tuple[int, int], step: int) -> str:
+    first, last = span[0] + step, span[1] + step
+    return f"t={first}" if first == last else f"t={first}..{last}"
+
+
+def cells(size: tuple[int, int], episode: Tensor, step: Tensor) -> Tensor:
+    """[E, T], true at the places that are listed and exist."""
+    seen = torch.zeros(size, dtype=torch.bool, device=episode.device)
+    inside = (episode >= 0) & (episode < size[0]) & (step >= 0) & (step < size[1])
+    seen[episode[inside], step[inside]] = True
+    return seen

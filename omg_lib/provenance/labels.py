@@ -1,0 +1,164 @@
+"""Labels: where an element comes from, in one int64, kept beside the storage that holds the element.
+
+| bits | part | meaning |
+|---|---|---|
+| 46.. | episode + 1 | 0: none |
+| 36..45 | seat + 1 | 0: none; TEAM: several seats' |
+| 20..35 | step | the time that the kind's offsets count from |
+| 0..19 | kind | number of a `Kind`; a label of 0 says nothing at all |
+
+A view has its label by the same strides, so views and writes through them need no rule. A plane is as long as its
+storage divided by its grain: features of one observation share one label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+KIND_BITS, STEP_BITS, SEAT_BITS = 20, 16, 10
+STEP_AT = KIND_BITS
+SEAT_AT = STEP_AT + STEP_BITS
+EPISODE_AT = SEAT_AT + SEAT_BITS
+MAX_EPISODES, MAX_STEPS, MAX_SEATS = 2**16, 2**STEP_BITS - 2, 2**SEAT_BITS - 2
+KIND, STEP, SEAT = 2**KIND_BITS - 1, 2**STEP_BITS - 1, 2**SEAT_BITS - 1
+TEAM = SEAT
+
+
+def kind_of(label: Tensor) -> Tensor:
+    return label & KIND
+
+
+def step_of(label: Tensor) -> Tensor:
+    return (label >> STEP_AT) & STEP
+
+
+def seat_of(label: Tensor) -> Tensor:
+    return (label >> SEAT_AT) & SEAT
+
+
+def episode_of(label: Tensor) -> Tensor:
+    return label >> EPISODE_AT
+
+
+def pack(episode: Tensor, seat: Tensor, step: Tensor, kind: Tensor) -> Tensor:
+    return (episode << EPISODE_AT) | (seat << SEAT_AT) | (step << STEP_AT) | kind
+
+
+@dataclass(eq=False)
+class Plane:
+    """Labels of one storage: `cells[i]` is that of the elements i * grain to (i + 1) * grain - 1."""
+
+    alive: StorageWeakRef
+    cells: Tensor
+    grain: int
+    itemsize: int
+    sums: frozenset[int] = frozenset()
+    views: dict[tuple, tuple[int, ...]] = field(default_factory=dict)
+
+    def refine(self) -> None:
+        """One label for each element from now on."""
+        self.cells = self.cells.repeat_interleave(self.grain)
+        self.grain = 1
+
+    def window(self, x: Tensor, whole: bool) -> Tensor | None:
+        """The cells of a view, size 1 along axes whose elements share a cell; None where the grain is too coarse.
+
+        With `whole`, also None where the view covers a cell only in part.
+        """
+        offset, strides, sizes, covered = x.storage_offset(), [], [], 1
+        inside = offset % self.grain
+        for size, stride in zip(x.shape, x.stride(), strict=True):
+            if size == 1 or stride == 0:
+                size, stride = 1, 0
+            elif stride % self.grain == 0:
+                stride //= self.grain
+            else:
+                inside += (size - 1) * stride
+                covered *= size
+                size, stride = 1, 0
+            sizes.append(size)
+            strides.append(stride)
+        if inside >= self.grain or (whole and covered != self.grain):
+            return None
+        return self.cells.as_strided(sizes, strides, offset // self.grain)
+
+
+class Shadow:
+    """The planes of all storages that hold something with an origin."""
+
+    def __init__(self) -> None:
+        self.planes: dict[int, Plane] = {}
+        self.bytes = self.peak = 0
+        self._sweep_at = 256
+
+    def plane(self, x: Tensor) -> Plane | None:
+        return self.planes.get(x.untyped_storage()._cdata)
+
+    def read(self, x: Tensor) -> Tensor | None:
+        """The label of x, broadcastable to its shape; None where nothing is known of it."""
+        plane = self.plane(x)
+        if plane is None or x.numel() == 0:
+            return None
+        label = plane.window(x, whole=False)
+        if label is None:
+            plane.refine()
+            label = plane.window(x, whole=False)
+        return label
+
+    def write(self, x: Tensor, label: Tensor | None, sums: frozenset[int] = frozenset()) -> None:
+        """Give x a label that broadcasts to its shape; None erases what was there."""
+        plane = self.plane(x)
+        if x.numel() == 0 or (label is None and plane is None and not sums):
+            return
+        if label is None:
+            label = torch.zeros([1] * x.ndim, dtype=torch.int64, device=x.device)
+        if plane is None:
+            plane = self._new(x, label)
+        plane.sums |= sums
+        plane.views.pop(geometry(x), None)
+        target = plane.window(x, whole=True)
+        if target is None or any(have < want for have, want in zip(target.shape, label.shape, strict=True)):
+            plane.refine()
+            target = plane.window(x, whole=True)
+        if target is not None:
+            target.copy_(label)
+
+    def _new(self, x: Tensor, label: Tensor) -> Plane:
+        storage, grain = x.untyped_storage(), grain_of(x, label)
+        cells = torch.zeros(storage.nbytes() // x.element_size() // grain, dtype=torch.int64, device=x.device)
+        plane = Plane(StorageWeakRef(storage), cells, grain, x.element_size())
+        self.planes[storage._cdata] = plane
+        self.bytes += cells.nbytes
+        self.peak = max(self.peak, self.bytes)
+        if len(self.planes) > self._sweep_at:
+            self._sweep()
+        return plane
+
+    def _sweep(self) -> None:
+        """Forget storages that are gone. Until then their address cannot be taken again."""
+        self.planes = {key: plane for key, plane in self.planes.items() if not plane.alive.expired()}
+        self.bytes = sum(plane.cells.nbytes for plane in self.planes.values())
+        self._sweep_at = 2 * len(self.planes) + 256
+
+
+def geometry(x: Tensor) -> tuple:
+    """What makes a view of a storage this view."""
+    return x.shape, x.stride(), x.storage_offset()
+
+
+def grain_of(x: Tensor, label: Tensor) -> int:
+    """How many neighbours in memory share a label."""
+    grain, others = 1, [x.untyped_storage().nbytes() // x.element_size(), x.storage_offset()]
+    axes = sorted(zip(x.stride(), x.shape, label.shape, strict=True))
+    for stride, size, labels in axes:
+        if size == 1:
+            continue
+        if labels == 1 and stride == grain and len(others) == 2:
+            grain *= size
+        else:
+            others.append(stride)
+    return grain if all(n % grain == 0 for n in others) else 1

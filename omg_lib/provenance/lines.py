@@ -1,0 +1,78 @@
+"""Lines: which line of the followed code is running, by number; those of torch and of other libraries do not count."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import linecache
+import sys
+from pathlib import Path
+
+import torch
+
+Line = tuple[str, int]
+LIBRARIES = ("einops", "tensordict")
+CHECKERS = ("jaxtyping", "beartype")
+
+
+def _folders(names: tuple[str, ...]) -> list[str]:
+    specs = [importlib.util.find_spec(name) for name in names]
+    return [str(Path(spec.origin).parent) for spec in specs if spec is not None and spec.origin]
+
+
+class Lines:
+    """Numbers for lines, from 1; 0 is no line. A line in a function has another number for each line that calls it."""
+
+    def __init__(self) -> None:
+        self.known: list[Line] = [("", 0)]
+        self.callers: list[Line | None] = [None]
+        self.numbers: dict[tuple[Line, Line | None], int] = {}
+        self.skip, self.torch = (*_folders(LIBRARIES), "<frozen"), str(Path(torch.__file__).parent)
+        # torch wraps a mode's methods by the first two; checkers of types wrap everybody's
+        wrappers = [str(Path(self.torch) / name) for name in ("_compile.py", "_dynamo")]
+        self.here = (str(Path(__file__).parent), contextlib.__file__, *wrappers, *_folders(CHECKERS), "<@beartype")
+        self.skipped: dict[str, str] = {}
+
+    def now(self) -> tuple[int, bool]:
+        """The innermost line that belongs to nobody's library, and whether torch itself is at work below it."""
+        frame, inside, line = sys._getframe(1), None, None
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name not in self.skipped:
+                self.skipped[name] = self._owner(name)
+            owner = self.skipped[name]
+            if owner != "here" and inside is None:
+                inside = owner == "torch"
+            if not owner:
+                if line is not None:
+                    return self.number(line, (name, frame.f_lineno)), bool(inside)
+                line = name, frame.f_lineno
+                if frame.f_code.co_name == "<module>":
+                    break
+            frame = frame.f_back
+        return (0, True) if line is None else (self.number(line, None), bool(inside))
+
+    def _owner(self, name: str) -> str:
+        if name.startswith(self.here):
+            return "here"
+        if name.startswith(self.torch):
+            return "torch"
+        return "library" if name.startswith(self.skip) else ""
+
+    def number(self, line: Line, caller: Line | None) -> int:
+        key = line, caller
+        if key not in self.numbers:
+            self.numbers[key] = len(self.known)
+            self.known.append(line)
+            self.callers.append(caller)
+        return self.numbers[key]
+
+
+def code(line: Line) -> str:
+    """What stands on a line."""
+    return linecache.getline(*line).strip()
+
+
+def where(line: Line) -> str:
+    """file.py:12"""
+    return f"{Path(line[0]).name}:{line[1]}"

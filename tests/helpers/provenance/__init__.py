@@ -1,0 +1,1 @@
+"""Loops, peers and planted faults that the provenance tests follow."""
