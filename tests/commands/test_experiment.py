@@ -157,7 +157,7 @@ def test_a_run_in_which_all_seats_learn_has_nobody_to_meet(tmp_path, capsys):
     for more in ([], ["--fine-tune", "3"]):
         capsys.readouterr()
         assert main(["evaluate", "--runs", str(tmp_path / "run"), *more]) == 2
-        assert "all seats of this run learn" in capsys.readouterr().err
+        assert "all seats learn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

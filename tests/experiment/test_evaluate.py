@@ -107,7 +107,7 @@ def test_another_pool_may_be_met_but_not_by_the_oracle(pool_path, tmp_path):
         assert [s.teammates for s in evaluate(run, ("test",), 2, foreign)] == ["kite"]
     with trained(learner="oracle", teammates=pool_path) as run, pytest.raises(ConfigError, match="oracle"):
         evaluate(run, ("test",), 2, foreign)
-    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="all seats of this run learn"):
+    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="all seats learn"):
         evaluate(run, ("test",), 2)
 
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_played(pool_path):
             fine_tune(run, 2, 5)
         with pytest.raises(ConfigError, match="number=3"):
             fine_tune(run, 3, 4)
-    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="teammates=None.*all seats of this run learn"):
+    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="teammates=None.*all seats learn"):
         fine_tune(run, 0, 4)
 
 
