@@ -143,7 +143,7 @@ def test_latent_marks_count_the_enemies_that_are_seen(run):
 
 def test_latent_words_are_the_error_and_the_kl(latent):
     obs = latent.scene.obs[:1]
-    error, kl = omg.teammates.priors.errors(latent.prior, obs)
+    error, kl = omg.experiment.pretrain.errors(latent.prior, obs)
     assert latent.words(0) == f"Step 0 of {latent.steps - 1}: reconstruction error {error:.4f}, KL {kl:.1f} nats."
 
 
