@@ -7,6 +7,7 @@ import torch
 import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.experiment.measures import choice_shares, inferred_states, play_tests
+from omg_lib.experiment.pretrain import errors
 from omg_lib.widgets import LatentModel, LatentPanel, ReplayModel, ReplayPanel, replay_model, scene
 from tests.helpers.batches import SMALL
 
@@ -143,7 +144,7 @@ def test_latent_marks_count_the_enemies_that_are_seen(run):
 
 def test_latent_words_are_the_error_and_the_kl(latent):
     obs = latent.scene.obs[:1]
-    error, kl = omg.experiment.pretrain.errors(latent.prior, obs)
+    error, kl = errors(latent.prior, obs)
     assert latent.words(0) == f"Step 0 of {latent.steps - 1}: reconstruction error {error:.4f}, KL {kl:.1f} nats."
 
 
