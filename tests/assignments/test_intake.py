@@ -88,8 +88,10 @@ def test_every_name_is_graded_or_named_and_nothing_else_stops(first, a1_course):
     assert found == dict.fromkeys((written.get(name, name) for name in [*NAMES, "more"]), (20.0, "graded")) | (
         dict.fromkeys(("fifo", "stolen"), (0.0, "cannot be graded"))
     )
-    named = [line for line in first.stderr.splitlines() if line.startswith("Not ")]
-    assert len(named) == len(first.stderr.splitlines()) - 1 == 8 and all(len(line) <= 300 for line in named)
+    protection, where, *named = first.stderr.splitlines()
+    assert protection.startswith("Answers run") and where.startswith("These grades are in"), first.stderr
+    assert all(line.startswith("Not ") for line in named), first.stderr
+    assert len(named) == 8 and all(len(line) <= 300 for line in named)
     for name in ("linked", "fifo/a1", "stolen/a1", "more/a1/x", "more/a1/a1.html", "more/a1/timestamp.txt", ",,,",
                  "Last_123_a1.ipynb"):  # fmt: skip
         assert sum(f"submitted/{name}" in line for line in named) == 1, name

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -147,4 +148,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # the database's, about nbgrader's own sessions: not for a teacher's eyes
     sys.exit(main(sys.argv[1:]))

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from html import escape
 
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool
 
 from grader.drawing import FORMATS, drawing, drawings, picture
 
@@ -27,8 +28,10 @@ SOURCES = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "applica
 """Kinds of data whose source is shown if an output has nothing else to show."""
 
 
-class Harmless(NbGraderPreprocessor):
+class Harmless(Preprocessor):
     """Makes a notebook safe to view. What is already harmless stays unchanged."""
+
+    enabled = Bool(True).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         written = sum(len(text(cell.get("source", ""))) for cell in nb.cells if cell.cell_type == "markdown")
