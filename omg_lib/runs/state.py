@@ -140,7 +140,7 @@ def tensors_of(run: Training) -> dict[str, torch.Tensor]:
 
 
 def wanted_tensors(run: Training, found: Iterable[str]) -> Layout:
-    """Return the layout that a file with these names must have for this run. Untrained weights have no optimiser state."""
+    """Return the layout that a file with these names must have for this run. Untrained weights have none."""
     modules = run.learner.modules().items()
     wanted = {f"{name}.{key}": x for name, module in modules for key, x in module.state_dict().items()}
     found, step = set(found), torch.zeros(())
