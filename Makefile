@@ -20,6 +20,9 @@ BASE = .venv/base.stamp
 FULL = .venv/full.stamp
 TEACHER = .venv/teacher.stamp
 
+# Without compiled code on disk, every test process compiles the library and the tests again: 20 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help lab setup quick test lint results smacv2 assignments student-copy grade clean
 
 help:  ## show this list

@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from jaxtyping import install_import_hook
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
+sys.modules["rfc3987_syntax"] = None
 
 # All modules except config, whose fields accept anything and reject it with their own messages.
 rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
