@@ -21,6 +21,12 @@ rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
 install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("notebook")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def double():
     """Double precision: two ways to compute the same value differ only by rounding."""

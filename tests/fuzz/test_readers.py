@@ -38,6 +38,7 @@ def test_the_file_itself_is_taken(readers, name):
     assert readers.names == NAMES and readers.read(name, readers.seeds[name]) == "taken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_damage_of_any_kind_is_refused_in_one_sentence_or_harmless(readers, name):
     chance, taken = random.Random(0), 0
@@ -47,6 +48,7 @@ def test_damage_of_any_kind_is_refused_in_one_sentence_or_harmless(readers, name
     assert readers.read(name, readers.seeds[name]) == "taken", "nothing of it is left behind"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NOT_JSON])
 def test_any_json_in_any_place_is_refused_or_harmless(readers, name):
     original = json.loads(readers.seeds[name])
