@@ -21,6 +21,7 @@ from omg_lib.provenance.labels import Shadow, episode_of, kind_of, step_of
 from omg_lib.provenance.lines import Lines
 from omg_lib.provenance.policy import Policy, policy_of
 from omg_lib.provenance.recurrence import Recurrence
+from omg_lib.provenance.replay import Recorder
 from omg_lib.provenance.rules import Rules, name_of
 
 _busy = threading.Lock()
@@ -38,6 +39,7 @@ class Follower(TorchDispatchMode):
         self.journal = Journal(self.lines, seat)
         self.joiner = Joiner(policy, self.kinds, self.journal)
         self.rules = Rules(self.shadow, self.joiner, self.whole)
+        self.recorder = Recorder(self.shadow)
         self.roles = {ROLES[one.role] for one in found}
         self.pending: frozenset[int] = frozenset()
         self.inside = False  # torch's own Python runs: its views are not the followed code's
@@ -47,6 +49,7 @@ class Follower(TorchDispatchMode):
     def begin(self) -> None:
         """A new operation, on the line that runs now."""
         self.journal.line, self.inside = self.lines.now()
+        self.recorder.begin(self.journal.line)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -75,7 +78,7 @@ class Follower(TorchDispatchMode):
     def _change(self, func, args: tuple, kwargs: dict, out, label: Tensor | None) -> None:
         target = args[0] if args else None
         if isinstance(target, Tensor) and "out" not in kwargs:
-            self._write(target, label)
+            self.write(target, label)
             return
         for x in tree_leaves(kwargs.get("out", target)):
             if isinstance(x, Tensor):
@@ -89,18 +92,22 @@ class Follower(TorchDispatchMode):
                 if x.element_size() != source.element_size():
                     self.shadow.write(x, self.joiner.lost("a view as another dtype", x))
                 self.rules.note_view(name_of(func), source, x, 0 if self.inside else self.journal.line)
+                self.recorder.made(x)
             return
         if not results:
             return
         label = self.rules.label_of(func, args, kwargs, out)
         labels = label if isinstance(label, list) else [label] * len(results)
         for x, one in zip(results, labels, strict=False):
-            self._write(x, one)
+            self.write(x, one)
 
-    def _write(self, x: Tensor, label: Tensor | None) -> None:
+    def write(self, x: Tensor, label: Tensor | None) -> None:
+        """Give a result its label."""
         if label is not None and label.ndim < x.ndim:
             label = label.reshape([1] * (x.ndim - label.ndim) + list(label.shape))
         self.shadow.write(x, label, self.pending)
+        if label is not None:
+            self.recorder.made(x)
 
     def whole(self, label: Tensor | None) -> None:
         """A sum over many places: what it is made of counts once it reaches a loss."""
@@ -195,12 +202,14 @@ def follow(
         raise RuntimeError("follow is open already: close the outer block before you open another")
     try:
         follower = Follower(inputs, seat, real, policy_of(policy))
-        found = Found(follower.shadow, follower.kinds, follower.journal, follower.real, follower.roles)
+        parts = follower.shadow, follower.kinds, follower.journal, follower.recorder, follower.real, follower.roles
+        found = Found(*parts)
         with ExitStack() as stack:
             stack.enter_context(losses_seen(follower))
-            stack.enter_context(Recurrence(follower.rules, follower.outside, follower.begin))
+            stack.enter_context(Recurrence(follower.rules, follower.outside, follower.begin, follower.write))
             stack.enter_context(follower)
             yield found
+            follower.recorder.keep()
     finally:
         _busy.release()
 

@@ -20,9 +20,9 @@ SEQUENCES = ("gru", "lstm", "rnn_tanh", "rnn_relu")
 class Recurrence(TorchFunctionMode):
     """Runs recurrent calls as they are, and labels their results step by step."""
 
-    def __init__(self, rules: Rules, outside: Callable, begin: Callable[[], None]) -> None:
+    def __init__(self, rules: Rules, outside: Callable, begin: Callable[[], None], write: Callable) -> None:
         super().__init__()
-        self.rules, self.outside, self.begin = rules, outside, begin
+        self.rules, self.outside, self.begin, self.write = rules, outside, begin, write
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -37,7 +37,7 @@ class Recurrence(TorchFunctionMode):
             return out
 
     def _label(self, name: str, args: tuple, kwargs: dict, out) -> None:
-        write, joiner = self.rules.shadow.write, self.rules.joiner
+        write, joiner = self.write, self.rules.joiner
         if name in CELLS:
             x, memory = args[:2]
             label = self._step(self._read(x), self._memory(first(memory)))
