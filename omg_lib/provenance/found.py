@@ -148,7 +148,7 @@ class Found:
         return Origin(*(part.expand(shape) for part in parts), roles, mixed)
 
     def picture(self, tensor: Tensor, by: str = "episode") -> Picture:
-        """A tensor that was made inside as cells, coloured `by` episode, step or seat. Raises ConfigError for another."""
+        """A tensor that was made inside as cells, coloured `by` episode, step or seat; ConfigError for another word."""
         label = self._shadow.read(tensor)
         if label is None:
             label = torch.zeros([1] * tensor.ndim, dtype=torch.int64)

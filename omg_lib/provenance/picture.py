@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from itertools import islice, product
 
-import torch
 from torch import Tensor
 
 from omg_lib.config import ConfigError
@@ -82,7 +81,7 @@ def cropped(label: Tensor) -> Tensor:
 
 
 def panels_of(label: Tensor, shape: Sequence[int], kinds: Kinds) -> tuple[list[Panel], str]:
-    """The panels to draw, and what is left out, in words. The last axis that differs goes right, the one before down."""
+    """The panels to draw, and what is left out. The last axis that differs goes right, the one before down."""
     label = cropped(label).cpu()
     axes = [axis for axis, size in enumerate(label.shape) if size > 1]
     across, down = ([None, None, *axes][-1], [None, None, *axes][-2])

@@ -52,15 +52,15 @@ class Recurrence(TorchFunctionMode):
             return
         if bidirectional:
             for one in out:
-                write(one, joiner.lost(f"{name} in both directions", one))
+                write(one, joiner.lost(f"{name} in both directions"))
             return
         start = self._memory(memory)
         start = None if start is None else start[-1]
         if packed:
-            steps = self._packed(label.expand(len(x), 1), args[1].tolist(), start)
+            steps, state = self._packed(label.expand(len(x), 1), args[1].tolist(), start)
             write(out[0], torch.cat(steps))
             for one in out[1:]:
-                write(one, joiner.lost(f"the last memory of a packed {name}", one))
+                write(one, state.unsqueeze(0))
             return
         axis = 1 if batch_first and x.ndim == 3 else 0
         steps, state = [], start
@@ -73,12 +73,14 @@ class Recurrence(TorchFunctionMode):
         for one in out[1:]:
             write(one, state.unsqueeze(0).expand([1] * (one.ndim - state.ndim) + list(state.shape)))
 
-    def _packed(self, label: Tensor, sizes: list[int], state: Label) -> list[Tensor]:
-        steps = []
-        for piece in label.split(sizes):
-            state = self._step(piece, None if state is None else state[: len(piece)])
+    def _packed(self, label: Tensor, sizes: list[int], state: Label) -> tuple[list[Tensor], Tensor]:
+        """The label after each step, and after the last step of each sequence; the longest sequence is first."""
+        steps, last = [], []
+        for piece, following in zip(label.split(sizes), [*sizes[1:], 0], strict=True):
+            state = self._step(piece, None if state is None else state.expand(-1, 1)[: len(piece)])
             steps.append(state)
-        return steps
+            last.insert(0, state[following:])
+        return steps, torch.cat(last)
 
     def _step(self, x: Label, memory: Label) -> Label:
         joiner: Joiner = self.rules.joiner

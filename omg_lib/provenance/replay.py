@@ -76,7 +76,7 @@ class Replay:
         n, name = len(self.frames), f"omg-replay-{secrets.token_hex(4)}"
         shown = "".join(
             f'<li style="margin:6px 0"><pre style="margin:0;white-space:pre-wrap">{escape(line)}</pre>'
-            f'<div>{escape(words)}</div>{picture.svg}</li>'
+            f"<div>{escape(words)}</div>{picture.svg}</li>"
             for line, words, picture in self.frames
         )
         more = f"<div>{self.more} more passes of these lines are not shown.</div>" if self.more else ""
