@@ -128,7 +128,7 @@ def reduce(op: Operation) -> Label:
     return label.reshape([n for d, n in enumerate(label.shape) if d not in axes])
 
 
-@rule("_softmax", "_log_softmax", "softmax", "log_softmax")
+@rule("_safe_softmax", "_softmax", "_log_softmax", "softmax", "log_softmax")
 def softmax(op: Operation) -> Label:
     label = op.label(op.args[0])
     folded = op.joiner.fold(label, [op.args[1] % op.args[0].ndim], READ)

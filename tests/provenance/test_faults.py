@@ -68,6 +68,7 @@ def test_faults_in_pymarl(mixer):
     assert results.count("named") == len(rows)
 
 
+@pytest.mark.slow
 def test_faults_in_our_learners():
     rows = []
     for fault in OURS:
