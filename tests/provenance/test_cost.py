@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.provenance.peers import needs_pymarl
 
 LINUX = Path("/proc/self/clear_refs").exists()
-pytestmark = pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux has it")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux has it")]
 
 
 def measure(learner: str, how: str) -> tuple[float, float]:
