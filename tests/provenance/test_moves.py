@@ -65,7 +65,8 @@ def test_moves_are_exact(name):
         moved = MOVES[name](x)
     number = moved.long() - 1
     origin, known = found.explain(moved), moved > 0
-    for part, expected in (("episode", number // F // A // T), ("step", number // F // A % T), ("seat", number // F % A)):
+    places = {"episode": number // F // A // T, "step": number // F // A % T, "seat": number // F % A}
+    for part, expected in places.items():
         assert torch.equal(getattr(origin, part)[known], expected[known]), part
     assert found.unknown == []
 
