@@ -72,12 +72,14 @@ class Numbers(TorchFunctionMode):
         self.shadow, self.lost, self.left = shadow, lost, False
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        name = getattr(func, "__name__", "")
-        out = func(*args, **(kwargs or {}))
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        out = func(*args, **kwargs)
         if name in LEAVE and args and isinstance(args[0], Tensor):
             self.left = self.left or self._origin(args[0])
-        elif name in ENTER and self.left and not isinstance(args[0], Tensor) and out.numel() > 1:
-            self.came_back(out)
+        elif name in ENTER and self.left and out.numel() > 1:
+            given = args[0] if args else kwargs.get("data", kwargs.get("obj"))
+            if not isinstance(given, Tensor):
+                self.came_back(out)
         return out
 
     def came_back(self, out: Tensor) -> None:

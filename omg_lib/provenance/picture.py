@@ -150,7 +150,7 @@ def _draw(picture: Picture) -> str:
     )
 
 
-def _panel(panel: Panel, by: str, x: float, y: float) -> str:
+def _panel(panel: Panel, by: str, x: int, y: int) -> str:
     columns, left = range(len(panel.cells[0])), x + LEFT
     looks: dict[tuple, tuple[list[str], list[str]]] = {}
     out = [_text(left, y + 12, panel.name, "start")]
@@ -169,7 +169,7 @@ def _panel(panel: Panel, by: str, x: float, y: float) -> str:
     return "".join(out)
 
 
-def _text(x: float, y: float, text: str, anchor: str = "") -> str:
+def _text(x: float | int, y: int, text: str, anchor: str = "") -> str:
     """In the middle of x, unless an anchor is given."""
     where = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text x="{x:g}" y="{y:g}"{where}>{escape(text)}</text>'

@@ -22,7 +22,6 @@ def measure(learner: str, how: str) -> tuple[float, float]:
     return seconds, size
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["plain", pytest.param("pymarl", marks=needs_pymarl)])
 def test_time_is_at_most_tenfold_and_memory_threefold(learner):
     plain, followed = measure(learner, "plain"), measure(learner, "followed")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from omg_lib.provenance import follow
+from omg_lib.provenance import follow, small_batch
 
 E, T, A, F = 3, 5, 2, 4
 OBS = torch.arange(E * T * A * F, dtype=torch.float32).reshape(E, T, A, F) + 1
@@ -102,14 +102,33 @@ def test_a_rule_that_fails_stops_nothing(monkeypatch):
     assert found.unknown == ["flip"]
 
 
-def test_attention_looks_where_its_mask_lets_it():
-    """Over time, with a mask: the result of step t is of step t. Without one, it is of the last step."""
-    for causal, steps in ((True, list(range(T))), (False, [T - 1] * T)):
-        with follow({"obs": (OBS, "e t a _")}) as found:
-            x = OBS[:, :, 0]
-            mask = torch.full((T, T), -torch.inf).triu(1) if causal else torch.zeros(T, T)
-            out = (x @ x.mT + mask).softmax(-1) @ x
-        assert found.explain(out).step[0, :, 0].tolist() == steps
+def attended(mask):
+    """Follow a TD error whose values come from attention over time with this mask; return what was found, and them."""
+    batch = small_batch(seats=False)
+    steps = batch["obs"].shape[1]
+    roles = {"obs": "e t a _", "actions": "e t a _", "reward": "e t _", "filled": "e t _", "terminated": "e t _"}
+    net = nn.Linear(batch["obs"].shape[-1], batch["avail_actions"].shape[-1])
+    with follow({name: (batch[name], axes) for name, axes in roles.items()}) as found:
+        x = batch["obs"][:, :, 0]
+        read = (x @ x.mT + mask(steps)).softmax(-1) @ x
+        q = net(read)
+        chosen = q[:, :-1].gather(-1, batch["actions"][:, :-1, 0]).squeeze(-1)
+        alive = 1 - batch["terminated"][:, :-1, 0].float()
+        target = batch["reward"][:, :-1, 0] + 0.99 * alive * q.detach().amax(-1)[:, 1:]
+        (((chosen - target) * batch["filled"][:, 1:, 0]) ** 2).sum().backward()
+    return found, read
+
+
+def test_attention_to_earlier_steps_is_clean_and_of_the_latest():
+    found, read = attended(lambda steps: torch.full((steps, steps), -torch.inf).triu(1))
+    assert found.verdict is None
+    assert found.explain(read).step[0, :, 0].tolist() == list(range(read.shape[1]))
+
+
+def test_attention_to_later_steps_is_named():
+    found, read = attended(lambda steps: torch.zeros(steps, steps))
+    assert found.verdict.kind == "time" and "suspect" in found.picture(read).said
+    assert any(name == __file__ for name, _ in found.verdict.lines)
 
 
 def test_memories_of_packed_sequences_are_of_their_last_steps():

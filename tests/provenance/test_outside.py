@@ -52,6 +52,7 @@ def test_another_thread_is_named(way):
         lambda x: torch.from_numpy(x.numpy() * 1),
         lambda x: torch.as_tensor(x.numpy()),
         lambda x: torch.tensor(x.tolist()),
+        lambda x: torch.tensor(dtype=x.dtype, data=x.tolist()),
         lambda x: torch.tensor([[[step.item()] for step in episode] for episode in x]),
     ],
 )
