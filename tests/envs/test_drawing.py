@@ -1,8 +1,10 @@
 """Pictures of battles: valid SVG, a GIF with the requested number of frames, shots and glow in the right place."""
 
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,5 +75,19 @@ def test_gif_has_as_many_frames_as_asked(tmp_path):
         episode_gif([], tmp_path / "none.gif")
 
 
-def test_no_pyplot():
-    assert "matplotlib.pyplot" not in sys.modules
+DRAWING = """
+import sys
+from omg_lib.envs.drawing import episode_gif, frame_svg
+from tests.helpers.battles import started
+frame = started(n=2).frame()
+frame_svg(frame), episode_gif([frame, frame], sys.argv[1])
+print("matplotlib.pyplot" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_drawing_needs_no_pyplot(tmp_path):
+    """In a process of its own: another test's modules are not in the way."""
+    command = [sys.executable, "-c", DRAWING, str(tmp_path / "battle.gif")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "False"

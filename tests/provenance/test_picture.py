@@ -36,6 +36,7 @@ def test_the_svg_has_the_same_cells_and_a_text_alternative():
     with follow({"obs": (BATCH["obs"], "e t a _")}) as found:
         picture = found.picture(BATCH["obs"], by="seat")
     root = ET.fromstring(picture.svg)
+    assert not any("id" in element.attrib for element in root.iter()), "two pictures on a page cannot share an id"
     assert root.attrib["role"] == "img" and root.attrib["aria-label"] == picture.said
     assert "the first 6 of 12 panels" in picture.said
     drawn = [x.text for x in root.iter("{http://www.w3.org/2000/svg}text") if re.fullmatch(r"\d+\.\d+\.\d+", x.text)]
