@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from omg_lib.experiment import gridworld
 from omg_lib.experiment.evaluate import interval
 from omg_lib.experiment.gridworld import CONDITIONS
+from omg_lib.experiment.intervals import RATES
 from omg_lib.experiment.scores import write_rows
 from omg_lib.plots.gridworld import gridworld_figure
 from omg_lib.plots.results import bars_figure, learning_figure
 from omg_lib.plots.subgoals import choice_figure
+from paper.coverage import TABLES, coverage_rows
 from paper.plan import METHODS, Plan
 from paper.report import write_report
 from paper.run import scores_of
@@ -45,6 +47,7 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     write_rows(folder / "differences.csv", gaps)
     pictures(plans, rows, folder)
     grid_world(folder, 4_000 if quick else 100_000)
+    write_rows(folder / "coverage.csv", coverage_rows(100 if quick else TABLES))
     write_report(folder)
 
 
@@ -118,14 +121,14 @@ def grid(rows: Sequence[dict], arm: str, kind: str, seeds: Sequence[int] | None 
 
 
 def summary(rows: Sequence[dict]) -> list[dict]:
-    """Return mean and 95 % interval (bootstrap over seeds and sets) of each arm with each kind of teammates."""
+    """Return mean and 95 % interval over seeds and sets of each arm with each kind of teammates."""
     table = []
     for env in dict.fromkeys(r["env"] for r in rows):
         here = [r for r in rows if r["env"] == env]
         for arm in dict.fromkeys(r["arm"] for r in here):
             for kind in dict.fromkeys(kind_of(r) for r in here if r["arm"] == arm):
                 values = grid(here, arm, kind)
-                mean, low, high = interval(values)
+                mean, low, high = interval(values, within=RATES)
                 sizes = {"seeds": values.shape[0], "sets": values.shape[1]}
                 spread = {"mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
                 table.append({"env": env, "arm": arm, "kind": kind} | spread | sizes)
@@ -147,7 +150,8 @@ def differences(rows: Sequence[dict]) -> list[dict]:
             values = {name: grid(rows, name, kind, seeds) for name in (arm, *others)}
             line = {"arm": arm, "kind": kind, "seeds": len(seeds)}
             for other in ("iql", "iql_actions"):
-                for name, value in zip(("", "_low", "_high"), interval(values[arm] - values[other]), strict=True):
+                spread = interval(values[arm] - values[other], within=(-1.0, 1.0))
+                for name, value in zip(("", "_low", "_high"), spread, strict=True):
                     line[f"minus_{other}{name}"] = round(value, 4)
             gap = float((values["oracle"] - values["iql"]).mean())
             line["share_of_gap"] = round(float((values[arm] - values["iql"]).mean()) / gap, 3) if gap > 0 else None
@@ -177,7 +181,7 @@ def pictures(plans: Sequence[Plan], rows: Sequence[dict], folder: Path) -> None:
     points = []
     for arm, t_env in dict.fromkeys((row["arm"], row["t_env"]) for row in along):
         rates = np.array([[r["win_rate"]] for r in along if (r["arm"], r["t_env"]) == (arm, t_env)])
-        mean, low, high = interval(rates)
+        mean, low, high = interval(rates, within=RATES)
         spread = {"mean": mean, "low": low, "high": high}
         points.append(dict(zip(("method", "mode"), method_of(arm), strict=True)) | {"t_env": t_env} | spread)
     if points:

@@ -1,7 +1,6 @@
 """Evaluation: how well a trained learner plays with each set of teammates, seen or unseen, and how certain that is.
 
 The battles are the same for every learner and every set (test battles with a separate seed), so differences are paired.
-Intervals are percentile bootstraps over the random draws: teammates and seeds.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
+from omg_lib.experiment.intervals import RATES, interval
 from omg_lib.runner import Runner
 from omg_lib.runs.folder import copy_learner
 from omg_lib.seeds import TEST_EPISODES
@@ -181,24 +181,5 @@ def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, in
     if not same and not (own and all(len(scores) == len(first) for scores in met.values())):
         raise ConfigError("runs", len(met), "they met different teammates; allowed are runs with the same sets")
     values = [list(scores.values()) if own else [scores[name] for name in first] for scores in met.values()]
-    return *interval(np.array(values), own_sets=own), len(met), len(first)
-
-
-def interval(
-    values: Float[np.ndarray, "seeds sets"],
-    draws: int = 10_000,
-    seed: int = 0,
-    level: float = 0.95,
-    own_sets: bool = False,
-) -> tuple[float, float, float]:
-    """Return the mean of a table and its percentile bootstrap interval, resampling both seeds and sets of teammates.
-
-    A column is one set that all seeds met; with `own_sets` each row holds its own sets, which are resampled within it.
-    """
-    rng = np.random.default_rng(seed)
-    seeds, sets = values.shape
-    rows = rng.integers(seeds, size=(draws, seeds, 1))
-    columns = rng.integers(sets, size=(draws, seeds if own_sets else 1, sets))
-    means = values[rows, columns].mean(axis=(1, 2))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(values.mean()), float(low), float(high)
+    within = (-np.inf, np.inf) if rows[0]["win_rate"] is None else RATES
+    return *interval(np.array(values), own_sets=own, within=within), len(met), len(first)

@@ -50,7 +50,7 @@ def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "pea
 
 
 def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int], dict[int, Interval]]:
-    """Return (learner, other size) -> size -> mean and the ends of the 95 % interval over seeds."""
+    """Return (learner, other size) -> size -> mean and the ends of the 95 % interval over seeds (NaN for one seed)."""
     found: dict[tuple[str, int], dict[int, list[float]]] = {}
     for row in rows:
         value = _measured(row, measure)
@@ -58,7 +58,10 @@ def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int]
             series = found.setdefault((row["learner"], int(row[SIZES[along]])), {})
             series.setdefault(int(row[along]), []).append(value / MEASURES[measure][1])
     return {
-        series: {size: interval(np.array(values)[:, None]) for size, values in sorted(points.items())}
+        series: {
+            size: interval(np.array(values)[:, None]) if len(values) > 1 else (values[0], np.nan, np.nan)
+            for size, values in sorted(points.items())
+        }
         for series, points in sorted(found.items())
     }
 

@@ -1,7 +1,6 @@
 """The statements of the notebook on unseen teammates agree with the recorded tables."""
 
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -39,14 +38,23 @@ def test_the_table_says_how_many_seeds_and_sets_stand_behind_it():
 
 
 def test_what_the_notebook_says_of_the_recorded_differences():
-    """One comparison is extremely close, and choosing at random is no worse than the optimistic choice."""
-    _, low, high = unseen.gap(GAPS, "omg optimistic", "homologue", "iql_actions")
-    assert low < -0.2 and -0.005 < high < 0
-    for kind in unseen.KINDS:
-        optimistic, chance = (unseen.gap(GAPS, f"omg {how}", kind, "iql")[0] for how in ("optimistic", "random"))
+    """No OMG is told apart from the control on seen or homologue teammates; a random choice wins as often as the
+    optimistic one; three mixed teams say nothing.
+    """
+    arms = [f"omg {how}" for how in ("optimistic", "conservative", "random")]
+    for kind in ("seen", "homologue"):
+        assert {unseen.verdict(GAPS, arm, kind, "iql_actions") for arm in arms} == {"not told apart from"}
+        optimistic, chance = (unseen.gap(GAPS, arm, kind, "iql")[0] for arm in (arms[0], arms[2]))
         assert chance > optimistic
     mixed = [row for row in BARS if row["kind"] == "non_homologue"]
-    assert max(row["low"] for row in mixed) < 0.1 and median(row["high"] for row in mixed) > 0.75
+    assert all(row["low"] == 0 and row["high"] > 0.95 for row in mixed)
+
+
+def test_what_the_readme_says_of_the_recorded_differences():
+    for arm in ("omg optimistic", "omg conservative", "liam", "iql_actions"):
+        assert unseen.verdict(GAPS, arm, "homologue", "iql") == "above"
+        assert unseen.verdict(GAPS, arm, "non_homologue", "iql") == "not told apart from"
+    assert unseen.verdict(GAPS, "omg optimistic", "homologue", "iql_actions") == "not told apart from"
 
 
 @pytest.mark.parametrize("arm", ["omg optimistic", "iql", "iql_actions"])

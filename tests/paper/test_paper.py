@@ -83,7 +83,8 @@ def test_summary_and_differences_are_seed_by_seed_and_set_by_set():
     mean = {row["arm"]: row["mean"] for row in summary(rows)}
     assert mean == {"iql": 0.3, "oracle": 0.8, "iql_actions": 0.5, "omg optimistic": 0.6}
     line = next(r for r in differences(rows) if r["arm"] == "omg optimistic")
-    assert line["minus_iql"] == line["minus_iql_low"] == line["minus_iql_high"] == 0.3, "paired: no spread is left"
+    spread = (line["minus_iql"], line["minus_iql_low"], line["minus_iql_high"])
+    assert spread == (0.3, 0.3, 0.3), "paired: no spread is left"
     assert line["minus_iql_actions"] == 0.1 and line["share_of_gap"] == 0.6
 
 
