@@ -69,7 +69,7 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
 
 
 def play(run: Training, beside: CoPlayers | None, teammates: TeammateSet, episodes: int) -> Score:
-    """Play `episodes` greedy episodes with these co-players, while the learner's seat rotates; with None in all seats."""
+    """Play `episodes` greedy episodes: with co-players the learner's seat rotates, with None it has all seats."""
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
     runner = Runner(run.config, env, run.controller, beside)

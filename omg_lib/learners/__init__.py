@@ -30,6 +30,9 @@ LEARNERS: dict[str, type[QLearner]] = {
     "omg": OMGLearner,
 }
 
+SAVED = ("RMSprop", "Adam", "AdamW")
+"""Optimisers that a checkpoint knows."""
+
 
 def register(name: str | Any, learner: type[QLearner] | Any) -> None:
     """Register a learner class of your own: from now on every configuration may name it.
@@ -48,4 +51,8 @@ def make_learner(
 ) -> QLearner:
     """Create the learner that the configuration names; it calls `poll` between chunks of work."""
     made = own_learner(config.learner) or LEARNERS[config.learner]
-    return made(config, controller, device, poll)
+    learner = made(config, controller, device, poll)
+    for name, optimiser in learner.optimisers().items():
+        if type(optimiser).__name__ not in SAVED:
+            raise ConfigError(f"optimiser {name}", type(optimiser).__name__, f"allowed are {', '.join(SAVED)}")
+    return learner

@@ -40,7 +40,8 @@ BUDGET = ("updates", "t_max", "device", "runner", "actors")
 """What may differ when a run is resumed."""
 PATHS = ("teammates", "prior")
 """What may be a path, and may be named from elsewhere when a run is resumed."""
-MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ("step", "exp_avg", "exp_avg_sq")}
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ADAM, "AdamW": ADAM}
 """What an optimiser keeps for each weight."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
 """What reading a damaged file may raise."""
