@@ -57,19 +57,21 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
     split that the pool lacks.
     """
     if pool is None and not run.config.has_teammates:
-        return [play(run, None, ITSELF, episodes)]
+        return [play(run, None, 0, episodes)]
     own = run.controller.coplayers
     if pool is not None and run.config.base == "oracle" and pool.sets != own.pool.sets:
         allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
         raise ConfigError("teammates", "another pool", allowed)
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
-    sets = coplayers.pool.sets
-    pairs = ((CoPlayers(coplayers.pool, run.env.info, run.device, (k,)), sets[k]) for k in coplayers.pool.ids(*splits))
-    return [play(run, beside, teammates, episodes) for beside, teammates in pairs]
+    return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 
 
-def play(run: Training, beside: CoPlayers | None, teammates: TeammateSet, episodes: int) -> Score:
-    """Play `episodes` greedy episodes: with co-players the learner's seat rotates, with None it has all seats."""
+def play(run: Training, coplayers: CoPlayers | None, number: int, episodes: int) -> Score:
+    """Play `episodes` greedy episodes with set `number`; the learner's seat rotates. None: it has all seats."""
+    teammates, beside = ITSELF, None
+    if coplayers is not None:
+        teammates = coplayers.pool.sets[number]
+        beside = CoPlayers(coplayers.pool, run.env.info, run.device, (number,))
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
     runner = Runner(run.config, env, run.controller, beside)
@@ -138,8 +140,7 @@ def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> 
             tuned.config = dataclasses.replace(tuned.config, batch_size=min(rounds, config.batch_size))
             next(updates)
         returns, wins = zip(*tuned.recent, strict=True)
-        beside = CoPlayers(coplayers.pool, run.env.info, run.device, sets)
-        score = play(tuned, beside, coplayers.pool.sets[number], battles)
+        score = play(tuned, coplayers, number, battles)
     return float(np.mean(returns if score.win_rate is None else wins)), score
 
 
