@@ -108,7 +108,7 @@ class TensorBoard(Callback):
         self._write("train", values, report.t_env)
 
     def on_stop(self, finished: bool) -> None:
-        self.writer.flush()
+        self.writer.close()  # its own flush leaves numbers behind; a further loop opens a further file
 
     def _write(self, group: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
