@@ -270,7 +270,7 @@ class Training:
         if self._test_runner is None:
             self._test_runner = self._make_test_runner()
             self._opened.callback(self._test_runner.close)
-        runner, rows = self._test_runner, []
+        runner, rows = self._test_runner, list[tuple[float, int, bool]]()
         runner.test_episode = 0
         while runner.test_episode < total:
             self._poll()
