@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from omg_lib.callbacks import Callback, Report, TensorBoard
     from omg_lib.config import ConfigError, OMGConfig
     from omg_lib.envs import EnvInfo, make_env
     from omg_lib.episodes import EpisodeBatch
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from omg_lib.runs.folder import load
     from omg_lib.system.doctor import check_setup
     from omg_lib.trace import ShapeTrace
-    from omg_lib.training import Report, Training, run_sequential
+    from omg_lib.training import Training, run_sequential
 
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "callbacks": ("Callback", "Report", "TensorBoard"),
     "config": ("ConfigError", "OMGConfig"),
     "envs": ("EnvInfo", "make_env"),
     "episodes": ("EpisodeBatch",),
@@ -38,7 +40,7 @@ PUBLIC = {
     "runs.folder": ("load",),
     "system.doctor": ("check_setup",),
     "trace": ("ShapeTrace",),
-    "training": ("Report", "Training", "run_sequential"),
+    "training": ("Training", "run_sequential"),
 }
 """Module -> the public names that it defines; a test holds this against the imports above."""
 _HOME = {name: module for module, names in PUBLIC.items() for name in names}

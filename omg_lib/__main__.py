@@ -6,13 +6,19 @@ import argparse
 import importlib
 import os
 import signal
+import site
 import sys
+import tempfile
+import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 from omg_lib.commands import COMMANDS
 from omg_lib.config import INTERRUPTED, ConfigError, RunError
 from omg_lib.system.streams import open_streams
+
+LIBRARY = str(Path(__file__).parent)
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,14 +31,14 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 a run failed, 2 bad input, 130 interrupted."""
     open_streams()
+    words = sys.argv[1:] if argv is None else argv
     try:
-        return run(sys.argv[1:] if argv is None else argv)
+        return run(words)
     except ConfigError as error:
+        if "--debug" in words:
+            traceback.print_exc()
         print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
-    except RunError as error:
-        print(f"the run failed: {error}"[:299], file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -40,8 +46,36 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        print(f"the run failed: {type(error).__name__}: {' '.join(str(error).split())}"[:299], file=sys.stderr)
+        print(failure(error, "--debug" in words), file=sys.stderr)
         return 1
+
+
+def failure(error: Exception, debug: bool) -> str:
+    """Return one line of at most 300 characters: what failed, in which line, and where the traceback was written.
+
+    With `debug` the traceback is printed instead. The line is the last one outside the library and installed packages,
+    or else the last one: most often it is in your own environment, learner or callback.
+    """
+    cause = error.__cause__ if isinstance(error, RunError) and error.__cause__ else error
+    said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((LIBRARY, *site.getsitepackages(), "<"))]
+    last = (own or frames)[-1:]
+    where = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in last)
+    if debug:
+        traceback.print_exception(error)
+        written = ""
+    else:
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", prefix="omg-lab-", suffix=".txt", encoding="utf-8", errors="backslashreplace", delete=False
+            ) as file:
+                file.writelines(traceback.format_exception(error))
+            written = f"; traceback: {file.name}"
+        except OSError:
+            written = "; --debug prints the traceback"
+    end = where + written
+    return f"the run failed: {' '.join(said.split())}"[: max(40, 299 - len(end))] + end
 
 
 def run(words: list[str]) -> int:
@@ -55,6 +89,7 @@ def run(words: list[str]) -> int:
     if signal.getsignal(signal.SIGINT) is interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     command.add_options(parsers[words[0]])
+    parsers[words[0]].add_argument("--debug", action="store_true", help="print the traceback of whatever fails")
     return command.run(parser.parse_args(words))
 
 

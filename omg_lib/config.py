@@ -10,6 +10,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from omg_lib import registry
+from omg_lib.registry import LEARNERS as LEARNERS
+from omg_lib.registry import Extra, Scalar, learner_names
 
 ENVIRONMENTS = {
     "skirmish": range(2, 17),
@@ -28,7 +33,6 @@ SMACV2 = "smacv2:"
 """Prefix of names that continue with one of SMACv2's own maps."""
 RUNNERS = ("local", "processes", "ray")
 """Where games run: all in this process, one process per game, or distributed over Ray actors."""
-LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
 """Learners that by default play one seat among fixed teammates; the others play every seat."""
 JOINT_LEARNERS = ("vdn", "qmix")
@@ -71,6 +75,9 @@ class OMGConfig:
     | R | batch_size_run | episodes the runner steps at once |
     | H | horizon | future steps that are candidate subgoals (Eq. 6, 7) |
     | Z | subgoal_dim | width of a subgoal embedding |
+
+    `learner` is one of the library's or one that you registered. `extra` holds the settings that a registered learner
+    declares; those you leave out take its defaults.
 
     `deterministic` restricts a GPU to algorithms that give the same result every time; on a CPU all of them do.
 
@@ -145,13 +152,20 @@ class OMGConfig:
     subgoal_model: str = "cvae"
     q_subgoal: str = "mixed"
 
+    # A registered learner's own settings
+    extra: Mapping[str, Scalar] = Extra()
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked_type(field, getattr(self, field.name)))
+            value = getattr(self, field.name)
+            checked = value if field.name == "extra" else _checked_type(field.name, str(field.type), value)
+            object.__setattr__(self, field.name, checked)
         sizes = team_sizes(self.env)
         if self.n_agents not in sizes:
             raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
-        _check_choice("learner", self.learner, LEARNERS)
+        if own_learner(self.learner) is None:
+            _check_choice("learner", self.learner, learner_names())
+        object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
         self._check_teammates()
@@ -197,9 +211,9 @@ class OMGConfig:
         if self.teammates not in (None, "none", "scripted") and not _is_file(self.teammates, "pool.json"):
             allowed = "allowed are none (all seats learn), scripted, or a pool's folder (with pool.json)"
             raise ConfigError("teammates", self.teammates, allowed)
-        if self.learner in JOINT_LEARNERS and self.has_teammates:
+        if self.base in JOINT_LEARNERS and self.has_teammates:
             raise ConfigError("teammates", self.teammates, f"{self.learner} trains all seats together: allowed is none")
-        if self.learner == "oracle" and not self.has_teammates:
+        if self.base == "oracle" and not self.has_teammates:
             raise ConfigError("teammates", self.teammates, "the oracle observes its teammates: allowed is any but none")
         if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
             raise ConfigError("splits", self.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
@@ -209,21 +223,29 @@ class OMGConfig:
             )
 
     @property
+    def base(self) -> str:
+        """The library's learner that this one is or builds on: it decides networks, stages and who learns."""
+        own = own_learner(self.learner)
+        if own is None and self.learner not in LEARNERS:  # an unpickled configuration was not checked here
+            raise ConfigError("learner", self.learner, "this process does not know it; register it here too")
+        return self.learner if own is None else own.base
+
+    @property
     def has_teammates(self) -> bool:
         """True if one seat learns among fixed teammates; that seat rotates."""
         if self.teammates is None:
-            return self.learner in LEARNERS_WITH_TEAMMATES
+            return self.base in LEARNERS_WITH_TEAMMATES
         return self.teammates != "none"
 
     @property
     def sees_actions(self) -> bool:
         """Whether the agent reads its co-players' last actions; `iql_actions` is IQL that does."""
-        return self.see_actions or self.learner == "iql_actions"
+        return self.see_actions or self.base == "iql_actions"
 
     @property
     def training_splits(self) -> tuple[str, ...]:
         """The splits of a pool used in training; the oracle also trains with the test split."""
-        default = "train+test" if self.learner == "oracle" else "train"
+        default = "train+test" if self.base == "oracle" else "train"
         return tuple((self.splits or default).split("+"))
 
     @property
@@ -242,11 +264,16 @@ class OMGConfig:
         return self.t_max * self.n_agents if self.has_teammates else self.t_max
 
     def to_dict(self) -> dict[str, object]:
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"extra": dict(self.extra)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
-        """Create a configuration from a mapping such as `to_dict` returns; missing fields take their defaults."""
+        """Create a configuration from a mapping such as `to_dict` returns; missing fields take their defaults.
+
+        A registered learner's own settings may stand beside the fields, by their plain names. The `versions` of a run's
+        config.json are no setting.
+        """
+        values = _with_extra({name: value for name, value in values.items() if name != "versions"})
         names = {field.name for field in dataclasses.fields(cls)}
         for name in values:
             if name not in names:
@@ -282,31 +309,74 @@ def team_sizes(env: object) -> range:
     raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
 
 
-def _checked_type(field: dataclasses.Field, value: object) -> object:
+def own_learner(name: object) -> Any | None:
+    """Return the class that is registered, or offered by a package, under this name; None if there is none."""
+    try:
+        return registry.own_learner(name, {field.name for field in dataclasses.fields(OMGConfig)})
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError("learner", name, str(error)) from error
+
+
+def own_settings(learner: object) -> Mapping[str, Scalar]:
+    """Return the settings that a registered learner declares, with their defaults; {} for any other."""
+    own = own_learner(learner)
+    return {} if own is None else own.settings
+
+
+def _with_extra(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return settings with a registered learner's own ones, given by their plain names, moved to `extra`."""
+    own = own_settings(values.get("learner"))
+    plain = {name: values[name] for name in values if name in own}
+    if not plain:
+        return values
+    return {name: values[name] for name in values if name not in own} | {
+        "extra": {**_checked_mapping(values.get("extra", {})), **plain}
+    }
+
+
+def _checked_extra(learner: str, extra: object) -> Extra:
+    """Return a learner's own settings, each of its default's type. ConfigError for a name or a value that it lacks."""
+    given, own = _checked_mapping(extra), own_settings(learner)
+    for name in given:
+        if name not in own:
+            allowed = f"allowed are {', '.join(own)}" if own else "it has none"
+            raise ConfigError(f"extra.{name}", given[name], f"no setting of learner={learner}: {allowed}")
+    checked = {key: _checked_type(key, type(own[key]).__name__, given.get(key, own[key])) for key in own}
+    return Extra(checked)  # type: ignore[arg-type]
+
+
+def _checked_mapping(extra: object) -> Mapping[str, Any]:
+    if not isinstance(extra, Mapping):
+        raise ConfigError("extra", extra, "allowed are names with values")
+    return extra
+
+
+def _checked_type(name: str, kind: str, value: object) -> object:
     """Convert a value to the Python type its field declares. numpy's numbers are accepted; bool is not an integer."""
-    kind = str(field.type)
     if value is None and "None" in kind:
         return None
     if kind.startswith("int"):
         if isinstance(value, numbers.Integral) and not isinstance(value, bool):
             return int(value)
-        least = _AT_LEAST.get(field.name)
+        least = _AT_LEAST.get(name)
         most = max(sizes.stop - 1 for sizes in ENVIRONMENTS.values())
-        span = f", {least} to {most}" if field.name == "n_agents" else "" if least is None else f", {least} or more"
-        raise ConfigError(field.name, value, f"allowed is a whole number{span}")
+        span = f", {least} to {most}" if name == "n_agents" else "" if least is None else f", {least} or more"
+        raise ConfigError(name, value, f"allowed is a whole number{span}")
     if kind.startswith("float"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
             with contextlib.suppress(OverflowError):  # an int can exceed any float
                 if math.isfinite(float(value)):
                     return float(value)
-        raise ConfigError(field.name, value, "allowed is a finite number")
+        raise ConfigError(name, value, "allowed is a finite number")
     if kind == "bool":
         if isinstance(value, bool):
             return value
-        raise ConfigError(field.name, value, "allowed is True or False")
+        raise ConfigError(name, value, "allowed is True or False")
     if isinstance(value, str):
         return value
-    raise ConfigError(field.name, value, "allowed is text")
+    raise ConfigError(name, value, "allowed is text")
 
 
 def _is_file(*parts: str) -> bool:

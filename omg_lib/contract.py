@@ -17,11 +17,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from omg_lib.config import OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, own_learner
 
+Fields = Mapping[str, tuple[str, str]]
+"""Field -> (axes, dtype)."""
+Stages = dict[str, tuple[int, Fields]]
+"""Stage -> (calls in one update, fields)."""
 LETTERS = "AGRLTOSCZH"
 """The sizes in a trace, in the order of its schema."""
 
+METRICS = (
+    "update", "t_env", "time", "loss", "td_loss", "omg_loss", "train_win_rate", "win_rate", "train_return", "epsilon",
+    "grad_norm", "recon_loss", "kl_loss", "model_loss", "test_return", "test_length",
+)  # fmt: skip
+"""The library's own columns of metrics.csv; those of a registered learner follow them."""
 ROUND = ("runner.run", "buffer.insert_episode_batch")
 """The stages of a round of play, which precedes each sample."""
 PER_AGENT = {"obs": ("O", "float32"), "actions": ("1", "int64"), "avail_actions": ("C", "bool")}
@@ -40,13 +49,13 @@ SUBGOAL_FIELDS = {
 }
 
 
-def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[int, dict[str, tuple[str, str]]]]:
-    """Return stage name -> (calls in one update, field -> (axes, dtype)), in the order the stages run.
+def contract(config: OMGConfig, records_alive: bool = False) -> Stages:
+    """Return the stages of one update in the order in which they run; a registered learner adds those it declares.
 
     For `records_alive` see `EnvInfo`.
     """
     per_agent = PER_AGENT | ({"alive": ("1", "bool")} if records_alive else {})
-    per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.learner == "oracle" else {})
+    per_episode = PER_EPISODE | ({"team": ("1", "int64")} if config.base == "oracle" else {})
     fields = {key: (f"A {width}", dtype) for key, (width, dtype) in per_agent.items()} | per_episode
     if config.has_teammates:
         fields["seat"] = ("1", "int64")
@@ -56,7 +65,7 @@ def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[
 
     sample = "G*A" if config.has_teammates else "G"
     runs = config.runs_per_update
-    stages = {
+    stages: Stages = {
         "runner.run": (runs, episodes("R", "L+1")),
         "buffer.insert_episode_batch": (runs, episodes("R", "L+1")),
         "buffer.sample": (1, episodes(sample, "L+1")),
@@ -66,13 +75,29 @@ def contract(config: OMGConfig, records_alive: bool = False) -> dict[str, tuple[
     if config.has_teammates:
         regrouped = {key: (f"G T A {width}", dtype) for key, (width, dtype) in (per_agent | per_episode).items()}
         stages["learner.regroup"] = (1, regrouped | {"last_actions": ("G T A A", "int64")})
-    if config.learner == "omg":
+    if config.base == "omg":
         stages["learner.omg_loss"] = (1, SUBGOAL_FIELDS)
     stages["controller.init_hidden"] = (1, {"hidden": (f"G A {config.rnn_hidden_dim}", "float32")})
     stages["learner.q_values"] = (1, {"q": ("G T A C", "float32")})
     stages["learner.td_loss"] = (1, {"loss": ("", "float32")})
     stages["learner.step"] = (1, {})
+    own = own_learner(config.learner)
+    for name, (after, made) in (own.stages(config) if own else {}).items():
+        stages = _inserted(stages, name, after, made)
     return stages
+
+
+def _inserted(stages: Stages, name: str, after: str, fields: Fields) -> Stages:
+    """Return the stages with one more, which runs once, right after another."""
+    if name in stages or after not in stages:
+        allowed = f"it must be new and follow a stage of this learner: {', '.join(stages)}"
+        raise ConfigError("stages", f"{name} after {after}", allowed)
+    found: Stages = {}
+    for key, stage in stages.items():
+        found[key] = stage
+        if key == after:
+            found[name] = (1, dict(fields))
+    return found
 
 
 def axis_size(axis: str, sizes: Mapping[str, int]) -> int:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
 from torch import Tensor
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.envs import BatchedEnv, EnvInfo
 from omg_lib.networks import ActingAgent, RecurrentAgent, greedy, input_widths, one_hot, others_actions, own_action
 from omg_lib.opponents import OpponentModel, Seen, make_baseline
@@ -115,11 +115,15 @@ class Controller:
 
     def _make_model(self) -> OpponentModel | None:
         config, info = self.config, self.info
-        if config.learner == "omg":
+        sets = len(self.coplayers.pool.sets) if self.coplayers else 0
+        own = own_learner(config.learner)
+        if own is not None and (model := own.make_model(config, info, sets)) is not None:
+            return model
+        if config.base == "omg":
             sizes = (info.obs_dim, info.n_agents, info.n_actions, config.subgoal_dim)
             supervised = config.subgoal_model == "supervised"
             return SubgoalInference(*sizes, config.feature_dim, config.context_dim, supervised)
-        return make_baseline(config, info, len(self.coplayers.pool.sets) if self.coplayers else 0)
+        return make_baseline(config, info, sets)
 
     @stage("controller.init_hidden")
     def init_hidden(self, batch_size: int) -> TensorDict:
@@ -155,7 +159,7 @@ class Controller:
             coplayers.begin(team)
         else:
             seat, row = torch.arange(agents).repeat(runs), torch.arange(runs).repeat_interleave(agents)
-        if self.config.learner == "oracle":
+        if self.config.base == "oracle":
             known_team = set_ids.to(self.device)
         identity = one_hot(seat, agents).to(self.device)
         context_dim = self.model.context_dim if self.model is not None else 0
@@ -203,7 +207,7 @@ class Controller:
         now = self.acting
         if now.coplayers is None:
             return {}
-        return {"seat": now.seat} | ({"team": now.set_ids} if self.config.learner == "oracle" else {})
+        return {"seat": now.seat} | ({"team": now.set_ids} if self.config.base == "oracle" else {})
 
     @torch.inference_mode()
     def select_actions(

@@ -54,6 +54,10 @@ class EpisodeBatch(TensorDict):
         """Return how many rows the longest episode fills, including its last observation."""
         return int(self["filled"].sum(dim=1).max())
 
+    def lengths(self) -> list[int]:
+        """Return the steps of each episode; its last observation is no step."""
+        return (self["filled"].sum(dim=1).flatten() - 1).tolist()
+
 
 @stage("truncate")
 def truncate(batch: EpisodeBatch) -> EpisodeBatch:

@@ -188,10 +188,10 @@ def make_baseline(config: OMGConfig, info: EnvInfo, n_sets: int) -> OpponentMode
     """Build the model of a learner other than OMG; None if the agent reads only its own observation."""
     sizes = (info.obs_dim, info.n_agents, info.n_actions)
     widths = (config.feature_dim, config.context_dim)
-    if config.learner == "oracle":
+    if config.base == "oracle":
         return Identity(n_sets)
-    if config.learner == "naive_om":
+    if config.base == "naive_om":
         return ActionPredictor(*sizes, *widths)
-    if config.learner == "liam":
+    if config.base == "liam":
         return TeammateEncoder(*sizes, config.subgoal_dim, *widths)
     return None

@@ -7,7 +7,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from omg_lib.buffer import Episode, ReplayBuffer
+from omg_lib.callbacks import Callback, CallbackError, Played, Report, Tested
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
 from omg_lib.distributed.processes import Processes
@@ -45,19 +45,6 @@ class Stopped(Exception):  # noqa: N818 -- no error
     """Raised between two chunks of work after `stop()`; nothing of the broken update remains."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """One finished update.
-
-    metrics: loss, td_loss, grad_norm, epsilon, train_return and train_win_rate (over the latest 100 training episodes),
-    for omg also omg_loss, recon_loss, kl_loss; win_rate is the latest greedy test. Rates are fractions from 0 to 1.
-    """
-
-    update: int
-    t_env: int
-    metrics: dict[str, float]
-
-
 class Training:
     """A run of one configuration, ready to iterate.
 
@@ -66,7 +53,7 @@ class Training:
     the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
     environment steps where `updates` is None). `sets` are the numbers of the pool's sets of teammates that episodes
     draw from, by default those of the configuration's training splits. `on_stage(name, fields)` is handed what each
-    stage of an update returned, right after it.
+    stage of an update returned, right after it. `callbacks` are told of episodes, tests, updates and the end.
 
     `plan` is the predicted trace. What a run sets for the whole process (one thread on a CPU, float32 and maybe
     determinism on a GPU) holds until `close()`. ConfigError if this machine lacks the device or the memory; RunError in
@@ -79,6 +66,7 @@ class Training:
         progress: Progress | None = None,
         sets: Sequence[int] | None = None,
         on_stage: OnStage | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         check_learning()
         self.config, self.device, self.plan = config, resolve_device(config.device), predict(config)
@@ -91,7 +79,8 @@ class Training:
         self.tested_at = 0
         self.round: Recorder | None = None  # what was played for the update to come
         self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._on_stage = on_stage
+        self._on_stage, self.callbacks = on_stage, tuple(callbacks)
+        self._failed: CallbackError | None = None
         self._stop, self._loops = threading.Event(), False
         self._test_runner: Runner | None = None
         with ExitStack() as opened:
@@ -113,13 +102,37 @@ class Training:
         self._stop.clear()
         self._loops = True
         try:
-            while not self.finished:
-                yield self._next_update()
+            while not self.finished and self._failed is None:
+                report = self._next_update()
+                self._tell("on_update", report)
+                yield report
         except Stopped:
             return
         finally:
             self._loops = False
             self._stop.clear()
+            self._tell("on_stop", self.finished)
+            failed, self._failed = self._failed, None
+            if failed is not None:
+                raise failed
+
+    def _tell(self, event: str, what: object) -> None:
+        """Tell every callback. If one fails, the loop over the run raises that once this update is reported."""
+        for callback in self.callbacks:
+            try:
+                getattr(callback, event)(what)
+            except Exception as error:  # it is the user's code
+                said = f"{type(callback).__name__}.{event} raised {type(error).__name__}: {error}"
+                self._failed = CallbackError(f"update {self.update}: {said}")
+                self._failed.__cause__ = error
+
+    def _tell_of(self, batch: EpisodeBatch) -> None:
+        """Tell the callbacks of each of these training episodes, which the runner has just played."""
+        if self.callbacks:
+            first, winner = self.runner.episode - len(batch), self.env.info.has_winner
+            played = zip(batch.lengths(), self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True)
+            for k, (length, total, won) in enumerate(played, first):
+                self._tell("on_episode", Played(k, length, total, won if winner else None))
 
     @property
     def finished(self) -> bool:
@@ -159,8 +172,7 @@ class Training:
         self.update += 1
         info = self.env.info
         self.trace = recorder.finish(self.config, sizes_of(self.config, info), self.update, info.records_alive)
-        metrics |= self._play_metrics()
-        self._test_if_due()
+        metrics |= self._play_metrics() | self._test_if_due()
         if self.win_rate is not None:
             metrics["win_rate"] = self.win_rate
         if self.config.updates is not None:
@@ -191,8 +203,10 @@ class Training:
             while self.round.calls("runner.run") < self.config.runs_per_update:
                 self._poll()
                 with self.round.recording():
-                    self.buffer.insert_episode_batch(self.runner.run(test_mode=False))
+                    batch = self.runner.run(test_mode=False)
+                    self.buffer.insert_episode_batch(batch)
                 self.recent.extend(zip(self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True))
+                self._tell_of(batch)
                 if self.update == 0:
                     held = min(self.buffer.episodes_in_buffer, self.config.sample_size)
                     self._progress("collect", held, self.config.sample_size)
@@ -233,32 +247,38 @@ class Training:
 
     # --- tests -------------------------------------------------------------------------------------------------------
 
-    def _test_if_due(self) -> None:
+    def _test_if_due(self) -> dict[str, float]:
+        """Test every `test_interval` steps and at the end; return what to report, {} without a test."""
         due = self.runner.t_env // self.config.test_interval > self.tested_at // self.config.test_interval
-        if self.env.info.has_winner and (due or self.finished):
-            try:
-                self.win_rate = self.test()
-            except Stopped:  # the update itself is done: report it, the loop stops at its next turn
-                return
-            self.tested_at = self.runner.t_env
+        if not due and not self.finished:
+            return {}
+        try:
+            tested = self.play_test()
+        except Stopped:  # the update itself is done: report it, the loop stops at its next turn
+            return {}
+        self.win_rate, self.tested_at = tested.win_rate, self.runner.t_env
+        self._tell("on_test", tested)
+        return {"test_return": tested.test_return, "test_length": tested.test_length}
 
     def test(self) -> float | None:
-        """Share of the `test_nepisode` test battles that the greedy policy wins; always the same battles. None, and
-        nothing is played, where a game has no winner.
-        """
-        if not self.env.info.has_winner:
-            return None
+        """Share of the test battles that the greedy policy wins; None where a game has no winner."""
+        return self.play_test().win_rate
+
+    def play_test(self) -> Tested:
+        """Play `test_nepisode` episodes with the greedy policy, always the same ones."""
         total = self.config.test_nepisode
         if self._test_runner is None:
             self._test_runner = self._make_test_runner()
             self._opened.callback(self._test_runner.close)
-        runner, wins = self._test_runner, 0
+        runner, rows = self._test_runner, list[tuple[float, int, bool]]()
         runner.test_episode = 0
-        while (played := runner.test_episode) < total:
+        while runner.test_episode < total:
             self._poll()
-            runner.run(test_mode=True)
-            wins += int(runner.wins[: total - played].sum())
-        return wins / total
+            batch = runner.run(test_mode=True)
+            rows += zip(runner.returns.tolist(), batch.lengths(), runner.wins.tolist(), strict=True)
+        returns, lengths, wins = (sum(column) / total for column in zip(*rows[:total], strict=True))
+        won = wins if self.env.info.has_winner else None
+        return Tested(self.update, self.runner.t_env, total, returns, lengths, won)
 
     def _make_test_runner(self) -> Runner:
         """Many games side by side where they are cheap; else those of training, which rest between two updates."""

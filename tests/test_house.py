@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
+    "registry",
     "config",
     "seeds",
     "system",
@@ -29,6 +30,7 @@ ROOMS = (
     "memory",
     "learners",
     "distributed",
+    "callbacks",
     "training",
     "runs",
     "experiment",

@@ -29,7 +29,7 @@ def test_reports_name_every_metric(learner):
     expected = ALWAYS | (OMG_ONLY if learner == "omg" else set())
     for report in found[:-1]:
         assert set(report.metrics) == expected, "no win_rate before a test"
-    assert set(found[-1].metrics) == expected | {"win_rate"}, "the test at the end"
+    assert set(found[-1].metrics) == expected | {"win_rate", "test_return", "test_length"}, "the test at the end"
     for report in found:
         assert all(type(value) is float for value in report.metrics.values())
         for rate in ("train_win_rate", "win_rate", "epsilon"):
@@ -207,20 +207,24 @@ def test_testing_by_hand_changes_no_training():
     assert found == expected
 
 
-def test_where_nobody_can_win_there_is_no_win_rate(monkeypatch):
-    with Training(quick_config("iql")) as run:
+def test_where_nobody_can_win_the_policy_is_tested_and_there_is_no_win_rate():
+    with Training(quick_config("iql", updates=2)) as run:
         run.env.info = dataclasses.replace(run.env.info, has_winner=False)
-        monkeypatch.setattr(run, "_make_test_runner", lambda: pytest.fail("battles were played"))
-        assert run.test() is None
+        last = list(run)[-1].metrics
+        tested = run.play_test()
+        assert run.test() is None and tested.win_rate is None and "win_rate" not in last
+        assert (tested.test_return, tested.test_length) == (last["test_return"], last["test_length"])
+        assert run._test_runner.test_episode == run.config.test_nepisode
 
 
 def test_tests_come_at_their_interval():
     config = quick_config("iql", updates=40, test_interval=50, teammates="none")
     tested, calls = [], []
     with Training(config) as run:
-        test = run.test
-        run.test = lambda: calls.append(1) or test()
+        play = run.play_test
+        run.play_test = lambda: calls.append(1) or play()
         for report in run:
+            assert ("test_return" in report.metrics) == (len(calls) > (tested[-1][1] if tested else 0))
             tested.append((report.t_env // 50, len(calls)))
     expected, seen = 0, 0
     for index, (crossed, count) in enumerate(tested):

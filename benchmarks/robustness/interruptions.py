@@ -11,6 +11,7 @@ with an undisturbed run of the same length: weights, optimisers, episodes, count
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -100,6 +101,12 @@ def kill_often(config: omg.OMGConfig, folder: Path, kills: int, chance: random.R
     return reached
 
 
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of metrics.csv without the time that they took."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [row | {"time": ""} for row in csv.DictReader(file)]
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """Name what differs between two runs' folders; [] if they are the same run."""
     found = []
@@ -112,7 +119,7 @@ def differences(one: Path, other: Path) -> list[str]:
             pairs = zip(ring.episodes, twin.episodes, strict=True)
             if not all(np.array_equal(x, b[key]) for a, b in pairs for key, x in a.items()):
                 found.append(f"episodes of seat {seat}")
-    if (one / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes():
+    if rows_of(one) != rows_of(other):
         found.append("metrics.csv")
     latest = [max((folder / "checkpoints").glob("update-*")) for folder in (one, other)]
     found += ["checkpoints"] * (len({read_state(path)["files"]["weights.safetensors"] for path in latest}) > 1)

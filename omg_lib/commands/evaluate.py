@@ -71,10 +71,11 @@ def run(args: argparse.Namespace) -> int:
 def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: Sequence[str], tuning: int) -> None:
     """Refuse, before any battle, runs that cannot meet these sets."""
     for config in configs.values():
-        check_company(config)
         info = env_info(config.env, config.n_agents)
-        (Pool.load(pool_path, config.env, info) if pool_path else pool_of(config, info)).ids(*splits)
+        if pool_path or config.has_teammates:
+            (Pool.load(pool_path, config.env, info) if pool_path else pool_of(config, info)).ids(*splits)
         if tuning:
+            check_company(config)
             check_rounds(config, tuning)
 
 

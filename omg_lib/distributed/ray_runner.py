@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib import registry
+from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, make_env
 from omg_lib.runner import ATTEMPTS, Runner
@@ -84,8 +85,11 @@ class EpisodeActor:
         batch: int,
         make: Callable[..., BatchedEnv] = make_env,
         sets: Sequence[int] | None = None,
+        learner: type | None = None,
     ) -> None:
         torch.set_num_threads(1)
+        if learner is not None:  # Ray sends a class that was defined in a script or a notebook by its value
+            registry.OWN[config.learner] = learner
         env = make(config.env, config.n_agents, batch=batch, seed=config.seed)
         self.controller = Controller(config, env.info, torch.device("cpu"), sets)
         self.runner = Runner(config, env, self.controller)
@@ -133,7 +137,7 @@ class RayRunner(Runner):
         rows = [len(part) for part in np.array_split(np.arange(self.batch_size), count)]
         self.firsts = np.cumsum([0, *rows[:-1]]).tolist()
         sets = controller.coplayers and controller.coplayers.sets
-        self.actors = [kind.remote(elsewhere(config), batch, make, sets) for batch in rows]
+        self.actors = [kind.remote(elsewhere(config), batch, make, sets, own_learner(config.learner)) for batch in rows]
 
     def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
         weights = self.ray.put(

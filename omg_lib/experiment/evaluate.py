@@ -25,11 +25,13 @@ from omg_lib.runs.folder import copy_learner
 from omg_lib.seeds import TEST_EPISODES
 from omg_lib.system.files import read_table
 from omg_lib.teammates.players import CoPlayers
-from omg_lib.teammates.pool import Pool
+from omg_lib.teammates.pool import Pool, TeammateSet
 from omg_lib.training import Training
 
 WIDTH = 64
 """Episodes played in parallel."""
+ITSELF = TeammateSet("itself", "", "", ())
+"""Who plays beside a learner that has all seats."""
 BATTLES_SEED = 20_241
 """Seed of the battles that compare learners; training and its tests use the run's seed."""
 
@@ -50,33 +52,37 @@ class Score:
 def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Pool | None = None) -> list[Score]:
     """Play `episodes` greedy episodes with each set of these splits; the run itself does not change.
 
-    `pool` replaces the run's teammates. ConfigError for a run without teammates, for the oracle with another pool (it
-    knows its own sets by number), and for a split that the pool lacks.
+    `pool` replaces the run's teammates. Where all seats learn and there is no `pool`, the team plays as it trained: one
+    score, with no split. ConfigError for the oracle with another pool (it knows its own sets by number), and for a
+    split that the pool lacks.
     """
-    check_company(run.config)
+    if pool is None and not run.config.has_teammates:
+        return [play(run, None, 0, episodes)]
     own = run.controller.coplayers
-    if pool is not None and run.config.learner == "oracle" and pool.sets != own.pool.sets:
+    if pool is not None and run.config.base == "oracle" and pool.sets != own.pool.sets:
         allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
         raise ConfigError("teammates", "another pool", allowed)
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
     return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 
 
-def play(run: Training, coplayers: CoPlayers, number: int, episodes: int) -> Score:
-    """Play `episodes` greedy episodes with set `number`; the learner's seat rotates."""
+def play(run: Training, coplayers: CoPlayers | None, number: int, episodes: int) -> Score:
+    """Play `episodes` greedy episodes with set `number`; the learner's seat rotates. None: it has all seats."""
+    teammates, beside = ITSELF, None
+    if coplayers is not None:
+        teammates = coplayers.pool.sets[number]
+        beside = CoPlayers(coplayers.pool, run.env.info, run.device, (number,))
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
-    beside = CoPlayers(coplayers.pool, run.env.info, run.device, (number,))
     runner = Runner(run.config, env, run.controller, beside)
     wins, returns, lengths = [], [], []
     while len(wins) < episodes:
         batch = runner.run(test_mode=True)
         wins += runner.wins.tolist()
         returns += runner.returns.tolist()
-        lengths += (batch["filled"].sum(dim=1).flatten() - 1).tolist()
+        lengths += batch.lengths()
     env.close()
     rates = [float(np.mean(x[:episodes])) for x in (wins, returns, lengths)]
-    teammates = coplayers.pool.sets[number]
     won = rates[0] if env.info.has_winner else None
     return Score(teammates.name, teammates.split, teammates.kind, episodes, won, rates[1], rates[2])
 

@@ -53,7 +53,7 @@ def told_apart(configs: Mapping[str, OMGConfig]) -> dict[str, str]:
 def _settings(config: OMGConfig) -> dict[str, Any]:
     """Return all fields but the seed and ANYWHERE."""
     kept = [field.name for field in fields(config) if field.name not in ("seed", *ANYWHERE)]
-    found = {name: getattr(config, name) for name in kept}
+    found = {name: getattr(config, name) for name in kept if name != "extra"} | config.extra
     if config.has_teammates:
         digest = pool_of(config, env_info(config.env, config.n_agents)).digest
         if digest is not None:

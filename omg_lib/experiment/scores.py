@@ -30,7 +30,7 @@ def scores_of(
             pool = Pool.load(pool_path, config.env, run.env.info) if pool_path else None
             scores = evaluate(run, splits, episodes, pool)
         about = {"run": folder, "env": config.env, "n_agents": config.n_agents, "learner": config.learner}
-        mode = config.subgoal_mode if config.learner == "omg" else ""
+        mode = config.subgoal_mode if config.base == "omg" else ""
         about |= {"subgoal_mode": mode, "settings": settings, "seed": config.seed}
         return [about | asdict(score) for score in scores]
 

@@ -150,6 +150,7 @@ def _row(folder: Place, run: Training, cost: Mapping[str, float]) -> Row:
     config = run.config
     row = {key: getattr(config, key) for key in ("env", "learner", "n_agents", "batch_size", "seed")}
     row |= {key: float(last[key]) if last[key] else None for key in COLUMNS if key in last}
+    row |= {"win_rate": run.win_rate}  # the latest test's: the last row may have none
     row |= {"trial": trial_name(config), "update": run.update, "t_env": run.runner.t_env, "share": _share(run)}
     return row | {"seconds": cost["seconds"] / max(1, cost["updates"]), "peak_bytes": int(cost["peak_bytes"])}
 

@@ -1,17 +1,23 @@
-"""Learners by name. Each turns a sample into one optimiser step: `learner.train(sample, t_env, episode)`."""
+"""Learners by name. Each turns a sample into one optimiser step: `learner.train(sample, t_env, episode)`.
+
+To add your own from outside the library, subclass one of them and call `register`; README.md in this folder shows how.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
 
 import torch
 
-from omg_lib.config import OMGConfig
+from omg_lib import registry
+from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.controller import Controller
 from omg_lib.learners.mixing import MixingLearner
 from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.learners.q_learner import QLearner
+from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 
 LEARNERS: dict[str, type[QLearner]] = {
     "iql": QLearner,
@@ -24,9 +30,29 @@ LEARNERS: dict[str, type[QLearner]] = {
     "omg": OMGLearner,
 }
 
+SAVED = ("RMSprop", "Adam", "AdamW")
+"""Optimisers that a checkpoint knows."""
+
+
+def register(name: str | Any, learner: type[QLearner] | Any) -> None:
+    """Register a learner class of your own: from now on every configuration may name it.
+
+    It lasts as long as this process; a second call replaces the first. ConfigError for a name that the library uses,
+    and for a class or a setting that it cannot use.
+    """
+    try:
+        registry.add(name, learner, {field.name for field in fields(OMGConfig)})
+    except ValueError as error:
+        raise ConfigError("learner", name, str(error)) from None
+
 
 def make_learner(
     config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None] = lambda: None
 ) -> QLearner:
     """Create the learner that the configuration names; it calls `poll` between chunks of work."""
-    return LEARNERS[config.learner](config, controller, device, poll)
+    made = own_learner(config.learner) or LEARNERS[config.learner]
+    learner = made(config, controller, device, poll)
+    for name, optimiser in learner.optimisers().items():
+        if type(optimiser).__name__ not in SAVED:
+            raise ConfigError(f"optimiser {name}", type(optimiser).__name__, f"allowed are {', '.join(SAVED)}")
+    return learner

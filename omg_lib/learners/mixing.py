@@ -41,6 +41,8 @@ class MixingLearner(QLearner):
     holds the agent and the mixer, so their gradients are clipped as one vector.
     """
 
+    base = "vdn"
+
     def __init__(
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
     ) -> None:
@@ -48,7 +50,7 @@ class MixingLearner(QLearner):
         with torch.random.fork_rng(devices=[]):
             # the controller draws its networks from number 0 of this stream
             torch.manual_seed(torch_generator(config.seed, Stream.WEIGHTS, 1).initial_seed())
-            self.mixer = make_mixer(config.learner, config.n_agents, controller.info.state_dim).to(device)
+            self.mixer = make_mixer(config.base, config.n_agents, controller.info.state_dim).to(device)
         self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
         self.optimiser.add_param_group({"params": list(self.mixer.parameters())})
 

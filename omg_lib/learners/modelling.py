@@ -18,14 +18,16 @@ class ModellingLearner(QLearner):
     """The model has its own Adam, like OMG's. Its output to the agent is detached, so TD gradients do not reach it.
 
     Co-players' observations and actions come from the slot's own episode. They are needed to train the model, not to
-    act.
+    act. Its `loss` returns what it minimises; see `opponents.OpponentModel`.
     """
+
+    base = "liam"
+    td_trains_model = False
 
     def __init__(
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
     ) -> None:
         super().__init__(config, controller, device, poll)
-        self.model = controller.model
         self.model_optimiser = torch.optim.Adam(self.model.parameters(), config.omg_lr)
 
     def modules(self) -> dict[str, nn.Module]:

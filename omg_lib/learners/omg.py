@@ -43,6 +43,9 @@ class Inferred:
 class OMGLearner(QLearner):
     """The paper's Algorithm 1 on recurrent networks. `prior` must be fitted before the first update."""
 
+    base = "omg"
+    td_trains_model = False
+
     def __init__(
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
     ) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor, nn
 
-from omg_lib.config import OMGConfig
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.contract import METRICS, Fields
 from omg_lib.controller import Controller
+from omg_lib.envs import EnvInfo
 from omg_lib.episodes import PackedRows, filled_per_seat, masked_mean, per_seat
 from omg_lib.faults import require_finite
 from omg_lib.networks import RecurrentAgent, greedy, one_hot
-from omg_lib.opponents import Seen
+from omg_lib.opponents import OpponentModel, Seen
+from omg_lib.registry import Scalar
 from omg_lib.regroup import last_actions, regroup
 from omg_lib.trace import stage
 
@@ -70,23 +73,71 @@ class QLearner:
     share one recurrent network (paper Eq. 2, double Q).
 
     `poll` is called between two chunks of work and may raise: an update that it ends has changed no weight.
+
+    For a learner of your own, overwrite one of the hooks and `register` the class (see README.md in this folder).
     """
+
+    base: ClassVar[str] = "iql"
+    """The library's learner that a subclass builds on: its networks, stages, and who learns by default."""
+    settings: ClassVar[Mapping[str, Scalar]] = {}
+    """A subclass's own settings and their defaults; a run's values are in `config.extra`."""
+    td_trains_model: ClassVar[bool] = True
+    """Whether the TD loss also trains the model's weights, if it has any; else the model has its own optimiser."""
 
     def __init__(
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
     ) -> None:
         self.config, self.controller, self.device, self.poll = config, controller, device, poll
-        self.agent = controller.agent
+        self.agent, self.model = controller.agent, controller.model
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
         self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
+        weights = list(self.agent.parameters())
+        if self.td_trains_model and self.model is not None:
+            weights += self.model.parameters()
         self.optimiser: torch.optim.Optimizer
         if config.optimiser == "adam":
-            self.optimiser = torch.optim.Adam(self.agent.parameters(), config.lr)
+            self.optimiser = torch.optim.Adam(weights, config.lr)
         else:
-            self.optimiser = torch.optim.RMSprop(
-                self.agent.parameters(), config.lr, alpha=config.optim_alpha, eps=config.optim_eps
-            )
+            self.optimiser = torch.optim.RMSprop(weights, config.lr, alpha=config.optim_alpha, eps=config.optim_eps)
         self.last_target_update = self.updates = 0
+
+    # --- hooks for a learner of your own ---------------------------------------------------------------------------
+
+    @classmethod
+    def make_model(cls, config: OMGConfig, info: EnvInfo, n_sets: int) -> OpponentModel | None:
+        """Create what the agent reads beside its own observation, last action and seat; None keeps the base's model.
+
+        `n_sets` is the number of the pool's sets of teammates, 0 without.
+        """
+        return None
+
+    @classmethod
+    def stages(cls, config: OMGConfig) -> Mapping[str, tuple[str, Fields]]:
+        """Declare your own stages, so that `predict` knows them: name -> (the stage it follows, its fields with axes
+        and dtype). The function that runs one is decorated with `omg_lib.trace.stage(name)`.
+        """
+        return {}
+
+    def td_weights(self, error: Float[Tensor, " P"], steps: Steps) -> Float[Tensor, " P"] | None:
+        """Return each transition's weight in the TD loss; `error` has no gradient. None: all weigh 1."""
+        return None
+
+    def own_loss(
+        self, batch: TensorDictBase, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P W"] | None
+    ) -> Float[Tensor, ""] | None:
+        """Return a loss to add to the library's, reported as `own_loss`; None: there is none.
+
+        `online` holds q [P, C] with its gradient and hidden [P, H] without; `goal` is what the model gave the agent.
+        """
+        return None
+
+    def own_metrics(
+        self, batch: TensorDictBase, steps: Steps, online: dict[str, Tensor]
+    ) -> Mapping[str, Tensor | float]:
+        """Return numbers to report after each update, from before its step. Each becomes a column of metrics.csv."""
+        return {}
+
+    # --- the library's -----------------------------------------------------------------------------------------------
 
     @property
     def keeps_goal(self) -> bool:
@@ -95,7 +146,8 @@ class QLearner:
 
     def modules(self) -> dict[str, nn.Module]:
         """Everything with weights, by name, for checkpoints."""
-        return {"agent": self.agent, "target": self.target}
+        own = {"model": self.model} if self.td_trains_model and self.model is not None else {}
+        return {"agent": self.agent, "target": self.target} | own
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"agent": self.optimiser}
@@ -121,11 +173,30 @@ class QLearner:
         online, _ = self.q_values(steps, hidden, output.goal)
         td_loss, _ = self.td_loss(steps, online, output.goal)
         loss = td_loss if output.loss is None else td_loss + output.loss
-        grad_norm, _ = self.step(loss)
+        values = {"loss": loss, "td_loss": td_loss} | output.metrics
+        own_loss = self.own_loss(batch, steps, online, output.goal)
+        if own_loss is not None:
+            values |= {"loss": loss + self._shaped("own_loss", own_loss, []), "own_loss": own_loss}
+        with torch.no_grad():
+            values |= self._checked_metrics(self.own_metrics(batch, steps, online))
+        values["grad_norm"], _ = self.step(values["loss"])
         self.updates += 1
         self.update_target(episode)
-        values = {"loss": loss, "td_loss": td_loss, "grad_norm": grad_norm} | output.metrics
         return {name: float(value.detach()) for name, value in values.items()}
+
+    def _checked_metrics(self, own: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
+        """Return a subclass's metrics. ConfigError for a name that the library uses, and for more than one number."""
+        for name in own:
+            if name in METRICS or name == "own_loss" or not name.isidentifier():
+                raise ConfigError("own_metrics", name, "the library has this column; allowed is another name")
+        return {name: self._shaped(name, torch.as_tensor(value), []) for name, value in own.items()}
+
+    def _shaped(self, name: str, found: Tensor, wanted: Sequence[int]) -> Tensor:
+        """Return what a hook gave. ConfigError for another shape, which would silently broadcast."""
+        if list(found.shape) != list(wanted):
+            what = f"{type(self).__name__}.{name}"
+            raise ConfigError(what, list(found.shape), f"allowed is a tensor of shape {list(wanted)}")
+        return found
 
     def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
         """What the opponent model tells the agent at every step; a model that learns adds its loss and metrics."""
@@ -176,13 +247,22 @@ class QLearner:
         """Mean squared TD error over the real transitions; OMG's bootstrap keeps the goal (Eq. 4)."""
         self.poll()
         with torch.no_grad():
-            next_online, next_target = self.next_q(steps, online, goal)
-            best = greedy(next_online, steps.rows.following(steps.avail_actions))
-            bootstrap = next_target.gather(1, best.unsqueeze(1)).squeeze(1)
-            target = self.returns(steps, self.joint(bootstrap, steps, target=True))
+            target = self._shaped("td_target", self.td_target(steps, online, goal), steps.reward.shape)
         chosen = self.joint(online["q"].gather(1, steps.actions.unsqueeze(1)).squeeze(1), steps)
-        loss = masked_mean((chosen - target) ** 2, steps.real)
+        error = chosen - target
+        weights = self.td_weights(error.detach(), steps)
+        squared = error**2 if weights is None else self._shaped("td_weights", weights, error.shape) * error**2
+        loss = masked_mean(squared, steps.real)
         return loss, TensorDict({"loss": loss.detach()}, batch_size=[])
+
+    def td_target(
+        self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P W"] | None
+    ) -> Float[Tensor, " P"]:
+        """What the value of each transition is trained towards: double Q, over `td_steps` steps."""
+        next_online, next_target = self.next_q(steps, online, goal)
+        best = greedy(next_online, steps.rows.following(steps.avail_actions))
+        bootstrap = next_target.gather(1, best.unsqueeze(1)).squeeze(1)
+        return self.returns(steps, self.joint(bootstrap, steps, target=True))
 
     def joint(self, q: Float[Tensor, " P"], steps: Steps, target: bool = False) -> Float[Tensor, " P"]:
         """The value that is learnt, from the values of the seats' actions at t; with `target`, its bootstrap at t + 1.

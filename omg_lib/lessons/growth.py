@@ -28,7 +28,7 @@ def predicted(config: OMGConfig) -> dict[str, float]:
     """
     info, H = env_info(config.env, config.n_agents), config.rnn_hidden_dim
     O, C, A, Z, K = info.obs_dim, info.n_actions, info.n_agents, config.subgoal_dim, config.context_dim  # noqa: E741
-    rows, omg = config.batch_size * A, config.learner == "omg"
+    rows, omg = config.batch_size * A, config.base == "omg"
     inputs = O + C + A + (Z if omg else 0)
     agent = inputs * H + 6 * H * H + H * C
     work, kept = 4 * agent, 2 * inputs + 10 * H + 4 * C

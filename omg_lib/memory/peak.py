@@ -130,7 +130,7 @@ def kept_per_row(config: OMGConfig) -> int | float:
         "qmix": 2 * info.state_dim / A + 200,
     }
     inputs = O + C + A + A * C * config.sees_actions
-    return 6 * inputs + 10 * H + 8 * C + models.get(config.learner, 0)
+    return 6 * inputs + 10 * H + 8 * C + models.get(config.base, 0)
 
 
 # --- compared with the machine ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A run's folder: config.json, metrics.csv with a row per update, and checkpoints for an exact resume.
 
-    config.json                     written once
+    config.json                     written once, with the versions it began with
     metrics.csv                     one row per update, flushed
     checkpoints/update-000000012/   weights.safetensors; state.json with counters and every file's checksum
     checkpoints/episodes/           segments of episodes, written once and shared by checkpoints
@@ -25,7 +25,7 @@ import numpy as np
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.runs.claims import Claim
-from omg_lib.runs.metrics import begin, cut, has_two_rows, record
+from omg_lib.runs.metrics import begin, cut, has_two_rows, record, seconds_of
 from omg_lib.runs.state import (
     PATHS,
     UNREADABLE,
@@ -41,7 +41,8 @@ from omg_lib.runs.state import (
 )
 from omg_lib.system.files import read_json, reason, write_tensors, write_text
 from omg_lib.system.places import Place, make_folder, names, remove, rename, settle
-from omg_lib.training import Progress, Report, Training
+from omg_lib.system.versions import versions
+from omg_lib.training import Progress, Report, Training, resolve_device
 
 SECONDS_BETWEEN = 10.0
 KEPT = 2
@@ -62,6 +63,7 @@ class RunFolder:
         self._segments = self._checkpoints / "episodes"
         self.notice = ""
         self._saved_at = -SECONDS_BETWEEN
+        self._began = time.monotonic()
         self._ends: dict[str, list[int]] = {}  # segment -> the buffer's `inserted` when it was written
         self._sums: dict[str, str] = {}  # segment -> its checksum
         self._kept: dict[str, set[str]] = {}  # checkpoint -> its segments
@@ -114,7 +116,8 @@ class RunFolder:
         for name in names(self._segments):
             if name.endswith(".safetensors"):
                 remove(self._segments / name)
-        write_text(self._place / "config.json", json.dumps(config.to_dict(), indent=1) + "\n")
+        written = config.to_dict() | {"versions": versions(resolve_device(config.device))}
+        write_text(self._place / "config.json", json.dumps(written, indent=1) + "\n")
         begin(self._place / "metrics.csv")
 
     def _hold(self) -> None:
@@ -140,7 +143,7 @@ class RunFolder:
         """Append the row of one update to metrics.csv and flush it. RunError if that fails."""
         try:
             self._hold()
-            record(self._place / "metrics.csv", report)
+            record(self._place / "metrics.csv", report, time.monotonic() - self._began)
         except OSError as error:
             raise self._failure(f"the row of update {report.update}", error) from None
 
@@ -253,6 +256,7 @@ class RunFolder:
         self._prune()
         self.notice += cut(self._place / "metrics.csv", update)
         self._saved_at, self.notice = time.monotonic(), self.notice.strip()
+        self._began = self._saved_at - seconds_of(self._place / "metrics.csv")
 
     def _restore(self, run: Training, with_episodes: bool = True) -> list[str]:
         """Restore the latest complete checkpoint; return the later, damaged ones. ConfigError if none is complete."""

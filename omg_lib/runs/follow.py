@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
+from omg_lib.callbacks import CallbackError
 from omg_lib.config import RunError
 from omg_lib.faults import NotFiniteError
 from omg_lib.runs.folder import RunFolder
@@ -34,6 +35,9 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
                 if interrupted:
                     break
             _save(run, folder)
+        except CallbackError:
+            _save(run, folder)
+            raise
         except NotFiniteError as error:
             if folder is None:
                 raise

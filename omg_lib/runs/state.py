@@ -40,7 +40,8 @@ BUDGET = ("updates", "t_max", "device", "runner", "actors")
 """Settings that may differ when a run is resumed."""
 PATHS = ("teammates", "prior")
 """Settings that may be paths, and may be given relative to another folder when a run is resumed."""
-MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ("step", "exp_avg", "exp_avg_sq")}
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ADAM, "AdamW": ADAM}
 """The state that an optimiser keeps for each weight."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
 """Errors that reading a damaged file may raise."""

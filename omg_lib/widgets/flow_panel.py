@@ -13,7 +13,7 @@ import ipywidgets as W
 import torch
 from traitlets import TraitError
 
-from omg_lib.config import ENVIRONMENTS, LEARNERS
+from omg_lib.config import ENVIRONMENTS, learner_names
 from omg_lib.plots.curves import curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.words import fields_table
@@ -96,7 +96,7 @@ class FlowPanel(Panel):
         made = []
         for name, label, options, width in (
             ("env", "environment", list(ENVIRONMENTS), "250px"),
-            ("learner", "learner", list(LEARNERS), "125px"),
+            ("learner", "learner", list(learner_names()), "125px"),
             ("runner", "runner", runners, "260px"),
             ("device", "device", devices, "115px"),
             ("seed", "seed", None, "95px"),

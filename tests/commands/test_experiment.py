@@ -159,13 +159,18 @@ def test_what_cannot_be_written_or_played_is_refused_before_the_work(made, capsy
     assert sorted(made.iterdir()) == before, "nothing is left behind"
 
 
-def test_a_run_in_which_all_seats_learn_has_nobody_to_meet(tmp_path, capsys):
+def test_a_run_in_which_all_seats_learn_is_evaluated_and_has_nobody_to_tune_with(tmp_path, capsys):
     words = ["train", *BATTLE, "--learner", "iql", "--batch-size", "2", "--updates", "1", "--device", "cpu"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
-    for more in ([], ["--fine-tune", "3"]):
-        capsys.readouterr()
-        assert main(["evaluate", "--runs", str(tmp_path / "run"), *more]) == 2
-        assert "all seats learn" in capsys.readouterr().err
+    capsys.readouterr()
+    evaluate = ["evaluate", "--runs", str(tmp_path / "run"), "--episodes", "4"]
+    assert main([*evaluate, "--out", str(tmp_path / "scores.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "iql"
+    with (tmp_path / "scores.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["teammates"], row["split"], row["episodes"]) == ("itself", "", "4")
+    assert main([*evaluate, "--fine-tune", "3"]) == 2
+    assert "all seats learn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

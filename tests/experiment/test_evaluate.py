@@ -105,8 +105,18 @@ def test_another_pool_may_be_met_but_not_by_the_oracle(pool_path, tmp_path):
         assert [s.teammates for s in evaluate(run, ("test",), 2, foreign)] == ["kite"]
     with trained(learner="oracle", teammates=pool_path) as run, pytest.raises(ConfigError, match="oracle"):
         evaluate(run, ("test",), 2, foreign)
-    with trained(learner="vdn") as run, pytest.raises(ConfigError, match="all seats learn"):
-        evaluate(run, ("test",), 2)
+
+
+def test_a_team_in_which_all_seats_learn_plays_as_it_trained_or_with_a_pool(pool_path):
+    pool = Pool.load(pool_path, "skirmish:partners", env_info("skirmish:partners", 2))
+    with trained(learner="vdn") as run:
+        (score,) = evaluate(run, ("test",), 4)
+        assert (score.teammates, score.split, score.kind, score.episodes) == ("itself", "", "", 4)
+        assert score == evaluate(run, ("train",), 4)[0] and 0 <= score.win_rate <= 1 and score.length > 0
+        assert run.controller.acting.team is None, "all seats are the learner's"
+        assert [s.teammates for s in evaluate(run, ("test",), 2, pool)] == ["nearest"]
+        assert run.controller.acting.set_ids.tolist() == [2, 2], "one seat is the learner's"
+        assert run.controller.coplayers is None
 
 
 def test_other_company_is_met_with_the_same_networks_and_the_run_keeps_its_own(pool_path):

@@ -52,7 +52,8 @@ def config_with(teammates, env="echo", n_agents=3, **changes):
 
 def without_tests(found):
     """Return the metrics of each update; a stop may fall into a test, which is then left out."""
-    return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k != "win_rate"}) for r in found]
+    tests = ("win_rate", "test_return", "test_length")
+    return [(r.update, r.t_env, {k: v for k, v in r.metrics.items() if k not in tests}) for r in found]
 
 
 def make_sample(

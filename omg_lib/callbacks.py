@@ -1,0 +1,115 @@
+"""Who is told what a run does: `Callback`, and the one that writes for TensorBoard."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omg_lib.config import ConfigError, RunError
+
+
+@dataclass(frozen=True)
+class Report:
+    """One finished update.
+
+    metrics: loss, td_loss, grad_norm, epsilon, train_return and train_win_rate (over the latest 100 training episodes),
+    for omg also omg_loss, recon_loss, kl_loss; test_return and test_length after a greedy test; win_rate is the latest
+    test's. Rates are fractions from 0 to 1; a game without a winner has none. A learner of your own adds its metrics.
+    """
+
+    update: int
+    t_env: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Played:
+    """One finished training episode: its number, its length in steps, its return, and whether it was won (None where a
+    game has no winner). With teammates the return is the learner seat's in a general-sum game, else the team's.
+    """
+
+    episode: int
+    length: int
+    total: float
+    won: bool | None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A greedy test: means over its episodes, in a general-sum game with teammates of the learner seat's return. Length
+    is in steps, `win_rate` None where a game has no winner.
+    """
+
+    update: int
+    t_env: int
+    episodes: int
+    test_return: float
+    test_length: float
+    win_rate: float | None
+
+
+class Callback:
+    """Told what happens in a run: `Training(config, callbacks=[...])`. Overwrite what you need.
+
+    Calls come from the thread that trains, after what they tell of is complete. If one raises, the run ends with a
+    CallbackError before the next update; nothing that was trained is lost.
+    """
+
+    def on_episode(self, played: Played) -> None:
+        """Called for each training episode, in order, also before the first update."""
+
+    def on_test(self, tested: Tested) -> None:
+        """Called for each greedy test that is due, before the `on_update` of its update."""
+
+    def on_update(self, report: Report) -> None:
+        """Called for each update."""
+
+    def on_stop(self, finished: bool) -> None:
+        """Called when a loop over the run ends, for any reason; `finished`: the budget is spent."""
+
+
+class CallbackError(RunError):
+    """A callback failed; the run stands between two updates."""
+
+
+class TensorBoard(Callback):
+    """Writes an event file for TensorBoard: every metric, tests and episodes, over environment steps.
+
+    `folder` is made if it is missing. A resumed run goes on in the same folder with a file of its own; TensorBoard
+    joins them. It needs the extra: `pip install -e ".[tensorboard]"`. ConfigError without it, and for a folder that
+    cannot be written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            writers = importlib.import_module("tensorboardX")
+        except ImportError:
+            allowed = 'it needs tensorboardX, which is not installed; run pip install -e ".[tensorboard]"'
+            raise ConfigError("callbacks", "TensorBoard", allowed) from None
+        try:
+            self.writer = writers.SummaryWriter(str(folder))
+        except OSError as error:
+            allowed = f"cannot be written ({error.strerror}); allowed is a writable folder"
+            raise ConfigError("folder", str(folder), allowed) from None
+
+    def on_episode(self, played: Played) -> None:
+        values = {"return": played.total, "length": played.length}
+        self._write("episode", values, played.episode)
+
+    def on_test(self, tested: Tested) -> None:
+        rate = {} if tested.win_rate is None else {"win_rate": tested.win_rate}
+        self._write("test", {"return": tested.test_return, "length": tested.test_length} | rate, tested.t_env)
+
+    def on_update(self, report: Report) -> None:
+        tested = ("test_return", "test_length", "win_rate")
+        values = {name: value for name, value in report.metrics.items() if name not in tested}
+        self._write("train", values, report.t_env)
+
+    def on_stop(self, finished: bool) -> None:
+        self.writer.close()  # its own flush leaves numbers behind; a further loop opens a further file
+
+    def _write(self, group: str, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(f"{group}/{name}", value, step)
