@@ -62,7 +62,7 @@ export function predict(data, s) {
     return {name, calls: axisSize(calls, sizes), leading: first ? first.shape[0] : null, fields: made};
   });
   const rings = axisSize(learner.rings, sizes);
-  return {sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, learner};
+  return {sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, kinds: learner.kinds, words: data.words[learner.grouped ? 'grouped' : 'whole']};
 }
 
 // The plan with a run's measurements beside it: state, measured fields and seconds of each stage. The plan alone
@@ -109,8 +109,8 @@ export function predicted(plan) {
 
 // The whole picture as text, for screen readers.
 export function spoken(plan) {
-  const {sizes, learner} = plan;
-  const parts = [`Flow of tensors for n_agents ${sizes.A}, batch_size ${sizes.G}. ${fill(learner.headline, sizes)}`];
+  const {sizes, words} = plan;
+  const parts = [`Flow of tensors for n_agents ${sizes.A}, batch_size ${sizes.G}. ${fill(words.headline, sizes)}`];
   for (const stage of plan.stages) {
     const [main] = stage.fields, ran = stage.measured;
     parts.push(`${stage.name}, ${stage.calls} call${stage.calls > 1 ? 's' : ''}` +

@@ -19,29 +19,37 @@ RUNNERS = {"episode": "1", "parallel": "A"}
 """Name of a runner in the controls -> R, as an axis."""
 RANGES = {"n_agents": (2, 16), "batch_size": (1, 64)}
 """The ends of the sliders; a box takes whatever OMGConfig allows."""
+GROUPED = {"grouped": True, "whole": False}
 DTYPES = ("float32", "float64", "int64", "bool")
 
 
-def handover(config: OMGConfig, devices: Sequence[str] = ("auto", "cpu", "cuda")) -> dict[str, Any]:
+def handover(
+    config: OMGConfig, devices: Sequence[str] = ("auto", "cpu", "cuda"), runners: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return plain data from which the page computes `predict` of every setting of its controls.
 
     Settings without a control (`teammates`, `horizon`, ...) are those of `config`. A learner that they do not allow is
-    left out. Axes are symbolic ("G*A T A O"); `sizes` has L, O, S and C of each environment and team size.
+    left out. `runners` is R of each runner as an axis, by default those of RUNNERS. Axes are
+    symbolic ("G*A T A O"); the sizes of an environment are L, O, S and C of each team size.
     """
     width = config.batch_size_run
     runner = {1: "episode", config.n_agents: "parallel"}.get(width, str(width))
-    runners = RUNNERS if runner in RUNNERS else RUNNERS | {runner: str(width)}
+    if runners is None:
+        runners = RUNNERS if runner in RUNNERS else RUNNERS | {runner: str(width)}
     shown = {name: getattr(config, name) for name in ("n_agents", "batch_size", "env", "learner", "device", "seed")}
     return {
         "schema": 1,
         "settings": shown | {"runner": runner},
         "ranges": {name: list(ends) for name, ends in RANGES.items()},
-        "runners": runners,
+        "runners": dict(runners),
         "devices": list(dict.fromkeys([*devices, config.device])),
         "fixed": {"Z": config.subgoal_dim, "H": config.horizon, "B": config.buffer_size},
         "bytes": {name: getattr(torch, name).itemsize for name in DTYPES},
         "learners": {name: made for name in LEARNERS if (made := _learner(config, name))},
         "envs": {name: _sizes(name) for name in dict.fromkeys([*ENVIRONMENTS, config.env])},
+        "words": {
+            name: {"headline": HEADLINES[grouped], "reasons": reasons(grouped)} for name, grouped in GROUPED.items()
+        },
         "kinds": {kind: colour for kind, (colour, _) in KINDS.items()},
         "marks": {state: list(look) for state, look in MARKS.items()},
     }
@@ -65,8 +73,6 @@ def _learner(config: OMGConfig, learner: str) -> dict[str, Any] | None:
         "rings": "A" if grouped else "1",
         "stages": stages,
         "kinds": kinds_of([*axes, "A", "G", "G*A"], grouped),
-        "headline": HEADLINES[grouped],
-        "reasons": reasons(grouped),
     }
 
 
@@ -83,9 +89,10 @@ def measured_of(
     books: Mapping[str, Any] | None = None,
     milliseconds: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Return a measured update as plain data: its trace, what differs from the plan, and the run's own bookkeeping.
+    """Return a measured update as plain data: its trace, what differs from the plan, the run's bookkeeping.
 
-    `books` as in `omg_lib.widgets.live`; `milliseconds` is the running mean of each stage, by default this update's.
+    `books` as in `omg_lib.widgets.live.Live`; `milliseconds` is the running mean of each stage, by default of
+    this update.
     """
     wrong = {difference.stage: difference_text(difference) for difference in reversed(differences)}
     own = {stage.name: 1000 * stage.seconds for stage in trace.stages if stage.seconds is not None}

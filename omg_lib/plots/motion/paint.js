@@ -110,12 +110,12 @@ const STILL = {
     scene.lay.lens.places.forEach((place, j) => done ? episode(ctx, scene, j, place, 1) : frame(ctx, place.x, place.y, place.w, place.h));
   },
   'buffer.insert_episode_batch'(ctx, scene, done) {
-    const {books, capacity, sizes: {A}} = scene.plan;
+    const {books, sizes: {A}} = scene.plan;
     if (!done || !books) return;
     ctx.lineWidth = 1.2;
     for (const mark of scene.marks) {  // a tick for each episode that the sample has drawn, at its place in the ring
       if (!scene.plan.grouped && mark.a) continue;
-      const {x, y, r} = ringOf(scene, mark.seat), angle = 2 * Math.PI * books.places[mark.e] / capacity;
+      const {x, y, r} = ringOf(scene, mark.seat), angle = 2 * Math.PI * books.places[mark.e] / books.capacity;
       ctx.strokeStyle = scene.plan.grouped ? seatColour(mark.seat, A) : scene.ink;
       ctx.beginPath();
       ctx.moveTo(x + (r - 6) * Math.sin(angle), y - (r - 6) * Math.cos(angle));

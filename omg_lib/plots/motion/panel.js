@@ -173,6 +173,13 @@ export class Panel {
     if (next.length) this.picture.set(Object.fromEntries(next));
   }
 
+  // What a run says many times a second. It is acknowledged once it is drawn: Python sends nothing to a hidden page.
+  hear({progress, ack, ...event}) {
+    if (progress) this.find('progress').innerHTML = progressHtml(progress);
+    this.picture.hear(event);
+    if (ack) requestAnimationFrame(() => this.kernel.send({do: 'ack', ack}));
+  }
+
   measured(measured) { this.picture.measure(measured); }
 
   curves({src, alt}) {
@@ -194,7 +201,7 @@ export const mount = (root, data, kernel = null) => new Panel(root, data, kernel
 // In Jupyter, through anywidget.
 function render({model, el}) {
   const panel = mount(el, model.get('data'), {send: message => model.send(message)});
-  const hears = {'msg:custom': event => panel.picture.hear(event)};
+  const hears = {'msg:custom': event => panel.hear(event)};
   for (const name of ['view', 'measured', 'curves', 'table']) {
     const show = () => { const value = model.get(name); if (value !== null || name === 'measured') panel[name](value); };
     hears[`change:${name}`] = show;

@@ -100,7 +100,7 @@ export class Picture {
   }
 
   touch() {
-    const {live = '', ms, fill, held = ''} = this.live, shown = this.shown(), most = Math.max(...Object.values(shown.ms ?? {}), 0);
+    const {live = '', fill, held = '', capacity = this.plan.books?.capacity ?? this.plan.capacity} = this.live, shown = this.shown(), most = Math.max(...Object.values(shown.ms ?? {}), 0);
     if (live) this.box.dataset.live = live; else delete this.box.dataset.live;
     const change = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
     for (const {stage} of this.lay.rows) {
@@ -109,10 +109,10 @@ export class Picture {
       change(g.querySelector('.omg-facts'), facts(stage, shown));
       g.querySelector('.omg-ms').setAttribute('width', most ? (MS_WIDE * (shown.ms[stage.name] ?? 0) / most).toFixed(1) : 0);
     }
-    change(this.svg.querySelector('.omg-held'), held || `each ring keeps ${this.plan.capacity}`);
+    change(this.svg.querySelector('.omg-held'), held || `${this.plan.rings > 1 ? 'each' : 'the'} ring keeps ${capacity}`);
     const filled = fill ?? this.plan.books?.fill ?? [];
     for (const path of this.svg.querySelectorAll('[data-ring]')) {
-      path.setAttribute('d', arc(this.lay.rings[path.dataset.ring], (filled[path.dataset.ring] ?? 0) / this.plan.capacity));
+      path.setAttribute('d', arc(this.lay.rings[path.dataset.ring], (filled[path.dataset.ring] ?? 0) / capacity));
     }
   }
 

@@ -26,7 +26,7 @@ function wrapped(x, y, size, words, most, more = '') {
 // The four numbers, and why they differ.
 function heads(plan, lay, kinds) {
   const of = name => plan.stages.find(stage => stage.name === name), {A, G} = plan.sizes, run = of('runner.run');
-  const sample = of('buffer.sample'), axis = sample.fields[0].axes[0], kind = plan.learner.kinds;
+  const sample = of('buffer.sample'), axis = sample.fields[0].axes[0], kind = plan.kinds;
   const told = [
     ['the runner steps', run.leading, run.calls > 1 ? `R, ${run.calls} times` : 'R', kinds[kind.R]],
     ['the sample holds', sample.leading, plan.grouped ? `${axis} = ${G} × ${A}` : axis, kinds[kind[axis]]],
@@ -41,7 +41,7 @@ function heads(plan, lay, kinds) {
       put(beside, lay.narrow ? low + 14 : low, 11, made, 'opacity=".8"');
   }).join('');
   if (lay.compact) return out;
-  return out + wrapped(8, lay.narrow ? 76 : 66, 12, fill(plan.learner.headline, plan.sizes), lay.narrow ? lay.W / 6.3 : 999);
+  return out + wrapped(8, lay.narrow ? 76 : 66, 12, fill(plan.words.headline, plan.sizes), lay.narrow ? lay.W / 6.3 : 999);
 }
 
 export function facts(stage, shown) {
@@ -61,7 +61,7 @@ function chips(row, lay, plan, kinds) {
   const shape = row.stage.measured?.fields.find(one => one.key === field.key)?.shape;
   const name = put(x, y + h / 2 + 4, 11, field.key, 'font-family="ui-monospace, monospace"');
   const made = field.axes.map((axis, i) => {
-    const left = x + 58 + i * (w + 2), colour = kinds[plan.learner.kinds[axis] ?? 'features'];
+    const left = x + 58 + i * (w + 2), colour = kinds[plan.kinds[axis] ?? 'features'];
     const open = !shape && /^T/.test(axis) ? '≤' : '', number = open + (shape?.[i] ?? field.shape[i]);
     const frame = box(left, y, w, h, `fill="${colour}" fill-opacity=".14" stroke="${colour}" rx="3"`);
     if (lay.compact) return frame + `<text x="${left + w / 2}" y="${y + 13}" font-size="10" text-anchor="middle">${safe(axis)} <tspan font-weight="bold">${number}</tspan></text>`;
@@ -118,7 +118,7 @@ function beside(row, lay, plan, shown) {
 function row(row, lay, plan, shown, kinds) {
   const {stage, y} = row, [colour, sign] = shown.marks[stage.state], [main] = stage.fields, name = stage.name.split('.').pop();
   const size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
-  const why = stage.wrong || fill(plan.learner.reasons[stage.measured ? `${stage.name}, measured` : stage.name] ?? plan.learner.reasons[stage.name] ?? '',
+  const why = stage.wrong || fill(plan.words.reasons[stage.measured ? `${stage.name}, measured` : stage.name] ?? plan.words.reasons[stage.name] ?? '',
     stage.measured ? {...plan.sizes, T: plan.measured.sizes.T} : plan.sizes);
   const open = !stage.measured && main?.axes.some(axis => /^T/.test(axis)) ? '≤' : '';
   const cost = size ? ` · ${open}${stage.calls > 1 ? `${stage.calls} × ` : ''}${bytesText(size)}` : '';
@@ -130,7 +130,7 @@ function row(row, lay, plan, shown, kinds) {
     put(14, y + 13.5, 9.5, sign, `text-anchor="middle" font-weight="bold" ${stage.state === 'predicted' ? '' : 'fill="#fff"'}`) +
     put(23, y + 14, 12, name, 'font-weight="bold"') + put(23, y + 26, 9.5, facts(stage, shown), 'class="omg-facts" opacity=".85"') +
     box(23, y + 29, 0, 3, 'class="omg-ms" fill="#dd7011"') +
-    (stage.leading === null ? '' : put(lay.narrow ? lay.W - 8 : lay.left - 8, y + 18, 18, stage.leading, `font-weight="bold" text-anchor="end" fill="${kinds[plan.learner.kinds[main.axes[0]]]}"`)) +
+    (stage.leading === null ? '' : put(lay.narrow ? lay.W - 8 : lay.left - 8, y + 18, 18, stage.leading, `font-weight="bold" text-anchor="end" fill="${kinds[plan.kinds[main.axes[0]]]}"`)) +
     (main?.axes.length ? chips(row, lay, plan, kinds) + also(row, stage, 1) : also(row, stage, 0)) +
     beside(row, lay, plan, shown) +
     (lay.compact ? '' : wrapped(row.why.x, row.why.y, 11, why + cost, lay.narrow ? lay.W / 5.8 : 999,
