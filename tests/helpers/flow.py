@@ -16,7 +16,7 @@ def opened(browser, path: Path, width: int = 1000, height: int = 900, **context)
     page.route(
         "**/*", lambda route: route.continue_() if route.request.url.startswith(LOCAL) else _refuse(route, outside)
     )
-    page.on("console", lambda line: errors.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     try:
         page.goto(Path(path).resolve().as_uri())

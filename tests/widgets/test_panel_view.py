@@ -26,7 +26,8 @@ def say(panel: FlowPanel, seq: int = 1, **message) -> None:
 
 
 @pytest.mark.parametrize("name, value", [
-    ("n_agents", 7), ("batch_size", 3), ("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners"), ("seed", 9),
+    ("n_agents", 7), ("batch_size", 3), ("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners"),
+    ("seed", 9),
 ])  # fmt: skip
 def test_a_setting_of_the_page_changes_the_model_and_is_answered(panel, name, value):
     say(panel, 4, do="set", settings={name: value})

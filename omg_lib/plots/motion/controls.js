@@ -24,7 +24,7 @@ export function panelHtml(data, trains) {
     <label>folder <input type="text" class="omg-folder" value="runs/flow"></label>${button('save', 'Save')}
     <span class="omg-computes"></span></div>
     <div class="omg-progress"></div>`;
-  return `<div class="omg-panel" data-lm-suppress-shortcuts="true">
+  return `<div class="omg-panel">
     <div class="omg-row">${number('n_agents', data)}${number('batch_size', data)}
     ${choice('env', Object.keys(data.envs), data)}${choice('learner', Object.keys(data.learners), data)}
     ${choice('runner', Object.keys(data.runners), data)}${choice('device', data.devices, data)}</div>

@@ -9,9 +9,12 @@ const LOST = 'The kernel is gone: the picture keeps what it has. Run the cell ag
 export class Panel {
   // `kernel.send(message)` reaches Python; without a kernel the panel shows plans, and the run that `data` holds.
   constructor(root, data, kernel = null) {
-    Object.assign(this, {data, kernel, sent: 0});
+    Object.assign(this, {data, kernel, sent: 0, asked: {...data.settings}});
     root.innerHTML = panelHtml(data, kernel !== null);
     this.root = root.firstElementChild;
+    for (const one of this.root.querySelectorAll('input, select, button, [tabindex]')) {
+      one.dataset.lmSuppressShortcuts = 'true';  // JupyterLab takes the arrow keys otherwise
+    }
     this.find = name => this.root.querySelector(`.omg-${name}`);
     this.picture = new Picture(this.find('flow'), data, {moved: () => this.moved(), followed: (words, pointed) => this.followed(words, pointed)});
     if (data.measured && !this.picture.measure(data.measured)) this.say('The measurements are of another plan: the plan is shown.');
@@ -63,6 +66,8 @@ export class Panel {
   // One setting: drawn at once, then told to the kernel, which has the last word.
   set(input) {
     const value = input.tagName === 'SELECT' ? input.value : Number(input.value), settings = {[input.name]: value};
+    if (this.asked[input.name] === value) return;  // Enter, and then the change once the box is left
+    this.asked[input.name] = value;
     if (input.name in this.data.ranges) this.pair(input.name, value, input);
     const why = input.name === 'seed' || input.name === 'device' && this.kernel ? '' : this.picture.set(settings);
     if (input.name === 'device' && !this.kernel) this.picture.device = value;
@@ -108,6 +113,7 @@ export class Panel {
 
   key(event) {
     const inFlow = event.target === this.find('flow'), inSearch = event.target.matches('.omg-search');
+    const inNumber = event.target.matches('[type=number]');  // JupyterLab keeps the change that Enter makes from the page
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const on = inFlow || event.target.matches('.omg-transport button');
     const does = {
@@ -115,7 +121,7 @@ export class Panel {
       ArrowRight: on && (() => this.picture.step(1)), ArrowLeft: on && (() => this.picture.step(-1)),
       ArrowDown: (inFlow || inSearch) && (() => this.picture.followNext(1)), ArrowUp: (inFlow || inSearch) && (() => this.picture.followNext(-1)),
       Home: inFlow && (() => this.picture.go(0)), End: inFlow && (() => this.picture.go(Infinity)),
-      Escape: inFlow && (() => this.picture.follow(null)), Enter: inSearch && (() => this.search(event.target.value)),
+      Escape: inFlow && (() => this.picture.follow(null)), Enter: (inSearch || inNumber) && (() => this.changed(event.target)),
     }[event.key];
     if (!does) return;
     event.preventDefault();
@@ -165,6 +171,7 @@ export class Panel {
     this.find('computes').textContent = `computes on: ${view.computes}`;
     if (view.device !== this.picture.device) { this.picture.device = view.device; this.picture.touch(); }
     if (view.seq < this.sent) return;  // Python answers an older message: the reader has moved on
+    this.asked = {...view.settings};
     const now = this.picture.settings, next = Object.entries(view.settings).filter(([name, value]) => now[name] !== value);
     for (const [name, value] of Object.entries(view.settings)) {
       if (name in this.data.ranges) this.pair(name, value);
