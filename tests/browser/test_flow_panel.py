@@ -34,11 +34,12 @@ OUTSIDE = """() => {
   const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => {
     const box = text.getBoundingClientRect();
-    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+    const out = box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+    return box.width && out;
   }).map(text => text.textContent);
 }"""
 OVERLAPS = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].flatMap(row => {
-  const texts = [...row.querySelectorAll('text')].filter(text => text.textContent);
+  const texts = [...row.querySelectorAll('text')].filter(text => text.textContent && text.getBBox().width);
   const boxes = texts.map(text => text.getBBox());
   return boxes.flatMap((a, i) => boxes.slice(i + 1).flatMap((b, j) => {
     const wide = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);

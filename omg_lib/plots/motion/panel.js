@@ -171,9 +171,10 @@ export class Panel {
     this.find('computes').textContent = `computes on: ${view.computes}`;
     if (view.device !== this.picture.device) { this.picture.device = view.device; this.picture.touch(); }
     if (view.seq < this.sent) return;  // Python answers an older message: the reader has moved on
-    this.asked = {...view.settings};
     const now = this.picture.settings, next = Object.entries(view.settings).filter(([name, value]) => now[name] !== value);
     for (const [name, value] of Object.entries(view.settings)) {
+      if (value === this.asked[name]) continue;  // no news: leave a number that is being typed alone
+      this.asked[name] = value;
       if (name in this.data.ranges) this.pair(name, value);
       else { const control = this.root.querySelector(`[name=${name}]`); if (control && control.value !== String(value)) control.value = value; }
     }
