@@ -50,6 +50,7 @@ class ReplayBuffer:
         self.n_seats, self.seed, self.samples = n_seats, seed, 0
         self.rings = [Ring(buffer_size // n_seats) for _ in range(n_seats)]
         self.layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self.drawn: list[np.ndarray] = []  # where the latest sample's episodes lie in their rings: [n_seats][G]
         self._memory: EpisodeBatch | None = None
         self._written: list[int] = []
 
@@ -147,6 +148,7 @@ class ReplayBuffer:
         generator = numpy_generator(self.seed, Stream.SAMPLE, self.samples)
         self.samples += 1
         drawn = [generator.choice(len(ring.episodes), n // self.n_seats, replace=False) for ring in self.rings]
+        self.drawn = drawn
         episodes = [self.rings[a].episodes[rows[g]] for g in range(n // self.n_seats) for a, rows in enumerate(drawn)]
         if not reuse:
             return self._fill(self._blank(n), [0] * n, episodes)

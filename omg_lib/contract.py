@@ -101,16 +101,17 @@ def _inserted(stages: Stages, name: str, after: str, fields: Fields) -> Stages:
 
 
 def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
-    """Return the length of a named axis: "A", "G*A", "T-1", "64".
+    """Return the length of a named axis: "A", "G*A", "T-1", "A/R", "64".
 
     >>> axis_size("G*A", {"G": 32, "A": 8}), axis_size("L+1", {"L": 120}), axis_size("64", {})
     (256, 121, 64)
     """
-    match = re.fullmatch(r"(\w+)(?:([*+-])(\w+))?", axis)
+    match = re.fullmatch(r"(\w+)(?:([*+/-])(\w+))?", axis)
     if match is None:
-        raise ValueError(f"axis {axis!r} is not of the form A, G*A, L+1, T-1 or 64")
+        raise ValueError(f"axis {axis!r} is not of the form A, G*A, L+1, T-1, A/R or 64")
     left, sign, right = match.groups()
     value = [int(part) if part.isdigit() else sizes[part] for part in (left, right) if part]
     if sign is None:
         return value[0]
-    return {"*": value[0] * value[1], "+": value[0] + value[1], "-": value[0] - value[1]}[sign]
+    one, other = value
+    return {"*": one * other, "+": one + other, "-": one - other, "/": one // other}[sign]

@@ -191,12 +191,14 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 class Recorder:
     """Collect the stages of one update. A stage that runs inside another is part of it and not listed.
 
-    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned.
+    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned; `on_run(name)`
+    hears that it begins, `on_run("")` that it has ended.
     """
 
     device: torch.device
     _rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_stage: Callable[[str, TensorDictBase], None] | None = None
+    on_run: Callable[[str], None] | None = None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -212,7 +214,7 @@ class Recorder:
 
     def copy(self) -> Recorder:
         """Return a recorder that continues from here; this one stays unchanged."""
-        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.on_stage)
+        return Recorder(self.device, {name: dict(row) for name, row in self._rows.items()}, self.on_stage, self.on_run)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recorded so far as plain data."""
@@ -232,6 +234,7 @@ class Recorder:
         rows: Mapping[str, Any],
         most: int,
         on_stage: Callable[[str, TensorDictBase], None] | None = None,
+        on_run: Callable[[str], None] | None = None,
     ) -> Recorder:
         """Return a recorder that continues from `to_dict` (at most `most` calls a round). ValueError for other data."""
         made = {}
@@ -240,16 +243,20 @@ class Recorder:
                 raise ValueError(f"{shown(name)} is not a stage of a round, or was called too often")
             fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
             made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
-        return cls(device, made, on_stage)
+        return cls(device, made, on_stage, on_run)
 
     def call(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
         token = _recorder.set(None)
+        if self.on_run:
+            self.on_run(name)
         try:
             start = self._now()
             result = function(*args, **kwargs)
             seconds = self._now() - start
         finally:
             _recorder.reset(token)
+            if self.on_run:
+                self.on_run("")
         row = self._rows.setdefault(name, {"calls": 0, "seconds": 0.0})
         row["calls"] += 1
         row["seconds"] += seconds

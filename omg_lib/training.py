@@ -53,7 +53,8 @@ class Training:
     the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
     environment steps where `updates` is None). `sets` are the numbers of the pool's sets of teammates that episodes
     draw from, by default those of the configuration's training splits. `on_stage(name, fields)` is handed what each
-    stage of an update returned, right after it. `callbacks` are told of episodes, tests, updates and the end.
+    stage of an update returned, right after it; `on_run(name)` hears that a stage begins, `on_run("")` that it ends.
+    `callbacks` are told of episodes, tests, updates and the end.
 
     `plan` is the predicted trace. What a run sets for the whole process (one thread on a CPU, float32 and maybe
     determinism on a GPU) holds until `close()`. ConfigError if this machine lacks the device or the memory; RunError in
@@ -66,6 +67,7 @@ class Training:
         progress: Progress | None = None,
         sets: Sequence[int] | None = None,
         on_stage: OnStage | None = None,
+        on_run: Callable[[str], None] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         check_learning()
@@ -79,7 +81,7 @@ class Training:
         self.tested_at = 0
         self.round: Recorder | None = None  # what was played for the update to come
         self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._on_stage, self.callbacks = on_stage, tuple(callbacks)
+        self._on_stage, self._on_run, self.callbacks = on_stage, on_run, tuple(callbacks)
         self._failed: CallbackError | None = None
         self._stop, self._loops = threading.Event(), False
         self._test_runner: Runner | None = None
@@ -199,7 +201,7 @@ class Training:
         """
         while True:
             if self.round is None:
-                self.round = Recorder(self.device, on_stage=self._on_stage)
+                self.round = Recorder(self.device, on_stage=self._on_stage, on_run=self._on_run)
             while self.round.calls("runner.run") < self.config.runs_per_update:
                 self._poll()
                 with self.round.recording():
@@ -310,7 +312,7 @@ class Training:
         that no run has.
         """
         rows, most = state["round"], self.config.runs_per_update
-        begun = None if rows is None else Recorder.from_dict(self.device, rows, most, self._on_stage)
+        begun = None if rows is None else Recorder.from_dict(self.device, rows, most, self._on_stage, self._on_run)
         self.update, self.win_rate, self.tested_at = state["update"], state["win_rate"], state["tested_at"]
         self.prior_errors, self.round = state["prior_errors"], begun
         self.recent.clear()

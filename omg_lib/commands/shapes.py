@@ -6,6 +6,8 @@ import argparse
 
 from omg_lib.commands.options import add_settings, check_writable, given_settings
 from omg_lib.config import OMGConfig
+from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.motion import handover, save_page
 from omg_lib.predict import predict
 from omg_lib.trace import ShapeTrace
 
@@ -15,13 +17,18 @@ OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizo
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
     parser.add_argument("--json", metavar="FILE", help="also write the trace here")
+    parser.add_argument("--html", metavar="FILE", help="also write a page that shows the flow and needs nothing else")
 
 
 def run(args: argparse.Namespace) -> int:
-    trace = predict(OMGConfig(**given_settings(args)))
+    config = OMGConfig(**given_settings(args))
+    trace = predict(config)
     check_writable("json", args.json)
+    check_writable("html", args.html)
     if args.json:
         trace.save(args.json)
+    if args.html:
+        save_page(args.html, handover(config), flow_svg(trace))
     print(table(trace))
     return 0
 

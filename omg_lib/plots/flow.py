@@ -82,6 +82,11 @@ def axis_kind(axis: str, grouped: bool) -> str:
     return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents"}.get(axis, "features")
 
 
+def kinds_of(axes: Sequence[str], grouped: bool) -> dict[str, str]:
+    """Return what each of these axes counts."""
+    return {axis: axis_kind(axis, grouped) for axis in axes}
+
+
 # --- pieces ------------------------------------------------------------------------------------------------
 
 

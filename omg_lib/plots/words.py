@@ -6,10 +6,12 @@ Every number comes from the traces that `predict` and `Training` make. No Jupyte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from omg_lib.contract import axis_size
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
 
@@ -19,62 +21,76 @@ def has_regrouping(plan: ShapeTrace) -> bool:
     return any(stage.name == "learner.regroup" for stage in plan.stages)
 
 
+HEADLINES = {
+    True: (
+        "One seat per team learns, so {G} groups of {A} learner's seats need {G} × {A} = {G*A} episodes; "
+        "regrouping puts the seats together."
+    ),
+    False: (
+        "All {A} seats learn, so {G} episodes give the learner {G} × {A} = {G*A} rows: there is nothing to regroup."
+    ),
+}
+"""Why the three numbers of an update differ, with and without regrouping. `{G*A}` is an axis: `fill` puts its size in.
+"""
+REASONS = {
+    "learner.regroup": "each of {A} episodes gives its learner's seat: {G*A} / {A} = {G}",
+    "to_device": "to the learner's device",
+    "truncate": "T: the longest filled length, at most L+1 = {L+1}; known after a run",
+    "truncate, measured": "T = {T} measured: the longest filled length (L+1 = {L+1})",
+    "learner.omg_loss": "candidate subgoals: the next H = {H} states, at all steps except the last",
+    "controller.init_hidden": "the network sees {G} × {A} = {G*A} rows",
+    "learner.q_values": "a value for each of C = {C} actions",
+    "learner.td_loss": "a masked mean: one number",
+    "learner.step": "no tensor: the weights change",
+}
+"""Stage -> why it has its shape; those that regrouping changes are in `reasons`."""
+
+
+def reasons(grouped: bool) -> dict[str, str]:
+    """Return why each stage has its shape, as text for `fill`."""
+    if grouped:
+        return REASONS | {
+            "runner.run": "R = {R}: so many episodes at once; the learner's seat rotates",
+            "buffer.insert_episode_batch": "{A/R} × {R} = {A} new episodes per update, one for each seat's ring",
+            "buffer.sample": "G*A = {G} × {A} = {G*A} stored episodes: {G} per seat",
+        }
+    return REASONS | {
+        "runner.run": "R = {R}: so many episodes at once; all {A} seats learn",
+        "buffer.insert_episode_batch": "1 × {R} = {R} new episodes per update, into one ring",
+        "buffer.sample": "G = {G} stored episodes: each feeds all {A} seats",
+    }
+
+
+def fill(text: str, sizes: Mapping[str, int]) -> str:
+    """Put the sizes of axes into a text.
+
+    >>> fill("{G} groups of {A}: {G*A}", {"G": 32, "A": 8})
+    '32 groups of 8: 256'
+    """
+    return re.sub(r"\{([^}]+)\}", lambda axis: str(axis_size(axis[1], sizes)), text)
+
+
 def headline(plan: ShapeTrace) -> str:
     """Explain in one or two sentences why the three numbers of an update differ."""
-    A, G = plan.sizes["A"], plan.sizes["G"]
-    groups, episodes = f"{G} group{'s' * (G > 1)}", f"{G} episode{'s' * (G > 1)}"
-    if has_regrouping(plan):
-        return (
-            f"One seat per team learns, so {groups} of {A} learner's seats need "
-            f"{G} × {A} = {G * A} episodes; regrouping puts the seats together."
-        )
-    return f"All {A} seats learn, so {episodes} give the learner {G} × {A} = {G * A} rows: there is nothing to regroup."
+    return fill(HEADLINES[has_regrouping(plan)], plan.sizes)
 
 
 def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str:
     """Explain why this stage has its shape; with a trace, T is the measured one."""
-    s = plan.sizes
-    A, G, R, sample = s["A"], s["G"], s["R"], plan["buffer.sample"].leading
-    grouped, calls = has_regrouping(plan), plan["runner.run"].calls
-    if stage == "runner.run":
-        at_once = "one episode at a time" if R == 1 else f"{R} episodes at once"
-        return f"R = {R}: {at_once}; " + ("the learner's seat rotates" if grouped else f"all {A} seats learn")
-    if stage == "buffer.insert_episode_batch":
-        new = calls * R
-        return f"{calls} × {R} = {new} new episode{'s' * (new > 1)} per update"
-    if stage == "buffer.sample":
-        if grouped:
-            return f"G*A = {G} × {A} = {sample} stored episodes: {G} per seat"
-        return f"G = {G} stored episodes: each feeds all {A} seats"
-    if stage == "truncate":
-        limit = s["L"] + 1
-        if trace is None:
-            return f"T: the longest filled length, at most L+1 = {limit}; known after a run"
-        return f"T = {trace.sizes['T']} measured: the longest filled length (L+1 = {limit})"
-    if stage == "to_device":
-        return "to the learner's device"
-    if stage == "learner.regroup":
-        return f"each of {A} episodes gives its learner's seat: {sample} / {A} = {G}"
-    if stage == "learner.omg_loss":
-        return f"candidate subgoals: the next H = {s['H']} states, at all steps except the last"
-    if stage == "controller.init_hidden":
-        return f"the network sees {G} × {A} = {G * A} rows"
-    if stage == "learner.q_values":
-        return f"a value for each of C = {s['C']} actions"
-    return {
-        "learner.td_loss": "a masked mean: one number",
-        "learner.step": "no tensor: the weights change",
-    }.get(stage, "")
-
-
-def at_most(*axes: str) -> str:
-    """Return the sign before a predicted number that depends on T, which is known only after sampling."""
-    return "≤" if {"T", "T-1"} & set(axes) else ""
+    known = reasons(has_regrouping(plan))
+    if trace and f"{stage}, measured" in known:
+        return fill(known[f"{stage}, measured"], trace.sizes)
+    return fill(known.get(stage, ""), plan.sizes)
 
 
 def shape_text(field: Field) -> str:
     """Format a measured shape, such as [256, 63, 8, 80]."""
     return "[" + ", ".join(str(n) for n in field.shape) + "]"
+
+
+def at_most(*axes: str) -> str:
+    """Return the sign before a predicted number that depends on T, which is known only after sampling."""
+    return "≤" if {"T", "T-1"} & set(axes) else ""
 
 
 def other_fields(stage: Stage) -> str:

@@ -18,6 +18,8 @@ from omg_lib.memory.need import need
 from omg_lib.memory.peak import TooLargeError
 from omg_lib.plots.curves import curves_png
 from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.motion import flow_page, handover, measured_of
+from omg_lib.plots.motion.handover import RUNNERS
 from omg_lib.plots.words import bytes_text
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.system.doctor import usable_memory
@@ -28,8 +30,7 @@ from omg_lib.widgets.job import Job
 
 SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
 """Fields of OMGConfig with a control; `runner` is the seventh setting."""
-RUNNERS = ("episode", "parallel")
-EVERY = {"progress": 0.15, "flow": 0.5, "curves": 1.0}
+EVERY = {"progress": 0.15, "flow": 0.5, "curves": 3.0}
 """Minimum seconds between two drawings of one part during a run."""
 
 
@@ -44,15 +45,16 @@ class FlowModel:
     | `run(updates)` | starts and waits: returns the measured trace or raises the run's error (for cells and tests) |
     | `wait(timeout)` | waits until nothing is running; False if something still is |
     | `reset()` | goes back to the first settings and clears the curves |
-    | `save(folder)` | writes trace.json, flow.svg, curves.csv and curves.png |
+    | `save(folder)` | writes trace.json, flow.svg, flow.html, curves.csv and curves.png |
+    | `export(path)` | writes the page alone: it needs neither Jupyter nor a kernel |
 
     Settings are the fields of OMGConfig, except `runner`: "episode" (R = 1) or "parallel" (R = n_agents), in this
     process. An invalid setting sets `status`, one sentence, and changes nothing else.
 
     State: `plan`; of the run, `trace`, `differences`, `reports`, `previous` (reports of the run before), `state` (idle,
-    running, stopping), `status`, `progress` (text, share or None), `offers` (settings that would fit if the run does
-    not fit into memory). `listen(f)` calls f(part) when a part changes, also from the run's thread: settings, flow,
-    curves, progress, offers or status. Hold `lock` to read several of them.
+    running, stopping), `live` (what it says now: see `Live`), `status`, `progress` (text, share or None), `offers`
+    (settings that would fit if the run does not fit into memory). `listen(f)` calls f(part) when a part changes, also
+    from the run's thread: settings, flow, curves, progress, offers or status. Hold `lock` to read several of them.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -167,19 +169,62 @@ class FlowModel:
         with self.lock:
             plan, trace, differences = self.plan, self.trace, self.differences
             reports, previous = list(self.reports), list(self.previous)
-        files = [Path(folder).expanduser() / name for name in ("trace.json", "flow.svg", "curves.csv", "curves.png")]
+        names = ("trace.json", "flow.svg", "flow.html", "curves.csv", "curves.png")
         try:
+            files = [Path(folder).expanduser() / name for name in names]
             files[0].parent.mkdir(parents=True, exist_ok=True)
             (trace or plan).save(files[0])
             write_text(files[1], flow_svg(plan, trace, differences))
-            write_text(files[2], _curves(reports))
-            write_bytes(files[3], curves_png(reports, previous))
+            write_text(files[2], self.page())
+            write_text(files[3], _curves(reports))
+            write_bytes(files[4], curves_png(reports, previous))
         except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of an unknown user
             reason = getattr(error, "strerror", None) or error
             self._say(str(ConfigError("folder", str(folder), f"it cannot be written ({reason})")))
             return []
         self._say(f"Saved {', '.join(file.name for file in files)} in {files[0].parent}")
         return files
+
+    def export(self, path: str | Path) -> Path | None:
+        """Write the page to one file and return it, or None if it cannot be written (see `status`)."""
+        try:
+            file = Path(path).expanduser()
+            write_text(file, self.page())
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self._say(str(ConfigError("path", str(path), f"it cannot be written ({reason})")))
+            return None
+        self._say(f"Saved {file.name} in {file.parent}")
+        return file
+
+    # --- what a page shows --------------------------------------------------------------------------------------------
+
+    def handover(self) -> dict[str, Any]:
+        """Return the contract with the current settings, for the page's module."""
+        cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        devices = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(1, cards))]
+        shown = {name: getattr(self.config, name) for name in SHOWN} | {"runner": self.settings["runner"]}
+        fixed = self.settings.get("batch_size_run")
+        widths = RUNNERS if fixed is None else dict.fromkeys(RUNNERS, str(fixed))
+        return handover(self.config, devices, widths) | {"settings": shown}
+
+    def measured(self) -> dict[str, Any] | None:
+        """Return the measurements that are shown, with the run's bookkeeping, as plain data; None without any."""
+        with self.lock:
+            if self.trace is None:
+                return None
+            live = self._shown.live
+            return measured_of(self.trace, self.differences, self._books, live.milliseconds)
+
+    def page(self, framed: bool = False) -> str:
+        """Return a self-contained page with everything that is shown now."""
+        with self.lock:
+            data = self.handover() | {"measured": self.measured()}
+            return flow_page(data, flow_svg(self.plan, self.trace, self.differences), framed=framed)
+
+    @property
+    def live(self) -> dict[str, Any]:
+        return {"live": ""} if self._shown is None else self._shown.live.state()
 
     # --- what the run's thread reports --------------------------------------------------------------------------------
 
@@ -208,7 +253,7 @@ class FlowModel:
                 return
             first = not self.reports
             self.reports.append(report)
-            self._latest = trace
+            self._latest, self._latest_books = trace, job.live.books
             if self.trace is None or self._due("flow"):
                 self._measure()
         if first or self._due("curves"):
@@ -246,6 +291,7 @@ class FlowModel:
     def _measure(self) -> None:
         if self._is_shown():
             self.trace, self.differences = self._latest, compare(self.plan, self._latest)
+            self._books = self._latest_books
             self._tell("flow")
 
     def _verdict(self) -> str:

@@ -1,40 +1,53 @@
-"""FlowPanel: controls, flow picture, progress, status and curves, as ipywidgets around a FlowModel."""
+"""FlowPanel: the moving picture of `omg_lib.plots.motion` around a FlowModel, as one anywidget."""
 
 from __future__ import annotations
 
 import base64
 import threading
-from contextlib import suppress
-from html import escape
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-import ipywidgets as W
-import torch
-from traitlets import TraitError
+import anywidget
+from traitlets import Dict, Unicode
 
-from omg_lib.config import ENVIRONMENTS, learner_names
 from omg_lib.plots.curves import curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.motion import css, flow_frame, module
 from omg_lib.plots.words import fields_table
+from omg_lib.training import resolve_device
 from omg_lib.widgets.flow_model import FlowModel, device_text
-from omg_lib.widgets.naming import naming
-from omg_lib.widgets.panel import Panel
+from omg_lib.widgets.panel import SHOWN, Kept, still
 
-NAMES = {f".omg-{part.replace('_', '-')} [role=slider]": f"{part} slider" for part in ("n_agents", "batch_size")}
+RATE = 10
+"""Messages a second that a run may send to the page."""
+UNSEEN = 10
+"""Messages that the page need not have drawn yet: a hidden page draws none, and is sent no more."""
+KEPT_STYLE = "<style>.omg-kept iframe + .omg-still { display: none; }</style>"
+"""A notebook that is not trusted loses its styles and frames: the still picture remains."""
 
 
-class FlowPanel(Panel):
+class FlowPanel(Kept, anywidget.AnyWidget):
     """The flow of tensors, predicted while a slider moves and measured while training runs.
 
         from omg_lib.widgets import FlowPanel
         panel = FlowPanel()              # or FlowPanel(n_agents=4, learner="iql", ...): settings of FlowModel
         panel                            # as a cell's last line: shows it
         panel.model.run(updates=2)       # without a browser: trains, waits, returns the measured trace
+        panel.export("flow.html")        # one page that needs neither Jupyter nor a kernel
 
-    All the work is in `panel.model` (see FlowModel); the panel draws it. Training runs in a worker thread, so the cell
+    The page draws; all other work is in `panel.model` (see FlowModel). Training runs in a worker thread, so the cell
     ends at once and you can run other cells meanwhile. A new panel stops training in older ones.
     """
+
+    _esm = module()
+    _css = css()
+    data = Dict().tag(sync=True)
+    view = Dict().tag(sync=True)
+    measured = Dict(default_value=None, allow_none=True).tag(sync=True)
+    curves = Dict(default_value=None, allow_none=True).tag(sync=True)
+    table = Unicode("").tag(sync=True)
 
     _made: ClassVar[WeakSet[FlowPanel]] = WeakSet()
 
@@ -42,165 +55,116 @@ class FlowPanel(Panel):
         for older in FlowPanel._made:  # its cell may have been run again, which removes its Stop button
             if older.model.state != "idle":
                 older.model.stop()
-        self._made.add(self)
         self.model = FlowModel(**settings)
-        self._syncing = False
-        self._curves_drawing = threading.Lock()
-        self._controls: dict[str, list[W.ValueWidget]] = {}
-        self._parts = {name: W.HTML() for name in ("device", "progress", "status", "flow", "curves", "table")}
-        for name in ("progress", "status", "flow", "curves"):
-            self._parts[name].add_class(f"omg-{name}")
-        self._offers = _row([])
-        self._offers.add_class("omg-offers")
-        self._parts["table"].layout.overflow = "auto"
-        self._details = W.Checkbox(False, description="list every field of every stage", indent=False)
-        super().__init__(
-            [
-                _row([self._number("n_agents", 2, 16), self._number("batch_size", 1, 64)]),
-                _row(self._choices()),
-                self._parts["device"],
-                _row(self._buttons()),
-                self._parts["progress"],
-                self._parts["status"],
-                self._offers,
-                *(self._parts[name] for name in ("flow", "curves")),
-                self._details,
-                self._parts["table"],
-                naming("omg-panel", "omg-status", NAMES),
-            ],
-            layout={"max_width": "1000px"},
-        )
-        self.add_class("omg-panel")
-        self.keep(*(self._parts[name] for name in ("status", "flow", "curves")))
-        self._details.observe(lambda _: self._show("flow"), "value")
+        super().__init__(data=self.model.handover())
+        self._made.add(self)
+        self._answered, self._listing = 0, False
+        self._curves_drawing, self._stream = threading.Lock(), Stream(self)
         self.model.listen(self._show)
-        for part in ("settings", "progress", "status", "flow", "curves"):
+        self.on_msg(self._heard)
+        for part in ("status", "flow", "curves"):
             self._show(part)
 
-    # --- controls --------------------------------------------------------------------------------------------
+    def export(self, path: str | Path) -> Path | None:
+        """Write the page to one file and return it, or None if it cannot be written (the status line says why)."""
+        return self.model.export(path)
 
-    def _number(self, name: str, low: int, high: int) -> W.HBox:
-        value = self.model.settings[name]
-        box = W.IntText(value, description=name, layout={"width": "140px"})  # with bounds it would clip silently
-        box.style.description_width = "initial"
-        slider = W.IntSlider(value, low, high, readout=False, layout={"width": "235px"})
-        pair = W.HBox([box, slider])
-        pair.add_class("omg-" + name.replace("_", "-"))
-        self._bind(name, box, slider)
-        return pair
+    def kept(self) -> dict[str, str]:
+        with self.model.lock:
+            picture = still(flow_svg(self.model.plan, self.model.trace, self.model.differences))
+            parts = f'{KEPT_STYLE}{flow_frame(self.model.page(framed=True))}<div class="omg-still">{picture}</div>'
+        return {"text/html": SHOWN.format(panel=".omg-panel", parts=parts), "text/plain": ""}
 
-    def _choices(self) -> list[W.Widget]:
-        cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        devices = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(1, cards))]
-        runners = [("episode (R = 1)", "episode"), ("parallel (R = n_agents)", "parallel")]
-        made = []
-        for name, label, options, width in (
-            ("env", "environment", list(ENVIRONMENTS), "250px"),
-            ("learner", "learner", list(learner_names()), "125px"),
-            ("runner", "runner", runners, "260px"),
-            ("device", "device", devices, "115px"),
-            ("seed", "seed", None, "95px"),
-        ):
-            value = self.model.settings[name]
-            if options is None:
-                control = W.IntText(value, description=label)
-            else:
-                known = [option[1] if isinstance(option, tuple) else option for option in options]
-                control = W.Dropdown(options=options + [value] * (value not in known), value=value, description=label)
-            control.style.description_width, control.layout.width = "initial", width
-            control.add_class(f"omg-{name}")
-            self._bind(name, control)
-            made.append(control)
-        return made
+    # --- what the page says -------------------------------------------------------------------------------------------
 
-    def _bind(self, name: str, *controls: W.ValueWidget) -> None:
-        self._controls[name] = list(controls)
-        for control in controls:
-            control.observe(lambda change: self._syncing or self.model.set(**{name: change["new"]}), "value")
+    def _heard(self, _: object, said: dict[str, Any], __: object) -> None:
+        """Do what a control asks for; the answer names the message, so that the page can tell old news."""
+        model = self.model
+        if said["do"] == "ack":
+            self._stream.seen = said["ack"]
+            return
+        self._answered = said["seq"]
+        actions = {"run": model.start, "stop": model.stop, "reset": model.reset}
+        if said["do"] in actions:
+            actions[said["do"]]()
+        elif said["do"] == "set":
+            model.set(**{name: value for name, value in said["settings"].items() if name in model.settings})
+        elif said["do"] == "save":
+            model.save(said["folder"])
+        elif said["do"] == "list":
+            self._listing = said["on"]
+            self._show("flow")
+        self._show("status")
 
-    def _buttons(self) -> list[W.Widget]:
-        folder = W.Text("runs/flow", description="folder", layout={"width": "240px"})
-        folder.style.description_width = "initial"
-        actions = (
-            ("Run", self.model.start),
-            ("Stop", self.model.stop),
-            ("Reset", self.model.reset),
-            ("Save", lambda: self.model.save(folder.value)),
-        )
-        made = []
-        for label, action in actions:
-            button = W.Button(description=label, layout={"width": "90px"})
-            button.on_click(lambda _, action=action: action())
-            button.add_class(f"omg-{label.lower()}")
-            made.append(button)
-        made[0].button_style = "primary"
-        return [*made[:3], folder, made[3]]
-
-    def _offer(self, name: str, value: int) -> W.Button:
-        """Return a button that applies a setting that would fit into memory."""
-        button = W.Button(description=f"{name} {value}", tooltip=f"set {name} to {value}", layout={"width": "auto"})
-        button.on_click(lambda _: self.model.set(**{name: value}))
-        return button
-
-    # --- what is shown ---------------------------------------------------------------------------------------
+    # --- what is shown ------------------------------------------------------------------------------------------------
 
     def _show(self, part: str) -> None:
-        """Redraw one part of the model; called from the main thread and from the worker."""
+        """Hand one part of the model to the page; called from the main thread and from the worker."""
+        model = self.model
         if part == "curves":
             with self._curves_drawing:  # the last to draw is the last to read: nothing stale stays
-                self._parts["curves"].value = self._curves()
+                self.curves = self._drawn()
             return
-        with self.model.lock:
-            if part == "settings":
-                self._sync()
-            elif part == "offers":
-                self._offers.children = [self._offer(*offer) for offer in self.model.offers.items()]
-            else:
-                self._parts[part].value = getattr(self, f"_{part}")()
+        with model.lock:
             if part == "flow":
-                self._parts["table"].value = self._table() if self._details.value else ""
-            if part in ("settings", "progress"):
-                self._parts["device"].value = f"computes on: <b>{escape(device_text(self.model.config))}</b>"
+                self.measured = model.measured()
+                self.table = fields_table(model.plan, model.trace, model.differences) if self._listing else ""
+            if part != "progress" or model.state == "idle":  # in mid-run the stream carries it
+                self.view = self._now()
+            if model.state != "idle":
+                self._stream.wake()
+            else:
+                self._follow()
 
-    def _sync(self) -> None:
-        """Show every setting in its control; a control that cannot show it stays, and the status says what is wrong."""
-        self._syncing = True
-        for name, controls in self._controls.items():
-            value = self.model.settings[name]
-            for control in controls:
-                with suppress(TraitError):
-                    if not isinstance(control, W.IntSlider) or value in range(control.min, control.max + 1):
-                        control.value = value
-        self._syncing = False
+    def _now(self) -> dict[str, Any]:
+        model = self.model
+        return {
+            "settings": {name: model.settings[name] for name in self.data["settings"]},
+            "status": model.status,
+            "progress": list(model.progress),
+            "offers": dict(model.offers),
+            "computes": device_text(model.config),
+            "device": str(resolve_device(model.config.device)),
+            "seq": self._answered,
+        }
 
-    def _flow(self) -> str:
-        return flow_svg(self.model.plan, self.model.trace, self.model.differences)
-
-    def _table(self) -> str:
-        return fields_table(self.model.plan, self.model.trace, self.model.differences)
-
-    def _status(self) -> str:
-        return f'<div role="status" aria-live="polite" style="min-height:1.5em">{escape(self.model.status)}</div>'
-
-    def _progress(self) -> str:
-        text, share = self.model.progress
-        now = "" if share is None else f' aria-valuenow="{100 * share:.0f}"'
-        width = 100 if share is None else 100 * share
-        bar = f"height:6px;width:{width:.1f}%;background:var(--jp-brand-color1, #2f7fe0)"
-        return (
-            f'<div role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100"{now}'
-            f' aria-valuetext="{escape(text)}">{escape(text)}'
-            f'<div style="background:var(--jp-border-color2, #999)"><div style="{bar}"></div></div></div>'
-        )
-
-    def _curves(self) -> str:
+    def _drawn(self) -> dict[str, str]:
         with self.model.lock:
             reports, previous = list(self.model.reports), list(self.model.previous)
         picture = base64.b64encode(curves_png(reports, previous)).decode()
-        size = 'width="900" height="250" style="max-width:100%;height:auto"'
-        alt = escape(curves_text(reports, previous))
-        return f'<img {size} decoding="sync" alt="{alt}" src="data:image/png;base64,{picture}">'
+        return {"src": f"data:image/png;base64,{picture}", "alt": curves_text(reports, previous)}
 
 
-def _row(children: list[W.Widget]) -> W.Box:
-    return W.Box(children, layout={"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 8px"})
+class Stream:
+    """Sends what a run says now to the page: the newest state at most RATE times a second, from a thread of its own.
+
+    What is not sent in time is dropped, not queued, and the worker waits for nothing.
+    """
+
+    def __init__(self, panel: FlowPanel) -> None:
+        self.panel, self.sent, self.seen = panel, 0, 0
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Send until the run has ended; called with the model's lock."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="omg-stream", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        model, last = self.panel.model, None
+        while True:
+            with model.lock:
+                if model.state == "idle":
+                    self._thread = None
+                    break
+                now = model.live | {"progress": list(model.progress)}
+            if now != last and self.sent - self.seen < UNSEEN:
+                self._send(now)
+                last = now
+            time.sleep(1 / RATE)
+        self._send({"live": ""})
+
+    def _send(self, now: dict[str, Any]) -> None:
+        self.sent += 1
+        self.panel.send(now | ({} if self.sent % 5 else {"ack": self.sent}))

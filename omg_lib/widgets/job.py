@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from omg_lib.config import OMGConfig
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
+from omg_lib.widgets.live import Live
 
 FOREVER = 10**9
 """Environment steps of a run that only Stop ends: no run gets that far."""
@@ -37,7 +38,8 @@ class Hearer(Protocol):
 class Job(threading.Thread):
     """Trains a configuration until `stop()`, or for `updates` updates; starts when the previous job has ended.
 
-    `error` holds any exception, so the kernel survives. `cancelled` is set if the job was stopped.
+    `live` has what the run says meanwhile. `error` holds any exception, so the kernel survives. `cancelled` is set if
+    the job was stopped.
     """
 
     def __init__(self, hearer: Hearer, config: OMGConfig, updates: int | None, before: Job | None) -> None:
@@ -45,6 +47,7 @@ class Job(threading.Thread):
         self.hearer, self.config, self.updates, self.before = hearer, config, updates, before
         self.cancelled = threading.Event()
         self.training: Training | None = None
+        self.live = Live()
         self.error: Exception | None = None
 
     def stop(self) -> None:
@@ -64,18 +67,19 @@ class Job(threading.Thread):
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # else keeping the error keeps the run's tensors
             self.error = error.with_traceback(None)
-        self.training = None  # its buffer may hold gigabytes
+        self.training = self.live.training = None  # its buffer may hold gigabytes
         self.hearer.ended(self)
 
     def _train(self) -> None:
         kept = max(self.config.sample_size, min(self.config.buffer_size, LIVE_EPISODES))
         live = {"updates": None, "t_max": FOREVER, "buffer_size": kept}
         forever = OMGConfig.from_dict(self.config.to_dict() | live)
-        with Training(forever, self._progress) as training:
-            self.training = training
+        with Training(forever, self._progress, on_stage=self.live.on_stage, on_run=self.live.on_run) as training:
+            self.training = self.live.training = training
             if self.cancelled.is_set():  # stopped during construction
                 return
             for report in training:
+                self.live.updated(training.trace)
                 self.hearer.updated(self, report, training.trace)
                 text = f"Update {report.update}, {report.t_env:,} environment steps"
                 share = report.update / self.updates if self.updates else None

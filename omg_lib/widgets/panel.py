@@ -11,40 +11,36 @@ from IPython.display import display
 
 WAIT = 1.0
 """Seconds for which changes are collected before the kept picture is updated."""
-SHOWN = """<div class="omg-kept"><style>.jp-OutputArea:has(.widget-vbox) .omg-kept {{ display: none; }}</style>
+SHOWN = """<div class="omg-kept"><style>.jp-OutputArea:has({panel}) .omg-kept {{ display: none; }}</style>
 <p><i>The panel's last picture. The panel itself needs a kernel: run this cell again.</i></p>
 {parts}</div>"""
 """The page hides it while the panel is shown above it."""
 
 
-class Panel(W.VBox):
-    """A column of widgets that leaves a copy of its HTML parts in the notebook, as a second output of its cell.
+class Kept:
+    """A widget that leaves a copy of what it shows, `kept()`, in the notebook, as a second output of its cell.
 
-    `keep(part, ...)` names the parts. Without a kernel, JupyterLab shows "Error displaying widget: model not found"
-    instead of the panel; the copy below it still shows the last picture.
+    Without a kernel, JupyterLab shows "Error displaying widget: model not found" instead of the widget; the copy below
+    it still shows the last picture.
     """
 
-    def keep(self, *parts: W.HTML) -> None:
-        self._parts_kept, self._shown, self._timer = parts, None, None
-        self._keeping = threading.Lock()
-        for part in parts:
-            part.observe(lambda _: self._follow(), "value")
+    _shown, _timer = None, None
 
     def _ipython_display_(self, **_: object) -> None:
-        display(self._repr_mimebundle_(), raw=True)
+        made = self._repr_mimebundle_()
+        display(made[0] if isinstance(made, tuple) else made, raw=True)
+        self._keeping = threading.Lock()
         self._shown = display(self.kept(), raw=True, display_id=f"omg-kept-{self.model_id}")
 
     def kept(self) -> dict[str, str]:
         """Return the copy, by MIME type."""
-        parts = "\n".join(re.sub(r"<svg.*?</svg>", _image, part.value, flags=re.S) for part in self._parts_kept)
-        parts = parts.replace(' role="status" aria-live="polite"', "").replace(
-            ' role="status"', ""
-        )  # nothing to announce
-        return {"text/html": SHOWN.format(parts=parts), "text/plain": ""}
+        raise NotImplementedError
 
     def _follow(self) -> None:
+        if not self._shown:
+            return
         with self._keeping:
-            if self._shown and not self._timer:
+            if not self._timer:
                 self._timer = threading.Timer(WAIT, self._update)
                 self._timer.daemon = True
                 self._timer.start()
@@ -53,6 +49,27 @@ class Panel(W.VBox):
         with self._keeping:
             self._timer = None
         self._shown.update(self.kept(), raw=True)
+
+
+class Panel(Kept, W.VBox):
+    """A column of widgets; `keep(part, ...)` names the HTML parts of its copy."""
+
+    def keep(self, *parts: W.HTML) -> None:
+        self._parts_kept = parts
+        for part in parts:
+            part.observe(lambda _: self._follow(), "value")
+
+    def kept(self) -> dict[str, str]:
+        parts = "\n".join(still(part.value) for part in self._parts_kept)
+        parts = parts.replace(' role="status" aria-live="polite"', "").replace(
+            ' role="status"', ""
+        )  # nothing to announce
+        return {"text/html": SHOWN.format(panel=".widget-vbox", parts=parts), "text/plain": ""}
+
+
+def still(html: str) -> str:
+    """Return HTML with its drawings as images, which an untrusted notebook may show, too."""
+    return re.sub(r"<svg.*?</svg>", _image, html, flags=re.S)
 
 
 def _image(svg: re.Match[str]) -> str:

@@ -148,7 +148,9 @@ def test_two_notebooks_train_at_once_and_save_to_one_folder(shown, folder):
         wait_status(page, r"^Stopped at update \d+$")
     saved = folder / "runs" / "flow"
     assert json.loads((saved / "trace.json").read_text())["schema"] == 1
-    assert sorted(path.name for path in saved.iterdir()) == ["curves.csv", "curves.png", "flow.svg", "trace.json"]
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "curves.csv", "curves.png", "flow.html", "flow.svg", "trace.json"
+    ]  # fmt: skip
 
 
 def test_what_the_runs_thread_raises_stands_in_the_panel(shown):

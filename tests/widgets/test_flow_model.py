@@ -45,7 +45,8 @@ def threads() -> int:
 class Fast:
     """A fake of Training: updates as fast as possible, each with the plan as its trace."""
 
-    def __init__(self, config, progress):
+    def __init__(self, config, progress, **_):
+        self.buffer = SimpleNamespace(rings=[SimpleNamespace(episodes=[], capacity=1)])
         self.config, self.stopped, self.update = config, threading.Event(), 0
         self.plan = predict(config)
 
@@ -255,7 +256,7 @@ def test_cuda_where_there_is_none(model):
 
 @pytest.mark.parametrize("error", [RuntimeError("out of\nmemory"), MemoryError(), ConfigError("device", "x", "no")])
 def test_a_run_that_fails_is_said_and_another_one_works(model, monkeypatch, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     with monkeypatch.context() as patch:
@@ -303,13 +304,14 @@ def test_save(model, tmp_path):
     assert json.loads(model.save(tmp_path / "before")[0].read_text())["update"] is None  # the prediction
     model.run(updates=2)
     files = model.save(tmp_path / "a" / "b")
-    assert [file.name for file in files] == ["trace.json", "flow.svg", "curves.csv", "curves.png"]
+    assert [file.name for file in files] == ["trace.json", "flow.svg", "flow.html", "curves.csv", "curves.png"]
     assert json.loads(files[0].read_text())["update"] == 2
     assert 'data-state="equal"' in files[1].read_text(encoding="utf-8")
-    with files[2].open() as lines:
+    assert '"update":2' in files[2].read_text(encoding="utf-8")
+    with files[3].open() as lines:
         table = list(csv.DictReader(lines))
     assert [float(row["loss"]) for row in table] == [report.metrics["loss"] for report in model.reports]
-    assert files[3].read_bytes().startswith(b"\x89PNG")
+    assert files[4].read_bytes().startswith(b"\x89PNG")
     assert model.status.startswith("Saved trace.json")
 
 

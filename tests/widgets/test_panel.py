@@ -6,7 +6,7 @@ import re
 import pytest
 
 from omg_lib.widgets import FlowPanel, MemoryMeter, SeatPuzzle, panel
-from omg_lib.widgets.panel import Panel
+from omg_lib.widgets.panel import Kept, Panel
 
 
 @pytest.fixture
@@ -73,10 +73,18 @@ def test_the_copy_follows_what_changes_and_gathers_it(page, monkeypatch):
 
 
 def test_every_panel_keeps_its_picture():
-    assert {one.__name__ for one in Panel.__subclasses__()} == {
-        "CapacityPanel", "ClocksPanel", "ExperimentPanel", "FlowPanel", "IterationPanel", "MemoryMeter", "SeatPuzzle",
-        "StagePanel", "StepPanel", "TargetPanel",
+    assert {one.__name__ for one in (*Panel.__subclasses__(), *Kept.__subclasses__())} == {
+        "CapacityPanel", "ClocksPanel", "ExperimentPanel", "FlowPanel", "IterationPanel", "MemoryMeter", "Panel",
+        "SeatPuzzle", "StagePanel", "StepPanel", "TargetPanel",
     }  # fmt: skip
+
+
+def test_the_flow_panel_keeps_a_page_that_lives_without_a_kernel_and_an_image(page):
     flow = FlowPanel(n_agents=2, batch_size=2)
-    copy = flow.kept()["text/html"]
-    assert len(drawings(copy)) == 1 and "data-stage" in drawings(copy)[0] and "data:image/png" in copy
+    flow._ipython_display_()
+    (widget, _, _), (copy, _, _) = page
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    html = copy["text/html"]
+    assert ":has(.omg-panel) .omg-kept { display: none; }" in html
+    assert "<iframe" in html and "window.flow = mount(" in html and "&quot;n_agents&quot;:2" in html
+    assert len(drawings(html)) == 1 and "data-stage" in drawings(html)[0]

@@ -1,97 +1,119 @@
-"""The panel's widgets in Python: a view of the model, in both directions."""
+"""The flow panel in Python: what it hands to the page, and what it does when the page speaks."""
 
-import ipywidgets as W
+import time
+
 import pytest
 
+from omg_lib import ConfigError
 from omg_lib.widgets import FlowPanel
+from omg_lib.widgets import flow_panel as view
 
 
 @pytest.fixture
-def panel():
+def panel(monkeypatch):
     panel = FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
+    sent = []
+    monkeypatch.setattr(FlowPanel, "send", lambda self, event, buffers=None: sent.append(event), raising=False)
+    panel.sent = sent
     yield panel
     panel.model.reset()
     assert panel.model.wait(120)
 
 
-def parts(panel: FlowPanel, name: str, kind: type = W.Widget) -> list:
-    """Return every widget at or below the one with this class."""
-
-    def below(widget):
-        yield widget
-        for child in getattr(widget, "children", ()):
-            yield from below(child)
-
-    (found,) = [widget for widget in below(panel) if f"omg-{name}" in getattr(widget, "_dom_classes", ())]
-    return [widget for widget in below(found) if isinstance(widget, kind)]
+def say(panel: FlowPanel, seq: int = 1, **message) -> None:
+    """Speak as the page does."""
+    panel._heard(panel, message | {"seq": seq}, [])
 
 
-@pytest.mark.parametrize("name", ["n-agents", "batch-size"])
-def test_slider_number_and_picture_go_together(panel, name):
-    (slider,), (number,) = parts(panel, name, W.IntSlider), parts(panel, name, W.IntText)
-    (flow,) = parts(panel, "flow")
-    old = flow.value
-    slider.value = 7
-    assert number.value == 7 and flow.value != old
-    number.value = 3
-    assert slider.value == 3 and panel.model.settings[name.replace("-", "_")] == 3
-    assert slider.max == {"n-agents": 16, "batch-size": 64}[name]
+@pytest.mark.parametrize("name, value", [
+    ("n_agents", 7), ("batch_size", 3), ("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners"),
+    ("seed", 9),
+])  # fmt: skip
+def test_a_setting_of_the_page_changes_the_model_and_is_answered(panel, name, value):
+    say(panel, 4, do="set", settings={name: value})
+    assert panel.model.settings[name] == panel.view["settings"][name] == value
+    assert panel.view["seq"] == 4 and panel.view["status"].startswith("Predicted")
 
 
-@pytest.mark.parametrize("bad", [0, -3, 17, 10**6])
-def test_a_number_that_is_not_allowed_stays_in_its_box_and_the_picture_too(panel, bad):
-    (slider,), (number,) = parts(panel, "n-agents", W.IntSlider), parts(panel, "n-agents", W.IntText)
-    (flow,), (status,), (seed,) = (parts(panel, name) for name in ("flow", "status", "seed"))
-    picture = flow.value
-    number.value = bad
-    assert f"n_agents={bad}: " in status.value and (number.value, slider.value) == (bad, 2) and flow.value == picture
-    panel.model.start()
-    assert panel.model.state == "idle" and f"n_agents={bad}: " in status.value
-    slider.value = 3
-    assert number.value == 3 and "Predicted" in status.value
-    seed.value = -1
-    assert "seed=-1: " in status.value and panel.model.config.seed == 0
+@pytest.mark.parametrize("bad", [0, -3, 17, 2.5, 10**6])
+def test_a_number_that_is_not_allowed_is_a_sentence_and_the_plan_stays(panel, bad):
+    plan = panel.model.plan
+    say(panel, do="set", settings={"n_agents": bad})
+    assert panel.view["status"].startswith(f"n_agents={bad}: ") and panel.view["settings"]["n_agents"] == bad
+    assert panel.model.plan is plan
+    say(panel, 2, do="run")
+    assert panel.model.state == "idle" and panel.view["status"].startswith(f"n_agents={bad}: ")
+    say(panel, 3, do="set", settings={"n_agents": 3})
+    assert panel.view["status"].startswith("Predicted")
 
 
-def test_choices_change_the_configuration(panel):
-    for name, value in (("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners")):
-        (select,) = parts(panel, name, W.Dropdown)
-        select.value = value
-    (seed,) = parts(panel, "seed")
-    seed.value = 9
-    config = panel.model.config
-    assert (config.learner, config.batch_size_run, config.env, config.seed) == ("omg", 2, "skirmish:partners", 9)
+def test_what_the_page_has_no_control_for_is_not_set(panel):
+    say(panel, do="set", settings={"gamma": 0.5, "nonsense": 1})
+    assert "gamma" not in panel.model.settings and panel.model.config.gamma == 0.99
 
 
-def test_buttons(panel, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (run,), (stop,), (reset,), (save,) = (parts(panel, name) for name in ("run", "stop", "reset", "save"))
-    run.click()
+def test_buttons(panel, tmp_path):
+    say(panel, 1, do="run")
     assert panel.model.state == "running"
-    stop.click()
-    assert panel.model.wait(120)
-    (status,) = parts(panel, "status")
-    assert 'role="status"' in status.value and "Stopped at update" in status.value
-    save.click()
-    assert (tmp_path / "runs" / "flow" / "trace.json").is_file()
+    say(panel, 2, do="stop")
+    assert panel.model.wait(120) and panel.view["status"].startswith("Stopped at update")
+    say(panel, 3, do="save", folder=str(tmp_path / "flow"))
+    assert sorted(path.name for path in (tmp_path / "flow").iterdir()) == [
+        "curves.csv", "curves.png", "flow.html", "flow.svg", "trace.json"
+    ]  # fmt: skip
     panel.model.set(n_agents=5)
-    reset.click()
-    assert parts(panel, "n-agents", W.IntSlider)[0].value == 2
+    say(panel, 4, do="reset")
+    assert panel.view["settings"]["n_agents"] == 2
 
 
-def test_a_run_is_drawn(panel):
+def test_a_run_is_handed_over_with_its_bookkeeping(panel):
+    assert panel.measured is None
     panel.model.run(updates=2)
-    (flow,), (curves,), (progress,) = (parts(panel, name) for name in ("flow", "curves", "progress"))
-    assert flow.value.count('data-state="equal"') == len(panel.model.plan.stages)
-    assert "update 2, loss" in curves.value and "data:image/png" in curves.value
-    assert 'role="progressbar"' in progress.value and "Update 2" in progress.value
+    measured, trace = panel.measured, panel.model.trace
+    assert measured["update"] == 2 and measured["wrong"] == {} and measured["stages"] == trace.to_dict()["stages"]
+    books = measured["books"]
+    assert len(books["lengths"]) == len(books["places"]) == 2
+    assert max(books["lengths"]) == trace.sizes["T"], "the longest episode that was drawn"
+    assert "update 2, loss" in panel.curves["alt"] and panel.curves["src"].startswith("data:image/png")
+    assert panel.view["progress"] == ["Update 2", 0.0]
 
 
-def test_an_error_is_said_as_text(panel):
-    (status,) = parts(panel, "status")
-    for bad in (dict(learner="<b>"), dict(learner="iql", n_agents=99)):
-        panel.model.set(**bad)
-        assert f"{list(bad)[-1]}=" in status.value and "<b>" not in status.value
+def test_the_table_of_fields_is_made_on_request(panel):
+    assert panel.table == ""
+    say(panel, do="list", on=True)
+    assert panel.table.count("avail_actions") >= 5
+    say(panel, 2, do="list", on=False)
+    assert panel.table == ""
+
+
+def test_a_hidden_page_is_sent_no_more_than_it_has_drawn(panel, monkeypatch):
+    monkeypatch.setattr(view, "RATE", 1000)
+    panel.model.start()
+    end = time.monotonic() + 120
+    while len(panel.model.reports) < 30:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert len(panel.sent) == view.UNSEEN, "nobody has drawn any of them"
+    asked = [event["ack"] for event in panel.sent if "ack" in event]
+    say(panel, do="ack", ack=asked[-1])
+    while len(panel.sent) == view.UNSEEN:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    panel.model.stop()
+    assert panel.model.wait(120)
+    while panel.sent[-1] != {"live": ""}:
+        assert time.monotonic() < end, "the mark of the running stage goes"
+        time.sleep(0.01)
+    states = [event for event in panel.sent if event["live"]]
+    assert {event["live"] for event in states} <= {stage.name for stage in panel.model.plan.stages}
+    assert all(len(event["fill"]) == 1 and event["capacity"] > 0 for event in states) and states[-1]["fill"][0] > 1
+
+
+def test_export_writes_one_page_and_refuses_a_place_that_cannot_be_written(panel, tmp_path):
+    assert panel.export(tmp_path / "flow.html") == tmp_path / "flow.html"
+    assert "window.flow = mount(" in (tmp_path / "flow.html").read_text(encoding="utf-8")
+    assert panel.export(tmp_path / "missing" / "flow.html") is None
+    assert panel.view["status"].startswith("path=") and "cannot be written" in panel.view["status"]
 
 
 def test_a_new_panel_stops_what_an_older_one_trains(panel):
@@ -99,3 +121,8 @@ def test_a_new_panel_stops_what_an_older_one_trains(panel):
     assert panel.model.state != "idle"
     FlowPanel(n_agents=2, batch_size=2, learner="iql", device="cpu")
     assert panel.model.wait(120) and panel.model.state == "idle"
+
+
+def test_a_bad_first_setting_is_refused():
+    with pytest.raises(ConfigError):
+        FlowPanel(n_agents=99)

@@ -1,0 +1,198 @@
+"""The picture moves: every state by keyboard and without motion, one episode followed, a run's own bookkeeping."""
+
+import re
+
+import pytest
+
+from omg_lib.plots.motion import flow_page
+from omg_lib.widgets import FlowModel
+from tests.helpers.flow import opened
+
+pytestmark = pytest.mark.browser
+
+# How many pixels of each stage's chart are painted on the canvas of what stands still.
+CELLS = """() => {
+  const {still, lay, dense} = flow.picture, context = still.getContext('2d');
+  return Object.fromEntries(lay.rows.filter(row => row.chart.h).map(({stage, chart: {x, y, w, h}}) => {
+    const {data} = context.getImageData(x * dense, y * dense, w * dense, h * dense);
+    let painted = 0;
+    for (let i = 3; i < data.length; i += 4) painted += data[i] > 200 ? 1 : 0;
+    return [stage.name, painted];
+  }));
+}"""
+PLACES = "() => flow.picture.scene.marks.map(m => [m.g, m.a, m.e, m.seat, ...m.block.map(Math.round)])"
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A real run of two updates: its page's data, and what it measured."""
+    model = FlowModel(n_agents=3, batch_size=4, env="skirmish:partners", device="cpu")
+    model.run(updates=2)
+    return model
+
+
+@pytest.fixture(scope="module")
+def path(run, tmp_path_factory):
+    return run.export(tmp_path_factory.mktemp("flow") / "flow.html")
+
+
+def followed(page) -> str:
+    return page.locator(".omg-followed").text_content()
+
+
+def stage(page) -> str:
+    return page.locator(".omg-at-said").text_content()
+
+
+def test_a_run_is_shown_with_its_own_bookkeeping(browser, path, run):
+    with opened(browser, path) as page:
+        states = page.eval_on_selector_all(".omg-flow [data-stage]", "all => all.map(g => g.dataset.state)")
+        assert states == ["equal"] * len(run.trace.stages)
+        shapes = page.eval_on_selector_all(
+            "[data-stage='truncate'] [data-field]", "all => all.map(f => [f.dataset.field, f.dataset.shape])"
+        )
+        wanted = {key: str(list(f.shape)).replace(" ", "") for key, f in run.trace["truncate"].fields.items()}
+        assert dict(shapes) == wanted
+        books = run.measured()["books"]
+        for e in (0, 5, 11):
+            page.fill(".omg-search", f"episode {e}")
+            page.press(".omg-search", "Enter")
+            row = books["rows"].index(e)
+            assert followed(page) == (
+                f"episode {e}: seat {books['seats'][e]} learns; group {row // 3}, slot {row % 3}; row {row} of 12; "
+                f"{books['lengths'][e] - 1} steps; place {books['places'][e]} of its ring"
+            )
+
+
+def test_every_state_is_reached_by_keyboard_and_without_motion(browser, path, run):
+    with opened(browser, path, reduced_motion="reduce") as page:
+        names = [one.name for one in run.plan.stages]
+        full = page.evaluate(CELLS)
+        page.locator(".omg-flow").press("Home")
+        assert stage(page) == "before the first stage" and set(page.evaluate(CELLS).values()) == {0}
+        for at, name in enumerate(names, 1):
+            page.keyboard.press("ArrowRight")
+            assert stage(page) == (name if at < len(names) else "the whole update")
+            done = page.evaluate(CELLS)
+            assert {one: done[one] for one in done if one in names[:at]} == {
+                one: full[one] for one in done if one in names[:at]
+            }
+            assert not any(done[one] for one in done if one in names[at:])
+        page.keyboard.press("ArrowLeft")
+        assert stage(page) == names[-2]
+        page.keyboard.press("Home")
+        page.keyboard.press("Space")  # with reduced motion Play is one step
+        assert stage(page) == names[0] and page.locator(".omg-play").text_content() == "Play"
+
+
+def test_play_moves_pauses_and_a_step_ends_where_it_should(browser, path):
+    with opened(browser, path) as page:
+        page.locator(".omg-flow").press("Space")
+        page.wait_for_function("() => flow.picture.phase > 0.1 && flow.picture.phase % 1 > 0")
+        assert page.locator(".omg-play").text_content() == "Pause"
+        page.keyboard.press("Space")
+        at = page.evaluate("() => flow.picture.phase")
+        page.wait_for_timeout(200)
+        assert page.evaluate("() => flow.picture.phase") == at
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("() => flow.picture.phase") == int(at) + 1, "the stage in mid-motion is completed at once"
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("phase => flow.picture.phase === phase", arg=int(at) + 2)
+
+
+def test_following_by_pointer_lights_the_same_episode_everywhere(browser, path):
+    with opened(browser, path) as page:
+        chart = "() => { const r = flow.picture.svg.getBoundingClientRect(); return {x: r.left, y: r.top}; }"
+        at = page.evaluate(chart)
+        for mark in page.evaluate(PLACES):
+            g, a, e, seat, x, y = mark
+            page.mouse.move(at["x"] + x + 3, at["y"] + y + 3)
+            assert re.match(rf"episode {e}: seat {seat} learns; group {g}, slot {a}; ", followed(page))
+        page.mouse.move(2, 2)
+        assert followed(page) == ""
+
+
+def test_the_search_box_and_its_refusals(browser, path):
+    with opened(browser, path) as page:
+        for words, said in (
+            ("group 3 slot 2", "episode 11: seat 2 learns; group 3, slot 2; row 11 of 12"),
+            ("group 1", "group 1: episodes 3, 4, 5, one of each seat; rows 3 to 5 of 12"),
+            ("seat 1", "slot 1: seat 1 of 4 groups"),
+            ("row 7", "episode 7: "),
+            ("episode 12", "episode 12: allowed is 0 to 11"),
+            ("hello", "hello: allowed is for example"),
+        ):
+            page.fill(".omg-search", words)
+            page.press(".omg-search", "Enter")
+            assert followed(page).startswith(said), words
+
+
+def test_sorting_moves_the_columns_and_keeps_what_is_followed(browser, path):
+    with opened(browser, path, reduced_motion="reduce") as page:
+        order = (
+            "() => flow.picture.scene.marks.map(m => [m.memory, m.sorted]).map(([a, b]) => flow.picture.mix ? b : a)"
+        )
+        memory = page.evaluate(order)
+        page.get_by_label("sort by seat").check()
+        by_seat = page.evaluate(order)
+        assert sorted(map(round, memory)) == sorted(map(round, by_seat)) and memory != by_seat
+        assert by_seat == sorted(by_seat), "marks are listed seat by seat"
+
+
+def test_compact_shows_sliders_and_network_rows_at_1280_by_720(browser, path):
+    with opened(browser, path, 1280, 720) as page:
+        for part in (
+            ".omg-n-agents [role=slider]",
+            "[data-stage='runner.run']",
+            "[data-stage='controller.init_hidden']",
+        ):
+            box = page.locator(part).bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= 720, part
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(n_agents=16, batch_size=64), dict(n_agents=2, batch_size=1), dict(learner="qmix")]
+)
+@pytest.mark.parametrize("width", [400, 640, 1000, 1280])
+def test_no_text_sticks_out(browser, run, tmp_path, settings, width):
+    file = tmp_path / "flow.html"
+    file.write_text(flow_page(FlowModel(**settings).handover(), ""), encoding="utf-8")
+    with opened(browser, file, width) as page:
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert (
+            page.evaluate("""() => {
+          const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
+          return [...svg.querySelectorAll('text')].filter(text => {
+            const box = text.getBoundingClientRect();
+            const out = box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+            return box.width && out;
+          }).map(text => text.textContent);
+        }""")
+            == []
+        )
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width, zoom", [(1000, 1), (400, 1), (1000, 2)])
+def test_axe_finds_nothing(browser, path, look, width, zoom):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with opened(browser, path, width // zoom, color_scheme=look, device_scale_factor=zoom) as page:
+        assert [one["id"] for one in axe.Axe().run(page).response["violations"]] == []
+
+
+def test_measurements_of_another_plan_are_refused(browser, run, tmp_path):
+    file = tmp_path / "flow.html"
+    other = FlowModel(n_agents=4, batch_size=4).handover()
+    file.write_text(flow_page(other | {"measured": run.measured()}, ""), encoding="utf-8")
+    with opened(browser, file) as page:
+        assert page.locator(".omg-status").text_content() == "The measurements are of another plan: the plan is shown."
+        assert page.locator("[data-state=predicted]").count() == 11
+
+
+def test_where_scripts_do_not_run_the_still_picture_stays_with_a_sentence(browser, path):
+    holder = browser.new_context(java_script_enabled=False)
+    page = holder.new_page()
+    page.goto(path.as_uri())
+    assert page.locator(".omg-flow svg [data-stage]").count() == 11
+    assert "stands still" in page.locator("#flow > p").text_content()
+    holder.close()
