@@ -36,6 +36,7 @@ ROOMS = (
     "lessons",
     "plots",
     "widgets",
+    "course",
     "commands",
     "__main__",
 )
