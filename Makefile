@@ -48,6 +48,9 @@ test: $(FULL)  ## run all tests
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
 
+book: $(FULL)  ## run the course and make a static site of it (build/book/index.html)
+	.venv/bin/python deploy/book/build.py
+
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
 
