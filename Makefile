@@ -2,11 +2,11 @@
 
 # Uses the first of these that runs and is new enough. To choose another: `make lab PYTHON=...`.
 NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
 INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
-EVERYTHING = .[envs,teacher,ray,test]
+EVERYTHING = .[lab,envs,teacher,ray,book,test]
 # Install torch first and separately: it is most of the download, and the lines in between show progress.
 define install
 @echo "Installing torch, the largest part: this takes a few minutes ..."
@@ -14,6 +14,8 @@ define install
 @echo "Installing JupyterLab, the library and their dependencies ..."
 @$(INSTALL) --quiet -c constraints.txt -e "$(1)"
 endef
+
+comma = ,
 
 # Stamps: nothing is reinstalled until pyproject.toml or constraints.txt changes.
 BASE = .venv/base.stamp
@@ -23,7 +25,7 @@ TEACHER = .venv/teacher.stamp
 # Without compiled code on disk, every test process compiles the library and the tests again: 20 seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab setup quick test lint results smacv2 assignments student-copy grade clean
+.PHONY: help lab setup quick test lint book results smacv2 assignments student-copy grade clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,11 +54,14 @@ test: $(FULL)  ## run all tests
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
 
+book: $(FULL)  ## run the course and make a static site of it (build/book/index.html)
+	.venv/bin/python deploy/book/build.py
+
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
 
 smacv2: $(BASE)  ## install SMACv2 (pinned in environment.yml) and show what StarCraft II still needs
-	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"
+	$(INSTALL) "$(shell sed -n 's/^ *OMG_SMACV2: *//p' environment.yml)"
 	.venv/bin/python -m omg_lib doctor
 
 GRADER = cd notebooks/assignments && PYTHONPATH="$(CURDIR)" ../../.venv/bin/python -m grader
@@ -87,7 +92,7 @@ $(NEWS): | .venv/pyvenv.cfg
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $@
 
 $(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.)
+	$(call install,.[lab])
 	@touch $@
 
 $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
@@ -95,5 +100,5 @@ $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	@touch $(BASE) $(TEACHER) $@
 
 $(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.[teacher])
+	$(call install,.[lab$(comma)teacher])
 	@touch $(BASE) $@

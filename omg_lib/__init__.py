@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from omg_lib.trace import ShapeTrace
     from omg_lib.training import Training, run_sequential
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PUBLIC = {
     "callbacks": ("Callback", "Report", "TensorBoard"),

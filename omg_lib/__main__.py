@@ -109,6 +109,12 @@ def interrupted(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
+def omg_lab() -> int:
+    """The console script: without words it opens the course, otherwise it is `python -m omg_lib`."""
+    signal.signal(signal.SIGINT, interrupted)
+    return main(sys.argv[1:] or ["lab"])
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, interrupted)
     sys.exit(main())

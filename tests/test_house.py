@@ -38,6 +38,7 @@ ROOMS = (
     "lessons",
     "plots",
     "widgets",
+    "course",
     "commands",
     "__main__",
 )

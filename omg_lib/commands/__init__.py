@@ -4,6 +4,7 @@ A module loads when its command is asked for, so that `doctor` runs where everyt
 """
 
 COMMANDS = {
+    "lab": "open the course in JupyterLab; `omg-lab` alone does the same",
     "shapes": "predict every shape of one update",
     "train": "train; with --out into a folder that can be resumed",
     "doctor": "show what this machine has, and what is missing",

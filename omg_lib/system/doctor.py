@@ -21,6 +21,9 @@ from pathlib import Path
 from omg_lib.system.limits import GIB, usable_cores, usable_memory
 from omg_lib.system.starcraft import Check, starcraft_checks, version_of
 
+FOR_DEVELOPERS = ("test", "book")
+"""Extras that neither the course nor the library needs."""
+
 
 class SetupReport(list):
     """A list of checks. Prints as text; a notebook shows a summary line, the problems, and all checks in a fold."""
@@ -127,13 +130,18 @@ def _cores_and_memory() -> list[Check]:
 def _packages() -> list[Check]:
     own = version_of("omg-lab")
     checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
-    for requirement in _requirements():
-        name, bounds, extra = re.match(
-            r"""([\w.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""", requirement
-        ).groups()
-        if extra != "test":
-            checks.append(_package(name, bounds, extra))
-    return checks
+    return [*checks, *(_package(*one) for one in declared() if one[2] not in FOR_DEVELOPERS)]
+
+
+def extra_checks(extra: str) -> list[Check]:
+    """Check the packages of one extra."""
+    return [_package(*one) for one in declared() if one[2] == extra]
+
+
+def declared() -> list[tuple[str, str, str | None]]:
+    """Return (name, bounds, extra) of every requirement."""
+    pattern = re.compile(r"""([\w.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*extra\s*==\s*["'](\w+)["'])?$""")
+    return [pattern.match(requirement).groups() for requirement in _requirements()]
 
 
 def _requirements() -> list[str]:
@@ -155,8 +163,8 @@ def _package(name: str, bounds: str, extra: str | None) -> Check:
     if version is not None and _within(version, bounds):
         return Check(name, True, version)
     found = f"{version or 'not installed'} ({bounds} is required)"
-    remedy = f'pip install -e ".[{extra}]"' if extra else f'pip install "{name}{bounds}"'
-    return Check(name, False, found, remedy, optional=extra is not None)
+    remedy = f'pip install -e ".[{extra}]"' if extra and not version else f'pip install "{name}{bounds}"'
+    return Check(name, False, found, remedy, optional=extra is not None and not (version and extra == "lab"))
 
 
 def _within(version: str, bounds: str) -> bool:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from omg_lib.system.doctor import FOR_DEVELOPERS
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = [text for name, texts in PROJECT["optional-dependencies"].items() if name != "test" for text in texts]
-PACKAGES = [re.match(r"[\w-]+", text)[0] for text in (*PROJECT["dependencies"], *EXTRAS)]
+EXTRAS = [texts for name, texts in PROJECT["optional-dependencies"].items() if name not in FOR_DEVELOPERS]
+PACKAGES = [re.match(r"[\w-]+", text)[0] for texts in (PROJECT["dependencies"], *EXTRAS) for text in texts]
 
 BLOCK = """
 import sys

@@ -1,0 +1,52 @@
+"""`lab`, and `omg-lab` without a command: lay the course out, and open it in JupyterLab."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from omg_lib.commands.options import whole
+from omg_lib.config import ConfigError
+from omg_lib.course import course_folder, lay, ready
+from omg_lib.course.jupyter import command, environment
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", help="default: the first free one from 8888")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the course; returns when JupyterLab ends (on Linux and macOS it takes this process over)."""
+    port = None if args.port is None else free_port(whole(args.port))
+    course = course_folder(Path.cwd())
+    for sentence in lay(course):
+        say(sentence)
+    words = command(ready(course, say), course, port, not args.no_browser)
+    say("Opening JupyterLab; press Ctrl-C here to stop it.")
+    if os.name == "posix":
+        os.execve(words[0], words, environment(course))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is JupyterLab's
+    return subprocess.run(words, env=environment(course)).returncode
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def free_port(port: int | str | None) -> int:
+    """Return the port. ConfigError if it is no port, or in use."""
+    if type(port) is not int or not 1 <= port <= 65535:
+        raise ConfigError("port", port, "allowed is a whole number from 1 to 65535")
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            allowed = "is in use, or not yours to use; choose another, or leave --port out"
+            raise ConfigError("port", port, allowed) from None
+    return port

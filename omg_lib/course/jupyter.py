@@ -1,0 +1,135 @@
+"""A JupyterLab for the course, without touching the environment that the library is installed in.
+
+Where JupyterLab is installed (the extra `lab`), that one is used. Elsewhere the course folder gets an environment of
+its own, which sees the packages of the one around it and adds only JupyterLab: nothing is downloaded twice, it works
+where site-packages is read-only, and a researcher's environment stays without Jupyter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import omg_lib
+from omg_lib.config import ConfigError
+from omg_lib.course.laying import CARRIED, CHECKOUT, FIRST, KEPT
+from omg_lib.system.doctor import declared, extra_checks
+from omg_lib.system.files import read_json, reason, write_text
+
+NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+"""At its first start JupyterLab asks whether it may show news; this answers no, for the course only."""
+
+
+def ready(course: Path, say: Callable[[str], None]) -> Path:
+    """Return a Python that has JupyterLab and the library, installing JupyterLab at the first start.
+
+    ConfigError in one sentence if it cannot be installed; the next start tries again.
+    """
+    lacking = [check.name for check in extra_checks("lab") if not check.ok]
+    if not lacking:
+        return Path(sys.executable)
+    requirements = [name + bounds for name, bounds, extra in declared() if extra == "lab"]
+    home = course / KEPT / "venv"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = {"version": omg_lib.__version__, "around": _around(), "requirements": requirements}
+    if _stamp(home) == wanted and python.exists():
+        return python
+    say(f"Installing JupyterLab for the course, once ({', '.join(lacking)}): this takes a minute or two ...")
+    try:
+        venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(home)
+        _see_around(home)
+        _install(python, requirements)
+        write_text(home / "omg-lab.json", json.dumps(wanted))
+    except OSError as error:
+        raise ConfigError("JupyterLab", str(home), f"cannot be installed there ({reason(error)})") from None
+    return python
+
+
+def command(python: Path, course: Path, port: int | None, browser: bool) -> list[str]:
+    """Return the command that opens the course's first notebook in JupyterLab."""
+    words = [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={course}"]
+    words.append(f"--LabApp.default_url=/lab/tree/{FIRST}")
+    if port is not None:
+        words += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    if not browser:
+        words.append("--no-browser")
+    if hasattr(os, "getuid") and os.getuid() == 0:
+        words.append("--allow-root")
+    return words
+
+
+def environment(course: Path) -> dict[str, str]:
+    """Return JupyterLab's environment: the student's settings if there is a home to keep them in, and no news."""
+    kept = course / KEPT
+    overrides = kept / "labconfig" / "default_setting_overrides.json"
+    if not overrides.exists():
+        overrides.parent.mkdir(parents=True, exist_ok=True)
+        write_text(overrides, json.dumps(NEWS))
+    paths = [os.environ.get("JUPYTER_CONFIG_PATH"), str(kept)]
+    found = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+    if not _has_home():
+        (kept / "home").mkdir(exist_ok=True)
+        found["HOME"] = str(kept / "home")
+    return found
+
+
+def _has_home() -> bool:
+    try:
+        return os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # neither HOME nor an entry for this user
+        return False
+
+
+def _around() -> list[str]:
+    """Return the folders of installed packages that this Python sees."""
+    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+
+
+def _stamp(home: Path) -> dict[str, object]:
+    """Return what an environment was made for; {} if it was not finished."""
+    try:
+        return read_json(home / "omg-lab.json")
+    except (OSError, ValueError):
+        return {}
+
+
+def _see_around(home: Path) -> None:
+    """Let an environment see the packages of the one that runs now, after its own."""
+    inside = sysconfig.get_path("purelib", "venv", {"base": str(home), "platbase": str(home)})
+    lines = [f"import site; site.addsitedir({path!a})\n" for path in _around()]  # in ASCII, whatever the path holds
+    write_text(Path(inside) / "omg-lab-around.pth", "".join(lines))
+
+
+def _install(python: Path, requirements: list[str]) -> None:
+    """Install with pip, if the environment around has it, or with uv. ConfigError if that fails."""
+    folder = CARRIED.parent if CARRIED.is_dir() else CHECKOUT
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if find_spec("pip"):
+        tool = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    elif uv:
+        tool = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    else:
+        raise ConfigError("JupyterLab", None, 'there is no pip or uv to install it; run pip install "omg-lab[lab]"')
+    words = [*tool, "-c", str(folder / "constraints.txt"), *requirements]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise ConfigError("JupyterLab", None, failure(done.stderr + done.stdout))
+
+
+def failure(said: str) -> str:
+    """Return an installer's complaint as one sentence with what to do."""
+    if "No space left" in said or "Disk quota" in said:
+        return "the disk is full, and it needs about 400 MB; free some, and start omg-lab again"
+    offline = ("resolve", "Connection", "connect", "timed out", "Network", "No matching distribution", "dns error")
+    if any(word in said for word in offline):
+        return "it could not be downloaded; check the network, and start omg-lab again (nothing is lost)"
+    lines = [line for line in said.splitlines() if line.strip()]
+    return f"it could not be installed: {lines[-1].strip()[:150] if lines else 'the installer said nothing'}"
