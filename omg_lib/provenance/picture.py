@@ -150,7 +150,7 @@ def _draw(picture: Picture) -> str:
     )
 
 
-def _panel(panel: Panel, by: str, x: float, y: float) -> str:
+def _panel(panel: Panel, by: str, x: int, y: int) -> str:
     columns, left = range(len(panel.cells[0])), x + LEFT
     looks: dict[tuple, tuple[list[str], list[str]]] = {}
     out = [_text(left, y + 12, panel.name, "start")]
