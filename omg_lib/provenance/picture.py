@@ -169,7 +169,7 @@ def _panel(panel: Panel, by: str, x: int, y: int) -> str:
     return "".join(out)
 
 
-def _text(x: float, y: float, text: str, anchor: str = "") -> str:
+def _text(x: int | float, y: int | float, text: str, anchor: str = "") -> str:
     """In the middle of x, unless an anchor is given."""
     where = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text x="{x:g}" y="{y:g}"{where}>{escape(text)}</text>'
