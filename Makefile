@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
 INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
-EVERYTHING = .[lab,envs,teacher,ray,book,test]
+EVERYTHING = .[lab,envs,teacher,ray,tensorboard,book,test]
 # Install torch first and separately: it is most of the download, and the lines in between show progress.
 define install
 @echo "Installing torch, the largest part: this takes a few minutes ..."

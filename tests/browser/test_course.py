@@ -22,6 +22,7 @@ PANELS = {
     "09_unseen_teammates.ipynb": 0,
     "10_beyond_one_machine.ipynb": 3,
     "12_failure_museum.ipynb": 0,
+    "13_your_own_code.ipynb": 0,
     "11_starcraft.ipynb": 0,
 }
 """Notebook -> minimum number of sliders. Notebook 00 is tested separately, with the flow panel."""

@@ -65,5 +65,11 @@ RIGHT = {
     ("12_failure_museum.ipynb", "question-mask"): (396, 1980, 0),
     ("12_failure_museum.ipynb", "question-shape"): (0,),
     ("12_failure_museum.ipynb", "question-harmless"): "order",
+    ("13_your_own_code.ipynb", "memory-guess"): (11,),
+    ("13_your_own_code.ipynb", "team-guess"): (12,),
+    ("13_your_own_code.ipynb", "actor-guess"): (11,),
+    ("13_your_own_code.ipynb", "question-place"): (2, 3, 1),
+    ("13_your_own_code.ipynb", "question-policy"): "team",
+    ("13_your_own_code.ipynb", "question-unseen"): "all rewards negated",
 }
 """(Notebook, cell) -> a student's right answer: the three questions of each, and guesses further up."""
