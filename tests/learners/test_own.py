@@ -284,6 +284,5 @@ def test_the_panel_offers_and_trains_it():
     from omg_lib.widgets.flow_panel import FlowPanel
 
     panel = FlowPanel(**(TINY | {"learner": "calm"}) | {"extra": {"calm": 0.2}})
-    (control,) = panel._controls["learner"]
-    assert {"calm", "prioritised", "omg"} <= set(control.options)
+    assert {"calm", "prioritised", "omg"} <= set(panel.data["learners"])
     assert "learner.jumps" in [entry.name for entry in panel.model.plan.stages]

@@ -58,8 +58,9 @@ def handover(
 
 def _learner(config: OMGConfig, learner: str) -> dict[str, Any] | None:
     """Return a learner's stages as [name, calls, {field: [axes, dtype]}]; a third entry names what a field needs."""
+    own = {} if learner == config.learner else {"extra": {}}
     try:
-        config = OMGConfig.from_dict(config.to_dict() | {"learner": learner, "batch_size_run": 1})
+        config = OMGConfig.from_dict(config.to_dict() | {"learner": learner, "batch_size_run": 1} | own)
     except ConfigError:
         return None
     stages = []
