@@ -75,7 +75,7 @@ def test_every_link_and_every_recorded_file_that_a_notebook_names_is_there(wheel
 def test_the_library_alone_brings_no_jupyter(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
     base = [line for line in message_from_bytes(wheel.read(name)).get_all("Requires-Dist") if "extra ==" not in line]
-    assert len(base) >= 8 and not re.search(rr"jupyter|\bipy|notebook|traitlets", " ".join(base))
+    assert len(base) >= 8 and not re.search(r"jupyter|\bipy|notebook|traitlets", " ".join(base))
 
 
 def test_an_index_would_take_it(made):
