@@ -1,16 +1,21 @@
-"""Foraging, compared with the package that it adapts."""
+"""Foraging, compared with the package whose rules it follows."""
 
 import numpy as np
 import pytest
 import torch
 
 from omg_lib.envs import env_info, make_env
-from omg_lib.envs.foraging import RULES
+from omg_lib.envs.foraging import ATTEMPTS, FOODS, GRID, LEVELS, LIMIT, Grid
 
 gymnasium = pytest.importorskip("gymnasium")
 package = pytest.importorskip("lbforaging.foraging")
 
 NORTH, SOUTH, WEST, EAST, LOAD = range(1, 6)
+RULES = dict(
+    min_player_level=1, max_player_level=LEVELS, min_food_level=1, max_food_level=None, field_size=(GRID, GRID),
+    max_num_food=FOODS, sight=GRID, max_episode_steps=LIMIT, force_coop=False, grid_observation=False, penalty=0.0,
+)  # fmt: skip
+"""The package's settings."""
 
 
 def started(n=2, batch=1, seed=0, first=0):
@@ -34,14 +39,10 @@ def random_actions(env):
 
 def arranged(env, food, players):
     """Place food {(row, column): level} and players [(row, column, level)] in the first game."""
-    game = env.games[0].package
-    game.field[:] = 0
-    for cell, level in food.items():
-        game.field[cell] = level
-    for player, (row, column, level) in zip(game.players, players, strict=True):
-        player.position, player.level = (row, column), level
-    game._gen_valid_moves()
-    env._take({0: env.games[0]._moment(game.test_make_gym_obs(), 0.0, False)})
+    game = env.games[0]
+    game.food, game.level = dict(food), [level for *_, level in players]
+    game.place = [(row, column) for row, column, _ in players]
+    env._take({0: game.moment([0.0] * len(players))})
     return env
 
 
@@ -62,7 +63,7 @@ def test_rules_and_sizes_are_the_packages(n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", [2, 3, 4, 8])
 def test_every_step_is_the_packages(n):
     """Observations, rewards, ends and valid actions equal a bare game's with the same chance and actions."""
     env, paid = make_env("foraging", n, seed=5), 0.0
@@ -75,8 +76,8 @@ def test_every_step_is_the_packages(n):
         while not done:
             assert np.array_equal(env.obs()[0], seen)
             valid = np.zeros((n, 6), bool)
-            for joint in bare.get_valid_actions():
-                valid[range(n), [action.value for action in joint]] = True
+            for seat, player in enumerate(bare.players):  # get_valid_actions lists joint actions: 6^8 for eight players
+                valid[seat, [action.value for action in bare._valid_actions[player]]] = True
             assert np.array_equal(env.avail_actions()[0], valid)
             assert valid[:, 0].all()
             actions = random_actions(env)
@@ -153,11 +154,18 @@ def test_the_limit_cuts_an_episode_unless_the_food_goes_in_that_very_step():
 
 
 def test_an_episode_does_not_depend_on_those_before_it():
-    """The package's own reset keeps players off their previous places."""
     used = started(4)
     for k in range(100):
         used.reset(first=k)
         assert torch.equal(used.state(), started(4, first=k).state()), k
+
+
+def test_a_crowded_grid_ends_with_fewer_foods(monkeypatch):
+    """The package gives up after 1000 attempts; so does this game, with what it has placed."""
+    assert ATTEMPTS == 1000
+    monkeypatch.setattr("omg_lib.envs.foraging.ATTEMPTS", 2)
+    for k in range(20):
+        assert Grid(2).begin(np.random.default_rng(k)).obs[0, 6:9].tolist() == [-1, -1, 0]
 
 
 @pytest.mark.slow

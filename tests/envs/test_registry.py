@@ -75,7 +75,7 @@ def test_environments_without_options(name):
 
 @pytest.mark.parametrize(
     ("name", "module", "sizes"),
-    [("foraging", "lbforaging", (18, 18, 6, 50)), ("predator_prey", "mpe2", (16, 20, 5, 25))],
+    [("predator_prey", "mpe2", (16, 20, 5, 25))],
 )
 def test_without_its_package(name, module, sizes, monkeypatch):
     """Sizes need no package; a missing game says in one sentence how to get it, also on the command line."""
@@ -88,8 +88,8 @@ def test_without_its_package(name, module, sizes, monkeypatch):
 
 
 def test_a_missing_package_on_the_command_line(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "lbforaging.foraging", None)
-    options = ["--env", "foraging", "--n-agents", "2", "--updates", "1"]
+    monkeypatch.setitem(sys.modules, "mpe2.simple_tag_v3", None)
+    options = ["--env", "predator_prey", "--n-agents", "2", "--updates", "1"]
     assert main(["shapes", *options[:4]]) == 0
     assert main(["train", *options]) == 2
     said = capsys.readouterr().err

@@ -246,7 +246,6 @@ def test_another_learner_is_refused(played, measure):
 
 
 def test_another_game_is_refused():
-    pytest.importorskip("lbforaging")
     with small_run(env="foraging") as made:
         with pytest.raises(ConfigError, match="env='foraging'"):
             subgoal_report(made, A)

@@ -209,7 +209,6 @@ def test_previous_curves_stay_until_the_next_run_has_some(model):
 @pytest.mark.parametrize(
     ("env", "n_agents", "module", "named"),
     [
-        ("foraging", 2, "lbforaging.foraging", "env='foraging'.*lbforaging is not installed.*pip install"),
         ("predator_prey", 2, "mpe2.simple_tag_v3", "env='predator_prey'.*mpe2 is not installed.*pip install"),
         ("pettingzoo:mpe2.simple_spread_v3,N=2", 2, "pettingzoo", "env='pettingzoo:.*not installed.*pip install"),
     ],
