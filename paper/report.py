@@ -24,6 +24,8 @@ def write_report(folder: Path) -> None:
         lines += win_rates(f"{env}: win rate", mine)
     lines += cross_play(rows_of(folder / "cross_play.csv"))
     lines += win_rates("What the settings were chosen on: win rate", rows_of(folder / "selection.csv"))
+    if (tuned := folder / "fine_tuned_summary.csv").exists():
+        lines += win_rates("skirmish:partners: win rate after fine-tuning with each test set", rows_of(tuned))
     for other in ("iql", "iql_actions"):
         lines += differences(other, gaps)
     lines += published(rows_of(PUBLISHED))

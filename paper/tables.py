@@ -40,6 +40,7 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     write_rows(folder / "unseen.csv", unseen or [dict.fromkeys(PROMISED)])
     if tuned:
         write_rows(folder / "fine_tuned.csv", tuned)
+        write_rows(folder / "fine_tuned_summary.csv", summary(tuned))
     write_rows(folder / "subgoals.csv", subgoals(plans))
     write_rows(folder / "selection.csv", summary([row for row in rows if row["group"] == "selection"]))
     write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] != "selection"]))
