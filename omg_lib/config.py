@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import math
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 ENVIRONMENTS = {
@@ -86,10 +87,11 @@ class OMGConfig:
     `q_subgoal` trains Q on Eq. 8's mix, on the inferred subgoal alone or on the prior's alone.
 
     `t_max` is per learner seat. With teammates the learner's seat rotates, so a run takes n_agents times as many
-    environment steps: `t_max_total`.
+    environment steps: `t_max_total`. `steps`, if given, is that total itself.
 
-    Durations are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
-    (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
+    Durations are in environment steps of the whole run (`steps`, `*_anneal_time`, `test_interval`), per learner seat
+    (`t_max`), in episodes per learner seat (`target_update_interval`) or in updates (`updates`). Raises ConfigError for
+    any value that is not allowed.
     """
 
     n_agents: int = 8
@@ -103,6 +105,7 @@ class OMGConfig:
     seed: int = 0
     updates: int | None = None
     t_max: int = 200_000
+    steps: int | None = None
     buffer_size: int = 5000
     td_steps: int = 1
     teammates: str | None = None
@@ -173,6 +176,10 @@ class OMGConfig:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigError(name, getattr(self, name), "allowed is a number above 0")
+        if self.updates is not None and self.steps is not None:
+            raise ConfigError("steps", self.steps, f"updates={self.updates} ends the run: allowed is one of the two")
+        if self.steps is not None and self.t_max != OMGConfig.t_max:
+            raise ConfigError("steps", self.steps, f"t_max={self.t_max} is given as well: allowed is one of the two")
         if self.has_teammates and self.n_agents % self.batch_size_run:
             widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
             raise ConfigError(
@@ -238,7 +245,9 @@ class OMGConfig:
 
     @property
     def t_max_total(self) -> int:
-        """Environment steps of the whole run: A times t_max with teammates, else t_max."""
+        """Environment steps of the whole run: `steps`, else A times t_max with teammates, else t_max."""
+        if self.steps is not None:
+            return self.steps
         return self.t_max * self.n_agents if self.has_teammates else self.t_max
 
     def to_dict(self) -> dict[str, object]:
@@ -247,10 +256,7 @@ class OMGConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
         """Create a configuration from a mapping such as `to_dict` returns; missing fields take their defaults."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        for name in values:
-            if name not in names:
-                raise ConfigError("config", name, "no such field; allowed are the fields of omg_lib.OMGConfig")
+        check_names("config", values)
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -260,12 +266,22 @@ _CHOICES = dict(
     runner=RUNNERS,
 )  # fmt: skip
 _AT_LEAST = dict(
-    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
-    actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
-    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
+    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, steps=1, buffer_size=1,
+    td_steps=1, actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1,
+    test_nepisode=1, subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
+
+
+def check_names(where: str, names: Iterable[object]) -> None:
+    """Raise ConfigError for the first of these names that is no setting, with the nearest one."""
+    known = [field.name for field in dataclasses.fields(OMGConfig)]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name)[:80], known, 1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise ConfigError(where, name, f"there is no such setting; {meant}allowed are the fields of OMGConfig")
 
 
 def team_sizes(env: object) -> range:

@@ -11,6 +11,7 @@ ROOMS = (
     "config",
     "seeds",
     "system",
+    "settings",
     "provenance",
     "contract",
     "trace",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from omg_lib.commands.options import add_settings, check_writable, given_settings
+from omg_lib.commands.options import (
+    add_config,
+    add_settings,
+    check_writable,
+    given_settings,
+    read_config,
+    with_options,
+)
 from omg_lib.config import OMGConfig
 from omg_lib.predict import predict
 from omg_lib.trace import ShapeTrace
@@ -14,11 +21,13 @@ OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizo
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
+    add_config(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the trace here")
 
 
 def run(args: argparse.Namespace) -> int:
-    trace = predict(OMGConfig(**given_settings(args)))
+    given = given_settings(args)
+    trace = predict(OMGConfig.from_dict(with_options(read_config(args.config, given), given)))
     check_writable("json", args.json)
     if args.json:
         trace.save(args.json)
