@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omg_lib.predict import Difference, compare, predict
     from omg_lib.regroup import regroup
     from omg_lib.runs.folder import load
+    from omg_lib.runs.results import results
     from omg_lib.system.doctor import check_setup
     from omg_lib.trace import ShapeTrace
     from omg_lib.training import Report, Training, run_sequential
@@ -36,6 +37,7 @@ PUBLIC = {
     "predict": ("Difference", "compare", "predict"),
     "regroup": ("regroup",),
     "runs.folder": ("load",),
+    "runs.results": ("results",),
     "system.doctor": ("check_setup",),
     "trace": ("ShapeTrace",),
     "training": ("Report", "Training", "run_sequential"),

@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
 
 ENVIRONMENTS = {
     "skirmish": range(2, 17),
@@ -23,6 +25,8 @@ ENVIRONMENTS = {
     "smacv2:10gen_zerg": range(2, 21),
 }
 """Name of an environment -> the team sizes it can play."""
+ENV_POINTS = "omg_lib.envs"
+"""Group of entry points by which an installed package offers games: name of the game -> its class."""
 PETTINGZOO = "pettingzoo:"
 """Prefix of names that continue with a module, whose team sizes are known once it is loaded."""
 SMACV2 = "smacv2:"
@@ -294,8 +298,24 @@ def team_sizes(env: object) -> range:
     if isinstance(env, str) and env.startswith(SMACV2):
         never = "on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8"
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
-    names = [name for name in ENVIRONMENTS if name not in own_maps]
-    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
+    if isinstance(env, str) and (found := installed(ENV_POINTS, env)) is not None:
+        return found.sizes
+    names = [name for name in ENVIRONMENTS if name not in own_maps] + sorted(entry_points(group=ENV_POINTS).names)
+    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE, or --import yours")
+
+
+def installed(group: str, name: str) -> Any:
+    """Load what an installed package offers under this name, by an entry point of the group; None if none does.
+
+    ConfigError if it cannot be loaded.
+    """
+    for point in entry_points(group=group, name=name):
+        try:
+            return point.load()
+        except Exception as error:  # a package's code can raise anything
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            raise ConfigError(group, name, f"{point.value} cannot be loaded ({said})") from error
+    return None
 
 
 def _checked_type(field: dataclasses.Field, value: object) -> object:

@@ -29,6 +29,7 @@ ROOMS = (
     "predict",
     "memory",
     "learners",
+    "explain",
     "distributed",
     "training",
     "runs",

@@ -223,5 +223,3 @@ def losses_seen(follower: Follower) -> Iterator[None]:
         yield
     finally:
         torch.autograd.backward, torch.autograd.grad = backward, grad
-
-

@@ -83,9 +83,7 @@ def _listed(x: Tensor) -> str:
 class Found:
     """Filled while code is followed; read it after the block, or inside. `str(found)` is a table of lines."""
 
-    def __init__(
-        self, shadow: Shadow, kinds: Kinds, journal: Journal, real: Tensor | None, roles: set[str]
-    ) -> None:
+    def __init__(self, shadow: Shadow, kinds: Kinds, journal: Journal, real: Tensor | None, roles: set[str]) -> None:
         self._shadow, self._kinds, self._journal, self._roles = shadow, kinds, journal, roles
         self._real = None if real is None else real.cpu()
 

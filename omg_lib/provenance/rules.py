@@ -389,4 +389,3 @@ def scatter(op: Operation) -> Label:
         label = op.joiner.join(label, op.joiner.fold(op.label(value), [axis % x.ndim], VALUE))
     own = op.label(x)
     return op.joiner.join(own, label)
-
