@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from omg_lib.predict import Difference, compare, predict
     from omg_lib.regroup import regroup
     from omg_lib.runs.folder import load
+    from omg_lib.runs.results import results
     from omg_lib.system.doctor import check_setup
     from omg_lib.trace import ShapeTrace
     from omg_lib.training import Training, run_sequential
@@ -38,6 +39,7 @@ PUBLIC = {
     "predict": ("Difference", "compare", "predict"),
     "regroup": ("regroup",),
     "runs.folder": ("load",),
+    "runs.results": ("results",),
     "system.doctor": ("check_setup",),
     "trace": ("ShapeTrace",),
     "training": ("Training", "run_sequential"),

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import math
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omg_lib import registry
+from omg_lib.errors import INTERRUPTED as INTERRUPTED
+from omg_lib.errors import ConfigError as ConfigError
+from omg_lib.errors import RunError as RunError
+from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
+from omg_lib.registry import PETTINGZOO as PETTINGZOO
+from omg_lib.registry import SMACV2 as SMACV2
 from omg_lib.registry import Extra, Scalar, learner_names
+from omg_lib.registry import team_sizes as team_sizes
 
-ENVIRONMENTS = {
-    "skirmish": range(2, 17),
-    "skirmish:partners": range(2, 17),
-    "foraging": range(2, 9),
-    "predator_prey": range(2, 17),
-    "smacv2": range(2, 21),
-    "smacv2:10gen_terran": range(2, 21),
-    "smacv2:10gen_protoss": range(2, 21),
-    "smacv2:10gen_zerg": range(2, 21),
-}
-"""Name of an environment -> the team sizes it can play."""
-PETTINGZOO = "pettingzoo:"
-"""Prefix of names that continue with a module, whose team sizes are known once it is loaded."""
-SMACV2 = "smacv2:"
-"""Prefix of names that continue with one of SMACv2's own maps."""
 RUNNERS = ("local", "processes", "ray")
 """Where games run: all in this process, one process per game, or distributed over Ray actors."""
 LEARNERS_WITH_TEAMMATES = ("omg", "naive_om", "liam", "iql_actions", "oracle")
@@ -39,29 +32,6 @@ JOINT_LEARNERS = ("vdn", "qmix")
 """Learners that mix the values of all seats, so every seat must learn."""
 SPLITS = ("train", "validation", "test")
 """The splits of a pool's teammate sets."""
-
-
-INTERRUPTED = 130
-"""Exit code of a command that Ctrl-C ended."""
-
-
-class ConfigError(ValueError):
-    """Bad input, in one sentence: the name, the value, what is allowed."""
-
-    def __init__(self, name: str, value: object, allowed: str) -> None:
-        shown = repr(value)
-        shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
-        said = f"{name}={shown}: {allowed}"
-        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote a file's contents
-        self._parts = (name, value, allowed)
-        self.name, self.allowed = name, allowed
-
-    def __reduce__(self) -> tuple:  # by default an exception is rebuilt from its message alone
-        return type(self), self._parts
-
-
-class RunError(RuntimeError):
-    """A run that cannot continue, in one sentence: what happened and what is saved."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +63,11 @@ class OMGConfig:
     `q_subgoal` trains Q on Eq. 8's mix, on the inferred subgoal alone or on the prior's alone.
 
     `t_max` is per learner seat. With teammates the learner's seat rotates, so a run takes n_agents times as many
-    environment steps: `t_max_total`.
+    environment steps: `t_max_total`. `steps`, if given, is that total itself.
 
-    Durations are in environment steps (`t_max`, `*_anneal_time`, `test_interval`), in episodes per learner seat
-    (`target_update_interval`) or in updates (`updates`). Raises ConfigError for any value that is not allowed.
+    Durations are in environment steps of the whole run (`steps`, `*_anneal_time`, `test_interval`), per learner seat
+    (`t_max`), in episodes per learner seat (`target_update_interval`) or in updates (`updates`). Raises ConfigError for
+    any value that is not allowed.
     """
 
     n_agents: int = 8
@@ -110,6 +81,7 @@ class OMGConfig:
     seed: int = 0
     updates: int | None = None
     t_max: int = 200_000
+    steps: int | None = None
     buffer_size: int = 5000
     td_steps: int = 1
     teammates: str | None = None
@@ -187,6 +159,10 @@ class OMGConfig:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigError(name, getattr(self, name), "allowed is a number above 0")
+        if self.updates is not None and self.steps is not None:
+            raise ConfigError("steps", self.steps, f"updates={self.updates} ends the run: allowed is one of the two")
+        if self.steps is not None and self.t_max != OMGConfig.t_max:
+            raise ConfigError("steps", self.steps, f"t_max={self.t_max} is given as well: allowed is one of the two")
         if self.has_teammates and self.n_agents % self.batch_size_run:
             widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
             raise ConfigError(
@@ -260,7 +236,9 @@ class OMGConfig:
 
     @property
     def t_max_total(self) -> int:
-        """Environment steps of the whole run: A times t_max with teammates, else t_max."""
+        """Environment steps of the whole run: `steps`, else A times t_max with teammates, else t_max."""
+        if self.steps is not None:
+            return self.steps
         return self.t_max * self.n_agents if self.has_teammates else self.t_max
 
     def to_dict(self) -> dict[str, object]:
@@ -274,10 +252,7 @@ class OMGConfig:
         config.json are no setting.
         """
         values = _with_extra({name: value for name, value in values.items() if name != "versions"})
-        names = {field.name for field in dataclasses.fields(cls)}
-        for name in values:
-            if name not in names:
-                raise ConfigError("config", name, "no such field; allowed are the fields of omg_lib.OMGConfig")
+        check_names("config", values, own_settings(values.get("learner")))
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -287,36 +262,29 @@ _CHOICES = dict(
     runner=RUNNERS,
 )  # fmt: skip
 _AT_LEAST = dict(
-    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, buffer_size=1, td_steps=1,
-    actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1, test_nepisode=1,
-    subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
+    n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, steps=1, buffer_size=1,
+    td_steps=1, actors=1, rnn_hidden_dim=1, target_update_interval=1, epsilon_anneal_time=1, test_interval=1,
+    test_nepisode=1, subgoal_dim=1, feature_dim=1, context_dim=1, mix_anneal_time=1, optim_eps=1e-20, kl_weight=0,
 )  # fmt: skip
 _FRACTIONS = ("gamma", "optim_alpha", "epsilon_start", "epsilon_finish", "mix_start")
 _POSITIVE = ("lr", "omg_lr", "grad_norm_clip")
+FIELDS = tuple(field.name for field in dataclasses.fields(OMGConfig))
+"""Names of the settings that every learner has."""
 
 
-def team_sizes(env: object) -> range:
-    """Return the team sizes an environment can play, from its name. ConfigError for a name that is not allowed."""
-    if isinstance(env, str) and re.fullmatch(re.escape(PETTINGZOO) + r"\w+(\.\w+)*(,.+)?", env):
-        return range(2, 129)
-    if isinstance(env, str) and env in ENVIRONMENTS:
-        return ENVIRONMENTS[env]
-    own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
-    if isinstance(env, str) and env.startswith(SMACV2):
-        never = "on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8"
-        raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
-    names = [name for name in ENVIRONMENTS if name not in own_maps]
-    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
+def check_names(where: str, names: Iterable[object], own: Iterable[str] = ()) -> None:
+    """Raise ConfigError for the first of these names that is no setting, with the nearest one; `own` are more."""
+    known = [*FIELDS, *own]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name)[:80], known, 1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise ConfigError(where, name, f"there is no such setting; {meant}allowed are the fields of OMGConfig")
 
 
 def own_learner(name: object) -> Any | None:
     """Return the class that is registered, or offered by a package, under this name; None if there is none."""
-    try:
-        return registry.own_learner(name, {field.name for field in dataclasses.fields(OMGConfig)})
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError("learner", name, str(error)) from error
+    return registry.own_learner(name, FIELDS)
 
 
 def own_settings(learner: object) -> Mapping[str, Scalar]:

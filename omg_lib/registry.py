@@ -1,21 +1,41 @@
-"""Learners by name: the library's, those that you register, and those that installed packages offer.
+"""Games and learners by name: the library's, those that you register, and those that installed packages offer.
 
-Nothing here needs torch. A learner's class says in plain attributes what a configuration has to know about it.
+Nothing here needs torch. A learner's class says in plain attributes what a configuration has to know about it; of a
+game, only its team sizes matter here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-Scalar = bool | int | float | str
+from omg_lib.errors import ConfigError
+
+ENVIRONMENTS = {
+    "skirmish": range(2, 17),
+    "skirmish:partners": range(2, 17),
+    "foraging": range(2, 9),
+    "predator_prey": range(2, 17),
+    "smacv2": range(2, 21),
+    "smacv2:10gen_terran": range(2, 21),
+    "smacv2:10gen_protoss": range(2, 21),
+    "smacv2:10gen_zerg": range(2, 21),
+}
+"""Name of a game -> the team sizes it can play: the library's games and registered ones."""
+PETTINGZOO = "pettingzoo:"
+"""Prefix of names that continue with a module, whose team sizes are known once it is loaded."""
+SMACV2 = "smacv2:"
+"""Prefix of names that continue with one of SMACv2's own maps."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 """The library's own."""
-GROUP = "omg_lib.learners"
-"""Entry points of this group offer a package's learners: name = "module:Class"."""
 OWN: dict[str, Any] = {}
-"""Registered classes by name."""
+"""Registered classes of learners by name."""
+ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
+"""Groups of entry points by which an installed package offers games and learners: name = "module:Class"."""
+
+Scalar = bool | int | float | str
 
 
 class Extra(dict[str, Scalar]):
@@ -31,41 +51,71 @@ class Extra(dict[str, Scalar]):
         return type(self), (dict(self),)
 
 
-def add(name: Any, cls: Any, taken: Collection[str]) -> None:
-    """Register a class; `taken` are names that its settings must not have. ValueError says what is not allowed."""
+def offered(group: str, what: str, name: str) -> Any | None:
+    """Load what an installed package offers under a name; None if none does. ConfigError if it does not load."""
+    for point in entry_points(group=group, name=name):
+        try:
+            return point.load()
+        except Exception as error:  # a package can raise anything
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            raise ConfigError(what, name, f"{point.value}, which offers it, cannot be loaded ({said})") from error
+    return None
+
+
+# --- games -----------------------------------------------------------------------------------------------------------
+
+
+def team_sizes(env: object) -> range:
+    """Return the team sizes an environment can play, from its name. ConfigError for a name that is not allowed."""
+    if isinstance(env, str) and re.fullmatch(re.escape(PETTINGZOO) + r"\w+(\.\w+)*(,.+)?", env):
+        return range(2, 129)
+    if isinstance(env, str) and env in ENVIRONMENTS:
+        return ENVIRONMENTS[env]
+    own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
+    if isinstance(env, str) and env.startswith(SMACV2):
+        never = "on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8"
+        raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
+    if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
+        return found.sizes
+    names = [name for name in ENVIRONMENTS if name not in own_maps] + sorted(entry_points(group=ENV_POINTS).names)
+    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE, or --import yours")
+
+
+# --- learners --------------------------------------------------------------------------------------------------------
+
+
+def add_learner(name: Any, cls: Any, taken: Collection[str]) -> None:
+    """Register a class; `taken` are names that its settings must not have. ConfigError says what is not allowed."""
     if name in LEARNERS:
-        raise ValueError("the library uses this name; allowed is another one")
+        raise ConfigError("learner", name, "the library uses this name; allowed is another one")
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
-        raise ValueError("allowed is a name of letters, digits, _ and -")
+        raise ConfigError("learner", name, "allowed is a name of letters, digits, _ and -")
     if not isinstance(cls, type) or getattr(cls, "base", None) not in LEARNERS:
-        raise ValueError(f"{cls!r}: allowed is a subclass of omg_lib.learners.QLearner, its base one of the library's")
+        allowed = f"{cls!r}: allowed is a subclass of omg_lib.learners.QLearner, its base one of the library's"
+        raise ConfigError("learner", name, allowed)
     settings: Mapping[str, object] = cls.settings  # type: ignore[attr-defined]
     for key, default in settings.items():
         if not key.isidentifier() or key in taken:
-            raise ValueError(f"its setting {key!r} is a field of OMGConfig, or no name: allowed is another name")
+            allowed = f"its setting {key!r} is a field of OMGConfig, or no name: allowed is another name"
+            raise ConfigError("learner", name, allowed)
         if not isinstance(default, Scalar):
-            raise ValueError(f"its setting {key}={default!r}: allowed is a default of type bool, int, float or str")
+            allowed = f"its setting {key}={default!r}: allowed is a default of type bool, int, float or str"
+            raise ConfigError("learner", name, allowed)
     OWN[name] = cls
 
 
 def own_learner(name: object, taken: Collection[str]) -> Any | None:
     """Return the class registered under a name, or offered by an installed package; None if there is none.
 
-    ValueError if the package does not load, or offers something else.
+    ConfigError if the package does not load, or offers something else.
     """
     if not isinstance(name, str) or name in LEARNERS:
         return None
-    if name not in OWN:
-        for offered in entry_points(group=GROUP, name=name):
-            try:
-                cls = offered.load()
-            except Exception as error:  # a package can raise anything
-                said = " ".join(f"{type(error).__name__}: {error}".split())
-                raise ValueError(f"the package that offers it does not load ({said[:120]})") from error
-            add(name, cls, taken)
+    if name not in OWN and (cls := offered(LEARNER_POINTS, "learner", name)) is not None:
+        add_learner(name, cls, taken)
     return OWN.get(name)
 
 
 def learner_names() -> tuple[str, ...]:
     """Return every learner that this process knows: the library's, registered ones, and those of packages."""
-    return tuple(dict.fromkeys((*LEARNERS, *OWN, *(offered.name for offered in entry_points(group=GROUP)))))
+    return tuple(dict.fromkeys((*LEARNERS, *OWN, *sorted(entry_points(group=LEARNER_POINTS).names))))

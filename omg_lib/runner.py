@@ -13,6 +13,7 @@ from torch import Tensor
 
 from omg_lib.config import OMGConfig
 from omg_lib.envs import BatchedEnv, GameLost
+from omg_lib.envs.watch import check_outcome, check_shown, endless
 from omg_lib.episodes import EpisodeBatch
 from omg_lib.faults import NotFiniteError
 from omg_lib.seeds import TEST_EPISODES
@@ -63,6 +64,7 @@ class Runner:
         self.batch_size = env.batch
         self.t_env = self.episode = self.test_episode = 0
         self.epsilon = config.epsilon_start
+        self._watched = False  # the first episodes are held against the contract
 
     @stage("runner.run")
     def run(self, test_mode: bool = False) -> EpisodeBatch:
@@ -133,6 +135,8 @@ class Runner:
         seen: slice | np.ndarray = slice(None)  # rows to record at this step: all, or their numbers
         running = seen  # those of them that have not finished
         for t in range(length):
+            if not self._watched:
+                check_shown(env, playing)
             obs, avail_actions = env.obs(), env.avail_actions()
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
             data["state"][seen, t] = env.state().numpy(force=True)[seen]
@@ -143,7 +147,11 @@ class Runner:
             if not playing.any():
                 break
             actions = self.controller.select_actions(env, obs, avail_actions, t)
+            if t == info.episode_limit:
+                raise endless(info)
             reward, done, outcome = env.step(actions)
+            if not self._watched:
+                check_outcome(env, reward, done, outcome)
             if own_reward:
                 reward = outcome["rewards"][torch.arange(runs), company["seat"]]
             paid = reward.numpy(force=True)[running]
@@ -156,6 +164,7 @@ class Runner:
                 self.wins |= ended & outcome["battle_won"].numpy(force=True)
                 playing &= ~ended
                 running = np.flatnonzero(playing)
+        self._watched = True
         steps = int(data["filled"].sum()) - runs
         each = {key: rearrange(x, "r -> r 1 1").expand(runs, length, 1).clone() for key, x in company.items()}
         return {key: torch.from_numpy(x) for key, x in data.items()} | each, steps

@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +23,9 @@ from omg_lib.controller import Controller
 from omg_lib.distributed.processes import Processes
 from omg_lib.distributed.ray_runner import RayRunner
 from omg_lib.envs import BatchedEnv, make_env
+from omg_lib.envs.base import whole_number
 from omg_lib.episodes import EpisodeBatch, living, sizes_of, to_device, truncate
+from omg_lib.explain import explain
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
@@ -281,6 +284,21 @@ class Training:
         returns, lengths, wins = (sum(column) / total for column in zip(*rows[:total], strict=True))
         won = wins if self.env.info.has_winner else None
         return Tested(self.update, self.runner.t_env, total, returns, lengths, won)
+
+    def explain(self, episode: EpisodeBatch | int = 0) -> TensorDict:
+        """Return what the learner thinks at each step of one episode, by name: see `omg_lib.explain.explain`.
+
+        A number means the test battle of that number, played now as the tests play it.
+        """
+        if isinstance(episode, EpisodeBatch):
+            return explain(self.learner, episode)
+        local = replace(self.config, runner="local", actors=None)
+        runner = Runner(local, games_of(local, 1), self.controller)
+        runner.test_episode = whole_number("episode", episode, 0)
+        try:
+            return explain(self.learner, runner.run(test_mode=True))
+        finally:
+            runner.close()
 
     def _make_test_runner(self) -> Runner:
         """Many games side by side where they are cheap; else those of training, which rest between two updates."""

@@ -21,7 +21,7 @@ from omg_lib.runs import folder as checkpoint
 from omg_lib.runs import follow as following
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
-from omg_lib.runs.state import BUDGET, state_of, tensors_of
+from omg_lib.runs.state import MAY_CHANGE, state_of, tensors_of
 from tests.helpers.batches import echo_registered, short_pretraining
 
 ROOT = Path(__file__).parents[1]
@@ -258,7 +258,7 @@ def test_every_field_that_differs_is_named(tmp_path, whole, capsys):
     with omg.Training(config(seed=7, gamma=0.5)) as run, pytest.raises(omg.ConfigError) as error:
         RunFolder.resume(whole[0], run)
     assert "seed=7 here and 0 there; gamma=0.5 here and 0.99 there" in str(error.value)
-    assert f"only {', '.join(BUDGET)} may differ" in str(error.value)
+    assert f"only {', '.join(MAY_CHANGE)} may differ" in str(error.value)
     assert main(["train", "--resume", str(whole[0]), "--seed", "7", "--batch-size", "3"]) == 2
     err = capsys.readouterr().err
     assert "batch_size=3 here and 2 there; seed=7 here and 0 there" in err and len(err) < 301

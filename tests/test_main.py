@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.runs.folder import saved_config
+from tests.helpers.batches import echo_registered
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
 
@@ -147,6 +149,62 @@ def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
     assert steps("--config", str(settings), "--t-max", "100") >= 100
 
 
+def test_a_continued_run_changes_by_name_and_the_folder_records_it(tmp_path, capsys):
+    out, more = tmp_path / "run", ["--set", "test_nepisode=2", "epsilon_finish=0.1"]
+    assert main(["train", *TINY, "--device", "cpu", "--updates", "1", "--out", str(out), *more]) == 0
+    assert not (out / "changes.csv").exists()
+    assert main(["train", "--resume", str(out), "--updates", "2", "--set", "lr=0.01", "epsilon_finish=0.2"]) == 0
+    assert main(["train", "--resume", str(out), "--updates", "2"]) == 0  # nothing changes
+    assert main(["train", "--resume", str(out), "--steps", "200"]) == 0
+    with (out / "changes.csv").open() as file:
+        changes = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert changes[:3] == [
+        ("1", "updates", "1", "2"),
+        ("1", "lr", "0.0005", "0.01"),
+        ("1", "epsilon_finish", "0.1", "0.2"),
+    ]
+    assert changes[3:] == [("2", "updates", "2", "None"), ("2", "steps", "None", "200")]
+    saved = saved_config(out)
+    assert (saved.lr, saved.epsilon_finish, saved.steps, saved.updates) == (0.01, 0.2, 200, None)
+    with omg.load(out, lr=0.5) as run:
+        assert run.runner.t_env >= 200
+        assert [group["lr"] for group in run.learner.optimiser.param_groups] == [0.5]
+    assert main(["train", "--resume", str(out), "--set", "gamma=0.5"]) == 2
+    assert "gamma=0.5 here and 0.99 there; only updates, t_max, steps, lr" in capsys.readouterr().err
+
+
+def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path):
+    """Played in other processes, loaded in this one; what may not change is refused."""
+    out = tmp_path / "run"
+    words = [
+        "--updates",
+        "1",
+        "--runner",
+        "processes",
+        "--device",
+        "cpu",
+        "--out",
+        str(out),
+        "--set",
+        "test_nepisode=2",
+    ]
+    assert main(["train", *TINY, *words]) == 0
+    with omg.load(out) as run:
+        assert run.config.runner == "local" and multiprocessing.active_children() == []
+    with pytest.raises(omg.ConfigError, match="gamma=0.5: the run was trained with its own; only updates"):
+        omg.load(out, gamma=0.5)
+
+
+def test_random_teammates_are_named_as_such(capsys):
+    """A game without scripts: one line says that the learner plays among networks that know nothing."""
+    with echo_registered():
+        words = ["--env", "silent echo", "--n-agents", "2", "--batch-size", "1", "--updates", "1", "--device", "cpu"]
+        assert main(["train", *words, "--set", "test_nepisode=2"]) == 0
+        assert "teammates: 4 random networks, as silent echo has no scripts" in capsys.readouterr().err
+        assert main(["train", *words, "--learner", "iql", "--set", "test_nepisode=2"]) == 0
+        assert "random networks" not in capsys.readouterr().err
+
+
 def test_two_budgets_are_refused(capsys):
     assert main(["train", *TINY, "--updates", "1", "--t-max", "300"]) == 2
     assert "t_max=300: --updates 1 ends the run already" in capsys.readouterr().err
@@ -162,8 +220,13 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--t-max", "20"], "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"),
+        (
+            ["--t-max", "20"],
+            "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"
+            "epsilon_anneal_time=50,000 and mix_anneal_time=50,000 count steps of the whole run; --steps N sets the",
+        ),
         (["--updates", "1"], ""),
+        (["--steps", "20"], ""),
         (["--t-max", "20", "--teammates", "none", "--learner", "iql"], ""),
     ],
 )

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omg_lib.commands.options import check_writable, count, picture, progress_bar, show_progress
+from omg_lib.commands.options import add_import, check_writable, count, picture, progress_bar, show_progress
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import check_company, check_rounds
@@ -14,6 +14,7 @@ from omg_lib.experiment.groups import distinct, told_apart
 from omg_lib.experiment.scores import means_of_each, scores_of, write_rows
 from omg_lib.plots.results import bars_figure
 from omg_lib.runs.folder import saved_config
+from omg_lib.settings.modules import import_modules
 from omg_lib.system.files import reason, write_bytes
 from omg_lib.teammates.pool import Pool, pool_of
 
@@ -29,9 +30,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fine-tune", default="0", help=tuning)
     parser.add_argument("--out", metavar="FILE", help="write every score to this CSV file")
     parser.add_argument("--figure", metavar="FILE", help="draw the summary as an SVG or PNG file")
+    add_import(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    import_modules(args.modules)
     splits = args.splits.split("+")
     if not set(splits) <= set(SPLITS):
         raise ConfigError("splits", args.splits, f"allowed are {', '.join(SPLITS)}, joined by +")

@@ -6,73 +6,92 @@ import argparse
 import dataclasses
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.system.files import read_json, reason
+from omg_lib.settings.files import read_settings
+from omg_lib.settings.modules import import_modules
+from omg_lib.settings.pymarl import is_pymarl, table, translate
+from omg_lib.settings.words import DEFAULTS, KINDS, joined, settings_of
+from omg_lib.system.files import reason
 from omg_lib.system.places import check_target
 
-HELP = {"t_max": "environment steps of a learner's seat: with teammates a run takes n_agents times as many; "}
+BUDGETS = {name: DEFAULTS[name] for name in ("updates", "steps", "t_max")}
+"""What can end a run, with its default: the first that is not None does."""
+HELP = {
+    "t_max": "environment steps of a learner's seat: with teammates a run takes n_agents times as many; ",
+    "steps": "environment steps of the whole run, instead of --t-max; ",
+}
 """What the name of an option does not say."""
 
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """An option for each of these fields of OMGConfig."""
+    """An option for each of these fields of OMGConfig, `--set` for any, and `--import` for games and learners."""
     for field in dataclasses.fields(OMGConfig):
         if field.name in names:
             option = "--" + field.name.replace("_", "-")
             shown = f"{HELP.get(field.name, '')}default {field.default}"
             parser.add_argument(option, default=argparse.SUPPRESS, help=shown)
+    told = "any setting of OMGConfig, such as --set lr=0.001 gamma=0.9"
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="words", help=told)
+    add_import(parser)
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    told = "import this module first: it registers games or learners; may be repeated"
+    parser.add_argument("--import", action="append", default=[], metavar="MODULE", dest="modules", help=told)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="a JSON file of settings; options win over it")
+    told = "a JSON, YAML or TOML file of settings, also PyMARL's; options win over it"
+    parser.add_argument("--config", metavar="FILE", help=told)
 
 
-def given_settings(args: argparse.Namespace) -> dict[str, object]:
-    """The configuration fields named on the command line, as the types that the fields declare."""
-    settings: dict[str, object] = {}
-    for field in dataclasses.fields(OMGConfig):
-        if hasattr(args, field.name):
-            text = getattr(args, field.name)
-            settings[field.name] = whole(text) if str(field.type).startswith("int") else text
+def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The settings named on the command line, as the types that their fields declare. The modules of `--import` are
+    imported first. ConfigError for a setting given twice, and for one of `unused`, {name: why}.
+    """
+    import_modules(args.modules)
+    options = settings_of({name: str(getattr(args, name)) for name in KINDS if hasattr(args, name)})
+    learner = options.get("learner") or _learner_of(getattr(args, "config", None))
+    settings = joined(("the option", options), ("--set", settings_of(args.words, learner)))
+    for name, why in (unused or {}).items():
+        if name in settings:
+            raise ConfigError(name, settings[name], why)
     return settings
 
 
-def whole(text: str) -> int | str | None:
-    """The number that a text is, None for "none", or the text itself, which OMGConfig then refuses by name."""
-    try:
-        return None if text == "none" else int(text)
-    except ValueError:
-        return text
+def _learner_of(path: str | None) -> object:
+    """The learner that a file of settings names; None if it names none."""
+    return read_settings(path).get("learner") if path is not None else None
 
 
-def with_options(settings: dict[str, object], given: dict[str, object]) -> dict[str, object]:
-    """Settings with the options of the command line: a budget of steps replaces one of updates, and they never both
-    stand there, because only one of them could end the run.
+def with_options(settings: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Settings with those of the command line. A budget that is given there replaces the others, which would end the
+    run elsewhere; two budgets are refused.
     """
-    if given.get("updates") is not None and "t_max" in given:
-        allowed = f"--updates {given['updates']} ends the run already; allowed is one of the two"
-        raise ConfigError("t_max", given["t_max"], allowed)
-    budget = {"updates": None} if "t_max" in given else {}
-    return settings | budget | given
+    budgets = [name for name in BUDGETS if given.get(name) is not None]
+    if len(budgets) > 1:
+        ends, other = budgets[:2]
+        allowed = f"--{ends} {given[ends]} ends the run already; allowed is one of the two"
+        raise ConfigError(other, given[other], allowed)
+    rest = {name: value for name, value in BUDGETS.items() if budgets and (name != "t_max" or budgets == ["steps"])}
+    return {**settings, **rest, **given}
 
 
-def read_settings(path: str | None) -> dict[str, object]:
-    """The settings of a JSON file; {} without a file."""
-    if path is None:
-        return {}
-    try:
-        return read_json(Path(path))
-    except (OSError, ValueError) as error:
-        allowed = f"cannot be read as JSON ({reason(error)}); allowed is a JSON object of settings"
-        raise ConfigError("config", path, allowed) from None
+def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, object]:
+    """The settings of a file; {} without one. PyMARL's are translated, and stderr gets the table of their names."""
+    settings = read_settings(path) if path is not None else {}
+    if is_pymarl(settings):
+        settings, rows = translate(settings, given)
+        print(f"{path}: PyMARL's settings, what they are here, and why\n{table(rows)}", file=sys.stderr)
+    return settings
 
 
 def count(name: str, text: str, least: int = 1) -> int:

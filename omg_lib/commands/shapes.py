@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from omg_lib.commands.options import add_settings, check_writable, given_settings
+from omg_lib.commands.options import (
+    add_config,
+    add_settings,
+    check_writable,
+    given_settings,
+    read_config,
+    with_options,
+)
 from omg_lib.config import OMGConfig
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.motion import handover, save_page
@@ -16,12 +23,14 @@ OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizo
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
+    add_config(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the trace here")
     parser.add_argument("--html", metavar="FILE", help="also write a page that shows the flow and needs nothing else")
 
 
 def run(args: argparse.Namespace) -> int:
-    config = OMGConfig(**given_settings(args))
+    given = given_settings(args)
+    config = OMGConfig.from_dict(with_options(read_config(args.config, given), given))
     trace = predict(config)
     check_writable("json", args.json)
     check_writable("html", args.html)

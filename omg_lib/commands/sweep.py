@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,48 +16,72 @@ from omg_lib.commands.options import (
     count,
     given_settings,
     picture,
-    read_settings,
+    read_config,
     with_options,
 )
-from omg_lib.config import ConfigError
-from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, sweep, trial_name
+from omg_lib.config import ConfigError, check_names
+from omg_lib.distributed.ray_runner import elsewhere
+from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, named, sweep
 from omg_lib.plots.sweeps import sweep_figure
+from omg_lib.settings.words import KINDS, WORD_NONE, assigned, kinds_of, typed
 from omg_lib.system.files import write_bytes
 
-OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "device")
+OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "steps", "device")
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
-"""What a sweep goes through, and by default."""
+"""What every sweep goes through, and by default."""
+UNUSED = {"seed": "--seeds N takes the seeds 0 to N - 1"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
     add_config(parser)
     for name, default in SWEPT.items():
-        parser.add_argument("--" + name.replace("_", "-"), default=default, help=f"joined by commas; default {default}")
-    parser.add_argument("--seeds", default="1", help="trials of each size and learner; default 1")
+        told = f"joined by commas; default {default}"
+        parser.add_argument("--" + name.replace("_", "-"), dest=f"each_{name}", metavar="VALUES", help=told)
+    told = "any other settings to go through, such as --vary lr=0.001,0.0005 prior=one.safetensors,two.safetensors"
+    parser.add_argument("--vary", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=told)
+    parser.add_argument("--seeds", default="1", help="trials of each combination; default 1")
     parser.add_argument("--asha", action="store_true", help="stop trials early that are worse than others (ASHA)")
     parser.add_argument("--gpus", default="0", help="share of a GPU for each trial, such as 0.25; default 0")
     parser.add_argument("--out", metavar="DIR", required=True, help="called again, only what is missing is run")
 
 
 def run(args: argparse.Namespace) -> int:
-    given = {key: value for key, value in given_settings(args).items() if key in OPTIONS}
-    settings = with_options(read_settings(args.config), given)
-    axes = {name: _listed(name, getattr(args, name)) for name in SWEPT}
-    trials = grid(settings, **axes, seeds=count("seeds", args.seeds))
-    rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus))
+    given = given_settings(args, UNUSED)
+    texts = assigned(args.vary, "vary")
+    learners = (texts.get("learner") or args.each_learner or str(given.get("learner", ""))).split(",")
+    kinds = kinds_of(*learners)
+    check_names("vary", texts, kinds)
+    vary = {name: _listed(name, kinds[name], text) for name, text in texts.items()}
+    for name in vary.keys() & {*given, "seed"}:
+        why = UNUSED.get(name, "an option gives it as well: allowed is one of the two")
+        raise ConfigError("vary", f"{name}=...", why)
+    settings = with_options(read_config(args.config, given), given)
+    if settings.get("seed", 0) != 0:
+        raise ConfigError("seed", settings["seed"], UNUSED["seed"])
+    axes = {name: vary.pop(name, None) or _axis(name, getattr(args, f"each_{name}"), settings, given) for name in SWEPT}
+    trials = grid(settings, **axes, seeds=count("seeds", args.seeds), vary=vary)
+    rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus), vary=vary)
     write_bytes(Path(args.out) / "results.svg", picture(sweep_figure(rows), "svg"))
-    names = {trial_name(config) for config in trials}
+    names = named((elsewhere(config, device=config.device) for config in trials), vary)
     states = Counter(row["state"] for row in rows if row["trial"] in names)
     told = ", ".join(f"{count} {state}" for state, count in states.items())
     print(f"{len(trials)} trials: {told}; {Path(args.out) / 'results.csv'}")
     return 0 if states[FINISHED] + states[STOPPED] == len(trials) else 1
 
 
-def _listed(name: str, text: str) -> list[Any]:
-    """The values of an option that are joined by commas: whole numbers, but for the learners."""
-    values = [value.strip() for value in text.split(",")]
-    return values if name == "learner" else [count(name, value) for value in values]
+def _axis(name: str, option: str | None, settings: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any]:
+    """The values of one of SWEPT: its option's, else the one in the settings, else the default."""
+    if option is not None and name in given:
+        raise ConfigError(name, given[name], f"--{name.replace('_', '-')} gives it as well: allowed is one of the two")
+    if option is None and name in settings:
+        return [settings[name]]
+    return _listed(name, KINDS[name], option or SWEPT[name])
+
+
+def _listed(name: str, kind: str, text: str) -> list[Any]:
+    """The values that are joined by commas, each of this type."""
+    return [typed(kind, value.strip(), name in WORD_NONE) for value in text.split(",")]
 
 
 def _share(name: str, text: str) -> float:

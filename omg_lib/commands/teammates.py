@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import argparse
 
-from omg_lib.commands.options import add_settings, count, given_settings, progress_bar, show_progress
+from omg_lib.commands.options import (
+    add_settings,
+    count,
+    given_settings,
+    progress_bar,
+    show_progress,
+    with_options,
+)
 from omg_lib.config import OMGConfig
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.teammates.pool import SCRIPT
 
 OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
+UNUSED = {
+    "learner": "--algorithms names the learners",
+    "seed": "--seeds counts the seeds",
+    "teammates": "all seats of a team learn",
+    "splits": "all seats of a team learn",
+    "prior": "no learner of a pool has one",
+}
+"""Settings that a pool's training chooses itself, and why."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = OMGConfig.from_dict(POOL_SETTINGS | given_settings(args))
+    config = OMGConfig.from_dict(with_options(POOL_SETTINGS, given_settings(args, UNUSED)))
     with progress_bar() as bar:
         pool = train_pool(config, args.algorithms, count("seeds", args.seeds), args.out, show_progress(bar))
     for member in pool.members:

@@ -13,7 +13,7 @@ from omg_lib.commands.options import (
     check_writable,
     given_settings,
     progress_bar,
-    read_settings,
+    read_config,
     show_progress,
     with_options,
 )
@@ -22,6 +22,7 @@ from omg_lib.config import INTERRUPTED, ConfigError, OMGConfig
 from omg_lib.runs.folder import RunFolder, saved_config
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import check_config
+from omg_lib.teammates.pool import RANDOM
 from omg_lib.training import Report, Training
 
 OPTIONS = (
@@ -32,6 +33,7 @@ OPTIONS = (
     "td_steps",
     "updates",
     "t_max",
+    "steps",
     "device",
     "runner",
     "actors",
@@ -58,9 +60,8 @@ def run(args: argparse.Namespace) -> int:
                 print(folder.notice, file=sys.stderr)
         elif args.out:
             folder = RunFolder.create(args.out, config)
-        if config.updates is None and config.has_teammates:
-            seats = f"t_max={config.t_max:,} for each of {config.n_agents} learner's seats"
-            print(f"{seats}: this run takes {config.t_max_total:,} environment steps", file=sys.stderr)
+        say_steps(config)
+        say_teammates(training)
         try:
             for report in follow(training, folder):
                 log(report)
@@ -85,7 +86,29 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
         asked = dataclasses.replace(saved, **with_options({}, given))
         check_config("resume", args.resume, saved.to_dict(), asked)
         return asked
-    return OMGConfig.from_dict(with_options(read_settings(args.config), given))
+    return OMGConfig.from_dict(with_options(read_config(args.config, given), given))
+
+
+def say_steps(config: OMGConfig) -> None:
+    """Say how many steps `t_max` is where it is multiplied, and that the anneal times are not."""
+    if config.updates is not None or config.steps is not None or not config.has_teammates:
+        return
+    seats = f"t_max={config.t_max:,} for each of {config.n_agents} learner's seats"
+    print(f"{seats}: this run takes {config.t_max_total:,} environment steps", file=sys.stderr)
+    names = ("epsilon_anneal_time", "mix_anneal_time") if config.learner == "omg" else ("epsilon_anneal_time",)
+    times = " and ".join(f"{name}={getattr(config, name):,}" for name in names)
+    print(f"{times} count steps of the whole run; --steps N sets the whole run too", file=sys.stderr)
+
+
+def say_teammates(run: Training) -> None:
+    """Say so where the teammates are networks that never learned anything."""
+    coplayers = run.controller.coplayers
+    if coplayers and all(member.algorithm == RANDOM for member in coplayers.pool.members):
+        count = len(coplayers.pool.members)
+        print(
+            f"teammates: {count} random networks, as {run.config.env} has no scripts; --teammates POOL names others",
+            file=sys.stderr,
+        )
 
 
 def log(report: Report) -> None:

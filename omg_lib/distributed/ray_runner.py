@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from omg_lib import registry
-from omg_lib.config import ConfigError, OMGConfig, own_learner
+from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.envs import BatchedEnv, make_env
+from omg_lib.envs import BatchedEnv, make_env, register, registered
 from omg_lib.runner import ATTEMPTS, Runner
+from omg_lib.settings.modules import IMPORTED, import_modules
 
 OBJECT_STORE = 256 * 2**20
 """Bytes for Ray's object store if this process starts Ray: a few dozen rounds of episodes."""
@@ -31,6 +32,8 @@ Weights = dict[str, np.ndarray]
 Row = dict[str, np.ndarray]
 """One episode as an actor returns it: field -> [n+1, ...]; constant fields (seat, team) -> [L+1, 1]."""
 ENTIRE = ("seat", "team")
+OwnCode = tuple[list[str], dict[str, tuple[type[BatchedEnv], range]], dict[str, type]]
+"""Modules to import, games and learners to register. Ray sends classes of a script or notebook by their value."""
 
 
 def connect() -> ModuleType:
@@ -85,11 +88,10 @@ class EpisodeActor:
         batch: int,
         make: Callable[..., BatchedEnv] = make_env,
         sets: Sequence[int] | None = None,
-        learner: type | None = None,
+        code: OwnCode | None = None,
     ) -> None:
         torch.set_num_threads(1)
-        if learner is not None:  # Ray sends a class that was defined in a script or a notebook by its value
-            registry.OWN[config.learner] = learner
+        adopt(code)
         env = make(config.env, config.n_agents, batch=batch, seed=config.seed)
         self.controller = Controller(config, env.info, torch.device("cpu"), sets)
         self.runner = Runner(config, env, self.controller)
@@ -137,7 +139,7 @@ class RayRunner(Runner):
         rows = [len(part) for part in np.array_split(np.arange(self.batch_size), count)]
         self.firsts = np.cumsum([0, *rows[:-1]]).tolist()
         sets = controller.coplayers and controller.coplayers.sets
-        self.actors = [kind.remote(elsewhere(config), batch, make, sets, own_learner(config.learner)) for batch in rows]
+        self.actors = [kind.remote(elsewhere(config), batch, make, sets, own_code()) for batch in rows]
 
     def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
         weights = self.ray.put(
@@ -168,6 +170,20 @@ class RayRunner(Runner):
             self.ray.kill(actor)
         self.actors = []
         super().close()
+
+
+def own_code() -> OwnCode:
+    """Return what a process on Ray needs before it can read a configuration."""
+    return list(IMPORTED), registered(), dict(registry.OWN)
+
+
+def adopt(code: OwnCode | None) -> None:
+    """Import and register what `own_code` returned in the process that started this one."""
+    modules, games, learners = code or ([], {}, {})
+    import_modules(modules)
+    for name, (env, sizes) in games.items():
+        register(name, env, sizes)
+    registry.OWN.update(learners)
 
 
 def networks(controller: Controller) -> dict[str, torch.nn.Module]:

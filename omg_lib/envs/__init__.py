@@ -1,7 +1,8 @@
 """Where the data comes from: one batched interface, one module per environment.
 
 To add an environment, write one module with a subclass of `BatchedEnv` (or of `Games`, if its games are played one by
-one), a line in `ENVIRONMENTS` and one in `omg_lib.config`; from outside the library, call `register`. README.md in
+one), a line in `ENVIRONMENTS` and one in `omg_lib.config`; from outside the library, call `register`, or name the
+class in your package's entry points (group `omg_lib.envs`). README.md in
 this folder shows how.
 """
 
@@ -11,18 +12,21 @@ from typing import Any
 
 import torch
 
-from omg_lib import config as settings
-from omg_lib.config import PETTINGZOO, ConfigError, team_sizes
+from omg_lib import registry
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
+from omg_lib.envs.check import check_contract
 from omg_lib.envs.foraging import Foraging
 from omg_lib.envs.pettingzoo import PettingZoo
 from omg_lib.envs.predator_prey import PredatorPrey
 from omg_lib.envs.skirmish import Partners, Skirmish
 from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
+from omg_lib.errors import ConfigError
+from omg_lib.registry import ENV_POINTS, PETTINGZOO, offered, team_sizes
 from omg_lib.system.torch_state import check_torch
 
 __all__ = [
-    "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "env_info", "find_env", "make_env", "register", "side_by_side",
+    "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "check", "env_info", "find_env", "make_env", "register",
+    "registered", "side_by_side",
 ]  # fmt: skip
 
 ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
@@ -38,14 +42,37 @@ ENVIRONMENTS: dict[str, type[BatchedEnv]] = {
 OWN = tuple(ENVIRONMENTS)
 
 
-def register(name: str, env: type[BatchedEnv], sizes: range) -> None:
-    """Register an environment class under `name`, for teams of these sizes.
+def register(name: str | Any, env: type[BatchedEnv] | Any, sizes: range | Any = None) -> None:
+    """Register an environment class under `name`, for teams of these sizes, by default `env.sizes`.
 
-    It lasts as long as this process; a second call replaces the first. ConfigError for a name that the library uses.
+    It lasts as long as this process; a second call replaces the first. Games that run in other processes and on Ray
+    find it too. ConfigError for a name that the library uses, and for what is no environment.
     """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError("env", name, "allowed is a name, such as my game")
     if name in OWN or name.startswith(PETTINGZOO):
         raise ConfigError("env", name, "the library uses this name; allowed is another one")
-    ENVIRONMENTS[name], settings.ENVIRONMENTS[name] = env, sizes
+    if not (isinstance(env, type) and issubclass(env, BatchedEnv)):
+        raise ConfigError("env", name, f"{env!r} is no environment; allowed is a subclass of BatchedEnv or Games")
+    sizes = env.sizes if sizes is None else sizes
+    if not isinstance(sizes, range) or not sizes:
+        raise ConfigError("sizes", sizes, "allowed is a range of team sizes, such as range(2, 9)")
+    ENVIRONMENTS[name], registry.ENVIRONMENTS[name] = env, sizes
+
+
+def registered() -> dict[str, tuple[type[BatchedEnv], range]]:
+    """Return what was registered in this process, for another process to register."""
+    return {name: (env, registry.ENVIRONMENTS[name]) for name, env in ENVIRONMENTS.items() if name not in OWN}
+
+
+def check(name: str, n_agents: int | Any, **options: Any) -> EnvInfo:
+    """Play a game against the whole contract of an environment, for a team of this size; returns its sizes.
+
+    ConfigError, in one sentence, for the first call that breaks it: the method, what it returned, what is expected.
+    """
+    info = env_info(name, n_agents, **options)
+    check_contract(info, lambda rows: make_env(name, n_agents, batch=rows, seed=1, **options))
+    return info
 
 
 def find_env(name: str | Any) -> tuple[type[BatchedEnv], dict[str, Any]]:
@@ -53,7 +80,7 @@ def find_env(name: str | Any) -> tuple[type[BatchedEnv], dict[str, Any]]:
     team_sizes(name)
     if name.startswith(PETTINGZOO):
         return PettingZoo, {"spec": name.removeprefix(PETTINGZOO)}
-    return ENVIRONMENTS[name], {}
+    return ENVIRONMENTS.get(name) or offered(ENV_POINTS, "env", name), {}
 
 
 def side_by_side(name: str | Any, most: int) -> int:

@@ -96,6 +96,8 @@ class BatchedEnv(ABC):
     episode: np.ndarray
     a_program_each: ClassVar[bool] = False
     """Whether every row starts its own program; if so, as few rows as possible are used."""
+    sizes: ClassVar[range] = range(2, 17)
+    """Team sizes that the game can play, unless `register` is told others."""
 
     @classmethod
     @abstractmethod

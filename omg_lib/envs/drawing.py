@@ -28,11 +28,20 @@ INK, GLOW, PAPER = "#808080", "#c8a415", "#f6f6f3"
 
 def view_half(frames: Sequence[dict[str, Any]]) -> float:
     """Return half the width of a view, centred on the map's centre, that holds every unit of these frames."""
+    if "picture" in frames[0]:
+        return 0.0  # its own view
     return min(frames[0]["map_half"], 2 + max(float(np.abs(frame["position"]).max()) for frame in frames))
 
 
 def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> None:
-    """Draw one frame of skirmish on empty axes that show the map up to `half` from its centre (or all of it)."""
+    """Draw one frame on empty axes that show the map up to `half` from its centre (or all of it); of a game that
+    renders itself, its own `picture`.
+    """
+    if "picture" in frame:
+        ax.imshow(frame["picture"])
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f"{_battle(frame)}, step {frame['time']}", color=INK, fontsize=10)
+        return
     half = half or frame["map_half"]
     ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
     ax.spines[:].set_color(INK)
@@ -67,6 +76,8 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
 
 def spoken(frame: dict[str, Any]) -> str:
     """Describe a frame for screen readers."""
+    if "picture" in frame:
+        return f"{_battle(frame)}, step {frame['time']}"
     ours, theirs = (f"{int((health > 0).sum())} of {len(health)}" for health in frame["health"])
     return f"Battle, {_battle(frame)}, step {frame['time']}: {ours} own units and {theirs} enemies are alive."
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.envs.arrays import Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
+from omg_lib.envs.watch import check_range
 
 
 class Moment(NamedTuple):
@@ -144,6 +145,10 @@ class GameRows(BatchedEnv):
             nothing = not np.any(plain(now.rewards))  # a bare 0 is fine for all; any other number would be paid n times
             self._rewards[row] = self._checked("rewards", now.rewards, paid, nothing)
             over = bool(now.over)
+            if not over and not self._available[row].any(axis=1).all():
+                seat = int(np.argmin(self._available[row].any(axis=1)))
+                allowed = f"its Moment has `available` without an action for seat {seat}; allowed is one or more"
+                raise ConfigError("env", self.info.name, allowed)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
 
@@ -156,6 +161,8 @@ class GameRows(BatchedEnv):
             wanted = f"are numbers {list(shape)}" if shape else "is one number"
             allowed = f"its Moment has {what} {shown(values)}; allowed {wanted}"
             raise ConfigError("env", self.info.name, allowed)
+        if found.dtype.kind != "b":
+            check_range(self.info, f"its Moment's {what}", found)
         return found
 
     def _give_out(self, array: np.ndarray) -> Tensor:

@@ -117,8 +117,25 @@ class Parallel(Game):
                 allowed = action_mask(agent, mask, int(package.action_space(agent).n))
                 available[seat, : len(allowed)] = allowed
             available[seat, 0] |= not available[seat].any()
-        state = numbers("state", "the game", package.state()) if hasattr(package, "state_space") else seen.ravel()
-        return Moment(seen, state, available, alive=alive)
+        return Moment(seen, self._state(seen), available, alive=alive)
+
+    def _state(self, seen: np.ndarray) -> np.ndarray:
+        """Return the game's state; without a `state()`, what all seats see."""
+        try:
+            state = self.package.state()
+        except (AttributeError, NotImplementedError):
+            if hasattr(self.package, "state_space"):
+                raise
+            return seen.ravel()
+        return numbers("state", "the game", state)
+
+    def frame(self) -> dict[str, Any]:
+        """Return the game's own picture, [height, width, 3] bytes, if it was made with render_mode='rgb_array'."""
+        return (
+            {"picture": plain(self.package.render())}
+            if getattr(self.package, "render_mode", None) == "rgb_array"
+            else {}
+        )
 
     def close(self) -> None:
         with suppress(Exception):  # some games cannot be closed twice, or before they were rendered

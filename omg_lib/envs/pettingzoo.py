@@ -25,7 +25,7 @@ from omg_lib.envs.parallel import Parallel, in_its_words, seen_space
 
 LIMIT = 200
 """Maximum steps of an episode if neither the game nor its name sets a limit."""
-OWN_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_steps")
+OWN_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_steps", "episode_limit")
 """Names that games use for their own limit."""
 OURS = "episode_limit"
 """The argument in a name that sets the limit of any game."""
@@ -40,8 +40,8 @@ class PettingZoo(Games):
     | A | `possible_agents`, in this order: seat i is agent i; no other n_agents is allowed |
     | O | the widest flattened observation; narrower ones are padded with zeros |
     | C | the largest number of actions of an agent; actions that an agent lacks are not available |
-    | S | the flattened `state()` if there is a `state_space`, else all seats' observations, A times O |
-    | L | `episode_limit` in the name, else the game's own limit, else 200, with a notice; the game may end earlier |
+    | S | the flattened `state()` if there is one, else all seats' observations, A times O |
+    | L | `episode_limit` in the name, else the game's own, else 200, with a notice; the game may end earlier |
 
     Action masks are read from the observation (a dictionary of `observation` and `action_mask`) or from the agent's
     info. An agent has ended once it is `terminated` or `truncated`, even if the game leaves it in `agents`. While

@@ -131,7 +131,7 @@ def fine_tune(run: Training, number: int, episodes: int, battles: int = 128) -> 
     check_rounds(config, episodes)
     sets = (whole_number("number", number, 0, len(coplayers.pool.sets) - 1),)
     runner = {"runner": "local", "actors": None} if config.runner == "ray" else {}
-    endless = dict(updates=None, t_max=10**12, test_interval=10**15)
+    endless = dict(updates=None, steps=None, t_max=10**12, test_interval=10**15)
     with Training(dataclasses.replace(config, **endless, **runner), sets=sets) as tuned:
         copy_learner(run, tuned)
         tuned.recent = deque(maxlen=episodes)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.distributed.ray_runner import connect, elsewhere, extra
+from omg_lib.distributed.ray_runner import OwnCode, adopt, connect, elsewhere, extra, own_code
 from omg_lib.envs import env_info
 from omg_lib.runs.folder import SECONDS_BETWEEN, RunFolder, saved_config
 from omg_lib.runs.metrics import last_row
@@ -30,9 +30,12 @@ from omg_lib.training import Training
 
 Row = dict[str, Any]
 COLUMNS = (
-    "trial", "env", "learner", "n_agents", "batch_size", "seed", "state", "update", "t_env", "seconds", "peak_bytes",
+    "trial", "env", "learner", "n_agents", "batch_size", "seed", "settings", "state", "update", "t_env", "seconds",
+    "peak_bytes",
     "loss", "train_return", "train_win_rate", "win_rate", "error",
 )  # fmt: skip
+NAMED = ("learner", "n_agents", "batch_size", "seed")
+"""Settings that every trial's name has."""
 FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
 REPORTS = 20
 """A trial reports and writes a checkpoint at least this often; more often when its checkpoints are due."""
@@ -52,15 +55,24 @@ TUNE = {
 
 
 def grid(
-    common: Mapping[str, object], n_agents: Sequence[int], batch_size: Sequence[int], learner: Sequence[str], seeds: int
+    common: Mapping[str, object],
+    n_agents: Sequence[object],
+    batch_size: Sequence[object],
+    learner: Sequence[object],
+    seeds: int,
+    vary: Mapping[str, Sequence[object]] | None = None,
 ) -> list[OMGConfig]:
-    """Return every combination, with seeds 0 to `seeds` - 1 of each. ConfigError for any that is not allowed."""
-    axes = product(learner, n_agents, batch_size, range(seeds))
-    names = ("learner", "n_agents", "batch_size", "seed")
-    made = [OMGConfig.from_dict(dict(common) | dict(zip(names, values, strict=True))) for values in axes]
-    if any(config.runner != "local" for config in made):
-        raise ConfigError("runner", common["runner"], "a sweep's trial plays its own episodes: allowed is local")
-    return list({trial_name(config): config for config in made}.values())
+    """Return every combination, with seeds 0 to `seeds` - 1 of each; `vary` are more settings and their values.
+    ConfigError for any that is not allowed.
+    """
+    axes = {"learner": learner, "n_agents": n_agents, "batch_size": batch_size, "seed": range(seeds)} | dict(vary or {})
+    made = [
+        OMGConfig.from_dict(dict(common) | dict(zip(axes, values, strict=True))) for values in product(*axes.values())
+    ]
+    for config in made:
+        if config.runner != "local":
+            raise ConfigError("runner", config.runner, "a sweep's trial plays its own episodes: allowed is local")
+    return list(dict.fromkeys(made))
 
 
 def trial_name(config: OMGConfig) -> str:
@@ -68,28 +80,49 @@ def trial_name(config: OMGConfig) -> str:
     return f"{config.learner}-n{config.n_agents}-b{config.batch_size}-seed{config.seed}"
 
 
-def named(configs: Iterable[OMGConfig]) -> dict[str, OMGConfig]:
-    """Return trials by folder name; where `trial_name` is the same, other differences are appended: `-lr0.001`.
-
-    ConfigError if two trials still have the same name.
+def named(configs: Iterable[OMGConfig], vary: Iterable[str] = ()) -> dict[str, OMGConfig]:
+    """Return trials by folder name. The settings in `vary` are appended, `-lr0.001`, and others where `trial_name` is
+    the same. A folder or file is named by its last part, or by more of its path where that is the same.
     """
     alike: dict[str, list[OMGConfig]] = {}
     for config in dict.fromkeys(configs):
         alike.setdefault(trial_name(config), []).append(config)
     found: dict[str, OMGConfig] = {}
     for name, same in alike.items():
-        varied = [f.name for f in fields(OMGConfig) if len({getattr(config, f.name) for config in same}) > 1]
-        for config in same:
-            full = name + "".join(f"-{key}{_word(getattr(config, key))}" for key in varied)
-            if found.setdefault(full, config) is not config:
-                allowed = f"two trials that differ in {', '.join(varied)} would share this folder: give each a sweep"
-                raise ConfigError("trial", full, allowed)
+        settings = {config: _flat(config) for config in same}
+        told = {key: _words(each[key] for each in settings.values()) for key in settings[same[0]] if key not in NAMED}
+        told = {key: words for key, words in told.items() if key in vary or len(words) > 1}
+        for config, values in settings.items():
+            found[name + "".join(f"-{key}{words[values[key]]}" for key, words in told.items())] = config
     return found
 
 
-def _word(value: object) -> str:
-    """Format a setting as part of a folder's name; of a path, only the last part."""
-    return re.sub(r"[^\w.+-]", "_", Path(str(value)).name)
+def settings_in(name: str) -> str:
+    """Return the settings that a trial's name tells beside learner, sizes and seed, such as `lr0.001`."""
+    return re.sub(r"^.*?-seed\d+-?", "", name)
+
+
+def _flat(config: OMGConfig) -> dict[str, Any]:
+    """Return a configuration's settings, a registered learner's own among them."""
+    return {field.name: getattr(config, field.name) for field in fields(OMGConfig) if field.name != "extra"} | dict(
+        config.extra
+    )
+
+
+def _words(each: Iterable[Any]) -> dict[object, str]:
+    """Return how each value of a setting is written in a folder's name; two values never alike."""
+    values = list(dict.fromkeys(each))
+    paths = {value: Path(str(value)).parts or ("",) for value in values}
+    for length in range(1, max(map(len, paths.values())) + 1):
+        words = {value: _word("/".join(parts[-length:])) for value, parts in paths.items()}
+        if len(set(words.values())) == len(values):
+            return words
+    return {value: f"{word}.{number}" for number, (value, word) in enumerate(words.items())}
+
+
+def _word(text: str) -> str:
+    """Write a setting as part of a folder's name."""
+    return re.sub(r"[^\w.+-]", "_", text)
 
 
 # --- one trial -------------------------------------------------------------------------------------------------------
@@ -155,10 +188,11 @@ def _row(folder: Place, run: Training, cost: Mapping[str, float]) -> Row:
     return row | {"seconds": cost["seconds"] / max(1, cost["updates"]), "peak_bytes": int(cost["peak_bytes"])}
 
 
-def run_trial(parameters: Row) -> None:
+def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
     """Run a trial under Ray Tune on any node; RunFolder ensures that only one process writes a folder at a time."""
     from ray import tune
 
+    adopt(code)
     settings = parameters["trial"]
     for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
         tune.report(row)
@@ -173,7 +207,8 @@ class Results:
     def __init__(self, out: Path) -> None:
         self.path, self.rows = out / "results.csv", {}
         try:
-            self.rows = {row["trial"]: {key: row[key] for key in COLUMNS} for row in read_rows(self.path)}
+            self.rows = {row["trial"]: {"settings": settings_in(row["trial"])} | row for row in read_rows(self.path)}
+            self.rows = {name: {key: row[key] for key in COLUMNS} for name, row in self.rows.items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError) as error:
@@ -192,20 +227,27 @@ class Results:
         return self.rows.get(name, {}).get("state") not in (FINISHED, STOPPED)
 
     def add(self, row: Row) -> None:
-        self.rows[row["trial"]] = {key: row.get(key) for key in COLUMNS}
+        told = {"settings": settings_in(row["trial"])}
+        self.rows[row["trial"]] = {key: (row | told).get(key) for key in COLUMNS}
         write_rows(self.path, self.rows.values(), COLUMNS)
 
 
 def sweep(
-    configs: Iterable[OMGConfig], out: str | Path, asha: bool = False, gpus: float = 0.0, table: bool = True
+    configs: Iterable[OMGConfig],
+    out: str | Path,
+    asha: bool = False,
+    gpus: float = 0.0,
+    table: bool = True,
+    vary: Iterable[str] = (),
 ) -> list[Row]:
     """Run the trials missing in `out`, on the cluster that RAY_ADDRESS names or here; return all rows of `results.csv`.
 
     `asha` stops trials early that are worse than others at the same share of their budget, by `train_win_rate` (or
-    `train_return` if the game has no winner). `gpus` is the share of a GPU per trial; each takes one CPU.
+    `train_return` if the game has no winner). `gpus` is the share of a GPU per trial; each takes one CPU. `vary` are
+    settings that every trial's name tells, see `named`.
     """
     out = Path(out).absolute()
-    results, trials = Results(out), named(elsewhere(config, device=config.device) for config in configs)
+    results, trials = Results(out), named((elsewhere(config, device=config.device) for config in configs), vary)
     missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
     if missing:
         try:
@@ -249,7 +291,7 @@ def _tune(configs: Mapping[str, OMGConfig], out: Path, results: Results, asha: b
     judged = "train_win_rate" if known else "train_return"
     trials = [{"folder": str(out / name), "config": config.to_dict()} for name, config in configs.items()]
     tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"cpu": 1, "gpu": gpus}),
+        tune.with_resources(tune.with_parameters(run_trial, code=own_code()), {"cpu": 1, "gpu": gpus}),
         param_space={"trial": tune.grid_search(trials)},
         tune_config=tune.TuneConfig(
             scheduler=schedulers.ASHAScheduler("share", judged, "max", max_t=1.0, **ASHA) if asha else None,

@@ -6,18 +6,17 @@ To add your own from outside the library, subclass one of them and call `registe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import torch
 
-from omg_lib import registry
-from omg_lib.config import ConfigError, OMGConfig, own_learner
+from omg_lib.config import FIELDS, ConfigError, OMGConfig, own_learner
 from omg_lib.controller import Controller
 from omg_lib.learners.mixing import MixingLearner
 from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
+from omg_lib.registry import add_learner
 
 LEARNERS: dict[str, type[QLearner]] = {
     "iql": QLearner,
@@ -40,10 +39,7 @@ def register(name: str | Any, learner: type[QLearner] | Any) -> None:
     It lasts as long as this process; a second call replaces the first. ConfigError for a name that the library uses,
     and for a class or a setting that it cannot use.
     """
-    try:
-        registry.add(name, learner, {field.name for field in fields(OMGConfig)})
-    except ValueError as error:
-        raise ConfigError("learner", name, str(error)) from None
+    add_learner(name, learner, FIELDS)
 
 
 def make_learner(

@@ -50,12 +50,14 @@ def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "pea
 
 
 def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int], dict[int, Interval]]:
-    """Return (learner, other size) -> size -> mean and the ends of the 95 % interval over seeds (NaN for one seed)."""
+    """Return (learner with its settings, other size) -> size -> mean and the ends of the 95 % interval over seeds (NaN
+    for one seed).
+    """
     found: dict[tuple[str, int], dict[int, list[float]]] = {}
     for row in rows:
         value = _measured(row, measure)
         if value is not None:
-            series = found.setdefault((row["learner"], int(row[SIZES[along]])), {})
+            series = found.setdefault((_line(row), int(row[SIZES[along]])), {})
             series.setdefault(int(row[along]), []).append(value / MEASURES[measure][1])
     return {
         series: {
@@ -64,6 +66,11 @@ def cells(rows: Sequence[Row], along: str, measure: str) -> dict[tuple[str, int]
         }
         for series, points in sorted(found.items())
     }
+
+
+def _line(row: Row) -> str:
+    """Return what a line shows: trials with other settings are no seeds of the same."""
+    return " ".join(filter(None, (row["learner"], row.get("settings"))))
 
 
 def _measured(row: Row, measure: str) -> float | None:
@@ -77,11 +84,12 @@ def _panel(ax: Axes, rows: Sequence[Row], along: str, measure: str) -> dict[str,
     others = sorted({int(row[SIZES[along]]) for row in rows})
     handles = {}
     for (learner, other), points in cells(rows, along, measure).items():
-        colour, marker = METHODS.get(learner, OTHER)
+        colour, marker = METHODS.get(learner, (None, "o") if " " in learner else OTHER)
         mean, low, high = np.array(list(points.values())).T
         style = STYLES[others.index(other) % len(STYLES)]
         look = dict(color=colour, marker=marker, linestyle=style, linewidth=1.6, markersize=5)
         (handles[f"{learner}, {SIZES[along]} {other}"],) = ax.plot(list(points), mean, **look)
+        colour = ax.lines[-1].get_color()
         ax.fill_between(list(points), low, high, color=colour, alpha=0.18, linewidth=0)
     ax.set_xlabel(along, color=INK, fontsize=9)
     ax.set_ylabel(MEASURES[measure][0], color=INK, fontsize=9)

@@ -1,6 +1,7 @@
 """A run's folder: config.json, metrics.csv with a row per update, and checkpoints for an exact resume.
 
-    config.json                     written once, with the versions it began with
+    config.json                     the settings, and the versions it began with
+    changes.csv                     what a continued run changed, and at which update; absent if nothing
     metrics.csv                     one row per update, flushed
     checkpoints/update-000000012/   weights.safetensors; state.json with counters and every file's checksum
     checkpoints/episodes/           segments of episodes, written once and shared by checkpoints
@@ -13,6 +14,7 @@ disk, and the previous one stays, so a complete checkpoint survives any failed w
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -27,6 +29,7 @@ from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.runs.claims import Claim
 from omg_lib.runs.metrics import begin, cut, has_two_rows, record, seconds_of
 from omg_lib.runs.state import (
+    MAY_CHANGE,
     PATHS,
     UNREADABLE,
     check_config,
@@ -39,8 +42,9 @@ from omg_lib.runs.state import (
     state_of,
     tensors_of,
 )
+from omg_lib.settings.words import DEFAULTS
 from omg_lib.system.files import read_json, reason, write_tensors, write_text
-from omg_lib.system.places import Place, make_folder, names, remove, rename, settle
+from omg_lib.system.places import Place, append, make_folder, names, remove, rename, settle
 from omg_lib.system.versions import versions
 from omg_lib.training import Progress, Report, Training, resolve_device
 
@@ -238,11 +242,31 @@ class RunFolder:
             folder._claim.take()
             if folder._holds_a_run():
                 folder._tidy(folder._restore(run), run.update)
+                folder._note_changes(run)
             else:
                 folder._make()
                 folder._begin(run.config)
                 folder.notice = f"no checkpoint in {folder.path} yet: the run starts from the beginning"
         return folder
+
+    def _note_changes(self, run: Training) -> None:
+        """Record with which other settings the run goes on. A crash in between leaves a change that is recorded twice,
+        never one that is not.
+        """
+        try:
+            saved = read_json(self._place / "config.json")
+        except ValueError as error:
+            raise ConfigError("resume", str(self.path), f"its config.json cannot be read ({reason(error)})") from None
+        settings = run.config.to_dict()
+        before = {key: saved.get(key, DEFAULTS[key]) for key in MAY_CHANGE}
+        changed = {key: settings[key] for key in MAY_CHANGE if before[key] != settings[key]}
+        if changed:
+            changes = self._place / "changes.csv"
+            if not changes.is_file():
+                write_text(changes, "update,setting,before,after\r\n")
+            lines = [f"{run.update},{key},{before[key]},{value}\r\n" for key, value in changed.items()]
+            append(changes, "".join(lines).encode())
+            write_text(self._place / "config.json", json.dumps(saved | changed, indent=1) + "\n")
 
     def _tidy(self, damaged: list[str], update: int) -> None:
         """Keep what belongs to the restored checkpoint and earlier ones; set aside what is damaged."""
@@ -311,9 +335,17 @@ def _found(name: object, folder: Path) -> object:
     return next((str(p / name) for p in folder.absolute().parents if os.path.exists(p / name)), name)
 
 
-def load(path: str | Path, progress: Progress | None = None) -> Training:
-    """Load a saved run at its latest checkpoint, to play, test or continue training; its folder does not change."""
-    run, folder = Training(saved_config(path), progress), RunFolder(path)
+def load(path: str | Path, progress: Progress | None = None, **changes: object) -> Training:
+    """Load a saved run at its latest checkpoint, to play, test or continue training; its folder does not change.
+
+    Its games run in this process, without Ray and without other processes; `runner="processes"` or `runner="ray"` asks
+    for them again. `changes` are settings that a continued run may change, such as `device` or `lr`.
+    """
+    for name, value in changes.items():
+        if name not in MAY_CHANGE:
+            raise ConfigError(name, value, f"the run was trained with its own; only {', '.join(MAY_CHANGE)} may change")
+    here = {"runner": "local", "actors": None}
+    run, folder = Training(dataclasses.replace(saved_config(path), **here | changes), progress), RunFolder(path)
     try:
         folder._restore(run, with_episodes=False)
     except OSError as error:

@@ -36,8 +36,11 @@ from omg_lib.system.places import Place
 from omg_lib.trace import Field
 from omg_lib.training import RECENT_EPISODES, Training
 
-BUDGET = ("updates", "t_max", "device", "runner", "actors")
-"""Settings that may differ when a run is resumed."""
+MAY_CHANGE = (
+    "updates", "t_max", "steps", "lr", "omg_lr", "epsilon_start", "epsilon_finish", "epsilon_anneal_time", "device",
+    "runner", "actors",
+)  # fmt: skip
+"""What may differ when a run goes on; the run's folder records it."""
 PATHS = ("teammates", "prior")
 """Settings that may be paths, and may be given relative to another folder when a run is resumed."""
 ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -199,10 +202,10 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
     for field in fields(config):
         mine, theirs = getattr(config, field.name), saved.get(field.name, field.default)
         moved = field.name in PATHS and isinstance(theirs, str) and str(mine).endswith(theirs)
-        if field.name not in BUDGET and mine != theirs and not moved:
+        if field.name not in MAY_CHANGE and mine != theirs and not moved:
             differ.append(f"{field.name}={shown(mine)} here and {shown(theirs)} there")
     if differ:
-        raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(BUDGET)} may differ")
+        raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(MAY_CHANGE)} may differ")
 
 
 def pool_digest(run: Training) -> str | None:

@@ -61,14 +61,24 @@ def read_json(path: File, most: int = JSON_BYTES) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> dict[str, Any]:
-    """Parse a JSON object. Its numbers must be finite and, if whole, fit into 64 bits."""
+    """Parse a JSON object. Its numbers must be finite and, if whole, fit into 64 bits; no name may be there twice."""
     try:
-        values = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
+        values = json.loads(
+            text, parse_constant=_number, parse_float=_number, parse_int=_whole, object_pairs_hook=_once
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
         raise ValueError("not a JSON object")
     return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:40]} is there twice")
+    return found
 
 
 def _number(text: str) -> float:

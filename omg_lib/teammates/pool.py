@@ -36,7 +36,7 @@ from omg_lib.system.files import (
 )
 
 KINDS = ("homologue", "non_homologue")
-SCRIPT = "script"
+SCRIPT, RANDOM = "script", "random"
 RANDOM_TEAMMATES = 4
 MOST = 4096
 """Upper limit for members, sets, points of a curve and hidden units of a pool."""
@@ -170,7 +170,7 @@ def pool_of(config: OMGConfig, info: EnvInfo) -> Pool:
         sets = [TeammateSet(name, "train", _kind(team), team) for name, team in zip(words, teams, strict=True)]
         return Pool(config.env, info.n_agents, tuple(map(Member, names)), tuple(sets))
     policies = {f"random-{config.seed}-{k}": random_policy(config.seed, k, info) for k in range(RANDOM_TEAMMATES)}
-    members = tuple(Member(name, "random", config.seed) for name in policies)
+    members = tuple(Member(name, RANDOM, config.seed) for name in policies)
     sets = tuple(TeammateSet(name, "train", KINDS[0], (name,) * (info.n_agents - 1)) for name in policies)
     return Pool(config.env, info.n_agents, members, sets, policies)
 

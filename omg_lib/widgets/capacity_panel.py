@@ -24,9 +24,7 @@ class CapacityPanel(Panel):
         self.steps_a_day = W.FloatLogSlider(
             self.model.steps_a_day, min=5, max=10, step=0.1, description="steps a day", readout_format=".2s", **look
         )
-        self.wait = W.FloatSlider(
-            self.model.wait, min=0, max=100, step=1, description="wait per game step, ms", **look
-        )
+        self.wait = W.FloatSlider(self.model.wait, min=0, max=100, step=1, description="wait per game step, ms", **look)
         self.faster = W.FloatSlider(
             self.model.faster, min=1, max=100, step=1, description="learner speed-up", readout_format=".0f", **look
         )

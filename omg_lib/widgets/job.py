@@ -72,7 +72,7 @@ class Job(threading.Thread):
 
     def _train(self) -> None:
         kept = max(self.config.sample_size, min(self.config.buffer_size, LIVE_EPISODES))
-        live = {"updates": None, "t_max": FOREVER, "buffer_size": kept}
+        live = {"updates": None, "steps": None, "t_max": FOREVER, "buffer_size": kept}
         forever = OMGConfig.from_dict(self.config.to_dict() | live)
         with Training(forever, self._progress, on_stage=self.live.on_stage, on_run=self.live.on_run) as training:
             self.training = self.live.training = training

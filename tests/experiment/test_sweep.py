@@ -21,10 +21,12 @@ from omg_lib.experiment.sweep import (
     grid,
     named,
     recorder,
+    settings_in,
     sweep,
     train_in,
     trial_name,
 )
+from omg_lib.plots.sweeps import cells, sweep_figure
 from omg_lib.runs.folder import RunFolder, saved_config
 from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
 from tests.helpers.clusters import cluster_of, ray_folder
@@ -203,18 +205,50 @@ def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path)
     assert [Results(tmp_path).lacks(folder, config) for folder, config in found.items()] == [False, False]
 
 
-def test_trials_that_no_name_tells_apart_are_refused(tmp_path):
+def test_pools_and_priors_of_the_same_name_are_told_apart_by_their_folders(tmp_path):
     for path in ("one", "two"):
         echo_pool(3).save(tmp_path / path / "pool")
-    same = [
-        omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, teammates=str(tmp_path / path / "pool"))
-        for path in ("one", "two")
-    ]
-    with pytest.raises(
-        omg.ConfigError, match="trial='omg-n3-b2-seed0-teammatespool': two trials that differ in teammates"
-    ):
-        sweep(same, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    pools = [str(tmp_path / path / "pool") for path in ("one", "two")]
+    made = grid(ECHO, [3], [2], ["omg"], 1, {"teammates": pools})
+    assert list(named(made)) == ["omg-n3-b2-seed0-teammatesone_pool", "omg-n3-b2-seed0-teammatestwo_pool"]
+    assert list(named(made[:1], ["teammates"])) == ["omg-n3-b2-seed0-teammatespool"]
+    assert [config.teammates for config in named(made).values()] == pools
+
+
+def test_any_field_is_an_axis_and_none_is_lost():
+    vary = {"lr": [0.1, 1e-5], "updates": [3, 4], "learner": ["iql"]}
+    made = grid(ECHO, [2], [1], ["omg"], 2, vary)
+    assert len(made) == len(named(made)) == 8
+    assert {(config.learner, config.lr, config.updates) for config in made} == {
+        ("iql", lr, updates) for lr in (0.1, 1e-5) for updates in (3, 4)
+    }
+    told = [settings_in(name) for name in named(made, ["gamma"])]
+    assert told[0] == "updates3-gamma0.99-lr0.1" and len(set(told)) == 4
+    assert settings_in(trial_name(made[0])) == ""
+
+
+def test_a_figure_shows_trials_of_other_settings_as_lines_of_their_own():
+    row = dict(learner="iql", n_agents=2, batch_size=4, update=1, t_env=5, seconds=1.0)
+    rows = [row | {"settings": "lr0.1"}, row | {"settings": "lr0.2", "seconds": 3.0}]
+    assert [series for series, _ in cells(rows, "n_agents", "seconds")] == ["iql lr0.1", "iql lr0.2"]
+    sweep_figure([one | {"peak_bytes": 1, "win_rate": None} for one in rows])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--vary lrr=1,2", "vary='lrr': there is no such setting; did you mean lr?"),
+        ("--vary lr=0.1,x", "lr='x': allowed is a finite number"),
+        ("--vary lr=0.1 --set lr=0.2", "vary='lr=...': an option gives it as well"),
+        ("--vary seed=1,2", "vary='seed=...': --seeds N takes the seeds 0 to N - 1"),
+        ("--set seed=1", "seed=1: --seeds N takes the seeds 0 to N - 1"),
+        ("--n-agents 2 --set n_agents=3", "n_agents=3: --n-agents gives it as well"),
+        ("--set runner=ray n_agents=2", "runner='ray': a sweep's trial plays its own episodes"),
+    ],
+)
+def test_no_axis_is_ignored(tmp_path, capsys, words, said):
+    assert main(["sweep", "--out", str(tmp_path / "sweep"), *words.split()]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "sweep").exists()
 
 
 # --- on a cluster ---

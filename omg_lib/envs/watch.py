@@ -1,0 +1,81 @@
+"""What an environment gives at one step, held against the contract: one sentence for the first thing that is wrong.
+
+`Runner` watches its first episodes, `envs.check` whole games. A wrong shape that numpy would broadcast, such as one
+observation for all seats, would otherwise train in silence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omg_lib.config import ConfigError
+from omg_lib.envs.base import BatchedEnv, EnvInfo
+
+LARGEST = 2.0**24
+"""Beyond it float32 no longer tells whole numbers apart, and no network here learns from such inputs."""
+
+
+def fault(info: EnvInfo, said: str) -> ConfigError:
+    return ConfigError("env", info.name, said)
+
+
+def check_tensor(info: EnvInfo, call: str, given: Any, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    """Raise ConfigError unless a call returned a tensor of this dtype and shape, with numbers that float32 can use.
+
+    NaN and infinity pass: the runner names them with the stage and the field.
+    """
+    wanted = f"expected is a tensor, {str(dtype).removeprefix('torch.')} {list(shape)}"
+    if not isinstance(given, Tensor):
+        kind = f"{type(given).__name__} {given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else None
+        raise fault(info, f"{call} returned {kind or type(given).__name__}; {wanted}")
+    if given.dtype != dtype or tuple(given.shape) != shape:
+        found = f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
+        raise fault(info, f"{call} returned {found}; {wanted}")
+    if dtype.is_floating_point:
+        check_range(info, call, given.numpy(force=True))
+
+
+def check_range(info: EnvInfo, what: str, given: np.ndarray) -> None:
+    """Raise ConfigError for a finite number beyond `LARGEST`."""
+    too_large = (np.abs(given) > LARGEST) & np.isfinite(given)
+    if too_large.any():
+        allowed = f"float32 is exact up to {LARGEST:,.0f} only: scale it"
+        raise fault(info, f"{what} holds {given[too_large].flat[0]:g}; {allowed}")
+
+
+def check_shown(env: BatchedEnv, playing: np.ndarray) -> None:
+    """Check obs(), state(), avail_actions() and alive(); `playing` [R] are the rows whose episode goes on."""
+    info, R, A = env.info, env.batch, env.info.n_agents
+    check_tensor(info, "obs()", env.obs(), torch.float32, (R, A, info.obs_dim))
+    check_tensor(info, "state()", env.state(), torch.float32, (R, info.state_dim))
+    available = env.avail_actions()
+    check_tensor(info, "avail_actions()", available, torch.bool, (R, A, info.n_actions))
+    check_tensor(info, "alive()", env.alive(), torch.bool, (R, A))
+    stuck = ~available.numpy(force=True).any(axis=2) & playing[:, None]
+    if stuck.any():
+        row, seat = np.argwhere(stuck)[0]
+        raise fault(info, f"avail_actions() leaves seat {seat} in row {row} no action; expected is one or more")
+
+
+def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None:
+    """Check what step() returned."""
+    info, R = env.info, env.batch
+    check_tensor(info, "step()'s reward", reward, torch.float32, (R,))
+    check_tensor(info, "step()'s done", done, torch.bool, (R,))
+    names = {"battle_won", "episode_limit"} | ({"rewards"} if info.general_sum else set())
+    if not isinstance(outcome, dict) or outcome.keys() != names:
+        found = sorted(outcome) if isinstance(outcome, dict) else type(outcome).__name__
+        why = "; `rewards` belong to general_sum=True" if "rewards" in found else ""
+        raise fault(info, f"step()'s info has {found}; expected is a dict with {', '.join(sorted(names))}{why}")
+    for key in ("battle_won", "episode_limit"):
+        check_tensor(info, f"step()'s info['{key}']", outcome[key], torch.bool, (R,))
+    if info.general_sum:
+        check_tensor(info, "step()'s info['rewards']", outcome["rewards"], torch.float32, (R, info.n_agents))
+
+
+def endless(info: EnvInfo) -> ConfigError:
+    return fault(info, f"step() does not end the episode: expected is done after {info.episode_limit} steps at most")

@@ -1,0 +1,25 @@
+"""What goes wrong, in one sentence each."""
+
+from __future__ import annotations
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
+
+
+class ConfigError(ValueError):
+    """Bad input, in one sentence: the name, the value, what is allowed."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        shown = repr(value)
+        shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
+        said = f"{name}={shown}: {allowed}"
+        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote a file's contents
+        self._parts = (name, value, allowed)
+        self.name, self.allowed = name, allowed
+
+    def __reduce__(self) -> tuple:  # by default an exception is rebuilt from its message alone
+        return type(self), self._parts
+
+
+class RunError(RuntimeError):
+    """A run that cannot continue, in one sentence: what happened and what is saved."""

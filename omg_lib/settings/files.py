@@ -1,0 +1,78 @@
+"""Settings in files: JSON, YAML (`.yaml`, `.yml`) or TOML (`.toml`).
+
+A setting that is there twice is refused, and so is whatever is no plain value. YAML reads numbers as JSON does:
+`5e-4` is a number.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omg_lib.config import ConfigError
+from omg_lib.system.files import parse_json, read_text, reason
+
+DEPTH = 3
+"""How deep a value may be nested: PyMARL's `env_args` hold tables."""
+
+
+class PlainYaml(yaml.SafeLoader):
+    """YAML of plain data, every name once and no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("it uses aliases (*name), which are not read")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{str(name)[:40]} is there twice")
+        return super().construct_mapping(node, deep)
+
+
+PlainYaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read a file of settings, {name: value}. ConfigError if it cannot be read; names and values are not checked."""
+    parse = {".yaml": parse_yaml, ".yml": parse_yaml, ".toml": tomllib.loads}.get(Path(path).suffix.lower(), parse_json)
+    try:
+        settings = parse(read_text(Path(path)))
+        _check_plain(settings, DEPTH)
+    except RecursionError:
+        raise _unreadable(path, ValueError("it is nested too deeply")) from None
+    except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from None
+    return settings
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """Parse the settings of a YAML file. ValueError or YAMLError if it holds something else."""
+    settings = yaml.load(text, PlainYaml)
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        raise ValueError("it does not hold names with values")
+    return settings
+
+
+def _check_plain(value: object, depth: int) -> None:
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError("it is nested too deeply")
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_plain(part, depth - 1)
+
+
+def _unreadable(path: str | Path, error: Exception) -> ConfigError:
+    kind = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML"}.get(Path(path).suffix.lower(), "JSON")
+    allowed = f"is no readable {kind} file ({reason(error)}); allowed is a JSON, YAML or TOML file of settings"
+    return ConfigError("config", str(path), allowed)

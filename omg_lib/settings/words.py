@@ -1,0 +1,79 @@
+"""Settings typed as text, `lr=0.001`: each becomes the type that its field declares."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from omg_lib.config import ConfigError, OMGConfig, check_names, own_settings
+
+FLAGS = {"true": True, "false": False}
+NOTHING = ("none", "null")
+WORD_NONE = ("teammates",)
+"""Fields in which "none" is a choice of its own."""
+KINDS = {field.name: str(field.type) for field in dataclasses.fields(OMGConfig)}
+"""Name of a field -> its type, as declared."""
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(OMGConfig)}
+
+
+def kinds_of(*learners: object) -> dict[str, str]:
+    """Return the type of each setting that configurations of these learners have, with registered learners' own."""
+    own = {key: type(value).__name__ for learner in learners for key, value in own_settings(learner).items()}
+    return KINDS | own
+
+
+def typed(kind: str, text: str, or_word: bool = False) -> object:
+    """Return a text as this type, or unchanged where it is none: OMGConfig then refuses it by name. With `or_word`,
+    "none" is a choice of its own.
+    """
+    low = text.strip().lower()
+    if "None" in kind and low in NOTHING and not or_word:
+        return None
+    with suppress(ValueError):
+        if kind.startswith("int"):
+            return int(text)
+        if kind.startswith("float"):
+            return float(text)
+    if kind.startswith("Mapping"):
+        with suppress(ValueError):
+            return json.loads(text)
+    return FLAGS.get(low, text) if kind == "bool" else text
+
+
+def assigned(words: Iterable[str], name: str = "set") -> dict[str, str]:
+    """Split words such as `lr=0.001`. ConfigError for another form, and for a name twice."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        key = key.strip().replace("-", "_").removeprefix("extra.")
+        if not equals or not key:
+            raise ConfigError(name, word, "allowed is NAME=VALUE, such as lr=0.001")
+        if key in found:
+            raise ConfigError(name, word, f"{key}={found[key]} is given as well; allowed is one of the two")
+        found[key] = text
+    return found
+
+
+def settings_of(
+    words: Iterable[str] | Mapping[str, str], learner: object = None, name: str = "set"
+) -> dict[str, object]:
+    """Return the settings that words such as `lr=0.001` name, each of its type. They may name the learner, whose own
+    settings are then known, else it is `learner`. ConfigError for a name that does not exist, with the nearest one.
+    """
+    texts = words if isinstance(words, Mapping) else assigned(words, name)
+    kinds = kinds_of(texts.get("learner", learner))
+    check_names(name, texts, kinds)
+    return {key: typed(kinds[key], text, key in WORD_NONE) for key, text in texts.items()}
+
+
+def joined(*sources: tuple[str, Mapping[str, object]]) -> dict[str, object]:
+    """Join settings of equal rank. ConfigError for one that two of them name."""
+    found: dict[str, object] = {}
+    for where, settings in sources:
+        for key, value in settings.items():
+            if key in found:
+                raise ConfigError(key, value, f"{where} and another option give it; allowed is one of the two")
+            found[key] = value
+    return found

@@ -1,0 +1,153 @@
+"""Settings typed on a command line, or written in a file: each is refused in one sentence or used, none is ignored."""
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import omg_lib as omg
+from omg_lib.__main__ import main
+from omg_lib.commands.train import add_options, train_config
+from omg_lib.settings.words import DEFAULTS, KINDS, settings_of
+
+WAYS = ("--set", "option", "json", "yaml", "toml")
+OPTIONS = ("env", "n_agents", "batch_size", "learner", "td_steps", "updates", "t_max", "steps", "device", "seed")
+NUMBERS = st.one_of(st.integers(-3, 40), st.floats(-2, 2), st.sampled_from([10**6, 1e-4, 0.5, float("inf")]))
+TEXTS = st.one_of(
+    NUMBERS.map(str),
+    st.sampled_from(
+        ["True", "false", "none", "adam", "iql", "omg", "skirmish", "cpu", "next", "mean", "1e-3", "", "x"]
+    ),
+    st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=8),
+)
+
+
+def misspelt(name: str, at: int, letter: str) -> str:
+    return name[: at % len(name)] + letter + name[at % len(name) + 1 :]
+
+
+NAMES = st.one_of(
+    st.sampled_from(sorted(KINDS)),
+    st.builds(misspelt, st.sampled_from(sorted(KINDS)), st.integers(0, 30), st.sampled_from("abcxyz_")),
+)
+
+
+def configured(words):
+    """The configuration that `train` would run."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_options(parser)
+    return train_config(parser.parse_args(words))
+
+
+def spelled(folder, way, name, text):
+    """The words of a command line that set this, by way of an option, `--set` or a file."""
+    if way == "--set":
+        return ["--set", f"{name}={text}"]
+    if way == "option":
+        return [f"--{name.replace('_', '-')}={text}"]
+    path = folder / f"settings.{way}"
+    value = json.dumps(settings_of([f"{name}={text}"])[name] if name in KINDS else text)
+    if way == "toml" and value == "null":
+        value = '"null"'
+    path.write_text(
+        {"json": f'{{"{name}": {value}}}', "yaml": f"{name}: {value}\n", "toml": f"{name} = {value}\n"}[way]
+    )
+    return ["--config", str(path)]
+
+
+def means(kind, text, value):
+    """Whether a setting of this kind is what the text says."""
+    if value is None:
+        return text.lower() in ("none", "null")
+    if kind.startswith("int"):
+        return type(value) is int and int(text) == value
+    if kind.startswith("float"):
+        return type(value) is float and float(text) == value
+    return text.strip().lower() == str(value).lower() if kind == "bool" else value == text
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES, text=TEXTS, way=st.sampled_from(WAYS))
+def test_every_setting_is_refused_or_used(tmp_path, name, text, way):
+    if way == "option" and name not in OPTIONS:
+        way = "--set"
+    try:
+        config = configured(spelled(tmp_path, way, name, text))
+    except (omg.ConfigError, ValueError) as error:
+        assert type(error) is omg.ConfigError and "\n" not in str(error) and len(str(error)) < 700
+        return
+    assert name in KINDS, f"{name}={text} was ignored"
+    assert means(KINDS[name], text, getattr(config, name))
+    others = {key: value for key, value in config.to_dict().items() if key != name}
+    assert others == {key: value for key, value in DEFAULTS.items() if key != name}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_field_can_be_set(name):
+    """Each takes its default, written as text, and refuses a word that means nothing."""
+    default = DEFAULTS[name]
+    text = (
+        json.dumps(default) if isinstance(default, dict) else str(default).lower() if default is None else str(default)
+    )
+    assert getattr(configured(["--set", f"{name}={text}"]), name) == (default if name != "teammates" else "none")
+    with pytest.raises(omg.ConfigError, match=name):
+        configured(["--set", f"{name}=nothing like it"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--set gama=0.9", "set='gama': there is no such setting; did you mean gamma?"),
+        ("--set n-agents=3 n_agents=3", "set='n_agents=3': n_agents=3 is given as well; allowed is one of the two"),
+        ("--seed 1 --set seed=1", "seed=1: --set and another option give it; allowed is one of the two"),
+        ("--set gamma", "set='gamma': allowed is NAME=VALUE, such as lr=0.001"),
+        ("--set lr=1e-3x", "lr='1e-3x': allowed is a finite number"),
+        ("--set dueling=yes", "dueling='yes': allowed is True or False"),
+        ("--set updates=2 steps=40", "steps=40: --updates 2 ends the run already; allowed is one of the two"),
+        ("--steps 40 --t-max 20", "t_max=20: --steps 40 ends the run already; allowed is one of the two"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(capsys, words, said):
+    assert main(["train", *words.split()]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(said) and err.count("\n") == 1 and len(err) <= 300
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("pretrain --out p.safetensors --set lr=0.1", "lr=0.1: a prior does not depend on it"),
+        ("pretrain --out p.safetensors --set learner=iql", "learner='iql': a prior does not depend on it"),
+        ("teammates --out pool --set learner=vdn", "learner='vdn': --algorithms names the learners"),
+        ("teammates --out pool --set seed=3", "seed=3: --seeds counts the seeds"),
+    ],
+)
+def test_a_command_refuses_the_settings_that_it_does_not_use(tmp_path, monkeypatch, capsys, command, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    assert said in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+def test_steps_are_those_of_the_whole_run():
+    config = omg.OMGConfig(steps=4000)
+    assert config.has_teammates and config.t_max_total == 4000
+    assert dataclasses.replace(config, learner="iql").t_max_total == 4000
+    with pytest.raises(omg.ConfigError, match="t_max=50 is given as well"):
+        omg.OMGConfig(steps=4000, t_max=50)
+
+
+def test_a_run_of_so_many_steps_ends_there_and_says_nothing_of_seats(capsys):
+    words = "train --env skirmish:partners --n-agents 2 --batch-size 1 --device cpu --steps 60"
+    assert main([*words.split(), "--set", "test_nepisode=2"]) == 0
+    out, err = capsys.readouterr()
+    assert 60 <= int(out.split("t_env ")[1].split(",")[0]) < 140 and "seats" not in err
+
+
+def test_the_help_offers_settings_files_and_modules(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "any setting of OMGConfig" in told and "JSON, YAML or TOML" in told and "--import MODULE" in told
