@@ -20,7 +20,7 @@ BASE = .venv/base.stamp
 FULL = .venv/full.stamp
 TEACHER = .venv/teacher.stamp
 
-.PHONY: help lab setup quick test lint results smacv2 assignments student-copy grade clean
+.PHONY: help lab setup quick test lint results notebooks-zh smacv2 assignments student-copy grade clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ lint: $(FULL)  ## check the code's style
 
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
+
+notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ from the texts in deploy/editions/, and check them
+	.venv/bin/python -m deploy.editions make
+	.venv/bin/python -m deploy.editions check
 
 smacv2: $(BASE)  ## install SMACv2 (pinned in environment.yml) and show what StarCraft II still needs
 	$(INSTALL) "$(shell sed -n 's/^ *- \(smacv2 @ .*\)/\1/p' environment.yml)"
