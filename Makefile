@@ -63,6 +63,10 @@ tour: $(FULL)  ## film the tour of notebooks 00 and 01 again (notebooks/images/t
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
 
+notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ from the texts in deploy/editions/, and check them
+	.venv/bin/python -m deploy.editions make
+	.venv/bin/python -m deploy.editions check
+
 smacv2: $(BASE)  ## install SMACv2 (pinned in environment.yml) and show what StarCraft II still needs
 	$(INSTALL) "$(shell sed -n 's/^ *OMG_SMACV2: *//p' environment.yml)"
 	.venv/bin/python -m omg_lib doctor
