@@ -29,7 +29,7 @@ def must_stay(markdown: str) -> Counter[str]:
 
 def prose(markdown: str) -> str:
     """Return the words of Markdown: `#` for each code span and formula, and links without their targets."""
-    return LINK.sub("]", TAG.sub(" ", SPANS.sub("#", markdown)))
+    return LINK.sub("]", TAG.sub("", SPANS.sub("#", markdown)))
 
 
 def needs_text(source: str) -> bool:

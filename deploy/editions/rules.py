@@ -16,6 +16,7 @@ FULL = "，。；：？！（）、“”‘’《》…—"
 HALF_AFTER = re.compile(rf"[{CJK}][,;:?!()]|[,;?!(](?=[{CJK}])|[{CJK}]\.(?=\s|$)")
 CLOSE = re.compile(rf"[{CJK}][A-Za-z0-9#]|[A-Za-z0-9#%][{CJK}]")
 LOOSE = re.compile(rf"[{FULL[:-2]}] +(?=[\w#])|(?<=[\w#]) +[{FULL[:-2]}]|(?<=[{CJK}]) (?=[{CJK}])")
+EMPHASIS = re.compile(r"(\*{1,2})([^*]+)\1")
 EXCEPT = re.compile(r"^(#+|\d+\.|[-*>|]) ", re.MULTILINE)
 """Marks of Markdown at the start of a line."""
 
@@ -53,8 +54,11 @@ def text_faults(english: str, text: str, words: dict[str, list[str]]) -> Iterato
 
 
 def punctuation(said: str) -> Iterator[str]:
-    """Yield where prose breaks the rules: full-width marks after Chinese, and one space between Chinese and the rest."""
-    plain = EXCEPT.sub("", said.replace("**", "").replace("*", "").replace("[", "").replace("]", ""))
+    """Yield where prose breaks the rules: full-width marks after Chinese, one space between Chinese and the rest."""
+    for found in EMPHASIS.finditer(said):
+        if found[2][-1] in FULL and re.match(rf"[\w{CJK}]", said[found.end() :]):
+            yield f"Markdown does not close this emphasis, put its last mark outside: {found.group()!r}"
+    plain = EXCEPT.sub("", re.sub(r"!\[|[*\[\]]", "", said))
     for rule, why in (
         (HALF_AFTER, "half-width punctuation beside Chinese"),
         (CLOSE, "no space between Chinese and Latin letters, digits or code"),

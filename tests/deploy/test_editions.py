@@ -1,0 +1,124 @@
+"""Editions in other languages: complete, up to date, consistent, and the notebooks that their texts make."""
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from deploy.editions import cells, rules, texts
+from deploy.editions.__main__ import everything, faults, main, todo
+from deploy.editions.notebooks import deeper, english, sources, translated
+
+(ZH,) = texts.EDITIONS
+NAMES = [path.stem for path in sources()]
+
+
+def test_every_edition_is_complete_and_up_to_date():
+    """No cell without a text, no text of an older cell, none that breaks a rule, no notebook that differs."""
+    assert len(NAMES) >= 14
+    assert [fault for edition in texts.EDITIONS for fault in faults(edition)] == []
+
+
+def test_the_command_says_so(capsys):
+    assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell has its translation.\n"
+    assert main(["todo", NAMES[0]]) == 0 and not capsys.readouterr().out.strip()
+    assert main(["make", "everything"]) == 2 and "allowed are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_does_the_same(name):
+    """Code cells differ in comments and shown words only, at the same ids."""
+    ours, theirs = english(texts.NOTEBOOKS / f"{name}.ipynb"), english(ZH.notebooks / f"{name}.ipynb")
+    assert [cell.id for cell in ours.cells] == [cell.id for cell in theirs.cells]
+    for one, other in zip(ours.cells, theirs.cells, strict=True):
+        if one.cell_type == "code" and not one.source.startswith("%"):
+            source = other.source.replace('"../../', '"../')
+            assert cells.code_without_words(one.source) == cells.code_without_words(source), one.id
+        assert not other.get("outputs")
+
+
+MARKDOWN = "Take `obs` of 32 groups in the *runner*: see [notebook 1](01_x.ipynb) and $x^2$."
+RIGHT = "取运行器里 32 个组的 `obs`：见[笔记本 1](01_x.ipynb) 和 $x^2$。"
+WORDS = {"runner": ["运行器"], "group": ["组"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("`obs`", "`state`"), "missing are '`obs`'"),
+        (("32", "23"), "added are '23'"),
+        (("01_x", "02_x"), "missing are '01_x.ipynb'"),
+        (("$x^2$", "$x^3$"), "missing are '$x^2$'"),
+        (("运行器", "跑步者"), "the glossary renders 'runner' as 运行器"),
+        (("：", ":"), "half-width punctuation"),
+        (("的 `obs`", "的`obs`"), "no space between Chinese and Latin"),
+        (("。", "， 好。"), "a space beside full-width punctuation"),
+        (("取运行器", "**注意：**取运行器"), "does not close this emphasis"),
+    ],
+)
+def test_a_translation_that_breaks_a_rule(change, said):
+    assert list(rules.text_faults(MARKDOWN, RIGHT, WORDS)) == []
+    found = list(rules.text_faults(MARKDOWN, RIGHT.replace(*change), WORDS))
+    assert any(said in fault for fault in found), found
+
+
+def notebook(*sources):
+    kinds = {"m": nbformat.v4.new_markdown_cell, "c": nbformat.v4.new_code_cell}
+    return nbformat.v4.new_notebook(
+        cells=[kinds[kind](source, id=f"cell-{i}") for i, (kind, source) in enumerate(sources)]
+    )
+
+
+def test_old_missing_and_unknown_sections():
+    made = notebook(("m", "One."), ("m", "Two."), ("c", 'print("two words", 3)'))
+    sections = {
+        "cell-0": texts.Section("00000000", "一。"),
+        "cell-2": texts.Section(texts.digest('print("two words", 3)'), 'print("两个词", 4)'),
+        "gone": texts.Section("00000000", "无。"),
+    }
+    assert list(rules.faults(made, sections, ZH)) == [
+        f"cell-0: it translates an older text; the new digest is {texts.digest('One.')}",
+        "cell-1: there is no translation",
+        "cell-2: the code differs in more than comments and shown words",
+        "gone: no cell has this id",
+    ]
+
+
+def test_texts_are_read_as_they_are_written(tmp_path):
+    sections = {name: texts.Section(texts.digest(name), f"# {name}\n\n文字。") for name in ("one", "two")}
+    path = tmp_path / "x.md"
+    path.write_text(texts.written(sections), encoding="utf-8")
+    assert texts.read(path) == sections and texts.read(tmp_path / "none.md") == {}
+    path.write_text("text\n" + texts.written(sections), encoding="utf-8")
+    with pytest.raises(ValueError, match="text before the first"):
+        texts.read(path)
+    path.write_text(texts.written(sections) * 2, encoding="utf-8")
+    with pytest.raises(ValueError, match="two sections for the cell one"):
+        texts.read(path)
+
+
+def test_links_lead_to_the_same_places():
+    made = notebook(
+        ("m", "[1](01_x.ipynb) [g](glossary.md) [out](https://a.b/c) ![p](images/p.png) [zh](zh/00_x.ipynb)")
+    )
+    (cell,) = nbformat.reads(translated(made, {}, ZH), 4).cells
+    assert cell.source == (
+        "[1](01_x.ipynb) [g](../glossary.md) [out](https://a.b/c) ![p](../images/p.png) [zh](../00_x.ipynb)"
+    )
+    assert deeper("../data/results/report.md", ZH) == "../../data/results/report.md"
+    for path in sorted(ZH.notebooks.glob("*.ipynb")):
+        for cell in english(path).cells:
+            for target in cells.LINK.findall(cells.SPANS.sub("", cell.source)) if cell.cell_type == "markdown" else []:
+                assert "://" in target or (path.parent / target.partition("#")[0]).exists(), f"{path.name}: {target}"
+
+
+def test_what_is_left_to_translate_names_its_digest():
+    everything_there = everything(ZH)
+    assert set(everything_there) == set(NAMES) and todo(NAMES[0]).strip() == ""
+
+
+@pytest.mark.notebook
+def test_an_edition_runs_and_finds_its_data(monkeypatch):
+    """The notebook of the recorded experiment, which reads data/ from one folder below."""
+    path = ZH.notebooks / "09_unseen_teammates.ipynb"
+    monkeypatch.setenv("OMG_FAST", "1")
+    NotebookClient(english(path), timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
