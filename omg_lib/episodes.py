@@ -1,4 +1,5 @@
-"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding.
+"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding; PaddedRows: with it, for
+a GPU.
 
 An episode of n steps fills rows 0..n. Row n holds only the last observation. Transition t is real iff `filled[t+1]`.
 """
@@ -95,6 +96,14 @@ class PackedRows:
         """Convert padded to packed."""
         return x[self.b, self.t, self.a]
 
+    def pack_shared(self, x: Shaped[Tensor, " B T *F"]) -> Shaped[Tensor, " P *F"]:
+        """Convert padded to packed, where all seats of an episode share one value."""
+        return x[self.b, self.t]
+
+    def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
+        """Return where the same sequence's step t lies among the packed ones; it must be filled."""
+        return self._starts[t] + self.n.reshape(self.n.shape + (1,) * (t.ndim - 1))
+
     def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
         """Convert packed to padded, with zeros as padding."""
         out = x.new_zeros(*self.shape, *x.shape[1:])
@@ -147,6 +156,72 @@ class PackedRows:
         later = x[self._after]
         later[~self.has_next] = 0
         return later
+
+
+class PaddedRows(PackedRows):
+    """The same interface over all T * N steps, padding included: the form of a GPU.
+
+    No shape depends on the data, so the host never waits for a number, and a recurrent network is one call. Where
+    `PackedRows` has no step, this form has one that reads its sequence's first step: finite whatever the padding holds,
+    and left out of every loss by the masks `has_next` and `scored`. Results are zero there once they are unpacked.
+    """
+
+    def __init__(self, filled: Bool[Tensor, "B T A"]) -> None:
+        self.shape = filled.shape
+        groups, steps, seats = filled.shape
+        self.rows = groups * seats
+        self.counts = [self.rows] * steps
+        self.filled = rearrange(filled, "b t a -> (t b a)")
+        place = torch.arange(steps * self.rows, device=filled.device)
+        self.t, self.n = place // self.rows, place % self.rows
+        self.b, self.a = self.n // seats, self.n % seats
+        self._read = self.t * self.filled  # the step that each place reads: its own, or the first where it is padding
+
+    def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
+        return x[self.b, self._read, self.a]
+
+    def pack_shared(self, x: Shaped[Tensor, " B T *F"]) -> Shaped[Tensor, " P *F"]:
+        return x[self.b, self._read]
+
+    def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
+        return t * self.rows + self.n.reshape(self.n.shape + (1,) * (t.ndim - 1))
+
+    def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
+        groups, _, seats = self.shape
+        return rearrange(_where(self.filled, x), "(t b a) ... -> b t a ...", b=groups, a=seats)
+
+    def whole(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " T N *F"]:
+        return x.unflatten(0, (self.shape[1], self.rows))
+
+    def from_whole(self, x: Shaped[Tensor, " T N *F"]) -> Shaped[Tensor, " P *F"]:
+        return x.flatten(0, 1)
+
+    @cached_property
+    def has_next(self) -> Bool[Tensor, " P"]:
+        return self.filled.roll(-self.rows) & (self.t < self.shape[1] - 1)
+
+    @cached_property
+    def _has_previous(self) -> Bool[Tensor, " P"]:
+        return self.t > 0
+
+    def first(self, x: Shaped[Tensor, " B A *F"]) -> Shaped[Tensor, " N *F"]:
+        return x.flatten(0, 1)
+
+    def previous(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+        return _where(self._has_previous, x.roll(self.rows, 0))
+
+    def following(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+        return _where(self.has_next, x.roll(-self.rows, 0))
+
+
+def _where(mask: Bool[Tensor, " P"], x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+    """Return x where the mask is true, else zero; a product, which a GPU does in one launch."""
+    return x * mask.reshape(mask.shape + (1,) * (x.ndim - 1))
+
+
+def rows_of(filled: Bool[Tensor, "B T A"]) -> PackedRows:
+    """Return the filled steps in the form that is fast on their device; both give the same numbers."""
+    return PackedRows(filled) if filled.device.type == "cpu" else PaddedRows(filled)
 
 
 def filled_per_seat(batch: TensorDict) -> Bool[Tensor, "B T A"]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,10 +25,15 @@ class NotFiniteError(RunError):
         return type(self), (self.stage, self.field)
 
 
-def require_finite(stage: str, field: str, numbers: Iterable[Tensor]) -> None:
-    """Raise NotFiniteError if one of these scalars is not finite. One check for all: each one synchronises a GPU."""
-    if not torch.isfinite(torch.stack(list(numbers))).all():
+def finite_numbers(stage: str, field: str, scalars: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return scalars as numbers; NotFiniteError if one is not finite. All are read at once: each read waits for a GPU.
+
+    Those of a float32 network are float32 all.
+    """
+    numbers = torch.stack([scalar.detach() for scalar in scalars.values()]).tolist()
+    if not all(map(math.isfinite, numbers)):
         raise NotFiniteError(stage, field)
+    return dict(zip(scalars, numbers, strict=True))
 
 
 class Finder(Recorder):
