@@ -7,6 +7,7 @@ An episode of n steps fills rows 0..n. Row n holds only the last observation. Tr
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -56,6 +57,10 @@ class EpisodeBatch(TensorDict):
         return int(self["filled"].sum(dim=1).max())
 
 
+ALIGNED = 64
+"""Each field begins at a multiple of so many bytes in the copy that goes to a device."""
+
+
 @stage("truncate")
 def truncate(batch: EpisodeBatch) -> EpisodeBatch:
     """Cut [E, L+1] to [E, T], where T is the longest filled length in the batch. Returns a view; copies nothing."""
@@ -64,8 +69,28 @@ def truncate(batch: EpisodeBatch) -> EpisodeBatch:
 
 @stage("to_device")
 def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
-    """Move a batch to the learner's device; does nothing if it is there already."""
-    return batch if batch["obs"].device == device else batch.to(device)
+    """Move a batch to the learner's device, in one copy; does nothing if it is there already."""
+    if batch["obs"].device == device:
+        return batch
+    sizes = [-(-x.numel() * x.element_size() // ALIGNED) * ALIGNED for x in batch.values()]
+    here = page_locked(sum(sizes), device)
+    for x, piece in zip(batch.values(), here.split(sizes), strict=True):
+        _as(piece, x).copy_(x)  # type: ignore[arg-type]
+    pieces = here.to(device, non_blocking=True).split(sizes)
+    fields = {key: _as(piece, x) for (key, x), piece in zip(batch.items(), pieces, strict=True)}
+    return EpisodeBatch(fields, batch_size=batch.batch_size)
+
+
+def _as(memory: Tensor, x: Any) -> Tensor:
+    """Return the beginning of some bytes as a tensor like x."""
+    return memory[: x.numel() * x.element_size()].view(x.dtype).view(x.shape)
+
+
+def page_locked(size: int, device: torch.device) -> Tensor:
+    """Return host memory of so many bytes that CUDA reads by itself while the host goes on. torch keeps it until then,
+    and uses it again.
+    """
+    return torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
 
 
 class PackedRows:

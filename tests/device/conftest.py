@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from omg_lib import training
+from omg_lib import episodes, training
 from tests.helpers import device_double
 from tests.helpers.batches import echo_registered, short_pretraining
 
@@ -30,6 +30,7 @@ def double(monkeypatch):
     device = device_double.open_card()
     real = training.resolve_device
     monkeypatch.setattr(training, "resolve_device", lambda name: device if name.startswith("cuda") else real(name))
+    monkeypatch.setattr(episodes, "page_locked", lambda size, device: device_double.pinned(size))
     return device
 
 

@@ -187,6 +187,8 @@ def _run(func: torch._ops.OpOverload, args: tuple, kwargs: dict) -> object:
     inner_kwargs.pop("pin_memory", None)
     result = func(*inner_args, **inner_kwargs)
     written = [i for i, a in enumerate(func._schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
+    lists = [args[i] for i in written if i < len(args) and isinstance(args[i], (list, tuple))]
+    torch.autograd.graph.increment_version([x for some in lists for x in some])  # torch does so for a tensor alone
     if written and isinstance(result, Tensor):  # in place, or into `out`
         first = func._schema.arguments[written[0]]
         return args[written[0]] if written[0] < len(args) else kwargs[first.name]
