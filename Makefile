@@ -20,6 +20,9 @@ BASE = .venv/base.stamp
 FULL = .venv/full.stamp
 TEACHER = .venv/teacher.stamp
 
+# Without compiled code on disk, every test process compiles the library and the tests again: 20 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help lab setup quick test lint results smacv2 assignments student-copy grade clean
 
 help:  ## show this list
@@ -32,16 +35,19 @@ lab: $(BASE)  ## install the course and open it in JupyterLab
 
 setup: $(FULL)  ## also install everything that the tests need
 
+# A file stays in one process, which makes what its tests share once; tests/conftest.py sets the order.
+PYTEST = .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 quick: $(FULL)  ## the fast developer loop: style, types, and tests without browser, notebooks or cluster
 	.venv/bin/python -m ruff check --quiet
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -n 2 --dist loadfile -q -m "not browser and not notebook and not slow"
+	$(PYTEST) -q -m "not browser and not notebook and not slow"
 
 test: $(FULL)  ## run all tests
 	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
 		echo "Chromium was not found: skipping the browser tests. Install it, or set OMG_CHROMIUM to its path."
 	.venv/bin/python -m ruff check --quiet
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check

@@ -55,11 +55,11 @@ class Logger:
 
 
 @contextmanager
-def _importing_from(source: Path, env: type) -> Iterator[None]:
+def importing_from(source: Path, envs: dict[str, type]) -> Iterator[None]:
     """Make PyMARL's top-level names (`envs`, `utils`, ...) importable only while it is imported."""
     before = set(sys.modules)
     registry = types.ModuleType("envs")
-    registry.REGISTRY = {SETTINGS["env"]: env}
+    registry.REGISTRY = envs
     sys.modules["envs"] = registry
     sys.path.insert(0, str(source))
     try:
@@ -94,7 +94,7 @@ class PyMARL:
         source = Path(checkout) / "src"
         if not (source / "learners" / "q_learner.py").is_file():
             raise FileNotFoundError(f"--pymarl {checkout}: no checkout of oxwhirl/pymarl")
-        with _importing_from(source, env):
+        with importing_from(source, {SETTINGS["env"]: env}):
             self.parts = {name: getattr(importlib.import_module(module), name) for name, module in PARTS.items()}
         np.random.seed(seed)
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Controller: who sits where, and what every seat does now."""
+"""Controller: who sits in which seat, and what every seat does at this step."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ HOST = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Noise:
-    """All chance of some episodes, drawn before they begin: L steps of N learner rows.
+    """All random numbers of some episodes, drawn before they begin: L steps for N rows of learners.
 
     | field | shape | meaning |
     |---|---|---|
-    | explore | [L, N, 1] | who explores when; empty where nobody ever does |
-    | dice | [L, N, C] | a die for each action; who explores takes the available one with the highest |
-    | latents | [L, N, Z] | the opponent model's normal noise; None where it takes its mean |
-    | some, all | [L] | whether any row explores at this step, whether every row does |
+    | explore | [L, N, 1] | whether a row explores at a step; empty if none ever does |
+    | dice | [L, N, C] | a random number per action; a row that explores takes the available action with the highest |
+    | latents | [L, N, Z] | the opponent model's normal noise; None if it uses its mean |
+    | some, all | [L] | whether any row explores at a step, whether all do |
     """
 
     explore: Tensor
@@ -47,24 +47,24 @@ class Noise:
 
 @dataclass
 class Acting:
-    """What belongs to the R episodes that are running. Their learners are N rows: one per episode with teammates, else
-    all A seats of each.
+    """The state of the R running episodes. Their learners fill N rows: one per episode with teammates, otherwise all A
+    seats of each.
 
     | field | shape | meaning |
     |---|---|---|
-    | seat, row | [N] | where each learner sits, and in which of the R episodes |
+    | seat, row | [N] | each learner's seat, and which of the R episodes it is in |
     | identity | [N, A] | its seat, one-hot |
-    | agent | | the network that moves the learners |
-    | noise | | `Noise`: what was drawn for these episodes |
+    | agent | | the network that acts for the learners |
+    | noise | | the `Noise` drawn for these episodes |
     | hidden | [N, H] | the agent's recurrent state |
     | context | [N, K] | the opponent model's memory; K is 0 without one |
-    | previous_obs | [N, O] | the last observation that the model has read; zeros at t = 0 |
-    | last | [R, A] | what every player did last; -1 at t = 0 |
+    | previous_obs | [N, O] | the last observation that the model read; zeros at t = 0 |
+    | last | [R, A] | every player's last action; -1 at t = 0 |
     | unread | | (t, obs [N, O], last [R, A]) of each step that the networks have not read yet |
-    | coplayers | | who moves the other seats; None where all seats learn |
-    | set_ids | [R] | which set of teammates each episode drew; None where all seats learn |
-    | team | [R, A] | which member of the pool sits where, `NOBODY` in the learner's seat; None where all seats learn |
-    | known_team | [N] | `set_ids` as the oracle's model reads it; None for all others |
+    | coplayers | | the players in the other seats; None if all seats learn |
+    | set_ids | [R] | the set of teammates that each episode drew; None if all seats learn |
+    | team | [R, A] | the pool's member in each seat, `NOBODY` in the learner's; None if all seats learn |
+    | known_team | [N] | `set_ids` for the oracle's model; None for all other learners |
     """
 
     seat: Tensor
@@ -83,19 +83,19 @@ class Acting:
     known_team: Tensor | None = None
 
     def own(self, x: Shaped[Tensor, " R A *F"]) -> Shaped[Tensor, " N *F"]:
-        """What belongs to the learners' seats."""
+        """Select the learners' seats."""
         return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
 
 
 class Controller:
-    """Holds the networks that act and moves every seat of R episodes.
+    """Holds the networks that act, and chooses the action of every seat in R episodes.
 
-    With teammates one seat learns: seat k mod A in episode k; in the others sits one set of fixed co-players, drawn per
-    episode from `sets`, numbers of the pool's sets (by default those that the configuration trains with). Without, all
-    seats are driven by the one shared network. `acting` belongs to the episodes that `begin` began last.
+    With teammates, one seat learns: seat k mod A in episode k. One set of fixed co-players takes the other seats. Each
+    episode draws it from `sets`, numbers of the pool's sets (by default those that the configuration trains with).
+    Without teammates, one shared network acts for all seats. `acting` is the state of the running episodes.
 
-    Seats are moved on the host, where the games are: `actor` and `acting_model` are the networks themselves, or with a
-    GPU copies of them, which `begin` renews with one download after the weights have changed.
+    Actions are chosen on the host, where the games are: `actor` and `acting_model` are the networks themselves, or with
+    a GPU copies of them, which `begin` renews with one download after the weights have changed.
     """
 
     acting: Acting
@@ -128,12 +128,12 @@ class Controller:
 
     @property
     def actor(self) -> RecurrentAgent:
-        """The agent that moves seats on the host."""
+        """The agent that chooses actions, on the host."""
         return self.agent if self._copies is None else self._copies[0]  # type: ignore[return-value]
 
     @property
     def acting_model(self) -> OpponentModel | None:
-        """The opponent model that it reads there."""
+        """The opponent model that this agent reads."""
         return self.model if self._copies is None or self.model is None else self._copies[1]  # type: ignore[return-value]
 
     def _renew_copies(self) -> None:
@@ -163,7 +163,7 @@ class Controller:
     def inputs(
         self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], identity: Float[Tensor, "N A"]
     ) -> Float[Tensor, "N I"]:
-        """What the agent reads beside a subgoal: see `networks.input_widths`. `last` is what every player did last."""
+        """Return what the agent reads besides a subgoal: see `networks.input_widths`. `last` holds the last actions."""
         parts = [obs, own_action(last, identity, self.info.n_actions), identity]
         if self.config.sees_actions:
             parts.append(others_actions(last, identity, self.info.n_actions))
@@ -172,9 +172,9 @@ class Controller:
     # --- acting ------------------------------------------------------------------------------------------------------
 
     def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
-        """Take seats for R episodes, numbered `episodes`, and draw all of their noise from (seed, episode).
+        """Assign the seats of R episodes, numbered `episodes`, and draw all their noise from (seed, episode).
 
-        `coplayers` sit in the other seats instead of the controller's own.
+        `coplayers` replace the controller's own in the other seats.
         """
         check_torch()
         self._renew_copies()
@@ -210,7 +210,7 @@ class Controller:
         )
 
     def _draw_noise(self, episodes: np.ndarray, learners: int, epsilon: float, test_mode: bool) -> Noise:
-        """The noise of these episodes, with so many learners each."""
+        """Draw the noise of these episodes, each with `learners` learners."""
         steps, rows = self.info.episode_limit, len(episodes) * learners
         if test_mode and self.config.test_subgoal == "mean":
             return Noise(torch.empty(0), torch.empty(0), None, [False] * steps, [False] * steps)
@@ -233,7 +233,7 @@ class Controller:
         )
 
     def company(self) -> dict[str, Int[Tensor, " R"]]:
-        """What an episode records of who plays it: where the learner sits, and for the oracle with which set."""
+        """Return what each episode records about its players: the learner's seat and, for the oracle, the set."""
         now = self.acting
         if now.coplayers is None:
             return {}
@@ -243,10 +243,10 @@ class Controller:
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
-        """Epsilon-greedy over Q(s, g^, .) for the learner's seats; the others are moved by who sits there.
+        """Choose epsilon-greedily from Q(s, g^, .) in the learners' seats; the co-players choose in theirs.
 
-        Who explores takes the available action with the highest die. The networks read a step only when their answer
-        counts: steps at which every row explores wait in `unread`.
+        A row that explores takes the available action with the highest die. The networks read a step only when their
+        answer counts: steps at which every row explores wait in `unread`.
         """
         now = self.acting
         noise = now.noise
@@ -267,7 +267,7 @@ class Controller:
         return actions
 
     def _read(self) -> Float[Tensor, "N C"]:
-        """Q now, after the steps that the recurrent networks have not read yet."""
+        """Return Q at this step, after the recurrent networks have read all waiting steps."""
         now = self.acting
         for t, obs, last in now.unread:
             obs = obs.to(HOST)
@@ -279,7 +279,7 @@ class Controller:
         return self.actor.q(now.hidden)
 
     def _ask_model(self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], t: int) -> Float[Tensor, "N W"]:
-        """What the agent reads of the opponent model; OMG samples g^ in training, by default not in tests."""
+        """Return what the agent reads from the opponent model. OMG samples g^ in training; by default not in tests."""
         now, latents = self.acting, self.acting.noise.latents
         seen = Seen(obs, now.previous_obs, last, now.identity, now.known_team)
         now.context, now.previous_obs = self.acting_model.step(seen, now.context), obs

@@ -1,4 +1,4 @@
-"""Runners play whole episodes and hand them over as one EpisodeBatch [R, L+1, ...]."""
+"""Runners play whole episodes and return them as one EpisodeBatch [R, L+1, ...]."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from omg_lib.teammates.players import CoPlayers
 from omg_lib.trace import stage
 
 ATTEMPTS = 3
-"""How often the same episodes are begun before a game that dies each time ends the run."""
+"""How many times to start the same episodes before a game that keeps dying ends the run."""
 
 
 @runtime_checkable
 class Players(Protocol):
-    """What moves every seat: the `Controller`, or any object with these three methods."""
+    """Chooses the action of every seat: the `Controller`, or any object with these three methods."""
 
     def begin(self, episodes: np.ndarray, epsilon: float, test_mode: bool, coplayers: CoPlayers | None = None) -> None:
-        """Take seats for R episodes, by their numbers."""
+        """Assign the seats of R episodes, given their numbers."""
 
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
-        """What every seat does at step t."""
+        """Return the action of every seat at step t."""
 
     def company(self) -> dict[str, Int[Tensor, " R"]]:
-        """What is recorded with each episode of who plays it: `seat`, the learner's, where only one learns; `team`."""
+        """Return what each episode records about its players: the learner's `seat` if only one learns, and `team`."""
 
 
 class Runner:
-    """Plays R episodes in lockstep; a row that has finished waits for the others.
+    """Plays R episodes in lockstep; a finished row waits for the others.
 
-    `coplayers` sit beside the learner instead of the controller's own.
+    `coplayers` replace the controller's own teammates.
 
     | attribute | meaning |
     |---|---|
     | batch_size | R |
     | t_env | environment steps played in training so far |
     | episode | number of the next training episode |
-    | returns, wins | of the episodes of the latest `run`, [R] each; returns add up the rewards that are recorded |
+    | returns, wins | of the latest `run`, [R] each; a return is the sum of the recorded rewards |
 
-    The reward is the team's; with teammates in a general-sum game it is the learner seat's own.
-    With teammates epsilon stays the same while the seat goes round once, so that an episode does not depend on R;
-    without, it moves at each run.
+    The reward is the team's; with teammates in a general-sum game, it is the learner's own.
+    With teammates, epsilon changes only when the learner has sat in every seat once, so that an episode does not depend
+    on R. Without teammates, it changes at each run.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Runner:
 
     @stage("runner.run")
     def run(self, test_mode: bool = False) -> EpisodeBatch:
-        """Play R episodes to their end; with teammates the learner sits in seat k mod A of episode k.
+        """Play R episodes to their end; with teammates, the learner sits in seat k mod A of episode k.
 
-        `test_mode` acts greedily, counts no step and plays the test battles, which no training ever plays.
-        NotFiniteError, before anything is counted, if the game gives a number that is none.
+        `test_mode` acts greedily, counts no steps, and plays the test battles, which training never plays.
+        Raise NotFiniteError, before anything is counted, if the game returns NaN or infinity.
         """
         first = TEST_EPISODES + self.test_episode if test_mode else self.episode
         rotating = self.config.n_agents if self.config.has_teammates else 1
@@ -87,30 +87,30 @@ class Runner:
         return EpisodeBatch(data, batch_size=[self.batch_size, self.env.info.episode_limit + 1])
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters that the next training episode depends on."""
+        """Return the counters that the next training episode depends on."""
         return {"episode": self.episode, "t_env": self.t_env, "epsilon": self.epsilon}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Continue from what `state_dict` returned."""
         self.episode, self.t_env, self.epsilon = state["episode"], state["t_env"], state["epsilon"]
 
     def epsilon_at(self, t_env: int) -> float:
-        """Linear from epsilon_start to epsilon_finish over epsilon_anneal_time steps."""
+        """Return epsilon, which falls linearly from epsilon_start to epsilon_finish in epsilon_anneal_time steps."""
         config = self.config
         share = min(1.0, t_env / config.epsilon_anneal_time)
         return config.epsilon_start + share * (config.epsilon_finish - config.epsilon_start)
 
     def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
-        """Play episodes `first` to first + R - 1; where a game dies, what was played is dropped and begun again."""
+        """Play episodes `first` to first + R - 1. If a game dies, drop what was played and start again."""
         for _ in range(ATTEMPTS - 1):
             try:
                 return self._play(first, test_mode)
             except GameLost as error:
-                warnings.warn(f"a game was lost ({error}); its half episode is dropped and begun again", stacklevel=2)
+                warnings.warn(f"a game was lost ({error}); its episode is dropped and played again", stacklevel=2)
         return self._play(first, test_mode)
 
     def _play(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
-        """Play from the reset to the end of the longest episode; numpy, because single rows are written fastest so."""
+        """Play from the reset to the end of the longest episode. In numpy, which writes single rows fastest."""
         env, info, runs = self.env, self.env.info, self.batch_size
         env.reset(first=first)
         self.controller.begin(env.episode, self.epsilon, test_mode, self.coplayers)
@@ -130,8 +130,8 @@ class Runner:
         self.returns, self.wins = np.zeros(runs, np.float32), np.zeros(runs, bool)
         own_reward = info.general_sum and "seat" in company
         playing = np.ones(runs, bool)
-        seen: slice | np.ndarray = slice(None)  # rows that are shown this step: all, or their numbers
-        running = seen  # those of them that play on
+        seen: slice | np.ndarray = slice(None)  # rows to record at this step: all, or their numbers
+        running = seen  # those of them that have not finished
         for t in range(length):
             obs, avail_actions = env.obs(), env.avail_actions()
             data["obs"][seen, t] = obs.numpy(force=True)[seen]
@@ -161,7 +161,7 @@ class Runner:
         return {key: torch.from_numpy(x) for key, x in data.items()} | each, steps
 
     def close(self) -> None:
-        """Release the environments; closing twice is fine."""
+        """Release the environments. You may close twice."""
         self.env.close()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -12,9 +13,18 @@ from jaxtyping import install_import_hook
 # a time, and small tensors gain nothing from more threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
+sys.modules["rfc3987_syntax"] = None
+
 # All modules except config, whose fields accept anything and reject it with their own messages.
 rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
 install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("notebook")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

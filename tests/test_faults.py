@@ -111,6 +111,7 @@ def test_a_game_that_gives_no_number_stops_the_run_before_it_is_stored(tmp_path,
             list(loaded)
 
 
+@pytest.mark.slow
 def test_learning_that_diverges_is_one_line_and_exit_code_1(tmp_path, capsys):
     """With a real learning rate that is far too large."""
     settings = dict(env="skirmish:partners", n_agents=2, batch_size=1, learner="iql", lr=1e30, updates=50)
@@ -135,6 +136,7 @@ def test_the_look_costs_next_to_nothing(monkeypatch, batch_size):
     assert len(looks) == updates == 4 and max(looks) <= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_repeated_runs_give_the_same_curves(learner, deterministic):

@@ -115,6 +115,7 @@ def crash_at(step):
         yield left
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_of_a_save_leaves_a_checkpoint_that_is_whole(tmp_path):
     settings = config(updates=5, test_interval=1000)
     _, run = straight(settings)
@@ -195,6 +196,7 @@ def whole(tmp_path_factory):
     return path, settings, straight(settings)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("name", ["weights.safetensors", "state.json", "segment"])
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_goes_on(tmp_path, whole, name, seed):
@@ -280,6 +282,7 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path, whole):
 # --- interrupts ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("moment", range(0, 48, 8))
 def test_a_run_that_is_stopped_anywhere_is_saved_as_it_stands(tmp_path, learner, moment):
@@ -350,6 +353,7 @@ def test_ctrl_c_while_torch_loads_is_one_word():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are POSIX here")
 def test_an_error_does_not_go_to_stdout_where_stderr_is_closed():
     words = f"{sys.executable} -m omg_lib train --n-agents 0 2>&-"

@@ -35,7 +35,7 @@ TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
         (["train", "--device", "cuda:99"], ["device='cuda:99'", "CUDA devices"]),
         (["train", "--teammates", "nobody"], ["teammates='nobody'", "scripted"]),
         (["train", "--trace", "no/such/folder/trace.json"], ["trace=", "folder that exists"]),
-        (["train", "--config", "no-such-file.json"], ["config=", "no readable JSON"]),
+        (["train", "--config", "no-such-file.json"], ["config=", "cannot be read as JSON"]),
         (["train", "--resume", "no-such-folder"], ["resume='no-such-folder'", "--out"]),
         (["shapes", "--json", "no/such/folder/trace.json"], ["json=", "folder that exists"]),
         (["shapes", "--colour", "red"], ["--colour"]),
@@ -72,6 +72,7 @@ def test_the_default_trace_is_the_documented_one():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_train_writes_what_it_promises_and_resumes(tmp_path, capsys):
     out, trace = tmp_path / "run", tmp_path / "trace.json"
     assert main(["train", *TINY, "--updates", "2", "--out", str(out), "--trace", str(trace)]) == 0
@@ -87,6 +88,7 @@ def test_train_writes_what_it_promises_and_resumes(tmp_path, capsys):
     assert "n_agents=3" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_resume_and_out_may_name_the_same_folder_and_no_other(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY, "--updates", "1", "--out", "run"]) == 0
@@ -128,6 +130,7 @@ def test_settings_come_from_a_file_and_options_win(tmp_path, capsys):
     assert "n_agent" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
     out, settings = tmp_path / "run", tmp_path / "settings.json"
     small = dict(env="skirmish:partners", n_agents=2, batch_size=1, learner="iql", updates=1, test_nepisode=2)
@@ -149,6 +152,7 @@ def test_two_budgets_are_refused(capsys):
     assert "t_max=300: --updates 1 ends the run already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY, "--updates", "1"]) == 0

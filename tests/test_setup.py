@@ -1,6 +1,7 @@
 """The files that set up a machine agree with each other, and `make` does what README.md says."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -111,8 +112,12 @@ def imported_modules(source: str) -> set[str]:
     return names - sys.stdlib_module_names - {"omg_lib", "IPython"}  # ipykernel is IPython's kernel
 
 
+installed_by = functools.cache(metadata.packages_distributions)
+"""Module -> the distributions that installed it; reading every installed file's name takes a second."""
+
+
 def undeclared(modules: set[str], declared: list[Requirement]) -> set[str]:
-    owners = metadata.packages_distributions()
+    owners = installed_by()
     names = {canonicalize_name(requirement.name) for requirement in declared}
     return {
         module

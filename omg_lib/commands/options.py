@@ -71,7 +71,7 @@ def read_settings(path: str | None) -> dict[str, object]:
     try:
         return read_json(Path(path))
     except (OSError, ValueError) as error:
-        allowed = f"is no readable JSON file ({reason(error)}); allowed is a JSON object of settings"
+        allowed = f"cannot be read as JSON ({reason(error)}); allowed is a JSON object of settings"
         raise ConfigError("config", path, allowed) from None
 
 

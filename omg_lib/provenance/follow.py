@@ -11,17 +11,20 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-import omg_lib.provenance.sums  # noqa: F401  registers its rules
+import omg_lib.provenance.moves
+import omg_lib.provenance.sums  # noqa: F401
 from omg_lib.provenance.found import Found
 from omg_lib.provenance.inputs import first_label, read_inputs, read_real, read_seat
 from omg_lib.provenance.joins import Joiner, numbers_in
 from omg_lib.provenance.journal import Journal, Sum, cells
 from omg_lib.provenance.kinds import GETS, ROLES, SEES, Kind, Kinds
-from omg_lib.provenance.labels import Shadow, episode_of, kind_of, step_of
+from omg_lib.provenance.labels import Shadow, episode_of, has_storage, kind_of, step_of
 from omg_lib.provenance.lines import Lines
+from omg_lib.provenance.outside import numbers_seen, threads_seen
 from omg_lib.provenance.policy import Policy, policy_of
 from omg_lib.provenance.recurrence import Recurrence
-from omg_lib.provenance.rules import Rules, name_of
+from omg_lib.provenance.replay import Recorder
+from omg_lib.provenance.rules import GEOMETRY, Label, Rules, name_of
 
 _busy = threading.Lock()
 
@@ -38,7 +41,9 @@ class Follower(TorchDispatchMode):
         self.journal = Journal(self.lines, seat)
         self.joiner = Joiner(policy, self.kinds, self.journal)
         self.rules = Rules(self.shadow, self.joiner, self.whole)
+        self.recorder = Recorder(self.shadow)
         self.roles = {ROLES[one.role] for one in found}
+        self.lock = threading.RLock()  # threads that are watched write labels too
         self.pending: frozenset[int] = frozenset()
         self.inside = False  # torch's own Python runs: its views are not the followed code's
         for one in found:
@@ -47,60 +52,86 @@ class Follower(TorchDispatchMode):
     def begin(self) -> None:
         """A new operation, on the line that runs now."""
         self.journal.line, self.inside = self.lines.now()
+        self.recorder.begin(self.journal.line)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        followed = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and self.shadow.plane(x)]
+        followed = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and self.shadow.knows(x)]
         if not followed:
             return func(*args, **kwargs)
-        change = func._schema.is_mutable
-        with labelling():
+        written = _written(func, args, kwargs)
+        in_place = bool(written) and bool(args) and written[0] is args[0]
+        label, failed = None, False
+        with self.lock, labelling():
             self.begin()
-            self.pending = frozenset().union(*(self.shadow.plane(x).sums for x in followed))
-            label = self._before(func, args, kwargs) if change else None
+            self.pending = self.shadow.sums(followed)
+            if in_place and name_of(func) not in GEOMETRY:
+                try:
+                    label = self.rules.label_of(func, args, kwargs, args[0])  # made of what was there before
+                except Exception:
+                    failed = True
         out = func(*args, **kwargs)
-        with labelling():
-            if change:
-                self._change(func, args, kwargs, out, label)
-            else:
-                self._label(func, args, kwargs, out, followed)
+        with self.lock, labelling():
+            try:
+                if failed or (written and not in_place) or not all(map(has_storage, followed)):
+                    self._lost(name_of(func), (out, written))
+                elif in_place:
+                    self._change(func, args[0], label)
+                else:
+                    self._label(func, args, kwargs, out, followed)
+            except Exception:  # a rule that cannot cope must not stop the followed code
+                self._lost(name_of(func), (out, written))
         return out
 
-    def _before(self, func, args: tuple, kwargs: dict):
-        """The label that an operation in place will leave: made of what was there before."""
-        target = args[0] if args else None
-        inside = isinstance(target, Tensor) and "out" not in kwargs
-        return self.rules.label_of(func, args, kwargs, target) if inside else None
-
-    def _change(self, func, args: tuple, kwargs: dict, out, label: Tensor | None) -> None:
-        target = args[0] if args else None
-        if isinstance(target, Tensor) and "out" not in kwargs:
-            self._write(target, label)
-            return
-        for x in tree_leaves(kwargs.get("out", target)):
-            if isinstance(x, Tensor):
-                self.shadow.write(x, self.joiner.lost(name_of(func), x))
+    def _change(self, func, target: Tensor, label: Label | list[Label]) -> None:
+        if name_of(func) in GEOMETRY:
+            self.recorder.made(target)
+        else:
+            self.write(target, label[0] if isinstance(label, list) else label)
 
     def _label(self, func, args: tuple, kwargs: dict, out, followed: list[Tensor]) -> None:
         results = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
+        if not all(map(has_storage, results)):
+            self._lost(name_of(func), out)
+            return
         source = next((x for x in followed if results and same_storage(x, results[0])), None)
         if source is not None:
             for x in results:
-                if x.element_size() != source.element_size():
-                    self.shadow.write(x, self.joiner.lost("a view as another dtype", x))
+                if not self.shadow.plane(x).recast(x.element_size()):
+                    self._lost(name_of(func), x)
                 self.rules.note_view(name_of(func), source, x, 0 if self.inside else self.journal.line)
+                self.recorder.made(x)
             return
         if not results:
             return
         label = self.rules.label_of(func, args, kwargs, out)
         labels = label if isinstance(label, list) else [label] * len(results)
         for x, one in zip(results, labels, strict=False):
-            self._write(x, one)
+            self.write(x, one)
 
-    def _write(self, x: Tensor, label: Tensor | None) -> None:
+    def _lost(self, what: str, out, why: str = "") -> None:
+        """Nothing is known of these results, and that is known."""
+        for x in tree_leaves(out):
+            if isinstance(x, Tensor):
+                self.shadow.forget(x)
+                self.write(x, self.joiner.lost(what, why))
+
+    def lose_origin(self, what: str, why: str, out) -> None:
+        """The same, for what no operation of this thread has made."""
+        with self.lock, self.outside(), labelling():
+            self.begin()
+            self.pending = frozenset()
+            self._lost(what, out, why)
+
+    def write(self, x: Tensor, label: Tensor | None) -> None:
+        """Give a result its label."""
+        if label is not None and label.ndim > x.ndim:
+            raise ValueError(f"a label {list(label.shape)} for a result {list(x.shape)}")
         if label is not None and label.ndim < x.ndim:
             label = label.reshape([1] * (x.ndim - label.ndim) + list(label.shape))
         self.shadow.write(x, label, self.pending)
+        if label is not None:
+            self.recorder.made(x)
 
     def whole(self, label: Tensor | None) -> None:
         """A sum over many places: what it is made of counts once it reaches a loss."""
@@ -168,6 +199,15 @@ def labelling() -> Iterator[None]:
         yield
 
 
+def _written(func, args: tuple, kwargs: dict) -> list[Tensor]:
+    """The arguments that an operation writes to."""
+    if not func._schema.is_mutable:
+        return []
+    names = [argument for argument in func._schema.arguments if argument.alias_info and argument.alias_info.is_write]
+    given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+    return [x for x in tree_leaves([given.get(argument.name) for argument in names]) if isinstance(x, Tensor)]
+
+
 def same_storage(x: Tensor, y: Tensor) -> bool:
     return x.untyped_storage()._cdata == y.untyped_storage()._cdata
 
@@ -195,12 +235,16 @@ def follow(
         raise RuntimeError("follow is open already: close the outer block before you open another")
     try:
         follower = Follower(inputs, seat, real, policy_of(policy))
-        found = Found(follower.shadow, follower.kinds, follower.journal, follower.real, follower.roles)
+        parts = follower.shadow, follower.kinds, follower.journal, follower.recorder, follower.real, follower.roles
+        found = Found(*parts)
         with ExitStack() as stack:
             stack.enter_context(losses_seen(follower))
-            stack.enter_context(Recurrence(follower.rules, follower.outside, follower.begin))
+            stack.enter_context(threads_seen(follower.shadow, follower.lose_origin))
+            stack.enter_context(numbers_seen(follower.shadow, follower.lose_origin))
+            stack.enter_context(Recurrence(follower.rules, follower.outside, follower.begin, follower.write))
             stack.enter_context(follower)
             yield found
+            follower.recorder.keep()
     finally:
         _busy.release()
 
@@ -223,5 +267,3 @@ def losses_seen(follower: Follower) -> Iterator[None]:
         yield
     finally:
         torch.autograd.backward, torch.autograd.grad = backward, grad
-
-

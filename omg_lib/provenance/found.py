@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,8 @@ from omg_lib.provenance.journal import Journal, Suspicion
 from omg_lib.provenance.kinds import ROLES, Kinds
 from omg_lib.provenance.labels import TEAM, Shadow, episode_of, kind_of, seat_of, step_of
 from omg_lib.provenance.lines import Line, code, where
+from omg_lib.provenance.picture import Picture
+from omg_lib.provenance.replay import Recorder, Replay, frames_of
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,16 @@ class Found:
     """Filled while code is followed; read it after the block, or inside. `str(found)` is a table of lines."""
 
     def __init__(
-        self, shadow: Shadow, kinds: Kinds, journal: Journal, real: Tensor | None, roles: set[str]
+        self,
+        shadow: Shadow,
+        kinds: Kinds,
+        journal: Journal,
+        recorder: Recorder,
+        real: Tensor | None,
+        roles: set[str],
     ) -> None:
         self._shadow, self._kinds, self._journal, self._roles = shadow, kinds, journal, roles
+        self._recorder = recorder
         self._real = None if real is None else real.cpu()
 
     @property
@@ -126,13 +136,37 @@ class Found:
         if label is None:
             nothing = torch.full(tensor.shape, -1, device=tensor.device)
             return Origin(nothing, nothing, nothing, (), ())
+        return self._origin(label, tensor.shape)
+
+    def _origin(self, label: Tensor, shape: Sequence[int]) -> Origin:
         kinds = [self._kinds[k] for k in torch.unique(kind_of(label)).tolist() if k]
         roles = tuple(role for i, role in enumerate(ROLES) if any(kind.times[i] for kind in kinds))
         mixed = tuple(sorted({name for kind in kinds for name in kind.mixed}))
         step = torch.where(kind_of(label) > 0, step_of(label), -1)
         seat = torch.where(seat_of(label) == TEAM, -1, seat_of(label) - 1)
         parts = (episode_of(label) - 1, seat, step)
-        return Origin(*(part.expand(tensor.shape) for part in parts), roles, mixed)
+        return Origin(*(part.expand(shape) for part in parts), roles, mixed)
+
+    def picture(self, tensor: Tensor, by: str = "episode") -> Picture:
+        """A tensor that was made inside as cells, coloured `by` episode, step or seat; ConfigError for another word."""
+        label = self._shadow.read(tensor)
+        if label is None:
+            label = torch.zeros([1] * tensor.ndim, dtype=torch.int64)
+        return self._picture(label, tensor.shape, by)
+
+    def _picture(self, label: Tensor, shape: Sequence[int], by: str) -> Picture:
+        said = str(self._origin(label, label.shape))
+        return Picture(label, shape, self._kinds, said, by)
+
+    def replay(self, by: str = "episode") -> Replay:
+        """The lines in order, each with what it made: a slider for a notebook, which an exported page keeps."""
+        verdict = self.verdict
+        return frames_of(
+            self._recorder,
+            self._journal,
+            verdict.lines if verdict else (),
+            lambda step: self._picture(step.label, step.shape, by),
+        )
 
     def __str__(self) -> str:
         verdict = self.verdict

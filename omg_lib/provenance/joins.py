@@ -17,7 +17,7 @@ from omg_lib.provenance.labels import KIND_BITS, STEP_BITS, TEAM, episode_of, ki
 from omg_lib.provenance.policy import READ, RECUR, VALUE, Pair, Policy, meet
 
 MOST_BLOCKS = 32
-"""So many different blocks along a summed axis are joined one by one; of more, the first and last 16."""
+"""So many different blocks along a summed axis are joined one by one; of more, neighbours are joined first."""
 FLAGS = 5
 SEAT_CODES = {"both": 0, "a": 1, "b": 2, "team": 3}
 
@@ -86,9 +86,11 @@ class Joiner:
                 continue
             blocks = label.movedim(axis, 0)
             fresh = (blocks[1:] != blocks[:-1]).flatten(1).any(1).nonzero().flatten() + 1
-            parts = list(blocks[[0, *fresh.tolist()]])
-            if len(parts) > MOST_BLOCKS:
-                parts = parts[: MOST_BLOCKS // 2] + parts[-MOST_BLOCKS // 2 :]
+            blocks = blocks[[0, *fresh.tolist()]]
+            while len(blocks) > MOST_BLOCKS:
+                even = len(blocks) // 2 * 2
+                blocks = torch.cat([self.join(blocks[:even:2], blocks[1:even:2], context), blocks[even:]])
+            parts = list(blocks)
             # the team's actions first: whose they are together differs from whose each is
             parts.sort(key=lambda part: not all(kind.action for kind in self.kinds_in(part)))
             label = parts[0]
@@ -137,10 +139,9 @@ class Joiner:
                 found.append(name)
         return found
 
-    def lost(self, operation: str, out: Tensor) -> Tensor:
+    def lost(self, operation: str, why: str = "") -> Tensor:
         """The label of what an operation without a rule gives: it says only that origins were lost there."""
-        number = self.kinds.number(Kind(NOTHING, cause=self.journal.lost(operation)))
-        return torch.full([1] * out.ndim, number, dtype=torch.int64, device=out.device)
+        return torch.tensor(self.kinds.number(Kind(NOTHING, cause=self.journal.lost(operation, why))))
 
     def suspected(self, label: Tensor, cause: int) -> Tensor:
         """The same places, under a suspicion."""

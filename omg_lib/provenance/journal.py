@@ -77,11 +77,11 @@ class Journal:
             self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines)))
         return self.numbers[key]
 
-    def lost(self, operation: str) -> int:
-        """The number of the suspicion that an operation without a rule has lost origins."""
+    def lost(self, operation: str, why: str = "") -> int:
+        """The number of the suspicion that an operation without a rule has lost origins; `why` is another reason."""
         if operation not in self.unknown:
-            message = f"too mixed to tell: no rule says what {operation} does to the origins of its input"
-            self.unknown[operation] = self.add(Suspicion("unclear", message, (self.line,)))
+            why = why or f"no rule says what {operation} does to the origins of its input"
+            self.unknown[operation] = self.add(Suspicion("unclear", f"too mixed to tell: {why}", (self.line,)))
         return self.unknown[operation]
 
     def carried(self, shape: list[int]) -> int:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.weak import WeakTensorKeyDictionary
 
 KIND_BITS, STEP_BITS, SEAT_BITS = 20, 16, 10
 STEP_AT = KIND_BITS
@@ -64,6 +65,23 @@ class Plane:
         self.cells = self.cells.repeat_interleave(self.grain)
         self.grain = 1
 
+    def recast(self, itemsize: int) -> bool:
+        """Labels for elements of another size; False where one such element would hold several labels."""
+        if itemsize == self.itemsize:
+            return True
+        self.refine()
+        if itemsize < self.itemsize:
+            cells = self.cells.repeat_interleave(self.itemsize // itemsize)
+        else:
+            wide = self.cells[: len(self.cells) * self.itemsize // itemsize * itemsize // self.itemsize]
+            wide = wide.reshape(-1, itemsize // self.itemsize)
+            if bool((wide != wide[:, :1]).any()):
+                return False
+            cells = wide[:, 0].clone()
+        self.cells, self.itemsize = cells, itemsize
+        self.views.clear()
+        return True
+
     def window(self, x: Tensor, whole: bool) -> Tensor | None:
         """The cells of a view, size 1 along axes whose elements share a cell; None where the grain is too coarse.
 
@@ -92,16 +110,31 @@ class Shadow:
 
     def __init__(self) -> None:
         self.planes: dict[int, Plane] = {}
+        self.hidden = WeakTensorKeyDictionary()  # made of what is followed, and without a storage to label
         self.bytes = self.peak = 0
         self._sweep_at = 256
 
     def plane(self, x: Tensor) -> Plane | None:
-        return self.planes.get(x.untyped_storage()._cdata)
+        """None also for what has no storage to label: sparse and nested tensors."""
+        return self.planes.get(x.untyped_storage()._cdata) if has_storage(x) else None
+
+    def knows(self, x: Tensor) -> bool:
+        """Whether x holds something with an origin, or lost it."""
+        return self.plane(x) is not None or (not has_storage(x) and x in self.hidden)
+
+    def sums(self, tensors: list[Tensor]) -> frozenset[int]:
+        """The sums that these are made of."""
+        planes = [self.plane(x) for x in tensors]
+        return frozenset().union(*(plane.sums for plane in planes if plane is not None))
+
+    def forget(self, x: Tensor) -> None:
+        if has_storage(x):
+            self.planes.pop(x.untyped_storage()._cdata, None)
 
     def read(self, x: Tensor) -> Tensor | None:
         """The label of x, broadcastable to its shape; None where nothing is known of it."""
         plane = self.plane(x)
-        if plane is None or x.numel() == 0:
+        if plane is None or x.numel() == 0 or not plane.recast(x.element_size()):
             return None
         label = plane.window(x, whole=False)
         if label is None:
@@ -111,12 +144,15 @@ class Shadow:
 
     def write(self, x: Tensor, label: Tensor | None, sums: frozenset[int] = frozenset()) -> None:
         """Give x a label that broadcasts to its shape; None erases what was there."""
+        if not has_storage(x):
+            self.hidden[x] = True
+            return
         plane = self.plane(x)
         if x.numel() == 0 or (label is None and plane is None and not sums):
             return
         if label is None:
             label = torch.zeros([1] * x.ndim, dtype=torch.int64, device=x.device)
-        if plane is None:
+        if plane is None or not plane.recast(x.element_size()):
             plane = self._new(x, label)
         plane.sums |= sums
         plane.views.pop(geometry(x), None)
@@ -143,6 +179,14 @@ class Shadow:
         self.planes = {key: plane for key, plane in self.planes.items() if not plane.alive.expired()}
         self.bytes = sum(plane.cells.nbytes for plane in self.planes.values())
         self._sweep_at = 2 * len(self.planes) + 256
+
+
+def has_storage(x: Tensor) -> bool:
+    try:
+        x.untyped_storage()
+        return x.layout == torch.strided and not x.is_nested
+    except (NotImplementedError, RuntimeError):
+        return False
 
 
 def geometry(x: Tensor) -> tuple:

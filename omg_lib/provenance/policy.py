@@ -10,6 +10,7 @@ maybe an end) for t, see at t + 1. Everything follows from that, for one step of
 | reward or end of t, a value | a target | a value of t + 1, or the value of what was done at t |
 | target of t, a value | an error | the value of t |
 | memory, what is read | a recurrence | memory of t - 1, in the same episode and seat |
+| steps of an episode | attention | earlier ones; the result is of the latest that it looks at |
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
 
-READ, CHOOSE, VALUE, ERROR, RECUR = "read", "choose", "value", "error", "recurrence"
+READ, CHOOSE, VALUE, ERROR, RECUR, ATTEND = "read", "choose", "value", "error", "recurrence", "attention"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     a, b = pair.a, pair.b
     if policy.team and pair.context in (VALUE, ERROR):
         return None
-    if policy.team and pair.context == READ and a.action == b.action:
+    if policy.team and pair.context in (READ, ATTEND) and a.action == b.action:
         return None  # all actions, or all observations, of the team
     if policy.shares(a) or policy.shares(b):
         return None
@@ -155,6 +156,8 @@ def _time_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
         return None  # a mask's zeros tell at the loss which steps it keeps
     if pair.context == RECUR:
         return _recurrence_fault(a, b, policy)
+    if pair.context == ATTEND and not pair.a.outcome and not pair.b.outcome:
+        return None  # the newest step counts: the reward tells whether it is too new
     return _outcome_fault(pair, a, b, policy) or _sight_fault(pair, a, b, policy) or _action_fault(pair, a, b, policy)
 
 
@@ -233,13 +236,13 @@ def _result(pair: Pair) -> tuple[Kind, int]:
         times = tuple(x or y for x, y in zip(a, b, strict=True))
     else:
         times = tuple(union(x, y) for x, y in zip(a, b, strict=True))
-        if pair.one_step or pair.a.history != pair.b.history:
+        if pair.one_step or pair.context == ATTEND or pair.a.history != pair.b.history:
             times = _newest(times, a, b)
     if times[FILLED] and times[SEES] is None and times[ACTS] is None and times[GETS] is None:
         times = (*NOTHING[:FILLED], times[FILLED])  # a mask counts as the mask of its `filled`
     anchor = next((span[0] for span in (times[GETS], *times) if span), 0)
     times = tuple(span and (span[0] - anchor, span[1] - anchor) for span in times)
-    history = recurrent or (pair.a.history or pair.b.history)
+    history = recurrent or pair.a.history or pair.b.history or (pair.context == ATTEND and pair.distance != 0)
     mixed = tuple(sorted({*pair.a.mixed, *pair.b.mixed}))
     moved = tuple(x or y for x, y in zip(pair.a.moved, pair.b.moved, strict=True))
     masks = [line for kind in (pair.a, pair.b) if kind.mask and kind.times[FILLED] for line in kind.moves("time")]
@@ -276,7 +279,7 @@ def _join(pair: Pair) -> str:
         return "another episode"
     if pair.other_seat:
         return "another seat"
-    if pair.context == RECUR:
+    if pair.context == RECUR or (pair.context == ATTEND and pair.distance):
         return "earlier steps"
     a, b = pair.a.times, pair.b.shifted(pair.distance)
     for x, y in ((a, b), (b, a)):

@@ -20,9 +20,9 @@ SEQUENCES = ("gru", "lstm", "rnn_tanh", "rnn_relu")
 class Recurrence(TorchFunctionMode):
     """Runs recurrent calls as they are, and labels their results step by step."""
 
-    def __init__(self, rules: Rules, outside: Callable, begin: Callable[[], None]) -> None:
+    def __init__(self, rules: Rules, outside: Callable, begin: Callable[[], None], write: Callable) -> None:
         super().__init__()
-        self.rules, self.outside, self.begin = rules, outside, begin
+        self.rules, self.outside, self.begin, self.write = rules, outside, begin, write
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -37,7 +37,7 @@ class Recurrence(TorchFunctionMode):
             return out
 
     def _label(self, name: str, args: tuple, kwargs: dict, out) -> None:
-        write, joiner = self.rules.shadow.write, self.rules.joiner
+        write, joiner = self.write, self.rules.joiner
         if name in CELLS:
             x, memory = args[:2]
             label = self._step(self._read(x), self._memory(first(memory)))
@@ -52,15 +52,15 @@ class Recurrence(TorchFunctionMode):
             return
         if bidirectional:
             for one in out:
-                write(one, joiner.lost(f"{name} in both directions", one))
+                write(one, joiner.lost(f"{name} in both directions"))
             return
         start = self._memory(memory)
         start = None if start is None else start[-1]
         if packed:
-            steps = self._packed(label.expand(len(x), 1), args[1].tolist(), start)
+            steps, state = self._packed(label.expand(len(x), 1), args[1].tolist(), start)
             write(out[0], torch.cat(steps))
             for one in out[1:]:
-                write(one, joiner.lost(f"the last memory of a packed {name}", one))
+                write(one, state.unsqueeze(0))
             return
         axis = 1 if batch_first and x.ndim == 3 else 0
         steps, state = [], start
@@ -73,12 +73,14 @@ class Recurrence(TorchFunctionMode):
         for one in out[1:]:
             write(one, state.unsqueeze(0).expand([1] * (one.ndim - state.ndim) + list(state.shape)))
 
-    def _packed(self, label: Tensor, sizes: list[int], state: Label) -> list[Tensor]:
-        steps = []
-        for piece in label.split(sizes):
-            state = self._step(piece, None if state is None else state[: len(piece)])
+    def _packed(self, label: Tensor, sizes: list[int], state: Label) -> tuple[list[Tensor], Tensor]:
+        """The label after each step, and after the last step of each sequence; the longest sequence is first."""
+        steps, last = [], []
+        for piece, following in zip(label.split(sizes), [*sizes[1:], 0], strict=True):
+            state = self._step(piece, None if state is None else state.expand(-1, 1)[: len(piece)])
             steps.append(state)
-        return steps
+            last.insert(0, state[following:])
+        return steps, torch.cat(last)
 
     def _step(self, x: Label, memory: Label) -> Label:
         joiner: Joiner = self.rules.joiner

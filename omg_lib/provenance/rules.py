@@ -13,14 +13,18 @@ from omg_lib.provenance.labels import Shadow, episode_of, geometry, seat_of, ste
 from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE
 
 aten = torch.ops.aten
+BLOCKED = -1e6
+"""So low a constant, added to a score, takes it out."""
 Label = Tensor | None
 RULES: dict[str, Callable] = {}
 SILENT = {
     "nonzero", "bincount", "unique", "_unique2", "unique_dim", "searchsorted", "zero", "fill", "normal", "uniform",
     "random", "bernoulli", "empty", "scalar_tensor", "is_same_size", "equal", "_local_scalar_dense", "is_nonzero",
-    "resize",
+    "resize", "_is_all_true", "_is_any_true",
 }  # fmt: skip
 """Their results are numbers of rows, or new: the trace ends, or begins, there."""
+GEOMETRY = {"transpose", "t", "swapaxes", "swapdims", "squeeze", "unsqueeze", "as_strided", "set", "detach"}
+"""In place they change where a tensor looks, and no element."""
 CUTS = {"select", "slice", "split", "split_with_sizes", "unbind", "narrow", "unfold", "diagonal"}
 """Views that pick; other views turn axes."""
 SAME = {"clone", "_to_copy", "contiguous", "lift_fresh", "native_dropout", "tril", "triu", "_conj_physical"}
@@ -41,8 +45,9 @@ class Operation:
         self.rules, self.func, self.args, self.kwargs, self.out = rules, func, args, kwargs, out
         self.joiner = rules.joiner
         names = [argument.name for argument in func._schema.arguments]
+        self.given = dict(zip(names, args, strict=False)) | kwargs
         self.named = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
-        self.named |= dict(zip(names, args, strict=False)) | kwargs
+        self.named |= self.given
         self.name = name_of(func)
 
     def label(self, x) -> Label:
@@ -87,12 +92,11 @@ class Rules:
             return operation.label(args[0])
         if name in RULES:
             return RULES[name](operation)
+        if name.endswith("_copy"):
+            return RULES["carried"](operation)  # of a view
         if torch.Tag.pointwise in func.tags:
             return pointwise(operation)
-        return self.lost(name, operation.result())
-
-    def lost(self, name: str, out: Tensor) -> Label:
-        return self.joiner.lost(name, out) if isinstance(out, Tensor) else None
+        return self.joiner.lost(name)
 
     def note_view(self, name: str, x: Tensor, out: Tensor, line: int) -> None:
         """Remember which line cut or turned x, where that moves places; line 0 is not noted."""
@@ -159,7 +163,18 @@ def pointwise(op: Operation) -> Label:
         label = op.joiner.join(label, other, context)
     if op.name == "mul" and label is not None and len(tensors) == 2:
         label = killed(op, label, tensors, labels)
+    if op.name == "add" and label is not None:
+        for x, own in zip(tensors, labels, strict=True):
+            label = blocked(label, x) if own is None else label
     return label
+
+
+def blocked(label: Tensor, x: Tensor | None) -> Tensor:
+    """What minus infinity, or a number that is meant so, was added to holds nothing."""
+    if x is None or not x.is_floating_point():
+        return label
+    low = x <= BLOCKED
+    return torch.where(thin(low), 0, label) if bool(low.any()) else label
 
 
 def killed(op: Operation, label: Tensor, tensors: list[Tensor], labels: list[Label]) -> Tensor:
@@ -224,169 +239,3 @@ def masked_fill(op: Operation) -> Label:
 @rule("copy")
 def copy(op: Operation) -> Label:
     return op.label(op.args[1])
-
-
-@rule("cat")
-def cat(op: Operation) -> Label:
-    parts = [x for x in op.args[0] if not (x.ndim == 1 and x.numel() == 0)]
-    axis = op.named["dim"] % parts[0].ndim
-    labels = [expanded(op.plain(x), x, [axis]) for x in parts]
-    return torch.cat(_widened(labels, axis), axis)
-
-
-@rule("stack")
-def stack(op: Operation) -> Label:
-    axis = op.named["dim"] % (op.args[0][0].ndim + 1)
-    label = torch.cat(_widened([op.plain(x).unsqueeze(axis) for x in op.args[0]], axis), axis)
-    return op.joiner.moved(label, op.joiner.journal.line, coordinates_along(label, [axis]), turned=False)
-
-
-def _widened(labels: list[Tensor], axis: int) -> list[Tensor]:
-    sizes = [max(sizes) for sizes in zip(*(label.shape for label in labels), strict=True)]
-    return [label.expand([*sizes[:axis], label.shape[axis], *sizes[axis + 1 :]]) for label in labels]
-
-
-@rule("index")
-def index(op: Operation) -> Label:
-    x, indices = op.args
-    label = op.label(x)
-    axes, d = [], 0
-    for i in indices:
-        width = i.ndim if i is not None and i.dtype == torch.bool else 1
-        axes += range(d, d + width) if i is not None else []
-        d += width
-    own = [op.label(i) for i in indices if i is not None]
-    if label is None:
-        return _alike(op, own[0], op.result()) if own else None
-    moved = op.joiner.moved(
-        aten.index(expanded(label, x, axes), indices), op.joiner.journal.line, coordinates_along(label, axes), False
-    )
-    for i, mine in zip([i for i in indices if i is not None], own, strict=True):
-        if mine is not None and not any(kind.mixed for kind in op.joiner.kinds_in(mine)):
-            picked = mine.expand(i.shape)[i] if i.dtype == torch.bool else mine
-            picked = picked.reshape(*picked.shape, *[1] * (moved.ndim - picked.ndim))
-            moved = op.joiner.join(moved, picked, VALUE if erases(op, mine) else CHOOSE)
-    return moved
-
-
-def _alike(op: Operation, label: Label, out: Tensor) -> Label:
-    """The label of an index picks from a table without origin."""
-    if label is None:
-        return None
-    return label.reshape(*label.shape, *[1] * (out.ndim - label.ndim))
-
-
-@rule("embedding")
-def embedding(op: Operation) -> Label:
-    return _alike(op, op.label(op.args[1]), op.result())
-
-
-@rule("index_select")
-def index_select(op: Operation) -> Label:
-    x, axis, rows = op.args
-    label = op.label(x)
-    if label is None or label.shape[axis] == 1:
-        return label
-    label = label.index_select(axis, rows)
-    return op.joiner.moved(label, op.joiner.journal.line, coordinates_along(label, [axis]), False)
-
-
-@rule("gather")
-def gather(op: Operation) -> Label:
-    x, axis, rows = op.args[:3]
-    label = op.label(x)
-    if label is not None:
-        along = coordinates_along(label, [axis])
-        if label.shape[axis] > 1 or list(rows.shape) != list(x.shape):
-            label = label.expand(x.shape)
-            label = label.gather(axis, rows)
-        if along:
-            label = op.joiner.moved(label, op.joiner.journal.line, along, False)
-        label = _thinned(label, axis)
-    return op.joiner.join(label, op.label(rows), CHOOSE)
-
-
-def _thinned(label: Tensor, axis: int) -> Tensor:
-    same = bool((label.narrow(axis, 0, 1) == label).all())
-    return label.narrow(axis, 0, 1) if same else label
-
-
-@rule("roll", "flip")
-def roll(op: Operation) -> Label:
-    label = op.label(op.args[0])
-    axes = op.axes(op.args[0])
-    if label is None or op.name == "roll" and not op.named.get("dims"):
-        return label if label is None else op.func(label.expand(op.args[0].shape), *op.args[1:], **op.kwargs)
-    along = coordinates_along(label, axes)
-    label = op.func(label, *op.args[1:], **op.kwargs)
-    return op.joiner.moved(label, op.joiner.journal.line, along, False)
-
-
-@rule("repeat")
-def repeat(op: Operation) -> Label:
-    x, times = op.args
-    label = op.label(x)
-    if label is None:
-        return None
-    label = label.reshape(*[1] * (len(times) - x.ndim), *label.shape)
-    return label.repeat([1 if n == 1 else k for n, k in zip(label.shape, times, strict=True)])
-
-
-@rule("constant_pad_nd")
-def pad(op: Operation) -> Label:
-    x, widths = op.args[:2]
-    label = op.label(x)
-    padded = [x.ndim - 1 - i // 2 for i, width in enumerate(widths) if width]
-    return None if label is None else aten.constant_pad_nd(expanded(label, x, padded), widths, 0)
-
-
-@rule("masked_select")
-def masked_select(op: Operation) -> Label:
-    x, mask = op.args
-    label = op.label(x)
-    if label is None:
-        return None
-    shape = torch.broadcast_shapes(x.shape, mask.shape)
-    moved = label.expand(shape)[mask.expand(shape)]
-    own = op.label(mask)
-    return moved if own is None else op.joiner.join(moved, own.expand(shape)[mask.expand(shape)], VALUE)
-
-
-@rule("index_put", "_index_put_impl")
-def index_put(op: Operation) -> Label:
-    x, indices, value = op.args[:3]
-    label, new = op.plain(x), op.label(value)
-    first = indices[0]
-    if new is None and len(indices) == 1 and first.dtype == torch.bool:
-        mask = op.label(first)
-        fits = None if mask is None else mask.reshape(*mask.shape, *[1] * (x.ndim - first.ndim))
-        if erases(op, mask):
-            condition = thin(first)
-            label = torch.where(condition.reshape(*condition.shape, *[1] * (x.ndim - first.ndim)), 0, label)
-        return guarded(op, label, fits)
-    d, axes = 0, []
-    for i in indices:
-        width = i.ndim if i is not None and i.dtype == torch.bool else 1
-        axes += range(d, d + width) if i is not None else []
-        d += width
-    new = op.plain(value) if new is None else new
-    rest = [d for d in range(x.ndim) if d not in axes]
-    if rest and new.ndim:  # the label may be finer than x's along axes that are written whole
-        sizes = list(label.shape)
-        for d, n in zip(reversed(rest), reversed(new.shape), strict=False):
-            sizes[d] = max(sizes[d], n)
-        label = label.expand(sizes)
-    return aten.index_put(expanded(label, x, axes).contiguous(), indices, new)
-
-
-@rule("scatter", "scatter_add")
-def scatter(op: Operation) -> Label:
-    """A one-hot row is the index's; the line that makes it is named where none has moved the index before."""
-    x, axis, rows, value = op.args[:4]
-    label = op.joiner.fold(op.label(rows), [axis % max(x.ndim, 1)], VALUE)
-    label = None if label is None else op.joiner.moved(label, op.joiner.journal.line, COORDINATES, False, again=False)
-    if isinstance(value, Tensor):
-        label = op.joiner.join(label, op.joiner.fold(op.label(value), [axis % x.ndim], VALUE))
-    own = op.label(x)
-    return op.joiner.join(own, label)
-

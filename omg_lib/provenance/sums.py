@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from omg_lib.provenance.policy import CHOOSE, ERROR, READ, VALUE
-from omg_lib.provenance.rules import Label, Operation, rule
+from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
+from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, rule
+
+MOST_PAIRS = 2**24
+"""So many products are looked at one by one for zeros; of more, all count."""
 
 
 @rule("mm", "bmm", "addmm", "baddbmm", "linear")
@@ -17,12 +20,71 @@ def matrix_product(op: Operation) -> Label:
     elif op.name == "linear":
         y, extra = y.t(), op.named.get("bias")
     a, b = op.label(x), op.label(y)
-    context = READ if a is None or b is None else VALUE
-    a = op.joiner.fold(a, [x.ndim - 1], context)
-    b = op.joiner.fold(b, [y.ndim - 2], context)
-    if a is not None and b is not None:
-        return op.joiner.join(op.joiner.join(a, b), op.label(extra))
-    return op.joiner.join(b if a is None else a, op.label(extra))
+    context = READ if a is None or b is None else ATTEND if _attends(a, b) else VALUE
+    left, right = _folded(op, a, b, y, context, -1), _folded(op, b, a, x, context, -2)
+    label = op.joiner.join(left, right, context if left is not None and right is not None else VALUE)
+    return _with_extra(op, label, extra)
+
+
+def _with_extra(op: Operation, label: Label, extra: Tensor | None) -> Label:
+    own = op.label(extra)
+    if own is None and label is not None and isinstance(extra, Tensor):
+        label = blocked(label, extra)
+    return op.joiner.join(label, own)
+
+
+def _attends(a: Tensor, b: Tensor) -> bool:
+    """Attention over time: each row of one side meets each of the other, and steps differ along both."""
+    rows, others = coordinates_along(a, [a.ndim - 2]), coordinates_along(b, [b.ndim - 1, b.ndim - 2])
+    return "time" in rows and "time" in others
+
+
+def _folded(op: Operation, label: Label, others: Label, factor: Tensor, context: str, axis: int) -> Label:
+    """The label of a factor after its axis (-1 of the left, -2 of the right) is summed away, of size 1.
+
+    What is multiplied by a zero that is no followed value, as of a mask or a permutation, is not in the sum.
+    """
+    if label is None:
+        return None
+    holes = factor == 0 if others is None else (factor == 0) & (others == 0)
+    n = label.shape[axis] > 1 and not factor.requires_grad and bool(holes.any()) and not bool(holes.all())
+    if not n or holes.numel() * label.numel() > MOST_PAIRS:
+        return op.joiner.fold(label, [label.ndim + axis], context)
+    if axis == -1:  # label [..., L, S], holes [..., S, N]
+        pairs = torch.where(holes.unsqueeze(-3), 0, label.unsqueeze(-1))
+        return op.joiner.fold(pairs, [pairs.ndim - 2], context).squeeze(-2)
+    pairs = torch.where(holes.unsqueeze(-1), 0, label.unsqueeze(-3))  # label [..., S, N], holes [..., L, S]
+    return op.joiner.fold(pairs, [pairs.ndim - 2], context).squeeze(-2)
+
+
+@rule(
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
+)  # fmt: skip
+def attention(op: Operation) -> list[Label]:
+    """As if it were written out: scores, mask, softmax, weighted sum. All of shape [..., L or S, D]."""
+    query, key, value = op.args[:3]
+    q, k, v = (op.joiner.fold(op.label(x), [x.ndim - 1], READ) for x in (query, key, value))
+    rows, columns = query.shape[-2], key.shape[-2]
+    empty = torch.zeros([1] * query.ndim, dtype=torch.int64, device=query.device)
+    k = (empty if k is None else k).transpose(-2, -1)
+    q = empty if q is None else q
+    context = ATTEND if _attends(q, k) else VALUE
+    scores = op.joiner.join(q, k, context).expand(*[max(pair) for pair in zip(q.shape[:-2], k.shape[:-2], strict=True)],
+                                                  rows, columns)  # fmt: skip
+    open_ = torch.ones(rows, columns, dtype=torch.bool, device=query.device)
+    open_ = open_.tril() if op.named.get("is_causal") else open_
+    mask = op.named.get("attn_mask", op.named.get("attn_bias"))
+    if mask is not None:
+        open_ = open_ & (mask if mask.dtype == torch.bool else mask > BLOCKED)
+    scores = torch.where(open_, scores, 0)
+    row = op.joiner.fold(scores, [scores.ndim - 1], context)
+    if v is None:
+        return [row] + [None] * (len(op.out) - 1)
+    pairs = torch.where(open_.unsqueeze(-1), v.unsqueeze(-3), 0)
+    context = ATTEND if _attends(row, v) else VALUE
+    values = op.joiner.fold(pairs, [pairs.ndim - 2], context).squeeze(-2)
+    return [op.joiner.join(row, values, context)] + [None] * (len(op.out) - 1)
 
 
 @rule("mv", "dot", "vdot", "addmv")
@@ -35,8 +97,12 @@ def vector_product(op: Operation) -> Label:
         op.rules.whole(op.joiner.join(a, b))
         return None
     context = READ if a is None or b is None else VALUE
-    a, b = op.joiner.fold(a, [1], context), op.joiner.fold(b, [0], context)
-    return op.joiner.join(op.joiner.join(None if a is None else a[:, 0], b), op.label(extra))
+    if b is None:
+        a = op.joiner.fold(a, [1], context)
+        return _with_extra(op, None if a is None else a[:, 0], extra)
+    left = op.joiner.fold(a, [1], context)
+    right = _folded(op, b.unsqueeze(1), a, x, context, -2)
+    return _with_extra(op, op.joiner.join(left, right)[:, 0], extra)
 
 
 @rule(
@@ -62,9 +128,13 @@ def reduce(op: Operation) -> Label:
     return label.reshape([n for d, n in enumerate(label.shape) if d not in axes])
 
 
-@rule("_softmax", "_log_softmax", "softmax", "log_softmax")
+@rule("_safe_softmax", "_softmax", "_log_softmax", "softmax", "log_softmax")
 def softmax(op: Operation) -> Label:
-    return op.joiner.fold(op.label(op.args[0]), [op.args[1] % op.args[0].ndim], READ)
+    label = op.label(op.args[0])
+    folded = op.joiner.fold(label, [op.args[1] % op.args[0].ndim], READ)
+    if label is None or not bool((label == 0).any()):
+        return folded
+    return torch.where((label == 0) & (op.result() == 0), 0, folded)  # what a mask has taken out
 
 
 @rule("native_layer_norm")
@@ -85,15 +155,24 @@ def cumulate(op: Operation) -> Label:
     return torch.cat([label.narrow(axis, 0, 1), later], axis)
 
 
-@rule("sort", "topk", "argsort", "kthvalue")
+@rule("multinomial")
+def draw(op: Operation) -> Label:
+    """An action is drawn of all that could be."""
+    return op.joiner.fold(op.label(op.args[0]), [op.args[0].ndim - 1], READ)
+
+
+@rule("sort", "topk", "argsort")
 def order(op: Operation) -> Label | list[Label]:
+    """Values move as they are sorted; the order itself is a number of rows."""
     x = op.args[0]
     label, axis = op.label(x), op.named["dim"] % max(x.ndim, 1)
     if label is None or label.shape[axis] == 1:
         return label
     if op.name == "argsort":
         return None
-    return [op.rules.lost(op.name, op.out[0]), None]  # the order itself is a number of rows
+    along = coordinates_along(label, [axis])
+    label = label.expand(x.shape).gather(axis, op.out[1])
+    return [op.joiner.moved(label, op.joiner.journal.line, along, turned=False), None]
 
 
 @rule("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")

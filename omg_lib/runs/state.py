@@ -1,7 +1,7 @@
-"""What a checkpoint holds: everything that the next update depends on, taken from a run and given back to one.
+"""The contents of a checkpoint: everything that the next update depends on, saved from a run and loaded into one.
 
-Weights and the optimisers' memory are tensors, the counters and what was played so far of a round are JSON, and the
-episodes lie in segments. What is given back is checked first, each part against the run that is to take it.
+Weights and optimiser states are tensors; counters and the current round are JSON; the episodes are in segments. Before
+it is loaded, each part is checked against the run that loads it.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ from omg_lib.trace import Field
 from omg_lib.training import RECENT_EPISODES, Training
 
 BUDGET = ("updates", "t_max", "device", "runner", "actors")
-"""What may differ when a run is resumed."""
+"""Settings that may differ when a run is resumed."""
 PATHS = ("teammates", "prior")
-"""What may be a path, and may be named from elsewhere when a run is resumed."""
+"""Settings that may be paths, and may be given relative to another folder when a run is resumed."""
 MEMORY = {"RMSprop": ("step", "square_avg"), "Adam": ("step", "exp_avg", "exp_avg_sq")}
-"""What an optimiser keeps for each weight."""
+"""The state that an optimiser keeps for each weight."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
-"""What reading a damaged file may raise."""
+"""Errors that reading a damaged file may raise."""
 PRIOR_STEPS = 10_000
-"""More errors of pre-training than any prior has that is fitted on the spot."""
+"""An upper limit: more steps than pre-training ever has within a run."""
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
 def digest(state: Mapping[str, Any]) -> str:
-    """The checksum of a checkpoint's counters."""
+    """Return the checksum of a checkpoint's counters."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def read_state(folder: Path | Place) -> dict[str, Any]:
-    """The counters of a checkpoint. ValueError if they are not those that were written."""
+    """Return the counters of a checkpoint. Raise ValueError if they have changed since they were written."""
     state = read_json(folder / "state.json")
     if "sha256" in state and state.pop("sha256") != digest(state):
         raise ValueError("state.json is not what was written: it is damaged")
@@ -65,7 +65,7 @@ def read_state(folder: Path | Place) -> dict[str, Any]:
 
 
 def segments_of(folder: Place) -> set[str]:
-    """The segments that a checkpoint needs, as far as it says."""
+    """Return the names of the segments that a checkpoint needs; an empty set if it cannot be read."""
     try:
         return set(read_state(folder).get("segments", {}))
     except UNREADABLE:
@@ -75,16 +75,16 @@ def segments_of(folder: Place) -> set[str]:
 def load_checkpoint(
     run: Training, folder: Place, episodes: Place, state: Mapping[str, Any], with_episodes: bool
 ) -> tuple[dict[str, list[int]], dict[str, str]]:
-    """Give a run the checkpoint of a folder: checked all but what the episodes hold, then loaded, then its episodes,
-    which may be gone unless `with_episodes`. Returns where each segment ends, and its checksum.
+    """Load the checkpoint of a folder into a run, then its episodes, which may be missing unless `with_episodes`. Check
+    everything first, except the contents of the episodes. Return where each segment ends, and its checksum.
     """
-    # runs of before there were checksums, which were kept without their episodes, have none
+    # older runs, saved without their episodes, have no checksums
     written = state["files"]["weights.safetensors"] if "files" in state else None
     arrays = read_tensors(folder / "weights.safetensors", lambda found: wanted_tensors(run, found), written)
     inserted, sums = check_inserted(run, state["inserted"]), dict(state.get("segments", {}))
     if not sums or not episodes.is_folder():
         if with_episodes and any(inserted):
-            raise ValueError("its episodes are gone: it can be played, but not trained on")
+            raise ValueError("its episodes are gone: you can play it, but not train it further")
         sums, inserted = {}, [0] * len(inserted)
     paths = {name: episodes / _plain(name) for name in sorted(sums)}
     for name, path in paths.items():
@@ -102,8 +102,8 @@ def load_checkpoint(
 
 
 def read_tensors(path: Place, wanted_of: Callable[[Layout], Layout], written: object) -> dict[str, np.ndarray]:
-    """The tensors of a file, if they are those that are wanted of such a file, and the file has the checksum that was
-    written, if one was. Its size is known to be right before all of it is read.
+    """Return the tensors of a file. Raise ValueError unless they have the wanted layout and the file has the recorded
+    checksum, if there is one. The size is checked before the whole file is read.
     """
     with open_tensors(path) as file:
         wanted = wanted_of(file.layout)
@@ -114,14 +114,14 @@ def read_tensors(path: Place, wanted_of: Callable[[Layout], Layout], written: ob
 
 
 def read_segment(run: Training, path: Place, written: object) -> dict[str, np.ndarray]:
-    """The episodes of one segment; see `wanted_segment`."""
+    """Return the episodes of one segment; see `wanted_segment`."""
     return read_tensors(path, lambda found: wanted_segment(run, found), written or "")
 
 
 def _plain(name: str) -> str:
-    """A name that stays in its folder."""
+    """Return the name if it is a segment's, so that it stays in its folder. Raise ValueError otherwise."""
     if not re.fullmatch(r"\d{1,20}\.safetensors", name):
-        raise ValueError(f"{shown(name)} is no segment's name")
+        raise ValueError(f"{shown(name)} is not the name of a segment")
     return name
 
 
@@ -129,7 +129,7 @@ def _plain(name: str) -> str:
 
 
 def tensors_of(run: Training) -> dict[str, torch.Tensor]:
-    """Weights and the optimisers' memory, by name; not copied, on their device."""
+    """Return weights and optimiser states by name: not copied, on their device."""
     tensors = {}
     for name, module in run.learner.modules().items():
         tensors |= {f"{name}.{key}": x.contiguous() for key, x in module.state_dict().items()}
@@ -140,7 +140,7 @@ def tensors_of(run: Training) -> dict[str, torch.Tensor]:
 
 
 def wanted_tensors(run: Training, found: Iterable[str]) -> Layout:
-    """What a file with these names must hold for this run. A weight that was never trained has no memory."""
+    """Return the layout that a file with these names must have for this run. Untrained weights have none."""
     modules = run.learner.modules().items()
     wanted = {f"{name}.{key}": x for name, module in modules for key, x in module.state_dict().items()}
     found, step = set(found), torch.zeros(())
@@ -154,7 +154,7 @@ def wanted_tensors(run: Training, found: Iterable[str]) -> Layout:
 
 
 def load_tensors(run: Training, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Give a run its weights and its optimisers' memory; each tensor goes to its device from here."""
+    """Load weights and optimiser states into a run, and move each tensor to its device."""
     for name, module in run.learner.modules().items():
         module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
     for name, optimiser in run.learner.optimisers().items():
@@ -170,13 +170,13 @@ def load_tensors(run: Training, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def state_of(run: Training) -> dict[str, Any]:
-    """Everything but tensors and episodes, as plain data."""
+    """Return everything except tensors and episodes, as plain data."""
     return {"config": run.config.to_dict(), "pool": pool_digest(run)} | run.buffer.state_dict() | run.state_dict()
 
 
 def load_state(run: Training, state: Mapping[str, Any]) -> None:
-    """Give a run its counters, and an empty buffer for the episodes to come. ValueError, KeyError or TypeError, before
-    anything is changed, for what no run has.
+    """Load the counters into a run, and empty its buffer for the episodes that follow. Raise ValueError, KeyError or
+    TypeError, before changing anything, for values that no run can have.
     """
     checked = {
         "recent": [(finite(total), flag(won)) for total, won in listed(state["recent"], RECENT_EPISODES)],
@@ -191,7 +191,7 @@ def load_state(run: Training, state: Mapping[str, Any]) -> None:
 
 
 def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None:
-    """ConfigError that names every field in which a saved run's configuration differs from the one to go on with."""
+    """Raise ConfigError if a saved run's configuration differs from the one to continue with, and name each field."""
     if not isinstance(saved, dict):
         raise ValueError("its configuration is not a JSON object")
     differ = []
@@ -205,13 +205,13 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
 
 
 def pool_digest(run: Training) -> str | None:
-    """The checksum of the pool on disk that a run's teammates come from; None for a run that has no such pool."""
+    """Return the checksum of the pool on disk that a run's teammates come from; None if there is no such pool."""
     return run.controller.coplayers and run.controller.coplayers.pool.digest
 
 
 def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) -> None:
-    """ConfigError where a saved run met another pool than the one that lies at its path now. Checkpoints of before
-    pools were remembered say nothing.
+    """Raise ConfigError if the pool at its path is not the one that a saved run was trained with. Older checkpoints
+    have no checksum of the pool and pass.
     """
     if state.get("pool", pool_digest(run)) != pool_digest(run):
         where = f"teammates={shown(run.config.teammates)}"
@@ -222,12 +222,12 @@ def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) ->
 
 
 def played_fields(run: Training) -> Mapping[str, Field]:
-    """The fields of one run of the runner, [R, L+1, ...], as the contract says."""
+    """Return the fields of one run of the runner, [R, L+1, ...], from the contract."""
     return run.plan["runner.run"].fields
 
 
 def check_inserted(run: Training, inserted: object) -> list[int]:
-    """How many episodes of each seat ever came. ValueError for what this run's buffer cannot have."""
+    """Return how many episodes each seat ever received. Raise ValueError for what this run's buffer cannot have."""
     counts = [count(came) for came in listed(inserted, len(run.buffer.rings))]
     if len(counts) != len(run.buffer.rings):
         raise ValueError(f"inserted names {len(counts)} seats of {len(run.buffer.rings)}")
@@ -235,32 +235,32 @@ def check_inserted(run: Training, inserted: object) -> list[int]:
 
 
 def wanted_segment(run: Training, found: Layout) -> Layout:
-    """What a segment of so many episodes and rows must hold. ValueError if there are more than can be."""
+    """Return the layout of a segment with as many episodes and rows. Raise ValueError if there cannot be so many."""
     (episodes,), rows = found["lengths"][1], found["reward"][1][0]
     if not 0 < episodes <= run.config.buffer_size or not episodes < rows <= episodes * (run.env.info.episode_limit + 1):
-        raise ValueError(f"{episodes} episodes with {rows} rows are none that this run can have")
+        raise ValueError(f"{episodes} episodes with {rows} rows are not possible in this run")
     wanted = {key: (f.dtype, (rows, *f.shape[2:])) for key, f in played_fields(run).items() if key not in NOT_STORED}
     wanted["actions"] = np.min_scalar_type(run.env.info.n_actions).name, wanted["actions"][1]
     return wanted | dict.fromkeys(("lengths", "seats", "numbers"), ("int64", (episodes,)))
 
 
 def load_segment(run: Training, arrays: dict[str, np.ndarray], inserted: list[int]) -> list[set[int]]:
-    """Put a segment's episodes into the run's buffer; their numbers, for each seat. ValueError for what cannot be."""
+    """Put a segment's episodes into the run's buffer. Return their numbers by seat. Raise ValueError if impossible."""
     lengths, seats, numbers = (arrays[key] for key in ("lengths", "seats", "numbers"))
     if lengths.min() < 2 or lengths.max() > run.env.info.episode_limit + 1 or lengths.sum() != len(arrays["reward"]):
         raise ValueError("its episodes are longer or shorter than its rows")
     if seats.min() < 0 or seats.max() >= len(inserted):
-        raise ValueError("it names seats that are not there")
+        raise ValueError("it names seats that do not exist")
     if numbers.min() < 0 or (numbers >= np.array(inserted)[seats]).any():
         raise ValueError("it numbers episodes that were never played")
     if not 0 <= arrays["actions"].min() <= arrays["actions"].max() < run.env.info.n_actions:
-        raise ValueError("it holds actions that are not there")
+        raise ValueError("it holds actions that do not exist")
     run.buffer.restore(arrays)
     return [set(numbers[seats == seat].tolist()) for seat in range(len(inserted))]
 
 
 def check_buffer(run: Training, inserted: list[int], restored: list[set[int]]) -> None:
-    """ValueError unless every episode is back that the buffer held when the checkpoint was written."""
+    """Raise ValueError unless the buffer again holds every episode that it held when the checkpoint was written."""
     for ring, came, numbers in zip(run.buffer.rings, inserted, restored, strict=True):
         held = min(came, ring.capacity)
         if len(numbers.intersection(range(came - held, came))) < held:

@@ -12,9 +12,9 @@ import ipywidgets as W
 # radio buttons to move to the next cell. A click beside a slider's handle moves the handle but leaves the focus on the
 # cell, so the arrow keys do nothing. The script runs where the panel is shown, as its parts arrive, and fixes all this.
 SCRIPT = """
-(function mend(tries) {
+(function fix(tries) {
   const panel = element.closest('.' + PANEL);
-  if (!panel) { if (tries) setTimeout(() => mend(tries - 1), 100); return; }
+  if (!panel) { if (tries) setTimeout(() => fix(tries - 1), 100); return; }
   const name = () => {
     for (const [part, words] of Object.entries(NAMES)) {
       const handle = panel.querySelector(part);

@@ -130,6 +130,7 @@ def said_and_given(shell: Shell, cells: list[tuple[str | None, str]], tells: boo
 QUICK = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.slow
 @QUICK
 @given(answers(whole=False))
 @example([("a1-rows", "%%time\ndisplay(3)\n" + ANSWERS[0])])
@@ -138,6 +139,7 @@ def test_check_and_grade_agree_where_the_program_tells_which_cell_is_which(shell
     assert said is None or said == given_
 
 
+@pytest.mark.slow
 @QUICK
 @given(answers(whole=True))
 def test_check_and_grade_agree_on_whole_answers_everywhere(shell, cells):
@@ -145,6 +147,7 @@ def test_check_and_grade_agree_on_whole_answers_everywhere(shell, cells):
     assert said is None or said == given_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("answer", [
     "%matplotlib inline\n" + RIGHT, RIGHT + "\n!true", RIGHT + "\nto_rows?", "%%time\n" + RIGHT, NAMED,
@@ -154,12 +157,14 @@ def test_lines_for_the_notebook_cost_nothing(shell, answer, tells):
     assert said_and_given(shell, [("a1-rows", answer)], tells) == (True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("answer", [WRONG, STUB, LIBRARY, "def to_rows(x: SEEN):\n" + RIGHT[16:]])
 def test_what_is_not_right_is_right_in_neither(shell, answer, tells):
     assert said_and_given(shell, [(None, "SEEN = 3"), ("a1-rows", answer)], tells) == (False, False)
 
 
+@pytest.mark.slow
 def test_a_split_cell_counts_whole(shell):
     helper, function = HELPED.split("\n\n\n")
     assert said_and_given(shell, [("a1-rows", RIGHT), ("a1-rows", "print(1)")], tells=True) == (True, True)
@@ -182,6 +187,7 @@ def test_cells_of_one_id_become_one_in_order_and_only_those_of_the_released_kind
     assert alone.source == "def f(): pass", "an answer that became Markdown is still an answer"
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.recursive(
     st.one_of(

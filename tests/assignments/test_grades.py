@@ -87,6 +87,7 @@ def rows(text: str) -> dict[str, dict[str, str]]:
     return {row["student_id"]: row for row in csv.DictReader(io.StringIO(text))}
 
 
+@pytest.mark.slow
 def test_only_what_is_graded_has_points(place, url):
     whole, killed = graded(place, "s17"), staged(place, "=1+1")
     left = [
@@ -103,6 +104,7 @@ def test_only_what_is_graded_has_points(place, url):
     assert found["s17"]["last_name"] == "'@SUM(1)" and found["new"]["last_name"] == ""
 
 
+@pytest.mark.slow
 def test_what_was_graded_stays_when_its_files_are_gone_and_not_when_they_are_refused(place, url):
     graded(place, "s17")
     assert rows(table(url, ["a1"], [], []))["s17"]["state"] == "graded"

@@ -98,6 +98,7 @@ def test_without_a_fence_no_answer_runs_unless_the_teacher_says_so(tmp_path):
     assert str(protection(UNKNOWN, unsafe=True)).startswith("Nothing keeps answers from your files")
 
 
+@pytest.mark.slow
 @needs_setarch
 def test_a_course_is_refused_or_not_by_what_its_settings_say(tmp_path):
     config = tmp_path / "nbgrader_config.py"
@@ -127,6 +128,7 @@ def test_one_process_serves_all_and_is_replaced_when_it_is_gone():
     assert ask(SEVEN, python, AMPLE, unsafe=True) == [[7]]
 
 
+@pytest.mark.slow
 def test_an_interrupted_question_leaves_no_answer_for_the_next():
     python = ["env", "INTERRUPTED=yes", sys.executable]
     ask(SEVEN, python, AMPLE, unsafe=True)

@@ -19,6 +19,7 @@ SAME: dict[str, list[str]] = {
 """Changes that keep a solution right, by answer: no test is missing."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", FUNCTIONS)
 def test_every_changed_solution_loses_points_or_is_known_to_be_right(answer, solved):
     cells = {cell.id: cell.source for cell in solved(answer[:2]).cells if cell.cell_type == "code"}

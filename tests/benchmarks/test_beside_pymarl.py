@@ -68,6 +68,7 @@ def test_what_the_file_holds_is_not_run_again(tmp_path):
     assert [line.get_label() for line in panel.lines] == ["PyMARL's IQL", "ours"]
 
 
+@pytest.mark.slow
 def test_our_side_learns_on_its_own():
     rows = beside.ours(seed=1, steps=900, interval=10_000, battles=4)
     assert [row["t_env"] >= 900 for row in rows] == [False, True]

@@ -40,6 +40,7 @@ def result(tmp_path_factory):
     return json.loads(target.read_text())
 
 
+@pytest.mark.slow
 def test_the_record_says_where_it_comes_from(result):
     assert {"card", "torch", "cuda", "commit", "machine", "clock", "seconds"} <= result.keys()
     assert result["device"] == "cpu"
@@ -49,6 +50,7 @@ def test_the_record_says_where_it_comes_from(result):
     assert result["sizes"]["rows"] == 2 * 16
 
 
+@pytest.mark.slow
 def test_both_forms_of_the_gru_agree(result):
     assert result["equality"]["within"]
     for name in ("iql_float32", "omg_float32"):
@@ -56,6 +58,7 @@ def test_both_forms_of_the_gru_agree(result):
         assert result["equality"][name]["gradients"] < 1e-5
 
 
+@pytest.mark.slow
 def test_times_and_floors(result):
     assert set(result["ms"]) == set(result["peak_bytes"]) == {"iql", "omg", "iql_stepwise"}
     assert set(result["ratios"]) == {"iql_over_iql_stepwise"}
@@ -97,6 +100,7 @@ def test_no_train_does_less_than_its_floor():
     assert on.train_steps(batch) <= done.launches
 
 
+@pytest.mark.slow
 def test_stages_add_up_to_the_update(result):
     for name, own in (("iql", set()), ("omg", {"learner.regroup", "learner.omg_loss", "learner.draw_noise"})):
         stages = result["stages"][name]
@@ -105,6 +109,7 @@ def test_stages_add_up_to_the_update(result):
         assert 0 < parts <= stages["update"]["max"]
 
 
+@pytest.mark.slow
 def test_rollouts(result):
     rollouts = result["rollouts"]
     assert rollouts["refusal"] is None, "on a CPU the runner plays a game of torch's backend"
@@ -120,6 +125,7 @@ def test_the_clock_runs_and_a_cpu_counts_no_tensors():
     assert spread([2.0, 1.0, 3.0]) == {"median": 2, "min": 1, "max": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_machine_without_cuda_is_told_so():
     line = [sys.executable, "-m", "benchmarks.gpu"]
@@ -138,6 +144,7 @@ def test_beside_a_checkout(tmp_path):
     assert result["pymarl_commit"]
 
 
+@pytest.mark.slow
 def test_a_notebook_can_show_the_record(result, tmp_path):
     (tmp_path / "card.json").write_text(json.dumps(result))
     (table,) = recorded_gpu(tmp_path).tables

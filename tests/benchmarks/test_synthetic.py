@@ -1,6 +1,7 @@
 """Both interfaces of the synthetic environment play the same game."""
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.our_side import Ours
@@ -50,6 +51,7 @@ def test_lengths_are_uniform_and_some_reach_the_limit():
     assert abs(np.mean(lengths) - (SHORTEST + LIMIT) / 2) < 3
 
 
+@pytest.mark.slow
 def test_a_scripted_team_lets_every_seat_learn_in_turn():
     ours = Ours(256, learner="omg", n_agents=2, batch_size=16)
     sample = ours.whole_sample(32)

@@ -31,6 +31,7 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_pool_says_what_it_holds(made, capsys):
     again = ["teammates", *BATTLE, "--algorithms", "iql", "vdn", "--seeds", "4", "--t-max", "60", "--batch-size", "2"]
     assert main([*again, "--device", "cpu", "--out", str(made / "pool")]) == 0
@@ -41,6 +42,7 @@ def test_the_pool_says_what_it_holds(made, capsys):
     assert pool["config"]["td_steps"] == 5 and {m["algorithm"] for m in pool["members"]} == {"script", "iql", "vdn"}
 
 
+@pytest.mark.slow
 def test_the_prior_reports_states_it_never_saw(made, capsys):
     options = ["--teammates", str(made / "pool"), "--episodes", "6", "--steps", "5"]
     assert main(["pretrain", *BATTLE, *options, "--out", str(made / "other.safetensors")]) == 0
@@ -48,6 +50,7 @@ def test_the_prior_reports_states_it_never_saw(made, capsys):
     assert (made / "other.safetensors").read_bytes() == (made / "prior.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_evaluate_prints_writes_and_draws(made, capsys):
     table, figure = made / "scores.csv", made / "scores.svg"
     runs = [str(made / "omg"), str(made / "iql_actions")]
@@ -68,12 +71,14 @@ def test_evaluate_prints_writes_and_draws(made, capsys):
         assert mean == pytest.approx(sum(mine) / len(mine), abs=6e-4)
 
 
+@pytest.mark.slow
 def test_evaluate_after_fine_tuning(made, capsys):
     options = ["--splits", "test", "--episodes", "3", "--fine-tune", "6"]
     assert main(["evaluate", "--runs", str(made / "iql_actions"), *options]) == 0
     assert capsys.readouterr().out.count("\n") == 3
 
 
+@pytest.mark.slow
 def test_runs_of_other_settings_are_no_seeds_of_one_configuration(made, capsys):
     """Lines of different folders have different labels; one folder counts once, however its path is written."""
     options = ["--teammates", str(made / "pool"), "--batch-size", "2", "--updates", "1", "--device", "cpu"]
@@ -98,6 +103,7 @@ def test_runs_of_other_settings_are_no_seeds_of_one_configuration(made, capsys):
     assert "the same seed and settings as" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_fine_tuning_tests_with_the_battles_that_were_asked_for(made, capsys):
     table = made / "tuned.csv"
     options = ["--splits", "test", "--episodes", "5", "--fine-tune", "3", "--out", str(table)]
@@ -106,6 +112,7 @@ def test_fine_tuning_tests_with_the_battles_that_were_asked_for(made, capsys):
         assert {row["episodes"] for row in csv.DictReader(file)} == {"5"}
 
 
+@pytest.mark.slow
 def test_a_run_whose_training_has_not_ended_is_named(made, capsys):
     folder = shutil.copytree(made / "iql_actions", made / "unfinished")
     settings = json.loads((folder / "config.json").read_text()) | {"updates": 9}
@@ -131,6 +138,7 @@ def test_a_run_whose_training_has_not_ended_is_named(made, capsys):
         (["teammates", "--out", "prior.safetensors/pool"], ["cannot be written"]),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_written_or_played_is_refused_before_the_work(made, capsys, monkeypatch, words, said):
     def work(*args, **kwargs):
         raise AssertionError("the work has begun")
@@ -211,6 +219,7 @@ def test_the_pool_calls_a_policy_of_a_game_without_winners_no_script(tmp_path, c
         (["pretrain", *BATTLE, "--episodes", "5", "--steps", "1", "--out", "no/file"], ["out=", "cannot be written"]),
     ],
 )
+@pytest.mark.slow
 def test_bad_input_is_one_line_and_exit_code_2(made, capsys, monkeypatch, words, said):
     monkeypatch.chdir(made)
     places = {"RUN": "iql_actions", "POOL": "pool", "PRIOR": "prior.safetensors"}

@@ -285,6 +285,7 @@ def test_root_changes_the_owner_of_a_new_home_and_of_nothing_in_it(hub, course, 
     assert changed == [tmp_path / "homes/ada"]
 
 
+@pytest.mark.slow
 @root_only
 def test_a_link_that_is_swapped_in_while_root_lays_out_takes_no_file(hub, course, tmp_path):
     victim = tmp_path / "of-root"

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from omg_lib import episodes, training
 from tests.helpers import device_double
 from tests.helpers.batches import echo_registered, short_pretraining
 
@@ -13,6 +12,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items):
+    device_double.open_card()  # now: no test has run yet
     for item in items:
         if HERE in Path(item.path).parents:
             item.add_marker("device")
@@ -25,13 +25,10 @@ def quick():
 
 
 @pytest.fixture
-def double(monkeypatch):
+def double():
     """The device double, which runs of a configuration with device="cuda" take for the GPU."""
-    device = device_double.open_card()
-    real = training.resolve_device
-    monkeypatch.setattr(training, "resolve_device", lambda name: device if name.startswith("cuda") else real(name))
-    monkeypatch.setattr(episodes, "page_locked", lambda size, device: device_double.pinned(size))
-    return device
+    with device_double.as_gpu() as device:
+        yield device
 
 
 @pytest.fixture(params=["double", "cuda"])

@@ -106,6 +106,7 @@ def test_a_lost_worker_is_replaced_and_its_episodes_begin_again(how, tmp_path):
     assert not any(alive(pid) for pid in after)
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_trains_as_if_nothing_had_happened():
     def trained(kill):
         changes = dict(batch_size=2, batch_size_run=2, learner="iql", updates=3, rnn_hidden_dim=4, device="cpu")
@@ -212,6 +213,7 @@ for report in omg.Training(config):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads the family of a process from /proc")
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill -9"])
 def test_nothing_is_left_of_a_run_that_is_stopped(how):

@@ -120,6 +120,7 @@ def test_types_and_shapes_are_those_of_the_description(case, batch):
             assert torch.equal(reward, outcome["rewards"].sum(1))
 
 
+@pytest.mark.slow
 def test_an_episode_is_the_same_at_any_width_and_after_partial_resets(case):
     alone = stories(case.started(1, seed=11), 8)
     for batch in (2, 4):
@@ -130,6 +131,7 @@ def test_an_episode_is_the_same_at_any_width_and_after_partial_resets(case):
             assert same(alone[k], together[k]), (batch, k)
 
 
+@pytest.mark.slow
 def test_an_episode_does_not_depend_on_those_before_it(case):
     told, env = stories(case.started(1), 6), case.make(1)
     for k in (5, 2):
@@ -174,6 +176,7 @@ def test_masks_ends_and_frozen_rows(case):
     assert env.avail_actions().any(-1).all() and not env.step(random_actions(env, [0] * 3))[1].all()
 
 
+@pytest.mark.slow
 def test_row_n_holds_what_was_seen_last_and_the_batch_knows_who_lived(case):
     """However an episode ends. The same episodes are replayed by hand from the recorded actions."""
     env, ends = case.make(2), set()
@@ -296,6 +299,7 @@ def test_scripts_do_what_is_available(case):
             env.scripted_actions(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("omg", "scripted")])
 def test_it_trains_as_predicted(name, learner, teammates):

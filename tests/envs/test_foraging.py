@@ -61,6 +61,7 @@ def test_rules_and_sizes_are_the_packages(n):
     assert (info.has_winner, info.general_sum, info.styles, info.teams) == (False, True, (), ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 4])
 def test_every_step_is_the_packages(n):
     """Observations, rewards, ends and valid actions equal a bare game's with the same chance and actions."""
@@ -159,6 +160,7 @@ def test_an_episode_does_not_depend_on_those_before_it():
         assert torch.equal(used.state(), started(4, first=k).state()), k
 
 
+@pytest.mark.slow
 def test_scores_are_of_the_papers_size():
     """The class's figures for two players: at random 1.0, in every food 9.4, with minimum levels 7.7."""
     env = started(batch=300)

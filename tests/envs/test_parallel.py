@@ -306,6 +306,7 @@ def test_a_file_that_names_a_class_parallel_env_is_enough(tmp_path, monkeypatch)
 # --- how long an episode may last ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attributes", "arguments", "limit"),
     [

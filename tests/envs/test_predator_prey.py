@@ -89,6 +89,7 @@ def scores(choose, episodes=80):
     return total
 
 
+@pytest.mark.slow
 def test_scores_are_those_that_the_class_tells():
     generator = torch.Generator().manual_seed(0)
     assert env_info("predator_prey", 3).styles == ("chase", "head off")

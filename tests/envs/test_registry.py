@@ -156,6 +156,7 @@ def test_bad_arguments(arguments, named):
         make_env("skirmish", 3, **arguments)
 
 
+@pytest.mark.slow
 def test_importing_is_cheap_and_leaves_chance_alone():
     code = """
 import sys, numpy, torch

@@ -14,6 +14,7 @@ SIZES = st.integers(2, 16)
 SEEDS = st.integers(0, 1000)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(name=NAMES, n=SIZES, seed=SEEDS, scripted=st.booleans())
 def test_invariants_of_a_battle(name, n, seed, scripted):

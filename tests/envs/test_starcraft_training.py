@@ -43,7 +43,7 @@ def test_training_goes_on_when_a_game_is_lost_and_learns_the_same(fault, double_
         first = run.runner.run()
     double_at(**{fault: 5})
     with omg.Training(config) as run:
-        with pytest.warns(UserWarning, match="a game was lost .*its half episode is dropped and begun again"):
+        with pytest.warns(UserWarning, match="a game was lost .*its episode is dropped and played again"):
             again = run.runner.run()
         assert [again[key].equal(first[key]) for key in first.keys()] == [True] * len(first.keys())
         assert len(list(run)) == 1

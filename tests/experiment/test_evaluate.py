@@ -47,6 +47,7 @@ def trained(**changes):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg", "naive_om", "liam", "iql_actions", "oracle"])
 def test_every_learner_meets_the_sets_that_are_asked_for(learner, pool_path):
     with trained(learner=learner, teammates=pool_path) as run:
@@ -172,6 +173,7 @@ def copied(run):
     return {key: x.clone() for key, x in tensors_of(run).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg", "liam"])
 def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_path):
     with trained(learner=learner, teammates=pool_path) as run:
@@ -183,6 +185,7 @@ def test_fine_tuning_learns_with_one_set_and_leaves_the_run_alone(learner, pool_
         assert fine_tune(run, 2, episodes=10, battles=6) == (on_the_way, after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("episodes", [2, 10, 120])
 def test_fine_tuning_learns_in_every_episode_that_it_reports_and_plays_no_other(pool_path, monkeypatch, episodes):
     """An update follows each round from the first one on, long before the buffer holds a whole sample; and there are

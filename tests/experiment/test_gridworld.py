@@ -163,6 +163,7 @@ def test_pairs_with_a_subgoal_are_fewer_than_pairs_with_an_action(state):
     assert counts["none"] < counts["subgoal"] < 0.7 * counts["action"]
 
 
+@pytest.mark.slow
 def test_beside_the_subgoal_ones_own_cell_is_all_one_needs():
     """Given g, a learner plays perfectly; for the two others, their own cell alone is not a Markov state."""
     last = {c: learn(c, 20_000, 40, state="own").returns[:, -1] for c in gw.CONDITIONS}
@@ -170,6 +171,7 @@ def test_beside_the_subgoal_ones_own_cell_is_all_one_needs():
     assert max(last["none"].mean(), last["action"].mean()) < 0.2
 
 
+@pytest.mark.slow
 def test_where_the_board_shows_the_goal_subgoals_beat_actions_and_add_nothing_to_it():
     """Over 12 seeds with 20 learners each, learners given g were better than those given actions by 0.011 (0.006 to
     0.016), and than those given nothing by -0.001 (-0.005 to 0.003)."""

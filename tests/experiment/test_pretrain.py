@@ -3,37 +3,19 @@
 import pytest
 import torch
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError
 from omg_lib.envs import make_env
 from omg_lib.experiment import pretrain as module
 from omg_lib.experiment.pretrain import collect_states, errors, pretrain
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.teammates.players import CoPlayers
-from tests.helpers.batches import SMALL, echo_pool, echo_registered
+from tests.helpers.batches import SMALL, echo_pool
+from tests.helpers.priors import config, echo, flat, make_prior  # noqa: F401
 
 
-@pytest.fixture(autouse=True)
-def echo(tmp_path, monkeypatch):
-    """The game of the tests; and short names for files, as on a command line."""
-    monkeypatch.chdir(tmp_path)
-    with echo_registered():
-        yield
-
-
-def config(**changes):
-    common = dict(env="echo", n_agents=3, batch_size=1, device="cpu", updates=2, test_nepisode=1)
-    return OMGConfig(**(common | SMALL | changes))
-
-
-def flat(prior):
-    return torch.cat([weight.detach().flatten() for weight in prior.parameters()])
-
-
-def make_prior(seed, obs_dim):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return SubgoalPrior(obs_dim, SMALL["subgoal_dim"])
+def widths(prior):
+    return prior.encoder[0].in_features, SMALL["subgoal_dim"]
 
 
 def recomputed(prior, states):
@@ -61,7 +43,7 @@ def test_pretraining_lowers_the_error_of_states_that_it_never_saw(env):
         (fitted, report.recon, report.kl),
     ):
         assert (recon, kl) == pytest.approx(recomputed(prior, states), rel=1e-4)
-    unfitted, _ = errors(make_prior(0, prior.encoder[0].in_features), held)
+    unfitted, _ = errors(make_prior(0, widths(prior)), held)
     assert report.held_out_recon < 0.5 * unfitted
     assert not any(weight.requires_grad for weight in prior.parameters())
     text = str(report)
@@ -93,7 +75,7 @@ def test_only_the_fitted_states_are_fitted(monkeypatch):
     assert torch.equal(given[0], torch.cat(seen[1:5]))
     monkeypatch.setattr(SubgoalPrior, "fit", fit)
     prior, _ = pretrain(config(seed=5), episodes=6, steps=5)
-    by_hand = make_prior(torch_generator(5, Stream.PRIOR).initial_seed(), prior.encoder[0].in_features)
+    by_hand = make_prior(torch_generator(5, Stream.PRIOR).initial_seed(), widths(prior))
     states = torch.cat(collect_states(config(seed=5), 6)[1:5])
     by_hand.fit(states, torch_generator(5, Stream.PRIOR, 1), 0.001, 5)
     assert torch.equal(flat(prior), flat(by_hand))

@@ -71,6 +71,7 @@ def test_what_no_trial_allows_is_refused_before_any_starts(common):
         grid(ECHO | common, [2], [1], ["iql"], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "named"),
     [("--n-agents 2,x", "n_agents='x'"), ("--gpus all", "gpus='all'"), ("--learner dqn", "learner='dqn'")],
@@ -102,6 +103,7 @@ def test_a_trial_is_the_ordinary_run_in_an_ordinary_folder(tmp_path, learner):
     assert [row["share"] for row in rows] == sorted(row["share"] for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reports", [0, 1, 3])
 def test_a_trial_that_is_broken_off_goes_on_from_its_checkpoint(tmp_path, reports):
     settings = omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, learner="omg")

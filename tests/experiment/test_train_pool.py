@@ -52,6 +52,7 @@ def test_splits_are_disjoint_and_mixed_sets_are_for_the_unseen_only():
     assert all(len({algorithm[name] for name in s.members}) == 2 for s in mixed)
 
 
+@pytest.mark.slow
 def test_a_pool_is_trained_kept_at_its_best_and_made_again_bit_for_bit(tmp_path):
     config, told = pool_config(), []
     pool = train_pool(config, ("iql", "vdn"), 1, tmp_path / "pool", lambda *words: told.append(words))
@@ -76,6 +77,7 @@ def test_the_kept_network_is_the_one_that_was_tested_best(tmp_path):
         assert run.test() == member.win_rate
 
 
+@pytest.mark.slow
 def test_an_interrupted_pool_is_gone_on_with(tmp_path):
     first = train_pool(pool_config(), ("iql",), 1, tmp_path)
     weights = first.policies["iql-0"].fc1.weight.clone()

@@ -1,7 +1,6 @@
 """A device without hardware: tensors that live in host memory but belong to the device "card", as on a GPU.
 
-    device = device_double.open_card()
-    with device_double.counting() as counts:
+    with device_double.as_gpu() as device, device_double.counting() as counts:
         (torch.ones(3).to(device) + 1).tolist()
     counts  # Counts(launches=1, uploads=1, downloads=0, waits=1)
 
@@ -20,11 +19,14 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.utils import backend_registration
 from torch.utils._pytree import tree_leaves, tree_map
+
+from omg_lib import episodes, training
 
 NAME = "card"
 LAUNCHES = dict.fromkeys(("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "_unsafe_view"), 0)
@@ -311,7 +313,9 @@ class _Generator:
 
 @functools.cache
 def open_card() -> torch.device:
-    """Make the device known to torch, once and for the whole process, and return it."""
+    """Make the device known to torch, for the whole process, and return it. Only before the first `backward` in this
+    process: then torch starts a thread for each device that it knows, and none later.
+    """
     backend = backend_registration._DummyBackendModule()
     type(backend).synchronize = lambda self, device=None: None
     backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=backend)
@@ -327,9 +331,20 @@ def open_card() -> torch.device:
     for module in ("torch.optim.optimizer", "torch.utils._foreach_utils"):  # as on CUDA: one launch for many weights
         if hasattr(importlib.import_module(module), "_foreach_supported_types"):
             importlib.import_module(module)._foreach_supported_types.append(Card)
-    torch.tensor = functools.partial(_tensor, torch.tensor)
-    torch.Generator = _Generator
     return torch.device(NAME, 0)
+
+
+@contextmanager
+def as_gpu() -> Iterator[torch.device]:
+    """Use the double as the GPU inside: runs with device="cuda" go there."""
+    device, resolve = open_card(), training.resolve_device
+    with (
+        patch.object(torch, "tensor", functools.partial(_tensor, torch.tensor)),
+        patch.object(torch, "Generator", _Generator),
+        patch.object(episodes, "page_locked", lambda size, device: pinned(size)),
+        patch.object(training, "resolve_device", lambda name: device if name.startswith("cuda") else resolve(name)),
+    ):
+        yield device
 
 
 def _tensor(real, data, *, device=None, **how) -> Tensor:

@@ -13,7 +13,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import omg_lib as omg
-from omg_lib import episodes, training
 from omg_lib.config import LEARNERS, OMGConfig
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.trace import Recorder
@@ -49,9 +48,7 @@ def each_stage() -> Iterator[dict[str, Counts]]:
 
 def counts_of_update(config: OMGConfig) -> dict[str, Counts]:
     """Train twice on the double and return the counts of the second update, by stage."""
-    device = device_double.open_card()
-    locked = patch.object(episodes, "page_locked", lambda size, device: device_double.pinned(size))
-    with locked, patch.object(training, "resolve_device", lambda name: device), omg.Training(config) as run:
+    with device_double.as_gpu(), omg.Training(config) as run:
         updates = iter(run)
         next(updates)
         with each_stage() as found:

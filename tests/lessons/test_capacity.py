@@ -89,6 +89,7 @@ def work(monkeypatch):
         yield clock
 
 
+@pytest.mark.slow
 def test_one_process_is_as_fast_as_its_costs_say(work):
     """Costs from a few updates, by their traces; then another run, by all the work of this process."""
     config = omg.OMGConfig(env="skirmish:partners", n_agents=3, batch_size=4, batch_size_run=3, learner="iql",

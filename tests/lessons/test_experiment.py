@@ -69,6 +69,7 @@ def results(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_results_come_back_and_make_curves(results):
     found = curves(read_results(results, read_plan(QUICK)))
     assert list(found) == ["base", "changed"] and all(x.shape == (3, 5) for x in found.values())

@@ -16,6 +16,7 @@ def iteration():
     return record(CONFIG)
 
 
+@pytest.mark.slow
 def test_every_stage_is_kept_as_the_trace_says(iteration):
     assert compare(predict(CONFIG), iteration.trace) == [] and iteration.trace.update == 1
     assert list(iteration.values) == [stage.name for stage in iteration.trace.stages]

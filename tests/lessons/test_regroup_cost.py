@@ -24,6 +24,7 @@ def planted():
     return {run.key: run for run in train_beside(omg.OMGConfig(**TEAM), [7, 5, 1], updates=25, planted=True)}
 
 
+@pytest.mark.slow
 def test_right_answers_learn_the_planted_reward_and_a_wrong_one_cannot(planted):
     assert len(planted[7].losses) == 25 and len(planted[7].gain) == 3
     assert planted[7].losses[-1] < 0.02 < 0.04 < planted[1].losses[-1]
@@ -34,6 +35,7 @@ def test_answers_that_are_both_right_train_alike(planted):
     assert planted[5].losses == planted[7].losses and planted[5].gain == planted[7].gain
 
 
+@pytest.mark.slow
 def test_the_battles_own_reward_does_not_tell_them_apart():
     config = omg.OMGConfig(**TEAM | {"batch_size": 4, "gamma": 0.99})
     runs = train_beside(config, [7, 1, 3], updates=30, planted=False)

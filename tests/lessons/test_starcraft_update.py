@@ -22,6 +22,7 @@ def no_game(monkeypatch, tmp_path):
     monkeypatch.setenv("SC2PATH", str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_an_update_and_a_whole_battle_are_kept(update):
     assert update.source == HERE
     assert omg.compare(omg.predict(update.config), update.trace) == []

@@ -117,6 +117,7 @@ def test_the_command_line_refuses_it_with_exit_code_2(little, capsys):
     assert out == "" and err.count("\n") == 1 and "GiB more; what fits is n_agents=4" in err
 
 
+@pytest.mark.slow
 def test_the_panel_offers_what_fits(monkeypatch):
     free = predicted_peak(omg.OMGConfig(n_agents=8, batch_size=20, learner="iql", buffer_size=1024)).total
     monkeypatch.setattr(peak, "free_memory", lambda: free + peak.LIBRARIES)

@@ -107,9 +107,9 @@ def test_a_cell_that_asks_does_not_give_its_answer_away(name, id):
 
 @pytest.mark.parametrize("key", EXHIBITS)
 def test_a_repair_can_be_typed_over_the_dots_as_it_stands(key):
-    """Quotation marks and all: the cell then passes to `mend` exactly what was typed."""
+    """Quotation marks and all: the cell then passes to `fix` exactly what was typed."""
     exhibit = EXHIBITS[key]
-    (cell,) = [cell for cell in code_cells(read("12_failure_museum.ipynb")) if f'mend("{key}", line' in cell.source
+    (cell,) = [cell for cell in code_cells(read("12_failure_museum.ipynb")) if f'fix("{key}", line' in cell.source
                and exhibit.blank in cell.source] or [None]  # fmt: skip
     if cell is None:
         assert key in ("field-seats", "field-one"), "they are repaired together with field-obs"

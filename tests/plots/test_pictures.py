@@ -90,6 +90,7 @@ def test_without_teammates_nothing_is_regrouped_and_the_sample_is_a_batch():
     assert "32 × 8 = 256 episodes" in headline(predict(OMGConfig()))
 
 
+@pytest.mark.slow
 def test_equal_rows_show_what_was_measured(measured):
     plan, trace = measured
     found = rows(flow_svg(plan, trace, compare(plan, trace)))
@@ -188,6 +189,7 @@ def test_curves_in_words():
     assert "update 4, loss 0.25" in said and "test 0.25" in said and "previous run: loss 0.5 after update 2" in said
 
 
+@pytest.mark.slow
 def test_pictures_need_no_jupyter_and_no_pyplot():
     unwanted = "('ipywidgets', 'IPython', 'matplotlib.pyplot')"
     code = f"import sys, omg_lib.plots; print([m for m in {unwanted} if m in sys.modules])"

@@ -19,11 +19,13 @@ def test_the_plain_loop_is_clean(seed):
     clean(followed(plain(seed=seed)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", OURS)
 def test_our_learners_are_clean(learner):
     clean(followed(ours(learner), OURS[learner]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "vdn"])
 def test_returns_of_several_steps_need_their_policy(learner):
     case = ours(learner, td_steps=3)

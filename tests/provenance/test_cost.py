@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.provenance.peers import needs_pymarl
 
 LINUX = Path("/proc/self/clear_refs").exists()
-pytestmark = pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux has it")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not LINUX, reason="peak memory is read as Linux has it")]
 
 
 def measure(learner: str, how: str) -> tuple[float, float]:
@@ -22,6 +22,7 @@ def measure(learner: str, how: str) -> tuple[float, float]:
     return seconds, size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["plain", pytest.param("pymarl", marks=needs_pymarl)])
 def test_time_is_at_most_tenfold_and_memory_threefold(learner):
     plain, followed = measure(learner, "plain"), measure(learner, "followed")

@@ -37,6 +37,7 @@ def judged(results, elsewhere=0) -> None:
     assert set(results) <= set(LOOK), results
 
 
+@pytest.mark.slow
 def test_faults_in_a_plain_loop():
     rows = []
     for fault in PLAIN:
@@ -68,6 +69,7 @@ def test_faults_in_pymarl(mixer):
     assert results.count("named") == len(rows)
 
 
+@pytest.mark.slow
 def test_faults_in_our_learners():
     rows = []
     for fault in OURS:

@@ -1,6 +1,7 @@
 """The page "Follow your own code" does what it says."""
 
 import re
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,3 +40,8 @@ def test_pymarl_as_on_the_page():
 def test_epymarl_as_on_the_page():
     peer = build(EPYMARL, mixer="vdn", standardise_rewards=False)
     assert run(PEERS[0], batch=peer.batch, learner=peer.learner).found.verdict is None
+
+
+def test_the_page_is_in_the_package():
+    settings = tomllib.loads((PAGE.parents[2] / "pyproject.toml").read_text())
+    assert "provenance/README.md" in settings["tool"]["setuptools"]["package-data"]["omg_lib"]

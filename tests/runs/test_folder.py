@@ -67,18 +67,21 @@ def check_resumed_run(folder_path, settings, updates):
     assert loaded.test() == straight[-1].metrics["win_rate"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("buffer_size", [5000, 8], ids=["roomy", "overwritten"])
 def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path, learner, buffer_size):
     check_resumed_run(tmp_path, config(learner=learner, updates=12, buffer_size=buffer_size), updates=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", [name for name in LEARNERS if name not in ("iql", "omg")])
 def test_every_learner_goes_on_as_if_it_had_never_stopped(tmp_path, learner):
     settings = config(env="echo", n_agents=3, learner=learner, updates=8, target_update_interval=4, test_interval=20)
     check_resumed_run(tmp_path, settings, updates=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg", "oracle"])
 def test_a_run_with_a_pool_goes_on_with_the_same_teammates(tmp_path, learner):
     echo_pool(3).save(tmp_path / "pool")
@@ -147,6 +150,7 @@ def test_only_the_last_two_checkpoints_are_kept(tmp_path):
     assert names == ["update-000000004", "update-000000005"]
 
 
+@pytest.mark.slow
 def test_segments_that_the_buffer_forgot_are_removed(tmp_path):
     settings = config(learner="iql", updates=12, buffer_size=4)
     folder = RunFolder.create(tmp_path, settings)

@@ -96,6 +96,7 @@ def test_a_complete_machine_is_one_line_and_a_fold():
     assert "<td" in folded
 
 
+@pytest.mark.slow
 def test_importing_it_prints_nothing_and_looking_loads_no_optional_package():
     script = (
         "import sys; import omg_lib.system.doctor as doctor; doctor.check_setup();"

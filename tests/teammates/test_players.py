@@ -235,6 +235,7 @@ def play(path, width, count, seed=0, **changes):
     return torch.cat([runner.run() for _ in range(count // width)])
 
 
+@pytest.mark.slow
 def test_episodes_with_a_pool_of_policies_do_not_depend_on_the_width_of_the_runner(pool_path):
     one, wide = (play(pool_path, width, 9) for width in (1, 3))
     for key, x in one.items():

@@ -8,37 +8,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import omg_lib as omg
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError
 from omg_lib.runs.folder import RunFolder
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.teammates.priors import digest, load_prior, save_prior
-from tests.helpers.batches import SMALL, Echo, echo_registered, short_pretraining
-
-WIDTHS = Echo.ACTIONS + 2, SMALL["subgoal_dim"]
-
-
-@pytest.fixture(autouse=True)
-def echo(tmp_path, monkeypatch):
-    """The game of the tests; and short names for files, as on a command line."""
-    monkeypatch.chdir(tmp_path)
-    with echo_registered():
-        yield
-
-
-def config(**changes):
-    common = dict(env="echo", n_agents=3, batch_size=1, device="cpu", updates=2, test_nepisode=1)
-    return OMGConfig(**(common | SMALL | changes))
-
-
-def make_prior(seed=0, widths=WIDTHS):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return SubgoalPrior(*widths)
-
-
-def flat(prior):
-    return torch.cat([weight.detach().flatten() for weight in prior.parameters()])
-
+from tests.helpers.batches import short_pretraining
+from tests.helpers.priors import WIDTHS, config, echo, flat, make_prior  # noqa: F401
 
 # --- the round trip ---
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from omg_lib.lessons.experiment import read_plan, read_results
 from omg_lib.widgets import ExperimentPanel
 
@@ -13,6 +15,7 @@ def unanswered():
     raise NotImplementedError
 
 
+@pytest.mark.slow
 def test_it_trains_and_saves(tmp_path):
     panel = ExperimentPanel(lambda: PLAN, tmp_path / "results.json")
     panel.run(updates=5)

@@ -75,6 +75,7 @@ def test_a_run_measures_what_was_predicted(model):
     assert {"flow", "curves", "progress", "status"} <= set(heard)
 
 
+@pytest.mark.slow
 def test_omg_names_its_phases_before_the_first_update():
     model, said = FlowModel(n_agents=2, batch_size=2, device="cpu"), []
     model.listen(lambda part: said.append(model.status) if part == "status" else None)

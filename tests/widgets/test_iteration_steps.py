@@ -32,6 +32,7 @@ def pixels(svg: str) -> torch.Tensor:
     return torch.from_numpy(imread(BytesIO(base64.b64decode(data)), format="png"))
 
 
+@pytest.mark.slow
 def test_it_goes_from_stage_to_stage(model):
     heard = []
     model.listen(lambda: heard.append(model.stage.name))

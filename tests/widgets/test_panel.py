@@ -45,6 +45,7 @@ def test_a_panel_is_shown_with_a_copy_of_its_picture_below_it(page):
     assert "role=" not in html and "omg-seat" not in html
 
 
+@pytest.mark.slow
 def test_the_copy_follows_what_changes_and_gathers_it(page, monkeypatch):
     timers = []
 

@@ -27,10 +27,13 @@ ATTRIBUTES = set(
     " style text-anchor textLength transform type viewBox width x x1 x2 y y1 y2".split()
 )
 LINKS = {"href", f"{XLINK}href"}
-INSIDE = re.compile(r"url\(\s*[\"']?#([^\"')]+)")
+INSIDE = re.compile(r"url\(\s*[\"']?#([^\"')]+)", re.IGNORECASE)
+PLAIN = re.compile(r"[\w.:-]+")
+"""An id that can be written in one way only: browsers also read escapes, such as %61 or \\61 for a."""
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
-MOST_SVG, MOST_PIXELS = 5_000_000, 8_000
-"""Largest drawing (characters) and largest side of a picture (pixels) that a teacher's browser has to show."""
+MOST_SVG, MOST_PIXELS, MOST_DRAWN = 5_000_000, 8_000, 200_000
+"""Largest drawing (characters), largest side of a picture (pixels), and most elements drawn by references: what a
+teacher's browser can show without a long wait."""
 
 
 def drawings(html: str) -> Iterator[str]:
@@ -48,6 +51,8 @@ def drawing(svg: str) -> str | None:
         if root.tag != f"{SVG}svg":
             return None
         keep_what_draws(root)
+        if drawn_by_references(root) > MOST_DRAWN:
+            return None
         box = root.get("viewBox", "").replace(",", " ").split()
         if len(box) == 4 and "width" not in root.attrib:
             root.attrib |= {"width": box[2], "height": box[3]}
@@ -71,11 +76,24 @@ def keep_what_draws(root: Element) -> None:
     for element in list(root.iter()):
         for name, value in list(element.attrib.items()):
             allowed = name in ATTRIBUTES or (name in LINKS and (value.startswith("#") or is_picture(value)))
-            if not allowed or not nested.isdisjoint(targets(name, value)):
+            plain = "\\" not in value and all(map(PLAIN.fullmatch, targets(name, value)))
+            if not (allowed and plain and nested.isdisjoint(targets(name, value))):
                 del element.attrib[name]
         for child in list(element):
             if str(child.tag).removeprefix(SVG) not in ELEMENTS or styled_from_outside(child):
                 element.remove(child)
+
+
+def drawn_by_references(root: Element) -> int:
+    """Return how many elements a browser draws because something refers to them, after `keep_what_draws`."""
+    sizes: dict[Element, int] = {}
+    for element in reversed(list(root.iter())):
+        sizes[element] = 1 + sum(sizes[child] for child in element)
+    largest: dict[str, int] = {}
+    for element, size in sizes.items():
+        largest[element.get("id", "")] = max(size, largest.get(element.get("id", ""), 0))
+    every = (target for one in sizes for name, value in one.items() for target in targets(name, value))
+    return sum(largest.get(target, 0) for target in every)
 
 
 def targets(name: str, value: str) -> list[str]:

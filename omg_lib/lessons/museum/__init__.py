@@ -44,10 +44,10 @@ def found_by_shape(config: OMGConfig) -> list[str]:
     return [key for key, (broken, whole) in shapes.items() if broken != whole]
 
 
-def mend(key: str, line: object, config: OMGConfig) -> Verdict:
+def fix(key: str, line: object, config: OMGConfig) -> Verdict:
     """Run an exhibit with another line, given as text, and judge the repair. The value of the line alone is enough.
 
-    >>> mend("text", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
+    >>> fix("text", 'mode = "optimistic" if flag == "True" else "conservative"', OMGConfig(n_agents=2, batch_size=1))
     Repaired: with False, of 240 choices 0 take the highest value and 240 the lowest.
     """
     one = exhibit(key)

@@ -7,9 +7,7 @@ import linecache
 import logging
 import os
 import re
-import sys
 import types
-from contextlib import contextmanager
 from inspect import getsource, unwrap
 from pathlib import Path
 from textwrap import dedent
@@ -17,6 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
+from benchmarks.pymarl_side import importing_from
 
 PYMARL, EPYMARL = os.environ.get("OMG_PYMARL"), os.environ.get("OMG_EPYMARL")
 needs_pymarl = pytest.mark.skipif(not PYMARL, reason="OMG_PYMARL names no checkout of oxwhirl/pymarl")
@@ -46,24 +46,6 @@ class Logger:
         pass
 
 
-@contextmanager
-def importing_from(source: Path):
-    """A peer's top-level names exist only while it is imported."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(source))
-    envs = types.ModuleType("envs")
-    envs.REGISTRY = {}
-    sys.modules["envs"] = envs
-    try:
-        yield
-    finally:
-        sys.path.remove(str(source))
-        tops = {path.stem for path in source.iterdir()}
-        for name in set(sys.modules) - before:
-            if name.split(".")[0] in tops:
-                del sys.modules[name]
-
-
 def build(checkout, learner="q_learner.QLearner", episodes=3, agents=4, length=8, hidden=16, seed=0, **settings):
     """A learner with a batch of `episodes` of unequal lengths; `train()` runs one update on `inputs`."""
     names = {
@@ -72,7 +54,7 @@ def build(checkout, learner="q_learner.QLearner", episodes=3, agents=4, length=8
         "mac": "controllers.basic_controller.BasicMAC",
         "learner": f"learners.{learner}",
     }
-    with importing_from(Path(checkout) / "src"):
+    with importing_from(Path(checkout) / "src", {}):
         parts = {}
         for key, path in names.items():
             module, name = path.rsplit(".", 1)

@@ -41,6 +41,7 @@ def test_reading_twice_changes_nothing_more(cells):
     assert answer_text([once]) == once
 
 
+@pytest.mark.slow
 def test_python_stays_as_it_is():
     for path in Path("omg_lib").resolve().rglob("*.py"):
         text = path.read_text()

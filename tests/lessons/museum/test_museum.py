@@ -14,7 +14,7 @@ import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.envs import env_info
 from omg_lib.lessons import museum
-from omg_lib.lessons.museum import EXHIBITS, exhibit, fail, found_by_shape, mend, repair
+from omg_lib.lessons.museum import EXHIBITS, exhibit, fail, fix, found_by_shape, repair
 from omg_lib.lessons.museum import loud as loud_exhibits
 from omg_lib.lessons.museum import shifted as shifted_exhibit
 from omg_lib.lessons.museum import silent as silent_exhibits
@@ -88,12 +88,12 @@ def test_no_shape_gives_a_silent_exhibit_away():
 @pytest.mark.parametrize(("A", "G"), [(2, 3), (8, 4)])
 def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
     config = config_of(key, A, G)
-    mended = mend(key, EXHIBITS[key].right, config)
-    assert (mended.state, mended.guess) == ("right", EXHIBITS[key].right), "the line is what answers store"
-    assert mend(key, EXHIBITS[key].wrong, config).state == "wrong"
-    assert mend(key, ..., config).state == "open"
-    assert mend(key, 7, config).state == "wrong"
-    assert "SyntaxError" in mend(key, "no line (", config).said
+    fixed = fix(key, EXHIBITS[key].right, config)
+    assert (fixed.state, fixed.guess) == ("right", EXHIBITS[key].right), "the line is what answers store"
+    assert fix(key, EXHIBITS[key].wrong, config).state == "wrong"
+    assert fix(key, ..., config).state == "open"
+    assert fix(key, 7, config).state == "wrong"
+    assert "SyntaxError" in fix(key, "no line (", config).said
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_repair_repairs_and_no_repair_does_not(key, A, G):
     ],
 )
 def test_a_repair_that_only_looks_like_one_is_refused(key, line):
-    verdict = mend(key, line, config_of(key, 5))
+    verdict = fix(key, line, config_of(key, 5))
     assert (verdict.state, verdict.said) == ("wrong", "Not yet: there is no error, but the result is wrong.")
 
 
@@ -140,26 +140,26 @@ def test_a_repair_that_only_looks_like_one_is_refused(key, line):
 )
 def test_other_ways_to_mend_it_are_accepted(key, line):
     torch.manual_seed(0)  # for randperm, which may also leave three things as they are
-    assert mend(key, line, config_of(key, 5)).state == "right"
+    assert fix(key, line, config_of(key, 5)).state == "right"
 
 
 def test_a_result_of_another_shape_is_answered_by_the_right_one_and_a_group_by_its_name():
-    assert mend("shuffle", "x[0]", small()).axes == ("mixed could be [3, 121, 2]",)
-    assert "there is no group 'seats': allowed is 'agents'" in mend("field-obs", "field((Z,), 'seats')", small()).said
+    assert fix("shuffle", "x[0]", small()).axes == ("mixed could be [3, 121, 2]",)
+    assert "there is no group 'seats': allowed is 'agents'" in fix("field-obs", "field((Z,), 'seats')", small()).said
 
 
 @pytest.mark.parametrize("key", EXHIBITS)
 def test_the_line_to_replace_is_marked_and_a_student_completes_it(key):
     one = EXHIBITS[key]
     assert repr(fail(key, config_of(key))).startswith(f"  > {one.wrong}\n    {one.rest.splitlines()[0]}\n")
-    assert mend(key, one.blank, config_of(key)).state == "open"
+    assert fix(key, one.blank, config_of(key)).state == "open"
 
 
 def test_a_name_that_is_not_there_is_answered_by_those_that_are():
-    unknown, other = (mend("slice", line, REPORTED) for line in ("update(data, ts=t)", "update(held, ts=t, x=1)"))
+    unknown, other = (fix("slice", line, REPORTED) for line in ("update(data, ts=t)", "update(held, ts=t, x=1)"))
     assert "name 'data' is not defined" in unknown.said and "TypeError" in other.said and other.axes == ()
     known = "names you can use: A, C, G, H, L, O, R, S, T, Z, batch, held, rearrange, reduce, repeat, t, torch, update"
-    assert unknown.axes == mend("slice", ..., REPORTED).axes == (known,)
+    assert unknown.axes == fix("slice", ..., REPORTED).axes == (known,)
 
 
 def test_orders_agree_where_one_battle_is_played():
@@ -193,8 +193,8 @@ def test_a_mask_one_step_late_loses_every_ending_and_keeps_its_sum(A, G):
 
 def test_a_line_may_stand_between_three_quotation_marks_on_lines_of_its_own():
     line = EXHIBITS["text"].right
-    assert line.endswith('"') and mend("text", f"\n{line}\n", small()).guess == line
-    assert mend("text", "\nmode = ...\n", small()).state == "open"
+    assert line.endswith('"') and fix("text", f"\n{line}\n", small()).guess == line
+    assert fix("text", "\nmode = ...\n", small()).state == "open"
 
 
 def test_no_message_is_written_down():

@@ -1,0 +1,129 @@
+"""A replay: the lines of the followed code in order, each with what it made.
+
+It is one piece of HTML with a slider. It needs no kernel and no network; where scripts do not run, it is a list.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+from torch import Tensor
+
+from omg_lib.provenance.journal import Journal
+from omg_lib.provenance.labels import Shadow, kind_of
+from omg_lib.provenance.lines import Line, code, where
+from omg_lib.provenance.picture import Picture, cropped
+
+MOST, AGAIN = 150, 2
+"""So many steps are kept; of a line in a loop, so many."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line by its number, and what it made last: a label as a picture needs it, and the shape."""
+
+    line: int
+    label: Tensor
+    shape: tuple[int, ...]
+
+
+class Recorder:
+    """Keeps what each line made last, while code is followed."""
+
+    def __init__(self, shadow: Shadow) -> None:
+        self.shadow, self.line, self.last = shadow, 0, None
+        self.steps: list[Step] = []
+        self.times: Counter[int] = Counter()
+        self.more = 0
+
+    def begin(self, line: int) -> None:
+        """An operation on this line begins."""
+        if line != self.line:
+            self.keep()
+            self.line = line
+
+    def made(self, x: Tensor) -> None:
+        if x.ndim:
+            self.last = x
+
+    def keep(self) -> None:
+        """The line has ended: keep what it made."""
+        x, self.last = self.last, None
+        if x is None or not self.line:
+            return
+        self.times[self.line] += 1
+        if self.times[self.line] > AGAIN or len(self.steps) == MOST:
+            self.more += 1
+            return
+        label = self.shadow.read(x)
+        if label is not None and bool((kind_of(label) > 0).any()):
+            self.steps.append(Step(self.line, cropped(label), tuple(x.shape)))
+
+
+class Replay:
+    """Shows in a notebook, prints as text. `frames` are what it shows: (line of code, words, picture)."""
+
+    def __init__(self, frames: list[tuple[str, str, Picture]], more: int, start: int) -> None:
+        self.frames, self.more, self.start = frames, more, start
+
+    @property
+    def html(self) -> str:
+        """A piece of a page, complete in itself."""
+        n, name = len(self.frames), f"omg-replay-{secrets.token_hex(4)}"
+        shown = "".join(
+            f'<li style="margin:6px 0"><pre style="margin:0;white-space:pre-wrap">{escape(line)}</pre>'
+            f"<div>{escape(words)}</div>{picture.svg}</li>"
+            for line, words, picture in self.frames
+        )
+        more = f"<div>{self.more} more passes of these lines are not shown.</div>" if self.more else ""
+        return (
+            f'<div id="{name}" class="omg-replay" style="color:var(--jp-content-font-color1, inherit)">'
+            f'<div class="omg-replay-control" hidden><label>line <input type="range" min="1" max="{n}"'
+            f' value="{self.start}" style="width:min(24em, 60%);vertical-align:middle"></label>'
+            f' <output></output></div><ol aria-live="polite" style="padding-left:0;list-style:none">{shown}</ol>{more}'
+            f"<script>{_SCRIPT.replace('NAME', name)}</script></div>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{i}. {line}\n   {words}" for i, (line, words, _) in enumerate(self.frames, 1))
+
+
+_SCRIPT = """
+(() => {
+  const box = document.getElementById("NAME");
+  const frames = box.querySelectorAll("li"), slider = box.querySelector("input"), said = box.querySelector("output");
+  const show = () => {
+    frames.forEach((frame, i) => { frame.hidden = i + 1 !== slider.valueAsNumber; });
+    said.textContent = `${slider.value} of ${frames.length}`;
+  };
+  slider.addEventListener("input", show);
+  box.querySelector(".omg-replay-control").hidden = false;
+  show();
+})();
+"""
+
+
+def frames_of(recorder: Recorder, journal: Journal, guilty: tuple[Line, ...], picture: Callable) -> Replay:
+    """The replay of what was kept; `guilty` are the lines of the verdict, `picture` draws a step."""
+    lines, frames, start = journal.lines, [], 1
+    met: dict[int, list[str]] = {}
+    for (line, join), count in journal.joins.items():
+        met.setdefault(line, []).append(f"{join} {count}")
+    for step in recorder.steps:
+        line, caller = lines.known[step.line], lines.callers[step.line]
+        text = f"{where(line)}  {code(line)}"
+        if caller and caller[0] != line[0]:
+            text += f"\n  called from {where(caller)}  {code(caller)}"
+        words = f"what met: {', '.join(met[step.line])}" if step.line in met else "nothing met"
+        if line in guilty:
+            words = f"{'the origins met here' if line == guilty[0] else 'named by the verdict'}; {words}"
+            start = len(frames) + 1 if line == guilty[0] else start
+        frames.append((text, words, picture(step)))
+    return Replay(frames, recorder.more, start)
