@@ -26,7 +26,7 @@ from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import Operation, Reading, interleave, machine, ratio, spread
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, PackedRows, PaddedRows, sizes_of, to_device, truncate
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.runner import Runner
 from omg_lib.system.files import write_text
@@ -94,7 +94,7 @@ class Bench:
             for precision, allowed in precisions.items():
                 torch.backends.cudnn.allow_tf32 = allowed
                 learner = self.fresh(name, self.device)
-                with on.every_gru(on.whole):
+                with on.learning_from(PaddedRows):
                     found = learner.train(to_device(batch, self.device), 0, 0)["loss"]
                 pairs = zip(learner.agent.parameters(), expected.agent.parameters(), strict=True)
                 apart = max(float((a.grad.cpu() - b.grad).norm() / b.grad.norm()) for a, b in pairs)
@@ -113,7 +113,7 @@ class Bench:
             return 1
 
         def stepwise() -> int:
-            with on.every_gru(on.stepwise):
+            with on.learning_from(PackedRows):
                 return train("iql")
 
         def tf32() -> int:
