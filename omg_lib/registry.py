@@ -78,7 +78,7 @@ def team_sizes(env: object) -> range:
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
     names = [name for name in ENVIRONMENTS if name not in own_maps] + sorted(entry_points(group=ENV_POINTS).names)
-    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE, or --import yours")
+    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
 
 
 # --- learners --------------------------------------------------------------------------------------------------------

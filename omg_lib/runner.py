@@ -146,9 +146,9 @@ class Runner:
             data["filled"][seen, t] = True
             if not playing.any():
                 break
-            actions = self.controller.select_actions(env, obs, avail_actions, t)
             if t == info.episode_limit:
                 raise endless(info)
+            actions = self.controller.select_actions(env, obs, avail_actions, t)
             reward, done, outcome = env.step(actions)
             if not self._watched:
                 check_outcome(env, reward, done, outcome)

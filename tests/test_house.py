@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
+    "errors",
     "registry",
     "config",
     "seeds",
@@ -120,7 +121,7 @@ def test_paths_in_prose_exist(path):
 
 
 def exists(name: str) -> bool:
-    return name in MADE_LATER or (ROOT / name).exists()
+    return name in MADE_LATER or any((ROOT / f"{name}{ending}").exists() for ending in ("", ".md"))
 
 
 def importable(name: str) -> bool:

@@ -37,7 +37,7 @@ TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
         (["train", "--device", "cuda:99"], ["device='cuda:99'", "CUDA devices"]),
         (["train", "--teammates", "nobody"], ["teammates='nobody'", "scripted"]),
         (["train", "--trace", "no/such/folder/trace.json"], ["trace=", "folder that exists"]),
-        (["train", "--config", "no-such-file.json"], ["config=", "cannot be read as JSON"]),
+        (["train", "--config", "no-such-file.json"], ["config=", "is no readable JSON file"]),
         (["train", "--resume", "no-such-folder"], ["resume='no-such-folder'", "--out"]),
         (["shapes", "--json", "no/such/folder/trace.json"], ["json=", "folder that exists"]),
         (["shapes", "--colour", "red"], ["--colour"]),
