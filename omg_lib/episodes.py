@@ -74,8 +74,11 @@ def truncate(batch: EpisodeBatch) -> EpisodeBatch:
 @stage("to_device")
 def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
     """Move a batch to the learner's device, in one copy; does nothing if it is there already."""
-    if batch["obs"].device == device:
-        return batch
+    return batch if batch["obs"].device == device else upload(batch, device)
+
+
+def upload(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
+    """Copy a batch to a device, all fields in one copy."""
     sizes = [-(-x.numel() * x.element_size() // ALIGNED) * ALIGNED for x in batch.values()]
     here = page_locked(sum(sizes), device)
     for x, piece in zip(batch.values(), here.split(sizes), strict=True):
