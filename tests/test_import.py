@@ -1,6 +1,8 @@
 """`import omg_lib` needs only the standard library, and public names load on first use."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,12 @@ def test_importing_the_package_leaves_signals_alone():
 def test_every_public_name_loads(name):
     assert getattr(omg_lib, name).__name__ == name
     assert name in dir(omg_lib)
+
+
+@pytest.mark.parametrize("name", [one.name for one in pkgutil.walk_packages(omg_lib.__path__, "omg_lib.")])
+def test_every_module_can_be_imported(name):
+    """Commands load on demand: a name that one of them imports from elsewhere and that is gone would show only then."""
+    importlib.import_module(name)
 
 
 def test_the_table_of_names_is_what_type_checkers_read():

@@ -384,4 +384,5 @@ def test_one_version_everywhere():
 def test_links_in_readme_lead_somewhere():
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
     assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    made_later = {"build/book/index.html"}  # by make book
+    assert [target for target in set(targets) - made_later if not (ROOT / target).exists()] == []

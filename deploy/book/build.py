@@ -15,11 +15,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -53,8 +55,16 @@ def run(path: Path) -> nbformat.NotebookNode:
     """Run one notebook in its folder. CellExecutionError if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(LISTEN))
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=False)
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
+    start = time.monotonic()
     client.execute(env=os.environ | {"OMG_FAST": "1", "OMP_NUM_THREADS": "1"}, cwd=str(path.parent))
+    print(f"ran {path.stem} in {time.monotonic() - start:.0f} s", flush=True)
     del notebook.cells[0]
     return notebook
 
@@ -139,8 +149,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", nargs="*", metavar="NUMBER", help="run only these notebooks")
     chosen = parser.parse_args().run
-    for folder in (SOURCE, TARGET):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(SOURCE, ignore_errors=True)
     leave_out = shutil.ignore_patterns("assignments", ".*", "SYLLABUS.md", "zh")
     shutil.copytree(ROOT / "notebooks", SOURCE / "notebooks", ignore=leave_out)
     (SOURCE / "data").symlink_to(ROOT / "data", target_is_directory=True)
@@ -153,11 +162,17 @@ def main() -> int:
     paths = sorted((SOURCE / "notebooks").glob("*.ipynb"))
     wanted = [path for path in paths if chosen is None or path.name[:2] in chosen]
     with ThreadPoolExecutor(2) as pool:  # each notebook runs in a kernel of its own
-        done = dict(zip(wanted, pool.map(run, wanted), strict=True))
+        futures = {path: pool.submit(run, path) for path in wanted}
+    for path, future in futures.items():
+        if isinstance(error := future.exception(), CellExecutionError):
+            print(f"{path.name} fails: {error.ename}: {error.evalue}"[:300], file=sys.stderr)
+            return 1
+    done = {path: future.result() for path, future in futures.items()}
     for path in paths:
         notebook = as_page(done.get(path) or nbformat.read(path, as_version=4))
         link_terms(notebook.cells, terms())
         nbformat.write(notebook, path)
+    shutil.rmtree(TARGET, ignore_errors=True)
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", str(SOURCE / ".doctrees")]
     code = subprocess.run([*sphinx, "-b", "html", str(SOURCE), str(TARGET)]).returncode
     if code == 0:

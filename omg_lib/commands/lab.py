@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from omg_lib.commands.options import whole
+from omg_lib.commands.options import count
 from omg_lib.config import ConfigError
 from omg_lib.course import course_folder, lay, ready
 from omg_lib.course.jupyter import command, environment
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the course; returns when JupyterLab ends (on Linux and macOS it takes this process over)."""
-    port = None if args.port is None else free_port(whole(args.port))
+    port = None if args.port is None else free_port(count("port", args.port))
     course = course_folder(Path.cwd())
     for sentence in lay(course):
         say(sentence)

@@ -73,8 +73,10 @@ def environment(course: Path) -> dict[str, str]:
     if not overrides.exists():
         overrides.parent.mkdir(parents=True, exist_ok=True)
         write_text(overrides, json.dumps(NEWS))
-    paths = [os.environ.get("JUPYTER_CONFIG_PATH"), str(kept)]
-    found = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+    found = dict(os.environ)
+    around = Path(sys.prefix) / "share" / "jupyter"  # the page's half of a widget that the environment around has
+    for name, path in (("JUPYTER_CONFIG_PATH", kept), ("JUPYTER_PATH", around)):
+        found[name] = os.pathsep.join(filter(None, (os.environ.get(name), str(path))))
     if not _has_home():
         (kept / "home").mkdir(exist_ok=True)
         found["HOME"] = str(kept / "home")

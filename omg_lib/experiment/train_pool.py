@@ -86,9 +86,9 @@ def train_member(
     with Training(OMGConfig.from_dict(settings)) as run:
         for report in run:
             progress(name, report.t_env, run.config.t_max_total)
-            if run.tested_at != report.t_env:
+            if run.tested_at != report.t_env or run.win_rate is None:
                 continue
-            curve.append((report.t_env, report.metrics["win_rate"]))
+            curve.append((report.t_env, run.win_rate))
             if best is None or curve[-1][1] > best:
                 best, kept = curve[-1][1], copy.deepcopy(run.controller.agent)
         kept = kept or run.controller.agent

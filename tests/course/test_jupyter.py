@@ -92,6 +92,12 @@ def test_the_first_notebook_is_opened_and_news_are_not_asked_for(tmp_path):
     assert json.loads(overrides.read_text())["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
+def test_widgets_of_the_environment_around_have_their_half_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PATH", "/mine")
+    own, around = jupyter.environment(tmp_path)["JUPYTER_PATH"].split(os.pathsep)
+    assert own == "/mine" and Path(around) == Path(sys.prefix, "share", "jupyter")
+
+
 def test_without_a_home_the_course_has_one(tmp_path, monkeypatch):
     (tmp_path / ".omg-lab").mkdir()
     monkeypatch.setattr(jupyter.Path, "home", lambda: tmp_path / "nowhere")

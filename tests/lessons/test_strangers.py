@@ -16,7 +16,7 @@ def test_the_verdict_names_the_wrong_line(key):
 @pytest.mark.parametrize("key", STRANGERS)
 def test_a_right_line_repairs_it_and_others_do_not(key):
     stranger = STRANGERS[key]
-    assert strangers.mend(key, stranger.right).ok
-    assert strangers.mend(key, stranger.right.split(" = ")[0] + " = ...").state == "open"
+    assert strangers.repair(key, stranger.right).ok
+    assert strangers.repair(key, stranger.right.split(" = ")[0] + " = ...").state == "open"
     for line in (stranger.wrong, stranger.right + " * 2", "1 / 0", "not python"):
-        assert strangers.mend(key, line).state == "wrong"
+        assert strangers.repair(key, line).state == "wrong"

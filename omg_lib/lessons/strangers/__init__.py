@@ -98,7 +98,7 @@ def check_line(guess: object, key: str) -> Verdict:
     return check_values(guess, {"line": STRANGERS[key].line})
 
 
-def mend(key: str, line: str) -> Verdict:
+def repair(key: str, line: str) -> Verdict:
     """Run a stranger with another line instead of the wrong one: the loss must be that of a right learner."""
     if line.strip().endswith("= ..."):
         return Verdict("open", "Not answered yet: write the line over the dots, and run this cell again.")

@@ -282,7 +282,7 @@ OURS = [
     ),
     Fault(
         "iql",
-        "td_loss",
+        "td_target",
         "greedy(next_online, steps.rows.following(steps.avail_actions))",
         "greedy(next_online, steps.avail_actions)",
         ("time", "episode"),
@@ -297,7 +297,7 @@ OURS = [
     Fault(
         "iql",
         "td_loss",
-        "masked_mean((chosen - target) ** 2, steps.real)",
+        "masked_mean(squared, steps.real)",
         "((chosen - target) ** 2).mean()",
         ("padding",),
     ),
