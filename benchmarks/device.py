@@ -1,25 +1,24 @@
-"""What `gpu.py` needs from a device: a clock of CUDA events, measured rates, forms of a GRU, games played on it."""
+"""What `gpu.py` needs from a device: a clock of CUDA events, measured rates, forms of the rows, games played on it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.timing import Operation
-from omg_lib import networks, opponents
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
 from omg_lib.envs.skirmish import Skirmish
 from omg_lib.episodes import EpisodeBatch, PackedRows
-from omg_lib.learners import make_learner
+from omg_lib.learners import make_learner, mixing, q_learner
 from omg_lib.learners.q_learner import QLearner
-from omg_lib.networks import RecurrentAgent, gru_step
+from omg_lib.networks import RecurrentAgent
 from omg_lib.runner import Runner
 
 LAUNCHES = 1000
@@ -108,24 +107,10 @@ def fresh_learner(config: OMGConfig, info: EnvInfo, device: torch.device) -> QLe
     return make_learner(config, Controller(config, info, device), device)
 
 
-def whole(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
-    """The GPU form of `unroll_gru` on any device: padded sequences, one call of nn.GRU."""
-    return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
-
-
-def stepwise(gru: nn.GRU, x: Tensor, rows: PackedRows, hidden: Tensor) -> tuple[Tensor, ...]:
-    """The CPU form of `unroll_gru` on any device: step by step over the rows that still have data."""
-    states = []
-    for x_t in rows.steps(x):
-        hidden = gru_step(gru, x_t, hidden[: len(x_t)])
-        states.append(hidden)
-    return tuple(states)
-
-
 @contextmanager
-def every_gru(form: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
-    """Make learners use this form instead of their device's own."""
-    with patch.object(networks, "unroll_gru", form), patch.object(opponents, "unroll_gru", form):
+def learning_from(rows: type[PackedRows]) -> Iterator[None]:
+    """Make learners use this form of the rows instead of their device's own: step by step, or whole sequences."""
+    with patch.object(q_learner, "rows_of", rows), patch.object(mixing, "rows_of", rows):
         yield
 
 

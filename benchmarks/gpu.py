@@ -4,7 +4,8 @@
     python -m benchmarks.gpu --device cpu --quick                          the same at small sizes, without a GPU
 
 IQL on 256 episodes of T = 121 with 8 agents (2,048 rows), OMG at G = 32, float32 throughout. Times are by CUDA events,
-the median and the range of the rounds. README.md says what each figure is.
+the median and the range of the rounds. README.md says what each figure is. One call takes at most nine minutes: parts
+run in order of worth, the file is written after each, and no part begins after that time.
 """
 
 from __future__ import annotations
@@ -12,28 +13,31 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 import omg_lib as omg
 from benchmarks import device as on
+from benchmarks import gpu_runs
 from benchmarks.compare import figure, git
 from benchmarks.floor import train_flop
 from benchmarks.our_side import CPU, Ours
 from benchmarks.pymarl_side import PyMARL
 from benchmarks.timing import Operation, Reading, interleave, machine, ratio, spread
+from omg_lib import training
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import EpisodeBatch, sizes_of, to_device, truncate
+from omg_lib.episodes import EpisodeBatch, PackedRows, PaddedRows, sizes_of, to_device, truncate
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.runner import Runner
 from omg_lib.system.files import write_text
 from omg_lib.trace import Recorder, stage
-from omg_lib.training import resolve_device
 
-PARTS = ("train", "stages", "rollouts")
+PARTS = ("equality", "tests", "trace", "train", "stages", "rollouts", "wide", "memory")
+"""In order of worth: what comes last is lost first."""
+SECONDS = 540
 SIZES = dict(n_agents=8, episodes=256, stored=1000, widths=(8, 4096))
 QUICK = dict(n_agents=2, episodes=16, stored=256, widths=(2, 8))
 WARM_UP = 3
@@ -44,8 +48,10 @@ TOLERANCE = 1e-5
 class Bench:
     """One measurement: both configurations with the same episodes, and the record of results."""
 
-    def __init__(self, device: torch.device, checkout: str | None, rounds: int, quick: bool) -> None:
-        self.device, self.checkout, self.rounds, self.quick = device, checkout, rounds, quick
+    def __init__(self, place: str, checkout: str | None, rounds: int, quick: bool, seconds: float) -> None:
+        self.place, self.device = place, training.resolve_device(place)
+        self.checkout, self.rounds, self.quick = checkout, rounds, quick
+        self.ends, device = time.perf_counter() + seconds, self.device
         self.sizes, self.clock = QUICK if quick else SIZES, on.Clock(device)
         agents, episodes = self.sizes["n_agents"], self.sizes["episodes"]
         batch_sizes = {"iql": episodes, "omg": episodes // agents}
@@ -69,6 +75,9 @@ class Bench:
             "rounds": rounds,
             "sizes": {"T": self.batches["iql"].max_t_filled(), "rows": agents * episodes, "G": batch_sizes["omg"]}
             | {key: self.sizes[key] for key in ("n_agents", "episodes", "widths")},
+            "stages": {},
+            "failed": {},
+            "skipped": [],
         }
 
     def fresh(self, name: str, device: torch.device) -> QLearner:
@@ -84,7 +93,7 @@ class Bench:
 
     # --- one train -------------------------------------------------------------------------------------------------
 
-    def equality(self) -> dict:
+    def equality(self) -> None:
         """Compare loss and gradients of one train: nn.GRU over whole sequences on the device, the CPU's own form."""
         answer: dict = {"tolerance": TOLERANCE}
         precisions = {"float32": False} | ({"tf32": True} if self.device.type == "cuda" else {})
@@ -94,14 +103,18 @@ class Bench:
             for precision, allowed in precisions.items():
                 torch.backends.cudnn.allow_tf32 = allowed
                 learner = self.fresh(name, self.device)
-                with on.every_gru(on.whole):
+                with on.learning_from(PaddedRows):
                     found = learner.train(to_device(batch, self.device), 0, 0)["loss"]
                 pairs = zip(learner.agent.parameters(), expected.agent.parameters(), strict=True)
                 apart = max(float((a.grad.cpu() - b.grad).norm() / b.grad.norm()) for a, b in pairs)
                 answer[f"{name}_{precision}"] = {"loss": abs(found - loss) / abs(loss), "gradients": apart}
         torch.backends.cudnn.allow_tf32 = False
         answer["within"] = answer["iql_float32"]["loss"] <= TOLERANCE
-        return answer
+        self.result["equality"] = answer
+        for key, value in answer.items():
+            if isinstance(value, dict):
+                apart = f"loss differs from the CPU's by {value['loss']:.1e}, gradients {value['gradients']:.1e}"
+                print(f"{key}: the {apart}", flush=True)
 
     def operations(self) -> dict[str, Operation]:
         """Time one train each, on a batch already on the device, and the rates behind the floor."""
@@ -113,7 +126,7 @@ class Bench:
             return 1
 
         def stepwise() -> int:
-            with on.every_gru(on.stepwise):
+            with on.learning_from(PackedRows):
                 return train("iql")
 
         def tf32() -> int:
@@ -144,13 +157,7 @@ class Bench:
         return train
 
     def train(self) -> None:
-        """Measure equality, times, ratios, memory and floors of one train."""
-        self.result["equality"] = self.equality()
-        for key, value in self.result["equality"].items():
-            if isinstance(value, dict):
-                print(
-                    f"{key}: the loss differs from the CPU's by {value['loss']:.1e}, gradients {value['gradients']:.1e}"
-                )
+        """Measure times, ratios, memory and floors of one train."""
         operations = self.operations()
         readings = self.time(operations)
         floors = {"matmul": "FLOP/s", "copy": "B/s", "launch": "launches/s"}
@@ -180,7 +187,6 @@ class Bench:
 
     def stages(self) -> None:
         """Time each stage of one update, as the training loop runs it: from the sample to the step."""
-        self.result["stages"] = {}
         for name, ours in self.ours.items():
             learner = self.fresh(name, self.device)
             learner.read = stage("learner.read")(learner.read)
@@ -226,26 +232,68 @@ class Bench:
                 self.result["rollouts"][key] = values
                 print(f"{key:22}{figure(values)}", flush=True)
 
+    # --- whole runs ------------------------------------------------------------------------------------------------
+
+    def tests(self) -> None:
+        """Run the tests that are marked `device`, in a process of their own."""
+        found = self.result["tests"] = gpu_runs.tests(self.quick, max(1.0, self.ends - time.perf_counter()))
+        print(f"device tests: {found['said']}", flush=True)
+
+    def trace(self) -> None:
+        """Record a trace with the time of each stage."""
+        self.result["trace"] = gpu_runs.trace(self.place, self.quick).to_dict()
+
+    def wide(self) -> None:
+        """Time whole updates with many games at once."""
+        self.result["wide"] = gpu_runs.wide(self.place, self.device, self.rounds, self.quick)
+        for key, values in self.result["wide"].items():
+            print(f"update {key:12}{figure(values['update'])}, {figure(values['rate'])}", flush=True)
+
+    def memory(self) -> None:
+        """Compare predicted and measured memory."""
+        self.result["memory"] = gpu_runs.memory(self.place, self.device, self.quick)
+        for key, values in self.result["memory"].items():
+            print(f"memory {key:12}{values}", flush=True)
+
 
 def milliseconds(seconds: list[float]) -> dict:
     """Return their spread in the JSON's unit."""
     return spread([1e3 * x for x in seconds]) | {"unit": "ms"}
 
 
-def measure(device: torch.device, checkout: str | None, rounds: int, quick: bool, parts: Sequence[str] = PARTS) -> dict:
-    """Measure everything that goes into the JSON, and print it along the way."""
-    if device.type == "cpu":
+def measure(
+    place: str,
+    checkout: str | None,
+    rounds: int,
+    quick: bool,
+    parts: Sequence[str] = PARTS,
+    seconds: float = SECONDS,
+    save: Callable[[dict], None] = lambda result: None,
+) -> dict:
+    """Measure part after part on `place`, "cuda" or "cpu", print what is found, and `save` the result after each part.
+
+    A part that fails is named in `failed`, one that would begin after `seconds` in `skipped`. ConfigError for a device
+    that is not here.
+    """
+    began, bench = time.perf_counter(), Bench(place, checkout, rounds, quick, seconds)
+    if bench.device.type == "cpu":
         torch.set_num_threads(1)
-    elif device.index is not None:
-        torch.cuda.set_device(device)  # PyMARL uses the current device
+    elif bench.device.type == "cuda" and bench.device.index is not None:
+        torch.cuda.set_device(bench.device)  # PyMARL uses the current device
     torch.backends.cudnn.allow_tf32 = False  # PyTorch's default lets a GRU round its products to 10 bits
-    began, bench = time.perf_counter(), Bench(device, checkout, rounds, quick)
-    print(
-        f"{bench.result['card'] or bench.result['machine']['cpu']}, torch {torch.__version__}, {bench.result['clock']}"
-    )
+    result = bench.result
+    print(f"{result['card'] or result['machine']['cpu']}, torch {torch.__version__}, {result['clock']}", flush=True)
     for part in parts:
-        getattr(bench, part)()
-    return bench.result | {"seconds": time.perf_counter() - began}
+        if time.perf_counter() > bench.ends:
+            result["skipped"].append(part)
+            continue
+        try:
+            getattr(bench, part)()
+        except (RuntimeError, ValueError) as error:  # the other parts are worth the card's time
+            result["failed"][part] = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{part} failed: {result['failed'][part]}", flush=True)
+        save(result | {"seconds": time.perf_counter() - began})
+    return result | {"seconds": time.perf_counter() - began}
 
 
 def main() -> None:
@@ -255,16 +303,22 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="no part begins later than this")
     parser.add_argument("--quick", action="store_true", help="small sizes, to check that everything runs")
     args = parser.parse_args()
-    try:
-        device = resolve_device(args.device)
-    except ConfigError as error:
-        parser.error(str(error))
-    result = measure(device, args.pymarl, args.rounds, args.quick, args.parts)
+
+    def save(result: dict) -> None:
+        if args.json:
+            write_text(args.json, json.dumps(result, indent=1) + "\n")
+
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        write_text(args.json, json.dumps(result, indent=1) + "\n")
+    try:
+        found = measure(args.device, args.pymarl, args.rounds, args.quick, args.parts, args.seconds, save)
+    except ConfigError as error:
+        parser.error(str(error))
+    save(found)
+    raise SystemExit(1 if found["failed"] else 0)
 
 
 if __name__ == "__main__":

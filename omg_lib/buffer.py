@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omg_lib.episodes import EpisodeBatch
+from omg_lib.episodes import EpisodeBatch, truncate, upload
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.trace import stage
 
@@ -16,6 +16,8 @@ Episode = dict[str, np.ndarray]
 """A stored episode of n steps: field -> [n+1, ...]. Its length replaces `filled`, its ring replaces `seat`."""
 
 NOT_STORED = ("filled", "seat")
+UPLOADED = 256
+"""Episodes that go to a GPU at once, at most."""
 
 
 class Ring:
@@ -42,9 +44,12 @@ class ReplayBuffer:
 
     With seats (n_seats = A) there is one ring per seat, so a sample can always hold G episodes of every seat.
     Without seats (n_seats = 1) there is one ring. The k-th sample depends only on (seed, k) and the stored episodes.
+
+    With `device`, a GPU, every episode also has a padded place there. Samples are picked there: only episodes that are
+    new since the last sample are uploaded, in one copy, with the numbers of the places.
     """
 
-    def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0) -> None:
+    def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0, device: torch.device | None = None) -> None:
         if buffer_size < n_seats:
             raise ValueError(f"buffer_size={buffer_size}: allowed is at least one episode for each of {n_seats} seats")
         self.n_seats, self.seed, self.samples = n_seats, seed, 0
@@ -53,6 +58,9 @@ class ReplayBuffer:
         self.drawn: list[np.ndarray] = []  # where the latest sample's episodes lie in their rings: [n_seats][G]
         self._memory: EpisodeBatch | None = None
         self._written: list[int] = []
+        self.device = device
+        self._there: dict[str, Tensor] = {}  # on the device: field -> [places, L+1, ...]
+        self._new: dict[int, None] = {}  # places whose episode is not there yet, oldest first
 
     @property
     def episodes_in_buffer(self) -> int:
@@ -75,8 +83,15 @@ class ReplayBuffer:
         if not 0 <= min(seats) <= max(seats) < self.n_seats:
             raise ValueError(f"seats go from {min(seats)} to {max(seats)}: allowed is 0 to {self.n_seats - 1}")
         for e, (length, seat) in enumerate(zip(lengths, seats, strict=True)):
+            self._place(seat, self.rings[seat].inserted)
             self.rings[seat].insert({key: x[e, :length].copy() for key, x in arrays.items()})
         return batch
+
+    def _place(self, seat: int, number: int) -> None:
+        """Remember that the place of this episode of a ring, the number-th that came, has to be uploaded."""
+        if self.device is not None:
+            capacity = self.rings[seat].capacity
+            self._new[seat * capacity + number % capacity] = None
 
     def oldest(self, n: int) -> list[Episode]:
         """Return the n oldest stored episodes, one seat after another."""
@@ -107,6 +122,7 @@ class ReplayBuffer:
     def clear(self) -> None:
         """Remove every episode."""
         self.rings = [Ring(ring.capacity) for ring in self.rings]
+        self._new = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What the next sample depends on beside the episodes themselves."""
@@ -128,6 +144,7 @@ class ReplayBuffer:
             ring.episodes += [episode] * (number % ring.capacity + 1 - len(ring.episodes))
             ring.episodes[number % ring.capacity] = episode
             ring.inserted = number + 1
+            self._place(int(seat), number)
 
     def can_sample(self, n: int) -> bool:
         """True if every seat has at least n / A episodes (without seats: n episodes)."""
@@ -149,7 +166,10 @@ class ReplayBuffer:
         self.samples += 1
         drawn = [generator.choice(len(ring.episodes), n // self.n_seats, replace=False) for ring in self.rings]
         self.drawn = drawn
-        episodes = [self.rings[a].episodes[rows[g]] for g in range(n // self.n_seats) for a, rows in enumerate(drawn)]
+        chosen = [(a, int(rows[g])) for g in range(n // self.n_seats) for a, rows in enumerate(drawn)]
+        if self.device is not None:
+            return self._pick([a * self.rings[a].capacity + row for a, row in chosen])
+        episodes = [self.rings[a].episodes[row] for a, row in chosen]
         if not reuse:
             return self._fill(self._blank(n), [0] * n, episodes)
         if self._memory is None or len(self._memory) != n:
@@ -157,6 +177,33 @@ class ReplayBuffer:
         batch = self._fill(self._memory, self._written, episodes)
         self._written = [len(episode["reward"]) for episode in episodes]
         return batch
+
+    def _pick(self, places: list[int]) -> EpisodeBatch:
+        """Return the episodes of these places, from the device, once the new ones are there."""
+        new = list(self._new)
+        numbers = EpisodeBatch({"place": torch.tensor(new + places)}, batch_size=[len(new) + len(places)])
+        index = upload(numbers, self.device)["place"]
+        for first in range(0, len(new), UPLOADED):
+            self._send(new[first : first + UPLOADED], index[first : min(first + UPLOADED, len(new))])
+        self._new = {}
+        fields = {key: x.index_select(0, index[len(new) :]) for key, x in self._there.items()}
+        shape = len(places), self.layout["filled"][0][0]
+        if "seat" in self.layout:
+            seats = torch.arange(len(places), device=self.device) % self.n_seats
+            fields["seat"] = seats.reshape(-1, 1, 1).expand(*shape, 1)
+        return EpisodeBatch(fields, batch_size=shape)
+
+    def _send(self, places: list[int], index: Tensor) -> None:
+        """Copy the episodes of these places, `index` on the device, to the device."""
+        capacity = self.rings[0].capacity
+        episodes = [self.rings[place // capacity].episodes[place % capacity] for place in places]
+        batch = truncate(self._fill(self._blank(len(places)), [0] * len(places), episodes))
+        for key, x in upload(batch.exclude("seat"), self.device).items():
+            if key not in self._there:
+                shape = (capacity * self.n_seats, *self.layout[key][0])
+                self._there[key] = torch.zeros(shape, dtype=x.dtype, device=self.device)
+            there = self._there[key].index_fill_(0, index, 0)
+            there[:, : x.shape[1]].index_copy_(0, index, x)  # type: ignore[arg-type]
 
     def _blank(self, n: int) -> EpisodeBatch:
         fields: dict[str, Tensor] = {

@@ -50,6 +50,7 @@ class OMGConfig:
     declares; those you leave out take its defaults.
 
     `deterministic` restricts a GPU to algorithms that give the same result every time; on a CPU all of them do.
+    `buffer_device` "cuda" keeps the stored episodes also where the learner is; "auto" does so where they fit.
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` names the pool's sets used in training. `prior` is a file of pre-trained weights, ignored by
@@ -83,6 +84,7 @@ class OMGConfig:
     t_max: int = 200_000
     steps: int | None = None
     buffer_size: int = 5000
+    buffer_device: str = "cpu"
     td_steps: int = 1
     teammates: str | None = None
     prior: str | None = None
@@ -259,7 +261,7 @@ class OMGConfig:
 _CHOICES = dict(
     subgoal_mode=("optimistic", "conservative"), bootstrap_subgoal=("same", "next"), test_subgoal=("mean", "sample"),
     subgoal_model=("cvae", "supervised"), q_subgoal=("mixed", "inferred", "prior"), optimiser=("rmsprop", "adam"),
-    runner=RUNNERS,
+    runner=RUNNERS, buffer_device=("cpu", "cuda", "auto"),
 )  # fmt: skip
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, steps=1, buffer_size=1,

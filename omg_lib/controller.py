@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.envs import BatchedEnv, EnvInfo
@@ -21,6 +22,8 @@ from omg_lib.system.torch_state import check_torch
 from omg_lib.teammates.players import CoPlayers
 from omg_lib.teammates.pool import pool_of
 from omg_lib.trace import stage
+
+HOST = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,9 @@ class Controller:
     With teammates, one seat learns: seat k mod A in episode k. One set of fixed co-players takes the other seats. Each
     episode draws it from `sets`, numbers of the pool's sets (by default those that the configuration trains with).
     Without teammates, one shared network acts for all seats. `acting` is the state of the running episodes.
+
+    Actions are chosen on the host, where the games are: `actor` and `acting_model` are the networks themselves, or with
+    a GPU copies of them, which `begin` renews with one download after the weights have changed.
     """
 
     acting: Acting
@@ -101,7 +107,7 @@ class Controller:
         self.coplayers: CoPlayers | None = None
         if config.has_teammates:
             pool = pool_of(config, info)
-            self.coplayers = CoPlayers(pool, info, device, pool.training_ids(config) if sets is None else sets)
+            self.coplayers = CoPlayers(pool, info, HOST, pool.training_ids(config) if sets is None else sets)
         elif sets is not None:
             raise ConfigError("sets", sets, "all seats learn; allowed is None")
         with torch.random.fork_rng(devices=[]):
@@ -112,6 +118,33 @@ class Controller:
             agent = RecurrentAgent(sum(self.widths), info.n_actions, config.rnn_hidden_dim, extra, config.dueling)
             self.agent = agent.to(device)
         self.model = model.to(device) if model else None
+        self._copies: nn.ModuleList | None = None
+        self._copied: list[int] = []
+        if device.type != "cpu":
+            self._copies = copy.deepcopy(self._networks()).to(HOST).requires_grad_(False)
+
+    def _networks(self) -> nn.ModuleList:
+        return nn.ModuleList([self.agent] if self.model is None else [self.agent, self.model])
+
+    @property
+    def actor(self) -> RecurrentAgent:
+        """The agent that chooses actions, on the host."""
+        return self.agent if self._copies is None else self._copies[0]  # type: ignore[return-value]
+
+    @property
+    def acting_model(self) -> OpponentModel | None:
+        """The opponent model that this agent reads."""
+        return self.model if self._copies is None or self.model is None else self._copies[1]  # type: ignore[return-value]
+
+    def _renew_copies(self) -> None:
+        """Copy weights that have changed to the host, all in one download."""
+        weights = list(self._networks().parameters())
+        versions = [w._version for w in weights]
+        if self._copies is not None and versions != self._copied:
+            with torch.no_grad():
+                numbers = nn.utils.parameters_to_vector(weights).to(HOST)
+            nn.utils.vector_to_parameters(numbers, self._copies.parameters())
+            self._copied = versions
 
     def _make_model(self) -> OpponentModel | None:
         config, info = self.config, self.info
@@ -148,6 +181,7 @@ class Controller:
         `coplayers` replace the controller's own in the other seats.
         """
         check_torch()
+        self._renew_copies()
         runs, agents = len(episodes), self.info.n_agents
         coplayers = coplayers or self.coplayers
         set_ids = team = known_team = None
@@ -160,18 +194,18 @@ class Controller:
         else:
             seat, row = torch.arange(agents).repeat(runs), torch.arange(runs).repeat_interleave(agents)
         if self.config.base == "oracle":
-            known_team = set_ids.to(self.device)
-        identity = one_hot(seat, agents).to(self.device)
+            known_team = set_ids
+        identity = one_hot(seat, agents)
         context_dim = self.model.context_dim if self.model is not None else 0
         self.acting = Acting(
             seat=seat,
             row=row,
             identity=identity,
-            agent=ActingAgent(self.agent, self.widths, identity),
+            agent=ActingAgent(self.actor, self.widths, identity),
             noise=self._draw_noise(episodes, len(row) // runs, 0.0 if test_mode else epsilon, test_mode),
-            hidden=torch.zeros(len(row), self.config.rnn_hidden_dim, device=self.device),
-            context=torch.zeros(len(row), context_dim, device=self.device),
-            previous_obs=torch.zeros(len(row), self.info.obs_dim, device=self.device),
+            hidden=torch.zeros(len(row), self.config.rnn_hidden_dim),
+            context=torch.zeros(len(row), context_dim),
+            previous_obs=torch.zeros(len(row), self.info.obs_dim),
             last=torch.full((runs, agents), -1),
             coplayers=coplayers,
             set_ids=set_ids,
@@ -197,7 +231,7 @@ class Controller:
         return Noise(
             explore=explore,
             dice=thrown[..., 1:],
-            latents=torch.from_numpy(np.concatenate(latents, axis=1)).to(self.device) if latents else None,
+            latents=torch.from_numpy(np.concatenate(latents, axis=1)) if latents else None,
             some=(count > 0).tolist(),
             all=(count == rows).tolist(),
         )
@@ -240,17 +274,17 @@ class Controller:
         """Return Q at this step, after the recurrent networks have read all waiting steps."""
         now = self.acting
         for t, obs, last in now.unread:
-            obs = obs.to(self.device)
-            own, played = now.own(last).to(self.device), last[now.row].to(self.device)
+            obs = obs.to(HOST)
+            own, played = now.own(last), last[now.row]
             others = others_actions(played, now.identity, self.info.n_actions) if self.config.sees_actions else None
             goal = self._ask_model(obs, played, t) if self.model is not None else None
             now.hidden = now.agent.step(obs, own, others, goal, now.hidden)
         now.unread.clear()
-        return self.agent.q(now.hidden).cpu()
+        return self.actor.q(now.hidden)
 
     def _ask_model(self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], t: int) -> Float[Tensor, "N W"]:
         """Return what the agent reads from the opponent model. OMG samples g^ in training; by default not in tests."""
         now, latents = self.acting, self.acting.noise.latents
         seen = Seen(obs, now.previous_obs, last, now.identity, now.known_team)
-        now.context, now.previous_obs = self.model.step(seen, now.context), obs
-        return self.model.agent_input(seen, now.context, None if latents is None else latents[t])
+        now.context, now.previous_obs = self.acting_model.step(seen, now.context), obs
+        return self.acting_model.agent_input(seen, now.context, None if latents is None else latents[t])

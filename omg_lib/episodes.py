@@ -1,4 +1,5 @@
-"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding.
+"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding; PaddedRows: with it, for
+a GPU.
 
 An episode of n steps fills rows 0..n. Row n holds only the last observation. Transition t is real iff `filled[t+1]`.
 """
@@ -6,6 +7,7 @@ An episode of n steps fills rows 0..n. Row n holds only the last observation. Tr
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -59,6 +61,10 @@ class EpisodeBatch(TensorDict):
         return (self["filled"].sum(dim=1).flatten() - 1).tolist()
 
 
+ALIGNED = 64
+"""Each field begins at a multiple of so many bytes in the copy that goes to a device."""
+
+
 @stage("truncate")
 def truncate(batch: EpisodeBatch) -> EpisodeBatch:
     """Cut [E, L+1] to [E, T], where T is the longest filled length in the batch. Returns a view; copies nothing."""
@@ -67,8 +73,31 @@ def truncate(batch: EpisodeBatch) -> EpisodeBatch:
 
 @stage("to_device")
 def to_device(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
-    """Move a batch to the learner's device; does nothing if it is there already."""
-    return batch if batch["obs"].device == device else batch.to(device)
+    """Move a batch to the learner's device, in one copy; does nothing if it is there already."""
+    return batch if batch["obs"].device == device else upload(batch, device)
+
+
+def upload(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
+    """Copy a batch to a device, all fields in one copy."""
+    sizes = [-(-x.numel() * x.element_size() // ALIGNED) * ALIGNED for x in batch.values()]
+    here = page_locked(sum(sizes), device)
+    for x, piece in zip(batch.values(), here.split(sizes), strict=True):
+        _as(piece, x).copy_(x)  # type: ignore[arg-type]
+    pieces = here.to(device, non_blocking=True).split(sizes)
+    fields = {key: _as(piece, x) for (key, x), piece in zip(batch.items(), pieces, strict=True)}
+    return EpisodeBatch(fields, batch_size=batch.batch_size)
+
+
+def _as(memory: Tensor, x: Any) -> Tensor:
+    """Return the beginning of some bytes as a tensor like x."""
+    return memory[: x.numel() * x.element_size()].view(x.dtype).view(x.shape)
+
+
+def page_locked(size: int, device: torch.device) -> Tensor:
+    """Return host memory of so many bytes that CUDA reads by itself while the host goes on. torch keeps it until then,
+    and uses it again.
+    """
+    return torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
 
 
 class PackedRows:
@@ -98,6 +127,14 @@ class PackedRows:
     def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
         """Convert padded to packed."""
         return x[self.b, self.t, self.a]
+
+    def pack_shared(self, x: Shaped[Tensor, " B T *F"]) -> Shaped[Tensor, " P *F"]:
+        """Convert padded to packed, where all seats of an episode share one value."""
+        return x[self.b, self.t]
+
+    def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
+        """Return where the same sequence's step t lies among the packed ones; it must be filled."""
+        return self._starts[t] + self.n.reshape(self.n.shape + (1,) * (t.ndim - 1))
 
     def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
         """Convert packed to padded, with zeros as padding."""
@@ -151,6 +188,72 @@ class PackedRows:
         later = x[self._after]
         later[~self.has_next] = 0
         return later
+
+
+class PaddedRows(PackedRows):
+    """The same interface over all T * N steps, padding included: the form of a GPU.
+
+    No shape depends on the data, so the host never waits for a number, and a recurrent network is one call. Where
+    `PackedRows` has no step, this form has one that reads its sequence's first step: finite whatever the padding holds,
+    and left out of every loss by the masks `has_next` and `scored`. Results are zero there once they are unpacked.
+    """
+
+    def __init__(self, filled: Bool[Tensor, "B T A"]) -> None:
+        self.shape = filled.shape
+        groups, steps, seats = filled.shape
+        self.rows = groups * seats
+        self.counts = [self.rows] * steps
+        self.filled = rearrange(filled, "b t a -> (t b a)")
+        place = torch.arange(steps * self.rows, device=filled.device)
+        self.t, self.n = place // self.rows, place % self.rows
+        self.b, self.a = self.n // seats, self.n % seats
+        self._read = self.t * self.filled  # the step that each place reads: its own, or the first where it is padding
+
+    def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
+        return x[self.b, self._read, self.a]
+
+    def pack_shared(self, x: Shaped[Tensor, " B T *F"]) -> Shaped[Tensor, " P *F"]:
+        return x[self.b, self._read]
+
+    def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
+        return t * self.rows + self.n.reshape(self.n.shape + (1,) * (t.ndim - 1))
+
+    def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
+        groups, _, seats = self.shape
+        return rearrange(_where(self.filled, x), "(t b a) ... -> b t a ...", b=groups, a=seats)
+
+    def whole(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " T N *F"]:
+        return x.unflatten(0, (self.shape[1], self.rows))
+
+    def from_whole(self, x: Shaped[Tensor, " T N *F"]) -> Shaped[Tensor, " P *F"]:
+        return x.flatten(0, 1)
+
+    @cached_property
+    def has_next(self) -> Bool[Tensor, " P"]:
+        return self.filled.roll(-self.rows) & (self.t < self.shape[1] - 1)
+
+    @cached_property
+    def _has_previous(self) -> Bool[Tensor, " P"]:
+        return self.t > 0
+
+    def first(self, x: Shaped[Tensor, " B A *F"]) -> Shaped[Tensor, " N *F"]:
+        return x.flatten(0, 1)
+
+    def previous(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+        return _where(self._has_previous, x.roll(self.rows, 0))
+
+    def following(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+        return _where(self.has_next, x.roll(-self.rows, 0))
+
+
+def _where(mask: Bool[Tensor, " P"], x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
+    """Return x where the mask is true, else zero; a product, which a GPU does in one launch."""
+    return x * mask.reshape(mask.shape + (1,) * (x.ndim - 1))
+
+
+def rows_of(filled: Bool[Tensor, "B T A"]) -> PackedRows:
+    """Return the filled steps in the form that is fast on their device; both give the same numbers."""
+    return PackedRows(filled) if filled.device.type == "cpu" else PaddedRows(filled)
 
 
 def filled_per_seat(batch: TensorDict) -> Bool[Tensor, "B T A"]:

@@ -70,10 +70,11 @@ def _subgoals(learner: OMGLearner, batch: TensorDict, steps: Steps, goal: Tensor
     rows = steps.rows
     last = last_step(living(batch, learner.controller.info))
     mu, _ = learner.prior(steps.obs)
-    scored = rows.t < last[rows.b, rows.a]
-    values = learner.score(steps, goal, mu, last, scored)
+    end = last[rows.b, rows.a]
+    scored = rows.t < end
+    values = learner.score(steps, goal, mu, end, scored)
     chosen = learner.choose(values, rows.pack(learner.draw_noise(steps)["pick"]))
-    ahead = torch.minimum(rows.t + 1 + chosen, last[rows.b, rows.a])
+    ahead = torch.minimum(rows.t + 1 + chosen, end)
     return {
         "candidate_values": values,
         "chosen": torch.where(scored, ahead - rows.t, 0),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,10 +25,20 @@ class NotFiniteError(RunError):
         return type(self), (self.stage, self.field)
 
 
-def require_finite(stage: str, field: str, numbers: Iterable[Tensor]) -> None:
-    """Raise NotFiniteError if one of these scalars is not finite. One check for all: each one synchronises a GPU."""
-    if not torch.isfinite(torch.stack(list(numbers))).all():
+def finite_numbers(
+    stage: str, field: str, checked: Mapping[str, Tensor], others: Mapping[str, Tensor]
+) -> dict[str, float]:
+    """Return scalars as numbers; NotFiniteError if one of `checked` is not finite.
+
+    Those on a GPU come in one download: each read waits for it. There they share a type, by torch's promotion.
+    """
+    scalars = {name: scalar.detach() for name, scalar in {**checked, **others}.items()}
+    there = [name for name, scalar in scalars.items() if scalar.device.type != "cpu"]
+    read = dict(zip(there, torch.stack([scalars[name] for name in there]).tolist(), strict=True)) if there else {}
+    numbers = {name: float(read[name] if name in read else scalar) for name, scalar in scalars.items()}
+    if not all(math.isfinite(numbers[name]) for name in checked):
         raise NotFiniteError(stage, field)
+    return numbers
 
 
 class Finder(Recorder):

@@ -9,24 +9,24 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import PackedRows
+from omg_lib.episodes import PackedRows, PaddedRows
 
 
 def unroll_gru(
     gru: nn.GRU, x: Float[Tensor, "P I"], rows: PackedRows, hidden: Float[Tensor, "N H"]
-) -> tuple[Tensor, ...]:
-    """Run a GRU over packed rows from `hidden`; one tensor of hidden states [rows at t, H] per step.
+) -> Float[Tensor, "P H"]:
+    """Run a GRU over packed rows from `hidden`; the hidden state after each step.
 
     Same mathematics, two forms. On a CPU: step by step over the rows that still hold data, so tensors stay in the
     cache. On a GPU: the padded sequences in one call, because a kernel launch costs more than its arithmetic.
     """
-    if x.device.type == "cuda":
-        return rows.steps(rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0]))
+    if isinstance(rows, PaddedRows):
+        return rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0])
     states = []
     for x_t in rows.steps(x):
         hidden = gru_step(gru, x_t, hidden[: len(x_t)])
         states.append(hidden)
-    return tuple(states)
+    return torch.cat(states)
 
 
 def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
@@ -83,8 +83,10 @@ class RecurrentAgent(nn.Module):
         new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
         return torch.lerp(new, hidden.unsqueeze(1).expand_as(new), torch.sigmoid(update + update_h))
 
-    def unroll(self, read: Float[Tensor, "P H"], rows: PackedRows, hidden: Float[Tensor, "N H"]) -> tuple[Tensor, ...]:
-        """Return the hidden states of packed rows, starting from `hidden` at t = 0, one tensor per step."""
+    def unroll(
+        self, read: Float[Tensor, "P H"], rows: PackedRows, hidden: Float[Tensor, "N H"]
+    ) -> Float[Tensor, "P H"]:
+        """Return the hidden states of packed rows, starting from `hidden` at t = 0."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 
     def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:

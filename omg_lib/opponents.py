@@ -95,7 +95,7 @@ class RecurrentModel(OpponentModel):
 
     def unroll(self, seen: Seen, rows: PackedRows) -> Float[Tensor, "P K"]:
         start = seen.obs.new_zeros(rows.counts[0], self.context_dim)
-        return torch.cat(unroll_gru(self.rnn, self.condition(seen), rows, start))
+        return unroll_gru(self.rnn, self.condition(seen), rows, start)
 
     def trunk(self, obs: Float[Tensor, "N O"], context: Float[Tensor, "N K"]) -> Float[Tensor, "N trunk"]:
         return torch.cat([F.relu(self.fc(obs)), context], dim=-1)

@@ -55,12 +55,12 @@ def last_actions(played: Int[Tensor, "G T *A A"]) -> Int[Tensor, "G T *A A"]:
 
 
 def rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
-    """Return row numbers of the sample: [g, a] is the g-th row whose seat is a."""
+    """Return row numbers of the sample: [g, a] is the g-th row whose seat is a. Waits once for a GPU, to check."""
     seats = seat[:, 0, 0]
-    outside = seats[(seats < 0) | (seats >= agents)]
-    if outside.numel():
+    counts = (seats.unsqueeze(1) == torch.arange(agents, device=seats.device)).sum(dim=0).tolist()
+    if sum(counts) < len(seats):
+        outside = seats[(seats < 0) | (seats >= agents)]
         raise ValueError(f"seat {int(outside[0])} is not one of this team's seats, 0 to {agents - 1}")
-    counts = torch.bincount(seats, minlength=agents).tolist()
     for a, count in enumerate(counts):
         if count != counts[0] or count == 0:
             expected = f"{counts[0]} like seat 0" if a else "at least 1"

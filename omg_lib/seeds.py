@@ -32,7 +32,7 @@ def numpy_generator(seed: int, stream: Stream, k: int = 0) -> np.random.Generato
     return np.random.default_rng((seed, k, int(stream)))
 
 
-def torch_generator(seed: int, stream: Stream, k: int = 0) -> torch.Generator:
-    """Return the same for torch, on the CPU, to give every device the same noise."""
+def torch_generator(seed: int, stream: Stream, k: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return the same for torch. A GPU's own generator draws other numbers than the CPU's, and uploads none."""
     state = np.random.SeedSequence((seed, k, int(stream))).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0]) >> 1)
+    return torch.Generator(device).manual_seed(int(state[0]) >> 1)

@@ -7,7 +7,7 @@ the filled steps of all rows (see `PackedRows`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ from omg_lib.opponents import RecurrentModel, Seen
 
 LOG_VAR_RANGE = (-8.0, 4.0)
 """Log variances are clamped to this range: outside it, exp() makes the KL explode before the weights can adapt."""
+
+DRAWN = 100
+"""Steps of pre-training whose random numbers are drawn at once."""
 
 
 class SubgoalPrior(nn.Module):
@@ -83,16 +86,26 @@ class SubgoalPrior(nn.Module):
     ) -> list[float]:
         self.requires_grad_(True)
         optimiser, errors = torch.optim.Adam(self.parameters(), lr, fused=True), []
-        for done in range(1, steps + 1):
-            pick = torch.randint(len(states), (batch,), generator=generator)
-            noise = torch.randn(batch, self.mu.out_features, generator=generator, dtype=states.dtype)
-            loss, error = self.loss(states[pick.to(states.device)], noise.to(states.device), kl_weight)
+        drawn = self._draws(steps, batch, states, generator)
+        for done, (pick, noise) in enumerate(drawn, 1):
+            loss, error = self.loss(states[pick], noise, kl_weight)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            errors.append(float(error.detach()))
+            errors.append(error.detach())
             progress(done, steps)
-        return errors
+        return torch.stack(errors).tolist()  # a GPU is waited for once
+
+    def _draws(
+        self, steps: int, batch: int, states: Float[Tensor, "N O"], generator: torch.Generator
+    ) -> Iterator[tuple[Int[Tensor, " B"], Float[Tensor, "B Z"]]]:
+        """Yield which states each step learns from, and its noise; a GPU gets those of `DRAWN` steps in one copy."""
+        for first in range(0, steps, DRAWN):
+            picks, noises = [], []
+            for _ in range(min(DRAWN, steps - first)):
+                picks.append(torch.randint(len(states), (batch,), generator=generator))
+                noises.append(torch.randn(batch, self.mu.out_features, generator=generator, dtype=states.dtype))
+            yield from zip(torch.stack(picks).to(states.device), torch.stack(noises).to(states.device), strict=True)
 
 
 class SubgoalInference(RecurrentModel):

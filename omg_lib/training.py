@@ -29,7 +29,7 @@ from omg_lib.explain import explain
 from omg_lib.faults import NotFiniteError, first_fault
 from omg_lib.learners import make_learner
 from omg_lib.learners.omg import OMGLearner
-from omg_lib.memory.peak import check_memory, out_of_memory, ways_out
+from omg_lib.memory.peak import buffer_on_card, check_memory, out_of_memory, ways_out
 from omg_lib.predict import predict
 from omg_lib.runner import EpisodeRunner, ParallelRunner, Runner
 from omg_lib.seeds import Stream, torch_generator
@@ -75,7 +75,8 @@ class Training:
     ) -> None:
         check_learning()
         self.config, self.device, self.plan = config, resolve_device(config.device), predict(config)
-        check_memory(config, self.device, self.plan)
+        there = self.device if buffer_on_card(config, self.device, self.plan) else None
+        check_memory(config, self.device, self.plan, there is not None)
         self.update = 0
         self.trace: ShapeTrace | None = None
         self.prior_errors: list[float] = []
@@ -93,7 +94,8 @@ class Training:
             self.env = games_of(config, config.batch_size_run)
             opened.callback(self.env.close)
             self.controller = Controller(config, self.env.info, self.device, sets)
-            self.buffer = ReplayBuffer(config.buffer_size, config.n_agents if config.has_teammates else 1, config.seed)
+            seats = config.n_agents if config.has_teammates else 1
+            self.buffer = ReplayBuffer(config.buffer_size, seats, config.seed, there)
             self.learner = make_learner(config, self.controller, self.device, self._poll)
             if config.prior is not None and isinstance(self.learner, OMGLearner):
                 load_prior(self.learner.prior, config.prior)

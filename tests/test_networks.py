@@ -34,7 +34,7 @@ def test_a_step_is_torchs_gru_cell():
 
 def test_unrolling_is_torchs_gru_over_each_sequence_alone(packed):
     rows, gru, x, hidden = packed
-    states = rows.unpack(torch.cat(unroll_gru(gru, x, rows, hidden)))
+    states = rows.unpack(unroll_gru(gru, x, rows, hidden))
     padded = rows.unpack(x)
     for n in range(rows.counts[0]):
         b, a = int(rows.b[n]), int(rows.a[n])
@@ -45,7 +45,7 @@ def test_unrolling_is_torchs_gru_over_each_sequence_alone(packed):
 def test_steps_on_a_cpu_and_whole_sequences_on_a_gpu_are_one_mathematics(packed):
     """The GPU form is one call of nn.GRU on padded sequences; here it runs on the CPU."""
     rows, gru, x, hidden = packed
-    by_steps = torch.cat(unroll_gru(gru, x, rows, hidden))
+    by_steps = unroll_gru(gru, x, rows, hidden)
     whole = rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0])
     torch.testing.assert_close(by_steps, whole, rtol=1e-12, atol=1e-12)
     pairs = zip(gradients(by_steps, *packed[1:]), gradients(whole, *packed[1:]), strict=True)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.controller import HOST
 from omg_lib.envs import env_info, make_env, side_by_side
 from omg_lib.envs.base import whole_number
 from omg_lib.experiment.intervals import RATES, interval
@@ -62,7 +63,7 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
     if pool is not None and run.config.base == "oracle" and pool.sets != own.pool.sets:
         allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
         raise ConfigError("teammates", "another pool", allowed)
-    coplayers = own if pool is None else CoPlayers(pool, run.env.info, run.device)
+    coplayers = own if pool is None else CoPlayers(pool, run.env.info, HOST)
     return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 
 
@@ -71,7 +72,7 @@ def play(run: Training, coplayers: CoPlayers | None, number: int, episodes: int)
     teammates, beside = ITSELF, None
     if coplayers is not None:
         teammates = coplayers.pool.sets[number]
-        beside = CoPlayers(coplayers.pool, run.env.info, run.device, (number,))
+        beside = CoPlayers(coplayers.pool, run.env.info, HOST, (number,))
     width = min(side_by_side(run.config.env, WIDTH), episodes)
     env = make_env(run.config.env, run.config.n_agents, batch=width, seed=BATTLES_SEED)
     runner = Runner(run.config, env, run.controller, beside)

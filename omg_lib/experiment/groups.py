@@ -13,7 +13,7 @@ from omg_lib.envs import env_info
 from omg_lib.system.files import sha256
 from omg_lib.teammates.pool import pool_of
 
-ANYWHERE = ("device", "runner", "actors", "deterministic")
+ANYWHERE = ("device", "buffer_device", "runner", "actors", "deterministic")
 """Settings for where and how a run is computed, which do not affect what it learns."""
 NAMED = ("learner", "subgoal_mode")
 """Settings that have their own columns in score tables."""

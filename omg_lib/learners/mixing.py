@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import PackedRows
+from omg_lib.episodes import rows_of
 from omg_lib.learners.mixers import make_mixer
 from omg_lib.learners.q_learner import QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
@@ -60,10 +60,10 @@ class MixingLearner(QLearner):
     def read(self, batch: TensorDictBase) -> TeamSteps:
         """Pack a batch in which all seats learn, with each step's state once for all its seats.
 
-        Seats of one episode have equal length and `PackedRows` sorts stably, so packing whole episodes gives the same
+        Seats of one episode have equal length and packing sorts stably, so packing whole episodes gives the same
         order.
         """
-        episodes = PackedRows(batch["filled"])
+        episodes = rows_of(batch["filled"])
         state = episodes.pack(rearrange(batch["state"], "g t s -> g t 1 s"))
         return TeamSteps(**vars(super().read(batch)), state=state, next_state=episodes.following(state))
 

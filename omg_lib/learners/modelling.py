@@ -43,6 +43,6 @@ class ModellingLearner(QLearner):
         if "seat" in sample.keys():
             obs = rows.pack(co_players(sample, "obs"))
         else:
-            obs = sample["obs"][rows.b, rows.t]
+            obs = rows.pack_shared(sample["obs"])
         loss = self.model.loss(seen, context, obs, rows.following(steps.last), steps.real)
         return ModelOutput(self.model.agent_input(seen, context).detach(), loss, {"model_loss": loss})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import living, masked_mean
+from omg_lib.episodes import PaddedRows, living, masked_mean
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import (
@@ -79,13 +79,14 @@ class OMGLearner(QLearner):
         return fixed.get(self.config.q_subgoal, annealed)
 
     def draw_noise(self, steps: Steps) -> dict[str, Tensor]:
-        """Draw all random numbers of one update from (seed, update): `cvae` [G, T, A, Z] is normal; `eta` (Eq. 8) and
-        `pick` (for a random choice), both [G, T, A], are uniform.
+        """Draw all random numbers of one update from (seed, update), on the learner's device: `cvae` [G, T, A, Z] is
+        normal; `eta` (Eq. 8) and `pick` (for a random choice), both [G, T, A], are uniform.
         """
-        generator = torch_generator(self.config.seed, Stream.UPDATE, self.updates)
-        cvae = torch.randn(*steps.rows.shape, self.config.subgoal_dim, generator=generator)
-        eta, pick = (torch.rand(steps.rows.shape, generator=generator) for _ in range(2))
-        return {"cvae": cvae.to(self.device), "eta": eta.to(self.device), "pick": pick.to(self.device)}
+        generator = torch_generator(self.config.seed, Stream.UPDATE, self.updates, self.device)
+        shape, device = steps.rows.shape, self.device
+        cvae = torch.randn(*shape, self.config.subgoal_dim, generator=generator, device=device)
+        eta, pick = (torch.rand(shape, generator=generator, device=device) for _ in range(2))
+        return {"cvae": cvae, "eta": eta, "pick": pick}
 
     @stage("learner.omg_loss")
     def omg_loss(
@@ -101,13 +102,13 @@ class OMGLearner(QLearner):
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
         last = last_step(living(batch, self.controller.info))
         mu, log_var = self.prior(steps.obs)
-        scored = rows.t < last[rows.b, rows.a]
+        end = last[rows.b, rows.a]
+        scored = rows.t < end
         with torch.no_grad():
-            values = self.score(steps, inferred.goal.detach(), mu, last, scored)
+            values = self.score(steps, inferred.goal.detach(), mu, end, scored)
             chosen = self.choose(values, rows.pack(noise["pick"]))
-            ahead = torch.minimum(rows.t + 1 + chosen, last[rows.b, rows.a])
-            target_mu = rows.unpack(mu)[rows.b, ahead, rows.a]
-            target_log_var = rows.unpack(log_var)[rows.b, ahead, rows.a]
+            target = rows.at(torch.minimum(rows.t + 1 + chosen, end))
+            target_mu, target_log_var = mu[target], log_var[target]
             take_prior = scored & (rows.pack(noise["eta"]) <= mix)
             goal = torch.where(take_prior.unsqueeze(1), target_mu, inferred.goal)
         if self.config.subgoal_model == "supervised":
@@ -150,22 +151,27 @@ class OMGLearner(QLearner):
         steps: Steps,
         goal: Float[Tensor, "P Z"],
         mu: Float[Tensor, "P Z"],
-        last: Int[Tensor, "G A"],
+        end: Int[Tensor, " P"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
         """Return V(s_t, g) of each candidate g, from hidden states of the policy that follows its inferred subgoals.
 
         The agent's first layer is linear in g, so it reads each state's embedding once, before the windows are cut.
         """
-        rows, agent = steps.rows, self.agent
-        windows = candidate_windows(rows.unpack(agent.read_subgoal(mu)), last, self.config.horizon)
-        read = agent.read(steps.inputs)
+        rows, agent, ahead = steps.rows, self.agent, torch.arange(1, self.config.horizon + 1, device=end.device)
+        read, candidates = agent.read(steps.inputs), agent.read_subgoal(mu)
         start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
-        hidden = rows.previous(torch.cat(agent.unroll(read + agent.read_subgoal(goal), rows, start)))
-        values = read.new_zeros(len(read), self.config.horizon)
-        for chunk in scored.nonzero().squeeze(1).split(CHUNK if read.device.type == "cpu" else len(read)):
+        hidden = rows.previous(agent.unroll(read + agent.read_subgoal(goal), rows, start))
+        windows = rows.at(torch.minimum(rows.t.unsqueeze(1) + ahead, end.unsqueeze(1)))
+
+        def value(chunk: Tensor | slice) -> Float[Tensor, "some H"]:
             self.poll()
-            wanted = windows[rows.b[chunk], rows.t[chunk], rows.a[chunk]]
-            q = agent.q(agent.branch(read[chunk].unsqueeze(1) + wanted, hidden[chunk]))
-            values[chunk] = mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
+            q = agent.q(agent.branch(read[chunk].unsqueeze(1) + candidates[windows[chunk]], hidden[chunk]))
+            return mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
+
+        if isinstance(rows, PaddedRows):  # all steps at once: to pick some, the host would wait for their number
+            return value(slice(None)) * scored.unsqueeze(1)
+        values = read.new_zeros(len(read), self.config.horizon)
+        for chunk in scored.nonzero().squeeze(1).split(CHUNK):
+            values[chunk] = value(chunk)
         return values

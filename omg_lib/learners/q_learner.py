@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -16,8 +17,8 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.contract import METRICS, Fields
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
-from omg_lib.episodes import PackedRows, filled_per_seat, masked_mean, per_seat
-from omg_lib.faults import require_finite
+from omg_lib.episodes import PackedRows, filled_per_seat, masked_mean, per_seat, rows_of
+from omg_lib.faults import finite_numbers
 from omg_lib.networks import RecurrentAgent, greedy, one_hot
 from omg_lib.opponents import OpponentModel, Seen
 from omg_lib.registry import Scalar
@@ -173,16 +174,17 @@ class QLearner:
         online, _ = self.q_values(steps, hidden, output.goal)
         td_loss, _ = self.td_loss(steps, online, output.goal)
         loss = td_loss if output.loss is None else td_loss + output.loss
-        values = {"loss": loss, "td_loss": td_loss} | output.metrics
+        metrics = {"td_loss": td_loss} | output.metrics
         own_loss = self.own_loss(batch, steps, online, output.goal)
         if own_loss is not None:
-            values |= {"loss": loss + self._shaped("own_loss", own_loss, []), "own_loss": own_loss}
+            loss = loss + self._shaped("own_loss", own_loss, [])
+            metrics["own_loss"] = own_loss
         with torch.no_grad():
-            values |= self._checked_metrics(self.own_metrics(batch, steps, online))
-        values["grad_norm"], _ = self.step(values["loss"])
+            metrics |= self._checked_metrics(self.own_metrics(batch, steps, online))
+        numbers, _ = self.step(loss, metrics)
         self.updates += 1
         self.update_target(episode)
-        return {name: float(value.detach()) for name, value in values.items()}
+        return numbers
 
     def _checked_metrics(self, own: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
         """Return a subclass's metrics. ConfigError for a name that the library uses, and for more than one number."""
@@ -207,12 +209,12 @@ class QLearner:
 
     def read(self, batch: TensorDictBase) -> Steps:
         """Pack a regrouped batch, or one in which all seats learn (there every slot shares its episode's actions)."""
-        rows = PackedRows(filled_per_seat(batch))
+        rows = rows_of(filled_per_seat(batch))
         agents = rows.shape[2]
         if "last_actions" in batch.keys():
             last = rows.pack(batch["last_actions"])
         else:
-            last = last_actions(batch["actions"][..., 0])[rows.b, rows.t]
+            last = rows.pack_shared(last_actions(batch["actions"][..., 0]))
         obs, identity = rows.pack(batch["obs"]), one_hot(rows.a, agents)
         return Steps(
             rows=rows,
@@ -235,7 +237,7 @@ class QLearner:
         """Q of every filled step, and the hidden states behind it; padded, q is [G, T, A, C]."""
         self.poll()
         start = steps.rows.first(hidden)
-        states = torch.cat(self.agent.unroll(self.agent.read(steps.inputs, goal), steps.rows, start))
+        states = self.agent.unroll(self.agent.read(steps.inputs, goal), steps.rows, start)
         q = self.agent.q(states)
         padded = TensorDict({"q": steps.rows.unpack(q.detach())}, batch_size=[steps.rows.shape[0]])
         return {"q": q, "hidden": states.detach(), "start": start}, padded
@@ -276,7 +278,7 @@ class QLearner:
     ) -> tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]:
         """Online and target Q of the next step of each row, [P, C]; zero where there is none."""
         self.poll()
-        target = torch.cat(self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"]))
+        target = self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"])
         if not self.keeps_goal:
             return steps.rows.following(online["q"]), steps.rows.following(self.target.q(target))
         next_online = self.same_goal(self.agent, steps, online["hidden"], goal)
@@ -304,8 +306,11 @@ class QLearner:
         return target
 
     @stage("learner.step")
-    def step(self, loss: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], TensorDict]:
-        """Gradients, each optimiser's clipped to `grad_norm_clip`, and one step; returns the agent's gradient norm.
+    def step(
+        self, loss: Float[Tensor, ""], metrics: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> tuple[dict[str, float], TensorDict]:
+        """Gradients, each optimiser's clipped to `grad_norm_clip`, and one step; returns the loss, the agent's gradient
+        norm and the metrics as numbers.
 
         NotFiniteError, before any step, if the loss or a gradient is.
         """
@@ -317,10 +322,11 @@ class QLearner:
         for name, optimiser in self.optimisers().items():
             weights = [w for group in optimiser.param_groups for w in group["params"]]
             norms[name] = nn.utils.clip_grad_norm_(weights, self.config.grad_norm_clip)
-        require_finite("learner.step", "grad_norm", [loss.detach(), *norms.values()])
+        checked = {"loss": loss, "grad_norm": norms.pop("agent"), **norms}
+        numbers = finite_numbers("learner.step", "grad_norm", checked, metrics)
         for optimiser in self.optimisers().values():
             optimiser.step()
-        return norms["agent"], TensorDict({}, batch_size=[])
+        return {name: x for name, x in numbers.items() if name not in norms}, TensorDict({}, batch_size=[])
 
     def update_target(self, episode: int) -> None:
         """Copy the online network every `target_update_interval` episodes."""

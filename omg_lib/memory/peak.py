@@ -136,14 +136,45 @@ def kept_per_row(config: OMGConfig) -> int | float:
 # --- compared with the machine ---------------------------------------------------------------------------------------
 
 
-def check_memory(config: OMGConfig, device: torch.device, plan: ShapeTrace) -> None:
-    """Raise TooLargeError, with both numbers and what fits, if a run would take more than is free here."""
+def card_buffer_bytes(config: OMGConfig, plan: ShapeTrace | None = None) -> int:
+    """Return the bytes of the buffer on a GPU: every place of an episode, padded to the longest."""
+    stage = (plan or predict(config))["buffer.sample"]
+    seats = config.n_agents if config.has_teammates else 1
+    fields = [field for name, field in stage.fields.items() if name != "seat"]
+    return sum(field.bytes // field.shape[0] for field in fields) * (config.buffer_size // seats * seats)
+
+
+def buffer_on_card(config: OMGConfig, device: torch.device, plan: ShapeTrace) -> bool:
+    """Return whether the learner's GPU also keeps the episodes; with "auto" where they fit beside an update.
+
+    ConfigError for buffer_device="cuda" where the learner is on the CPU.
+    """
+    if config.buffer_device == "cpu" or (config.buffer_device == "auto" and device.type == "cpu"):
+        return False
+    if device.type == "cpu":
+        raise ConfigError("buffer_device", config.buffer_device, "the learner is on cpu: allowed are cpu and auto")
+    peak, left = predicted_peak(config, plan), left_on(device)
+    needed = card_buffer_bytes(config, plan) + peak.sample + peak.update + LIBRARIES
+    return config.buffer_device == "cuda" or left is None or needed <= left
+
+
+def left_on(device: torch.device) -> int | None:
+    """Return the bytes that torch can still allocate on a GPU; None on another device."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+def check_memory(config: OMGConfig, device: torch.device, plan: ShapeTrace, on_card: bool = False) -> None:
+    """Raise TooLargeError, with both numbers and what fits, if a run would take more than is free here; with `on_card`
+    a GPU also keeps the episodes.
+    """
     peak, here = predicted_peak(config, plan), free_memory()
     rooms = [(peak.total, here, "this process")]
     if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        left = torch.cuda.mem_get_info(device)[0] + unused
-        rooms = [(peak.episodes + peak.sample, here, "this process"), (peak.sample + peak.update, left, str(device))]
+        there = peak.sample + peak.update + (card_buffer_bytes(config, plan) if on_card else 0)
+        rooms = [(peak.episodes + peak.sample, here, "this process"), (there, left_on(device), str(device))]
     for needed, left, whose in rooms:
         needed += LIBRARIES
         if left is not None and needed > left:

@@ -12,7 +12,7 @@ from omg_lib.system.places import Place
 
 ALWAYS = ("env", "learner", "n_agents", "batch_size", "seed")
 """Settings that every row has."""
-ANYWHERE = ("device", "runner", "actors")
+ANYWHERE = ("device", "buffer_device", "runner", "actors")
 """Settings for where a run is computed, which tell no experiments apart."""
 
 

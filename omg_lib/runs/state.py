@@ -38,7 +38,7 @@ from omg_lib.training import RECENT_EPISODES, Training
 
 MAY_CHANGE = (
     "updates", "t_max", "steps", "lr", "omg_lr", "epsilon_start", "epsilon_finish", "epsilon_anneal_time", "device",
-    "runner", "actors",
+    "buffer_device", "runner", "actors",
 )  # fmt: skip
 """What may differ when a run goes on; the run's folder records it."""
 PATHS = ("teammates", "prior")

@@ -49,7 +49,7 @@ IGNORED = {
     **dict.fromkeys(("checkpoint_path", "load_step"), "--resume DIR continues a run"),
     **dict.fromkeys(("save_replay", "render", "save_episodes", "episode_dir", "clear_existing_episodes"), "a display"),
     **dict.fromkeys(("name", "label", "repeat_id", "hypergroup"), "a name for their results"),
-    "buffer_cpu_only": "the buffer is in main memory",
+    "buffer_cpu_only": "set buffer_device instead",
     "critic_lr": "there is no critic",
     "add_value_last_step": "there is no critic",
     "hypernet_embed": "belongs to hypernetworks of two layers",

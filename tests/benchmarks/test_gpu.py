@@ -16,8 +16,7 @@ from benchmarks import device as on
 from benchmarks.floor import train_flop
 from benchmarks.our_side import CPU, Ours
 from benchmarks.timing import spread
-from omg_lib.episodes import truncate
-from omg_lib.networks import unroll_gru
+from omg_lib.episodes import PackedRows, truncate
 from omg_lib.plots import recorded_gpu
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +92,7 @@ def test_no_train_does_less_than_its_floor():
     """By work, so that no busy machine changes it. Of arithmetic a floor holds one product too much."""
     ours = Ours(64, learner="iql", n_agents=2)
     batch, learner = truncate(ours.buffer.sample(16)), on.fresh_learner(ours.config, ours.controller.info, CPU)
-    with Done() as done, FlopCounterMode(display=False) as counted, on.every_gru(on.stepwise):
+    with Done() as done, FlopCounterMode(display=False) as counted, on.learning_from(PackedRows):
         learner.train(batch, 0, 0)
     unneeded = 2 * 16 * 2 * learner.agent.rnn.weight_hh_l0.numel()  # back to the hidden states that episodes start with
     assert counted.get_total_flops() == train_flop(batch, learner.agent) - unneeded
@@ -117,15 +116,6 @@ def test_rollouts(result):
     for width in result["sizes"]["widths"]:
         for key in ("runner_device", "runner_host", "game_alone"):
             assert ordered(rollouts[f"{key}_{width}"])
-
-
-def test_the_forms_are_the_librarys():
-    ours = Ours(64, learner="iql", n_agents=2)
-    steps, agent = ours.learner.read(ours.buffer.sample(8)), ours.learner.agent
-    read, start = torch.relu(agent.read(steps.inputs)), torch.randn(16, 64)
-    expected = torch.cat(unroll_gru(agent.rnn, read, steps.rows, start))
-    for form in (on.whole, on.stepwise):
-        assert torch.allclose(torch.cat(form(agent.rnn, read, steps.rows, start)), expected, atol=1e-6)
 
 
 def test_the_clock_runs_and_a_cpu_counts_no_tensors():

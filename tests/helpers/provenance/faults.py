@@ -319,9 +319,9 @@ OURS = [
     Fault(
         "omg",
         "omg_loss",
-        "target_mu = rows.unpack(mu)[rows.b, ahead, rows.a]",
-        "target_mu = rows.unpack(mu)[rows.b, ahead, rows.a.roll(1)]",
-        ("seat", "episode"),
+        "target_mu, target_log_var = mu[target],",
+        "target_mu, target_log_var = mu[target].roll(1, 0),",
+        ("seat", "episode", "time"),
     ),
     Fault(
         "omg",
