@@ -49,7 +49,7 @@ WORDS = {"runner": ["运行器"], "group": ["组"]}
         (("01_x", "02_x"), "missing are '01_x.ipynb'"),
         (("$x^2$", "$x^3$"), "missing are '$x^2$'"),
         (("运行器", "跑步者"), "the glossary renders 'runner' as 运行器"),
-        (("：", ":"), "half-width punctuation"),
+        (("运行器里", "运行器里,"), "half-width punctuation"),
         (("的 `obs`", "的`obs`"), "no space between Chinese and Latin"),
         (("。", "， 好。"), "a space beside full-width punctuation"),
         (("取运行器", "**注意：**取运行器"), "does not close this emphasis"),
