@@ -46,6 +46,14 @@ def test_it_ends_as_the_module_ends(program, tmp_path, text, code):
     assert subprocess.run(program(text), cwd=tmp_path, stderr=subprocess.DEVNULL).returncode == code
 
 
+def test_many_run_at_once(program, tmp_path):
+    command = program("import sys\nprint(input(), file=sys.stderr)")
+    pipes = dict(stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(3)]
+    heard = [process.communicate(f"{number}\n")[1] for number, process in reversed(list(enumerate(running)))]
+    assert heard == ["2\n", "1\n", "0\n"] and [process.returncode for process in running] == [0, 0, 0]
+
+
 SLOW = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)"
 
 

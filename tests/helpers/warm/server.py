@@ -94,10 +94,10 @@ class Server:
         sys.exit()
 
     def forget(self, *files: int) -> None:
-        """Close, in a fork, what belongs to the server; file 0 is the fork's own by now."""
-        ours = [key.fd for key in self.waiting.get_map().values() if key.fd]
+        """Close, in a fork, what belongs to the server: with what it waits for go the sockets of the other forks."""
         self.waiting.close()
-        for file in (*ours, *files):
+        self.listener.close()
+        for file in files:
             os.close(file)
 
 
