@@ -1,13 +1,15 @@
 """For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
 import os
-import pkgutil
 import sys
+from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
+
+from tests.helpers import shapes
 
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
@@ -16,15 +18,42 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
 sys.modules["rfc3987_syntax"] = None
 
-# All modules except config, whose fields accept anything and reject it with their own messages.
-rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
-install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
+shapes.install()
+
+
+def pytest_runtest_setup() -> None:
+    shapes.begin()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no process is left alone with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("notebook")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """executed(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement.
+
+    Processes of pytest-xdist share each run: the second to ask waits for the first.
+    """
+    import nbformat
+    from filelock import FileLock
+
+    from tests.helpers.running import execute
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    @cache
+    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
+        done = shared / f"{Path(name).stem}{'-replaced' if replaced else ''}.ipynb"
+        with FileLock(f"{done}.lock"):
+            if not done.exists():
+                nbformat.write(execute(name, replaced, tmp_path_factory.mktemp("run")), done)
+        return nbformat.read(done, as_version=4)
+
+    return run_one
 
 
 @pytest.fixture
