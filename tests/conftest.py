@@ -2,10 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
-from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
@@ -29,31 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no process is left alone with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("notebook")}
     items.sort(key=lambda item: item.path not in slow)
-
-
-@pytest.fixture(scope="session")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable:
-    """executed(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement.
-
-    Processes of pytest-xdist share each run: the second to ask waits for the first.
-    """
-    import nbformat
-    from filelock import FileLock
-
-    from tests.helpers.running import execute
-
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-    @cache
-    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
-        done = shared / f"{Path(name).stem}{'-replaced' if replaced else ''}.ipynb"
-        with FileLock(f"{done}.lock"):
-            if not done.exists():
-                nbformat.write(execute(name, replaced, tmp_path_factory.mktemp("run")), done)
-        return nbformat.read(done, as_version=4)
-
-    return run_one
 
 
 @pytest.fixture

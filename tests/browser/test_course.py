@@ -1,18 +1,12 @@
-"""Every notebook of the course in a real JupyterLab: nothing fails, each slider changes its picture, and every control
-and picture has a name for screen readers.
-
-A notebook with widgets runs here, as they need its kernel. One without shows outputs that do not change: it is opened
-with those of its run in tests/notebooks.
+"""Every notebook of the course, run in a real JupyterLab: nothing fails, each slider changes its picture, and every
+control and picture has a name for screen readers.
 """
 
 import os
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-
-from tests.helpers.running import code_cells
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -38,21 +32,10 @@ DRAWN = "svg => svg.outerHTML.replace(/omg-[0-9a-f]{10}-/g, '')"
 FAILED = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
 
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-def has_widgets(notebook: nbformat.NotebookNode) -> bool:
-    return any(WIDGET in output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs)
-
-
 @pytest.mark.parametrize("name", PANELS)
-def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, nameless, executed, folder, name):
-    if PANELS[name] or has_widgets(executed(name)):
-        page = open_notebook(name, height=13000)
-        run_all(page)
-    else:
-        nbformat.write(executed(name), folder / name)
-        page = open_notebook(name, height=13000)
+def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, nameless, name):
+    page = open_notebook(name, height=13000)
+    run_all(page)
     assert page.locator(FAILED).all_inner_texts() == []
     page.locator(".jp-OutputArea-output svg").first.wait_for(state="attached")
     if PANELS[name]:

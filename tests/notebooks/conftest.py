@@ -1,14 +1,34 @@
-"""Each notebook is run once, for all tests (tests/conftest.py: `executed`)."""
+"""Each notebook is run once, for all tests in this folder."""
 
+import os
+from functools import cache
+from pathlib import Path
+
+import nbformat
 import pytest
+from filelock import FileLock
 
-from tests.helpers.running import shown
+from tests.helpers.running import execute, shown
 
 
-@pytest.fixture
-def run(executed):
-    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement."""
-    return executed
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """run(name) -> the notebook, run from top to bottom in a copy of its folder, once per replacement.
+
+    Processes of pytest-xdist share each run: the second to ask waits for the first.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    @cache
+    def run_one(name: str, replaced: tuple[str, str] | None = None) -> nbformat.NotebookNode:
+        done = shared / f"{Path(name).stem}{'-replaced' if replaced else ''}.ipynb"
+        with FileLock(f"{done}.lock"):
+            if not done.exists():
+                nbformat.write(execute(name, replaced, tmp_path_factory.mktemp("run")), done)
+        return nbformat.read(done, as_version=4)
+
+    return run_one
 
 
 @pytest.fixture
