@@ -80,7 +80,7 @@ grade: $(TEACHER)  ## for teachers: grade submitted/, write feedback/ and grades
 	$(GRADER) grade $(MORE)
 
 clean:  ## remove .venv/ and all caches
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:

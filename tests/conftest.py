@@ -1,13 +1,12 @@
 """For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
 import os
-import pkgutil
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
+
+from tests.helpers import shapes
 
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
@@ -16,9 +15,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
 sys.modules["rfc3987_syntax"] = None
 
-# All modules except config, whose fields accept anything and reject it with their own messages.
-rooms = pkgutil.iter_modules([str(Path(__file__).parents[1] / "omg_lib")])
-install_import_hook([f"omg_lib.{room.name}" for room in rooms if room.name != "config"], "beartype.beartype")
+shapes.install()
+
+
+def pytest_runtest_setup() -> None:
+    shapes.begin()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

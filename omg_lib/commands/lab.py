@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from omg_lib.commands.options import count
 from omg_lib.config import ConfigError
 from omg_lib.course import course_folder, lay, ready
 from omg_lib.course.jupyter import command, environment
@@ -23,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the course; returns when JupyterLab ends (on Linux and macOS it takes this process over)."""
-    port = None if args.port is None else free_port(count("port", args.port))
+    port = None if args.port is None else free_port(args.port)
     course = course_folder(Path.cwd())
     for sentence in lay(course):
         say(sentence)
@@ -39,10 +38,11 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def free_port(port: int | str | None) -> int:
+def free_port(text: str) -> int:
     """Return the port. ConfigError if it is no port, or in use."""
-    if type(port) is not int or not 1 <= port <= 65535:
-        raise ConfigError("port", port, "allowed is a whole number from 1 to 65535")
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= 65535:
+        raise ConfigError("port", text, "allowed is a whole number from 1 to 65535")
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

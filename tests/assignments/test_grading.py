@@ -21,6 +21,7 @@ from omg_lib.lessons.assignments.cases import VISIBLE
 from tests.helpers import hostile
 from tests.helpers.asking import UNSAFE
 from tests.helpers.places import COURSE, NAMES, ROOT
+from tests.helpers.warm import warm_kernels
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 MOST = {"a1": 20, "a2": 20, "a3": 24, "a4": 20}
@@ -353,7 +354,8 @@ def test_the_source_notebook_runs_in_a_kernel_and_every_check_says_right(name, s
     shutil.copy(COURSE / "grader" / "a4_results.json", tmp_path / "results.json")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(tmp_path)}
     where = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute(env=environment)
+    with warm_kernels():
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute(env=environment)
     shown = {
         cell.id: output.data["text/plain"]
         for cell in notebook.cells if cell.cell_type == "code"

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from benchmarks import memory, plot, sweep
 from benchmarks.timing import Reading, interleave, ratio, spread
 from omg_lib.config import OMGConfig
+from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 SPEEDS = ("runner_1", "runner_8", "runner_32", "insert", "sample", "train_32", "train_256", "iteration")
@@ -19,7 +19,7 @@ SPEEDS = ("runner_1", "runner_8", "runner_32", "insert", "sample", "train_32", "
 @pytest.mark.slow
 def test_the_command_without_a_checkout(tmp_path):
     target = tmp_path / "ours.json"
-    command = [sys.executable, "-m", "benchmarks.compare", "--rounds", "1", "--repeats", "1", "--episodes", "256"]
+    command = [*warm.module("benchmarks.compare"), "--rounds", "1", "--repeats", "1", "--episodes", "256"]
     subprocess.run([*command, "--parts", "speed", "--json", target], cwd=ROOT, check=True, capture_output=True)
     result = json.loads(target.read_text())
     assert {"machine", "commit", "torch", "threads", "ratios", "ours", "pymarl"} <= result.keys()
@@ -33,7 +33,7 @@ def test_the_command_without_a_checkout(tmp_path):
 @pytest.mark.skipif(not os.environ.get("OMG_PYMARL"), reason="OMG_PYMARL names no checkout of oxwhirl/pymarl")
 def test_the_command_with_a_checkout(tmp_path):
     target = tmp_path / "both.json"
-    command = [sys.executable, "-m", "benchmarks.compare", "--rounds", "1", "--repeats", "1", "--episodes", "256"]
+    command = [*warm.module("benchmarks.compare"), "--rounds", "1", "--repeats", "1", "--episodes", "256"]
     command += ["--parts", "speed", "memory", "--pymarl", os.environ["OMG_PYMARL"], "--json", target]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     ratios = json.loads(target.read_text())["ratios"]

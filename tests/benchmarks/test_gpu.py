@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,14 @@ from benchmarks.our_side import CPU, Ours
 from benchmarks.timing import spread
 from omg_lib.episodes import PackedRows, truncate
 from omg_lib.plots import recorded_gpu
+from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 2
 
 
 def command(*more):
-    line = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--rounds", str(ROUNDS), *more]
+    line = warm.module("benchmarks.gpu", "--device", "cpu", "--quick", "--rounds", str(ROUNDS), *more)
     return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True)
 
 
@@ -128,8 +128,7 @@ def test_the_clock_runs_and_a_cpu_counts_no_tensors():
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_machine_without_cuda_is_told_so():
-    line = [sys.executable, "-m", "benchmarks.gpu"]
-    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    told = subprocess.run(warm.module("benchmarks.gpu"), cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 2
     assert "this machine has 0 CUDA devices" in told.stderr
 

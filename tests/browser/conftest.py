@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import warm
 from tests.helpers.pages import READY
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def lab(folder: Path) -> Iterator[str]:
 def serve(folder: Path) -> Iterator[str]:
     """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address."""
     own = folder.parent
-    environment = os.environ | {
+    environment = os.environ | warm.kernels() | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         "OMP_NUM_THREADS": "1",
     }

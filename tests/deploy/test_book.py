@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+from tests.helpers import warm
+
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "build/book"
 BUILD = runpy.run_path(str(ROOT / "deploy/book/build.py"))
@@ -99,7 +101,7 @@ def pages() -> list[Path]:
         pytest.importorskip(name, reason=f"{name} is not installed")
     if not os.environ.get("OMG_BOOK"):
         command = [sys.executable, "deploy/book/build.py", "--run", "00"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | warm.kernels(), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
     return sorted(BOOK.rglob("*.html"))
 

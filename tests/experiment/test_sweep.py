@@ -33,7 +33,7 @@ from tests.helpers.clusters import cluster_of, ray_folder
 
 WAIT = 280
 """Seconds; nothing is measured here, and the machine may be busy."""
-UPDATES = 300
+UPDATES = 120
 ECHO = dict(env="echo", updates=6, test_nepisode=4)
 
 

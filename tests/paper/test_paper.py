@@ -3,7 +3,6 @@
 import csv
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from paper.plan import METHODS, partners
 from paper.run import scores_of
 from paper.tables import PROMISED, complete_groups, differences, summary
+from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def rows_of(path):
 
 @pytest.mark.slow
 def test_the_smoke_version_makes_every_table_and_figure_and_is_not_run_twice(tmp_path):
-    command = [sys.executable, "-m", "paper", "--quick", "--jobs", "2", "--data", str(tmp_path / "data")]
+    command = warm.module("paper", "--quick", "--jobs", "2", "--data", str(tmp_path / "data"))
     first = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "CPU seconds" in first.stdout and "tuned" in first.stdout
     results = tmp_path / "data" / "results"
