@@ -194,7 +194,8 @@ def test_returns_are_not_drawn_as_win_rates_nor_mixed_with_them(tmp_path, capsys
 
 def test_the_pool_calls_a_policy_of_a_game_without_winners_no_script(tmp_path, capsys):
     pytest.importorskip("mpe2", reason="predator_prey needs the extra envs")
-    words = "teammates --env predator_prey --n-agents 2 --algorithms iql --seeds 1 --t-max 20 --batch-size 1 --device cpu --set test_nepisode=2"
+    words = "teammates --env predator_prey --n-agents 2 --algorithms iql --seeds 1 --t-max 20 --batch-size 1"
+    words += " --device cpu --set test_nepisode=2"
     assert main([*words.split(), "--out", str(tmp_path / "pool")]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("iql-0 "))
     assert "a policy" in line and "script" not in line
