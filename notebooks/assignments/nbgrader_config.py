@@ -53,6 +53,7 @@ c.Autograde.autograde_preprocessors = [
 # forbids both pages to run or load anything.
 c.GenerateFeedback.preprocessors = [GetGrades, "grader.markup.Harmless", CSSHTMLHeaderPreprocessor]
 c.HTMLExporter.preprocessors = ["grader.markup.Harmless"]
+c.HTMLExporter.filters = {"highlight_code": "grader.markup.coloured"}
 c.HTMLExporter.template_file = str(HERE / "grader" / "page.html.j2")
 
 # Only the formgrader reads this file inside a server.

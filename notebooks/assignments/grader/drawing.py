@@ -30,6 +30,10 @@ LINKS = {"href", f"{XLINK}href"}
 INSIDE = re.compile(r"url\(\s*[\"']?#([^\"')]+)", re.IGNORECASE)
 PLAIN = re.compile(r"[\w.:-]+")
 """An id that can be written in one way only: browsers also read escapes, such as %61 or \\61 for a."""
+SHEET = re.compile(r"(?:[\w\s.*#,>-]*\{[\w\s:;.,#%-]*\})*+\s*")
+"""A style sheet of plain rules, without a function, a string, an escape or an at-rule."""
+VALUE = re.compile(r"[\w\s.,#%+-]*|rgba?\([\d\s.,%]*\)|url\(\s*[\"']?#[\w.:-]+[\"']?\s*\)", re.IGNORECASE)
+"""What a style may set a property to: no picture, gradient or filter made on the spot, and nothing from elsewhere."""
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 MOST_SVG, MOST_PIXELS, MOST_DRAWN = 5_000_000, 8_000, 200_000
 """Largest drawing (characters), largest side of a picture (pixels), and most elements drawn by references: what a
@@ -76,6 +80,8 @@ def keep_what_draws(root: Element) -> None:
     for element in list(root.iter()):
         for name, value in list(element.attrib.items()):
             allowed = name in ATTRIBUTES or (name in LINKS and (value.startswith("#") or is_picture(value)))
+            if name == "style":
+                value = element.attrib[name] = plain_style(value)
             plain = "\\" not in value and all(map(PLAIN.fullmatch, targets(name, value)))
             if not (allowed and plain and nested.isdisjoint(targets(name, value))):
                 del element.attrib[name]
@@ -105,9 +111,19 @@ def references(element: Element) -> bool:
     return any(targets(name, value) for name, value in element.attrib.items())
 
 
+def plain_style(style: str) -> str:
+    """Return a style's declarations that only draw."""
+    pairs = ((name.strip(), value.strip()) for name, _, value in (one.partition(":") for one in style.split(";")))
+    return "; ".join(f"{name}: {value}" for name, value in pairs if name in ATTRIBUTES and VALUE.fullmatch(value))
+
+
 def styled_from_outside(element: Element) -> bool:
-    """Whether an element is a style sheet with more than plain rules: imports, fonts, references."""
-    return element.tag == f"{SVG}style" and re.search(r"url|@|\\", element.text or "") is not None
+    """Whether an element is a style sheet with more than plain rules that only draw."""
+    if element.tag != f"{SVG}style":
+        return False
+    sheet = element.text or ""
+    names = re.findall(r"[{;]\s*([\w-]+)\s*:", sheet)
+    return SHEET.fullmatch(sheet) is None or not ATTRIBUTES.issuperset(names)
 
 
 def is_picture(link: str) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
@@ -24,6 +25,12 @@ PYTHON = {
 }
 MOST_IN_CELL, MOST_MARKDOWN = 8_000, 60_000
 """Characters of Markdown to render, per cell and in total. More could take minutes, so it is shown as text."""
+MOST_COLOURED, MOST_BLANK = 20_000, 300
+"""Characters of code to colour in a cell, and of white space in a row: pygments takes the square of the latter."""
+MOST_PRINTED, MOST_ESCAPES = 100_000, 1_000
+"""Characters of one printed text, and colour changes in it: nbconvert copies the rest of the text at each."""
+MOST_SHOWN = 100
+"""Outputs of a cell, and drawings of an output, to show."""
 SOURCES = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "application/javascript", "application/json")
 """Kinds of data whose source is shown if an output has nothing else to show."""
 
@@ -53,7 +60,7 @@ def harmless_cell(cell: NotebookNode, longest: int = MOST_IN_CELL) -> NotebookNo
     if isinstance(about, dict) and about.get("comment"):
         metadata["nbgrader"]["comment"] = harmless_markdown(text(about["comment"]))
     if cell.cell_type == "code":
-        outputs = [made for output in cell.get("outputs", []) for made in harmless_outputs(output)]
+        outputs = [made for output in cell.get("outputs", []) for made in harmless_outputs(output)][:MOST_SHOWN]
         count = cell.get("execution_count")
         return new_code_cell(
             source, metadata=metadata, outputs=outputs, execution_count=count if type(count) is int else None
@@ -67,6 +74,22 @@ def harmless_cell(cell: NotebookNode, longest: int = MOST_IN_CELL) -> NotebookNo
 def text(value: object) -> str:
     """Return a notebook's text, which may be a string or a list of lines."""
     return "".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def printed(value: object) -> str:
+    """Return a text of an output, cut to what a page can show soon."""
+    whole = text(value)
+    cut = whole[:MOST_PRINTED]
+    if cut.count("\x1b") > MOST_ESCAPES:
+        cut = cut.replace("\x1b", "")
+    return cut if cut is whole or len(whole) <= MOST_PRINTED else f"{cut}\n... and {len(whole) - len(cut):,} characters"
+
+
+def coloured(source: str, language: str | None = None, metadata: object = None) -> str:
+    """Return the HTML of a cell's code, in colours unless they would take long. For nbconvert's pages."""
+    if len(source) > MOST_COLOURED or re.search(rf"\s{{{MOST_BLANK}}}", source):
+        return f'<div class="highlight"><pre>{escape(source)}</pre></div>'
+    return Highlight2HTML(pygments_lexer="python")(source)
 
 
 # --- Markdown --------------------------------------------------------------------------------------------------------
@@ -137,14 +160,14 @@ def harmless_outputs(output: NotebookNode) -> Iterator[NotebookNode]:
     kind, data = output.get("output_type"), output.get("data")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
-        yield new_output("stream", name=name, text=text(output.get("text", "")))
+        yield new_output("stream", name=name, text=printed(output.get("text", "")))
     elif kind == "error":
         lines = output.get("traceback")
         yield new_output(
             "error",
-            ename=text(output.get("ename", "")),
-            evalue=text(output.get("evalue", "")),
-            traceback=[text(line) for line in lines] if isinstance(lines, list) else [],
+            ename=printed(output.get("ename", "")),
+            evalue=printed(output.get("evalue", "")),
+            traceback=printed("\n".join(map(text, lines))).split("\n") if isinstance(lines, list) else [],
         )
     elif kind in ("display_data", "execute_result") and isinstance(data, dict):
         for shown in harmless_data(data):
@@ -159,4 +182,4 @@ def harmless_data(data: dict) -> list[dict]:
     plain = text(data.get("text/plain", ""))
     if not plain or plain.startswith("<IPython.core.display."):
         plain = next((text(data[kind]) for kind in SOURCES if kind in data), plain)
-    return [shown_pixels(data) | {"text/plain": plain}]
+    return [shown_pixels(data) | {"text/plain": printed(plain)}]

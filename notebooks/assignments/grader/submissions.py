@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 
 from grader.names import shown, student_id
+from grader.slim import slim
 from omg_lib.config import RunError
 
 RESULTS = "results.json"
@@ -228,7 +229,10 @@ def notebook(data: bytes) -> bytes:
         raise RefusedError("the file is not a notebook")
     if deeper(found, DEEPEST):
         raise RefusedError(f"the notebook is nested more than {DEEPEST} levels deep")
-    text = json.dumps(found, ensure_ascii=False).encode(errors="replace").decode()
+    try:
+        text = json.dumps(slim(found), ensure_ascii=False).encode(errors="replace").decode()
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
     try:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id, which nbformat repairs
             nbformat.validate(nbformat.reads(text, as_version=4))
