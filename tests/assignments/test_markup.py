@@ -179,7 +179,9 @@ def test_nothing_is_loaded_and_no_use_is_used(inside):
     ],
 )
 def test_what_is_no_drawing_is_shown_as_text(svg):
-    assert output_of({"image/svg+xml": svg}) == [{"text/plain": svg}]
+    from grader.markup import printed
+
+    assert output_of({"image/svg+xml": svg}) == [{"text/plain": printed(svg)}]
     assert set(output_of({"text/html": svg})[0]) == {"text/plain"}
 
 

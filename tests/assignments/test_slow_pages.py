@@ -1,6 +1,7 @@
 """Small submissions that would keep a class waiting: refused, cut or shown without colours."""
 
 import json
+from xml.sax.saxutils import quoteattr
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -31,16 +32,18 @@ def test_a_million_parts_are_refused_before_they_are_checked(version, monkeypatc
     from grader import submissions
     from grader.submissions import notebook
 
-    monkeypatch.setattr(submissions.nbformat, "validate", lambda *_: pytest.fail("checked"))
     bad = [{"output_type": "no such"}] * 1_001
     cell = {**new_code_cell("1"), "outputs": bad}
     more = {"nbformat": 3, "worksheets": [{"cells": [cell]}], "cells": []} if version == 3 else {"cells": [cell]}
     lines = {**new_code_cell("1"), "source": [1] * 1_001}
-    for made in (more, {"cells": [new_code_cell("1")] * 1_001}, {"cells": [lines]}):
-        with pytest.raises(ValueError, match="more than 1,000 cells and outputs"):
-            notebook(json.dumps({**new_notebook(), **made}).encode())
-    with pytest.raises(ValueError, match="more than 300,000 characters"):
-        read(new_code_cell("a" * 300_001))
+    many = (more, {"cells": [new_code_cell("1")] * 1_001}, {"cells": [lines]})
+    refused = [(json.dumps({**new_notebook(), **made}), "more than 1,000 cells and outputs") for made in many]
+    long = {**new_notebook(), "cells": [new_code_cell("a" * 300_001)]}
+    refused.append((json.dumps(long), "more than 300,000 characters"))
+    monkeypatch.setattr(submissions.nbformat, "validate", lambda *_, **__: pytest.fail("checked"))
+    for made, said in refused:
+        with pytest.raises(ValueError, match=said):
+            notebook(made.encode())
 
 
 def test_much_printed_text_stays_and_data_that_is_no_text_goes():
@@ -69,7 +72,7 @@ def test_printed_text_is_cut_and_has_few_colour_changes(kind):
 def test_an_output_shows_a_limited_number_of_drawings():
     from grader.markup import MOST_SHOWN, harmless_cell
 
-    svg = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    svg = SVG.format("", '<path d="M0 0"/>')
     outputs = [new_output("display_data", {"text/html": svg * 300})] * 3
     assert len(harmless_cell(new_code_cell("", outputs=outputs)).outputs) == MOST_SHOWN
 
@@ -123,7 +126,8 @@ def test_a_style_sheet_that_does_more_than_draw_is_left_out(sheet):
 def test_a_style_keeps_only_declarations_that_draw(style):
     from grader.drawing import drawing
 
-    made = drawing(SVG.format(f" style='{style}; stroke: #123456'", f"<path style='fill:rgb(1, 2, 3);{style}'/>"))
+    of_all, of_one = quoteattr(f"{style}; stroke: #123456"), quoteattr(f"fill:rgb(1, 2, 3);{style}")
+    made = drawing(SVG.format(f" style={of_all}", f"<path style={of_one}/>"))
     assert 'style="stroke: #123456"' in made and 'style="fill: rgb(1, 2, 3)"' in made
 
 
