@@ -1,8 +1,9 @@
 // The panel around the picture, in a page of its own or in a notebook with a kernel.
-import {predict, predicted} from './contract.js';
+import {fill, predict, predicted} from './contract.js';
 import {search} from './follow.js';
 import {offersHtml, panelHtml, progressHtml} from './controls.js';
 import {Picture} from './picture.js';
+import {whyText} from './skeleton.js';
 
 const LOST = 'The kernel is gone: the picture keeps what it has. Run the cell again.';
 
@@ -139,6 +140,8 @@ export class Panel {
     at.value = Math.ceil(picture.phase);
     at.setAttribute('aria-valuetext', words);
     this.find('at-said').textContent = words;
+    const {plan, phase, total} = picture, headline = fill(plan.words.headline, plan.sizes);
+    this.find('why').textContent = phase > 0 && phase < total ? whyText(picture.stage(), plan) : headline;  // compact rows have no room for it
     const label = picture.playing ? 'Pause' : 'Play';
     if (play.textContent !== label) play.textContent = label;
   }
