@@ -58,7 +58,8 @@ class FlowPanel(Kept, anywidget.AnyWidget):
         self.model = FlowModel(**settings)
         super().__init__(data=self.model.handover())
         self._made.add(self)
-        self._answered, self._listing = 0, False
+        self._answered: dict[str, int] = {}  # the last message of each view of this panel
+        self._listing = False
         self._curves_drawing, self._stream = threading.Lock(), Stream(self)
         self.model.listen(self._show)
         self.on_msg(self._heard)
@@ -83,7 +84,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
         if said["do"] == "ack":
             self._stream.seen = said["ack"]
             return
-        self._answered = said["seq"]
+        self._answered[said["from"]] = said["seq"]
         actions = {"run": model.start, "stop": model.stop, "reset": model.reset}
         if said["do"] in actions:
             actions[said["do"]]()
@@ -125,7 +126,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
             "offers": dict(model.offers),
             "computes": device_text(model.config),
             "device": str(resolve_device(model.config.device)),
-            "seq": self._answered,
+            "seq": dict(self._answered),
         }
 
     def _drawn(self) -> dict[str, str]:

@@ -140,7 +140,7 @@ def test_sorting_moves_the_columns_and_keeps_what_is_followed(browser, path):
 
 
 def test_compact_shows_sliders_and_network_rows_at_1280_by_720(browser, path):
-    with opened(browser, path, 1280, 720) as page:
+    with opened(browser, path, 1280, 720, reduced_motion="reduce") as page:
         for part in (
             ".omg-n-agents [role=slider]",
             "[data-stage='runner.run']",
@@ -148,6 +148,14 @@ def test_compact_shows_sliders_and_network_rows_at_1280_by_720(browser, path):
         ):
             box = page.locator(part).bounding_box()
             assert box["y"] >= 0 and box["y"] + box["height"] <= 720, part
+        why = page.locator(".omg-why")
+        assert why.is_visible() and why.text_content().startswith("One seat per team learns, so 4 groups of 3")
+        page.locator(".omg-flow").press("Home")
+        for _ in range(3):
+            page.locator(".omg-forward").click()
+        assert why.text_content() == "G*A = 4 × 3 = 12 stored episodes: 4 per seat"
+        page.get_by_label("compact").uncheck()
+        assert not why.is_visible(), "every row has its own sentence now"
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,33 @@ def test_a_kernel_restarted_in_mid_run_leaves_the_picture_and_the_cell_works_aga
     wait_status(page, r"^Stopped at update \d+$")
 
 
+def test_two_views_of_one_panel_show_the_same(folder, open_notebook, run_all):
+    shown_twice = json.loads(notebook("panel = FlowPanel(n_agents=2, batch_size=2)", "panel"))
+    again = shown_twice["cells"][0] | {"id": "again", "source": "panel"}
+    (folder / "twice.ipynb").write_text(json.dumps(shown_twice | {"cells": [*shown_twice["cells"], again]}))
+    page = open_notebook("twice.ipynb", height=2400)
+    run_all(page)
+    page.wait_for_function("() => document.querySelectorAll('.omg-panel .omg-flow svg').length === 2")
+    numbers = "name => [...document.querySelectorAll(`[type=number][name=${name}]`)].map(one => one.value).join()"
+    first, second = (page.locator(".omg-panel").nth(k) for k in (0, 1))
+    for value in (3, 4, 5):  # the first has said more than the second when the second speaks
+        first.locator("[type=number][name=n_agents]").fill(str(value))
+        first.locator("[type=number][name=n_agents]").press("Enter")
+        page.wait_for_function(f"wanted => ({numbers})('n_agents') === wanted", arg=f"{value},{value}")
+    second.locator("[type=number][name=batch_size]").fill("6")
+    second.locator("[type=number][name=batch_size]").press("Enter")
+    page.wait_for_function(f"() => ({numbers})('batch_size') === '6,6'")
+    second.locator(".omg-run").click()
+    wait_all(page, "equal")
+    first.locator(".omg-stop").click()
+    for one in (first, second):
+        assert "6 × 5 = 30" in one.locator(".omg-flow svg").text_content()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.omg-panel .omg-status [role=status]')].every("
+        "one => /^Stopped at update/.test(one.textContent))"
+    )
+
+
 @pytest.mark.parametrize("settings", [(16, 64), (2, 1), (8, 32, "iql")])
 def test_no_text_is_cut_or_covered(show, settings):
     page = show(*settings)

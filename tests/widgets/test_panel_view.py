@@ -22,7 +22,7 @@ def panel(monkeypatch):
 
 def say(panel: FlowPanel, seq: int = 1, **message) -> None:
     """Speak as the page does."""
-    panel._heard(panel, message | {"seq": seq}, [])
+    panel._heard(panel, {"from": "here", "seq": seq} | message, [])
 
 
 @pytest.mark.parametrize("name, value", [
@@ -32,7 +32,7 @@ def say(panel: FlowPanel, seq: int = 1, **message) -> None:
 def test_a_setting_of_the_page_changes_the_model_and_is_answered(panel, name, value):
     say(panel, 4, do="set", settings={name: value})
     assert panel.model.settings[name] == panel.view["settings"][name] == value
-    assert panel.view["seq"] == 4 and panel.view["status"].startswith("Predicted")
+    assert panel.view["seq"] == {"here": 4} and panel.view["status"].startswith("Predicted")
 
 
 @pytest.mark.parametrize("bad", [0, -3, 17, 2.5, 10**6])
@@ -76,6 +76,12 @@ def test_a_run_is_handed_over_with_its_bookkeeping(panel):
     assert max(books["lengths"]) == trace.sizes["T"], "the longest episode that was drawn"
     assert "update 2, loss" in panel.curves["alt"] and panel.curves["src"].startswith("data:image/png")
     assert panel.view["progress"] == ["Update 2", 0.0]
+
+
+def test_each_view_of_a_panel_has_its_own_answers(panel):
+    say(panel, 5, do="set", settings={"n_agents": 3})
+    say(panel, 1, do="set", settings={"n_agents": 4}, **{"from": "elsewhere"})
+    assert panel.view["seq"] == {"here": 5, "elsewhere": 1} and panel.view["settings"]["n_agents"] == 4
 
 
 def test_the_table_of_fields_is_made_on_request(panel):

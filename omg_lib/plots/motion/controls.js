@@ -40,6 +40,7 @@ export function panelHtml(data, trains) {
       <label><input type="checkbox" class="omg-compact"> compact</label>
       <label>follow <input type="search" class="omg-search" placeholder="group 3 slot 5" size="15"></label>
     </div>
+    <p class="omg-why"></p>
     <p class="omg-followed"></p>
     <div class="omg-flow" tabindex="0" role="group" aria-label="the flow: Space plays, left and right step, up and down follow an episode"></div>
     ${trains ? `<div class="omg-curves"></div><label><input type="checkbox" class="omg-listing"> list every field of every stage</label>

@@ -1,15 +1,16 @@
 // The panel around the picture, in a page of its own or in a notebook with a kernel.
-import {predict, predicted} from './contract.js';
+import {fill, predict, predicted} from './contract.js';
 import {search} from './follow.js';
 import {offersHtml, panelHtml, progressHtml} from './controls.js';
 import {Picture} from './picture.js';
+import {whyText} from './skeleton.js';
 
 const LOST = 'The kernel is gone: the picture keeps what it has. Run the cell again.';
 
 export class Panel {
   // `kernel.send(message)` reaches Python; without a kernel the panel shows plans, and the run that `data` holds.
   constructor(root, data, kernel = null) {
-    Object.assign(this, {data, kernel, sent: 0, asked: {...data.settings}});
+    Object.assign(this, {data, kernel, id: Math.random().toString(36).slice(2), sent: 0, asked: {...data.settings}});
     root.innerHTML = panelHtml(data, kernel !== null);
     this.root = root.firstElementChild;
     for (const one of this.root.querySelectorAll('input, select, button, [tabindex]')) {
@@ -139,6 +140,8 @@ export class Panel {
     at.value = Math.ceil(picture.phase);
     at.setAttribute('aria-valuetext', words);
     this.find('at-said').textContent = words;
+    const {plan, phase, total} = picture, headline = fill(plan.words.headline, plan.sizes);
+    this.find('why').textContent = phase > 0 && phase < total ? whyText(picture.stage(), plan) : headline;  // compact rows have no room for it
     const label = picture.playing ? 'Pause' : 'Play';
     if (play.textContent !== label) play.textContent = label;
   }
@@ -160,17 +163,18 @@ export class Panel {
   send(message) {
     if (!this.kernel) return;
     this.sent += 1;
-    this.kernel.send({...message, seq: this.sent});
+    this.kernel.send({...message, from: this.id, seq: this.sent});
   }
 
-  // What Python shows: settings, status, progress, offers, computes, seq (the last message that it has answered).
+  // What Python shows: settings, status, progress, offers, computes, seq (the last message that it has
+  // answered, of each view: a panel can be shown in two cells).
   view(view) {
     this.say(view.status);
     const parts = {progress: progressHtml(view.progress), offers: offersHtml(view.offers)};
     for (const [name, html] of Object.entries(parts)) if (this.find(name).innerHTML !== html) this.find(name).innerHTML = html;
     this.find('computes').textContent = `computes on: ${view.computes}`;
     if (view.device !== this.picture.device) { this.picture.device = view.device; this.picture.touch(); }
-    if (view.seq < this.sent) return;  // Python answers an older message: the reader has moved on
+    if ((view.seq[this.id] ?? 0) < this.sent) return;  // Python answers an older message: the reader has moved on
     const now = this.picture.settings, next = Object.entries(view.settings).filter(([name, value]) => now[name] !== value);
     for (const [name, value] of Object.entries(view.settings)) {
       if (value === this.asked[name]) continue;  // no news: leave a number that is being typed alone

@@ -50,6 +50,10 @@ export function facts(stage, shown) {
     .filter(Boolean).join(' · ');
 }
 
+// Why a stage has this shape, or how the measured one differs from the plan.
+export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run}) =>
+  wrong || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
+
 // Main memory up to truncate, the learner's device from to_device on.
 export function deviceOf(name, {plan, device}) {
   const names = plan.stages.map(stage => stage.name), moved = names.indexOf('to_device');
@@ -118,8 +122,6 @@ function beside(row, lay, plan, shown) {
 function row(row, lay, plan, shown, kinds) {
   const {stage, y} = row, [colour, sign] = shown.marks[stage.state], [main] = stage.fields, name = stage.name.split('.').pop();
   const size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
-  const why = stage.wrong || fill(plan.words.reasons[stage.measured ? `${stage.name}, measured` : stage.name] ?? plan.words.reasons[stage.name] ?? '',
-    stage.measured ? {...plan.sizes, T: plan.measured.sizes.T} : plan.sizes);
   const open = !stage.measured && main?.axes.some(axis => /^T/.test(axis)) ? '≤' : '';
   const cost = size ? ` · ${open}${stage.calls > 1 ? `${stage.calls} × ` : ''}${bytesText(size)}` : '';
   return `<g data-stage="${safe(stage.name)}" data-state="${stage.state}" data-calls="${stage.calls}" data-leading="${stage.leading ?? ''}">` +
@@ -133,7 +135,7 @@ function row(row, lay, plan, shown, kinds) {
     (stage.leading === null ? '' : put(lay.narrow ? lay.W - 8 : lay.left - 8, y + 18, 18, stage.leading, `font-weight="bold" text-anchor="end" fill="${kinds[plan.kinds[main.axes[0]]]}"`)) +
     (main?.axes.length ? chips(row, lay, plan, kinds) + also(row, stage, 1) : also(row, stage, 0)) +
     beside(row, lay, plan, shown) +
-    (lay.compact ? '' : wrapped(row.why.x, row.why.y, 11, why + cost, lay.narrow ? lay.W / 5.8 : 999,
+    (lay.compact ? '' : wrapped(row.why.x, row.why.y, 11, whyText(stage, plan) + cost, lay.narrow ? lay.W / 5.8 : 999,
       stage.wrong ? `fill="${colour}" font-weight="bold"` : '')) + '</g>';
 }
 
