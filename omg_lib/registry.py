@@ -77,8 +77,9 @@ def team_sizes(env: object) -> range:
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
-    names = [name for name in ENVIRONMENTS if name not in own_maps] + sorted(entry_points(group=ENV_POINTS).names)
-    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {SMACV2}MAP, {PETTINGZOO}MODULE")
+    names = [name for name in ENVIRONMENTS if not name.startswith("smacv2")]
+    names += [*sorted(entry_points(group=ENV_POINTS).names), "smacv2[:MAP]"]
+    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {PETTINGZOO}MODULE, --import yours")
 
 
 # --- learners --------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ QUESTION = """<form class="omg-question" data-truth="{truth}" data-labels="{labe
 <label>Your answer, {count}: <input inputmode="numeric" autocomplete="off"></label>
 <button type="submit">Check</button> <span role="status"></span>
 </form><details><summary>Show the answer</summary><p>{shown}</p></details>"""
+EDITIONS = re.compile(r"\n*\[[^\]]*\]\(zh/[^)]*\)")
+"""A link to another edition, which the book does not hold."""
 PANEL = "<p><em>Open this notebook in JupyterLab to use the panel.</em></p>"
 KEPT = "The panel itself needs a kernel: run this cell again."
 
@@ -184,6 +186,8 @@ def main() -> int:
     done = {path: future.result() for path, future in futures.items()}
     for path in paths:
         notebook = as_page(done.get(path) or nbformat.read(path, as_version=4))
+        for cell in notebook.cells:
+            cell.source = EDITIONS.sub("", cell.source)
         link_terms(notebook.cells, terms())
         nbformat.write(notebook, path)
     shutil.rmtree(TARGET, ignore_errors=True)

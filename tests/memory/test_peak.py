@@ -126,11 +126,10 @@ def test_the_panel_offers_what_fits(monkeypatch):
     model.start(1)
     assert model.wait(120) and model.state == "idle" and "what fits is " in model.status
     assert set(model.offers) == {"n_agents", "batch_size"}
-    buttons = panel._offers.children
-    assert [button.description for button in buttons] == [f"{name} {size}" for name, size in model.offers.items()]
+    assert panel.view["offers"] == model.offers
     size = model.offers["batch_size"]
-    buttons[1].click()
-    assert model.settings["batch_size"] == size and panel._offers.children == ()
+    panel._handle_custom_msg({"do": "set", "settings": {"batch_size": size}, "seq": 1, "from": "a"}, [])
+    assert model.settings["batch_size"] == size and panel.view["offers"] == {}
     model.start(1)
     assert model.wait(120) and model.reports and model.status == "Finished at update 1"
 

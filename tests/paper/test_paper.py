@@ -22,6 +22,7 @@ def rows_of(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_smoke_version_makes_every_table_and_figure_and_is_not_run_twice(tmp_path):
     command = warm.module("paper", "--quick", "--jobs", "2", "--data", str(tmp_path / "data"))
     first = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
