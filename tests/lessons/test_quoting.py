@@ -21,8 +21,8 @@ def test_the_lines_stand_in_the_file_under_their_numbers():
 
 
 def test_a_text_picks_whole_statements_and_heads_of_blocks():
-    picked = [text for _, text in quote(QLearner.td_loss, "no_grad", "target = self.returns").lines]
-    assert picked[0] == "with torch.no_grad():" and picked[1].startswith("    target = self.returns(")
+    picked = [text for _, text in quote(QLearner.td_loss, "no_grad", "target = self._shaped").lines]
+    assert picked[0] == "with torch.no_grad():" and picked[1].startswith("    target = self._shaped(")
     assert len(picked) == 2
     assert [text for _, text in quote(OMGLearner.keeps_goal).lines] == [
         'return self.config.bootstrap_subgoal == "same"'
