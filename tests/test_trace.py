@@ -70,8 +70,8 @@ def test_numbers_of_8m():
 
 def test_axes_are_named_and_sized():
     assert axis_size("G*A", SIZES) == 256 and axis_size("T-1", SIZES) == 99 and axis_size("L+1", SIZES) == 121
-    assert axis_size("7", {}) == 7
-    for bad in ("", "G*A*R", "A B", "G/A"):
+    assert axis_size("7", {}) == 7 and axis_size("A/R", {"A": 8, "R": 2}) == 4
+    for bad in ("", "G*A*R", "A B", "G%A"):
         with pytest.raises(ValueError, match="axis"):
             axis_size(bad, SIZES)
     for entry in trace_of(OMGConfig(), SIZES, "cpu").stages:

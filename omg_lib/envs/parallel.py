@@ -121,9 +121,11 @@ class Parallel(Game):
 
     def _state(self, seen: np.ndarray) -> np.ndarray:
         """Return the game's state; without a `state()`, what all seats see."""
+        if not callable(getattr(self.package, "state", None)):
+            return seen.ravel()
         try:
             state = self.package.state()
-        except (AttributeError, NotImplementedError):
+        except (AttributeError, NotImplementedError, TypeError):  # a wrapper calls a state that its game lacks
             if hasattr(self.package, "state_space"):
                 raise
             return seen.ravel()

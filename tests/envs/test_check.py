@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import omg_lib as omg
-from omg_lib import config, envs
+from omg_lib import envs, registry
 from omg_lib.envs.base import BatchedEnv, EnvInfo
 from omg_lib.envs.games import Game, Games, Moment
 from tests.helpers.batches import SMALL, short_pretraining
@@ -147,7 +147,7 @@ DEEPER = {
 def registries(monkeypatch):
     """Forget what the test registers."""
     monkeypatch.setattr(envs, "ENVIRONMENTS", dict(envs.ENVIRONMENTS))
-    monkeypatch.setattr(config, "ENVIRONMENTS", dict(config.ENVIRONMENTS))
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
 
 
 def settings_of(**changes):

@@ -22,7 +22,7 @@ TOY = "pettingzoo:tests.helpers.zoo_toy"
     ("name", "n", "sizes"),
     [
         (TOY, 3, (4, 2, 4, 12)),
-        (TOY + ",tame=True,max_cycles=7", 3, (4, 12, 4, 7)),
+        (TOY + ",tame=True,max_cycles=7", 3, (4, 2, 4, 7)),
         ("pettingzoo:mpe2.simple_spread_v3", 3, (18, 54, 5, 25)),
         ("pettingzoo:mpe2.simple_spread_v3,N=5,max_cycles=9", 5, (30, 150, 5, 9)),
         ("pettingzoo:mpe2.simple_speaker_listener_v4", 2, (11, 14, 5, 25)),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omg_lib import config, envs
+from omg_lib import config, envs, registry
 from omg_lib.distributed import processes
 from omg_lib.envs import games
 from omg_lib.envs.base import EnvInfo
@@ -20,7 +20,7 @@ PAGE = (ROOT / "omg_lib/envs/README.md").read_text(encoding="utf-8")
 def registries(monkeypatch):
     """Forget what the test registers."""
     monkeypatch.setattr(envs, "ENVIRONMENTS", dict(envs.ENVIRONMENTS))
-    monkeypatch.setattr(config, "ENVIRONMENTS", dict(config.ENVIRONMENTS))
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
 
 
 def test_the_example_runs_as_it_stands(registries, capsys):

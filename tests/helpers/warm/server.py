@@ -114,6 +114,7 @@ def answer(request: dict) -> None:
     )  # the server's would take these files for its own, seekable or not
     sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
     sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         code = 0
