@@ -6,7 +6,7 @@ import pytest
 
 from omg_lib.plots.motion import flow_page
 from omg_lib.widgets import FlowModel
-from tests.helpers.flow import opened
+from tests.helpers.flow import OUTSIDE, opened
 
 pytestmark = pytest.mark.browser
 
@@ -167,17 +167,7 @@ def test_no_text_sticks_out(browser, run, tmp_path, settings, width):
     file.write_text(flow_page(FlowModel(**settings).handover(), ""), encoding="utf-8")
     with opened(browser, file, width) as page:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        assert (
-            page.evaluate("""() => {
-          const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
-          return [...svg.querySelectorAll('text')].filter(text => {
-            const box = text.getBoundingClientRect();
-            const out = box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
-            return box.width && out;
-          }).map(text => text.textContent);
-        }""")
-            == []
-        )
+        assert page.evaluate(OUTSIDE) == []
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.flow import OUTSIDE
 from tests.helpers.pages import COUNT, LISTEN, READY, SETTLED, UPDATE
 
 pytestmark = pytest.mark.browser
@@ -29,15 +30,7 @@ STATES = "() => [...document.querySelectorAll('.omg-flow [data-stage]')].map(row
 ALL = f"state => {{ const rows = ({STATES})(); return rows.length > 5 && rows.every(one => one === state); }}"
 RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
 STATUS = "pattern => new RegExp(pattern).test(document.querySelector('.omg-status [role=status]').textContent)"
-# Texts that stick out of the picture, and texts of one row that overlap.
-OUTSIDE = """() => {
-  const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
-  return [...svg.querySelectorAll('text')].filter(text => {
-    const box = text.getBoundingClientRect();
-    const out = box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
-    return box.width && out;
-  }).map(text => text.textContent);
-}"""
+# Texts of one row that overlap.
 OVERLAPS = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].flatMap(row => {
   const texts = [...row.querySelectorAll('text')].filter(text => text.textContent && text.getBBox().width);
   const boxes = texts.map(text => text.getBBox());

@@ -13,8 +13,6 @@ from omg_lib.buffer import ReplayBuffer
 from omg_lib.config import ConfigError
 from omg_lib.memory.peak import buffer_on_card, card_buffer_bytes
 from omg_lib.predict import predict
-from omg_lib.runs.folder import RunFolder
-from omg_lib.runs.follow import follow
 from tests.device.test_runs import config_of
 from tests.helpers import device_double
 from tests.helpers.batches import make_sample, weights
@@ -72,21 +70,6 @@ def test_only_new_episodes_are_uploaded_with_the_numbers_of_their_places(double)
     played = config.batch_size_run * config.runs_per_update
     assert sent == [played + config.sample_size, played], "numbers, then the new episodes alone"
     assert (counts.uploads, counts.unpinned) == (2, 0)
-
-
-def test_a_resumed_run_uploads_its_episodes_again(double, tmp_path):
-    config = config_of("omg", updates=4, buffer_device="cuda")
-    with omg.Training(replace(config, updates=2)) as run:
-        folder = RunFolder.create(tmp_path / "run", run.config)
-        list(follow(run, folder))
-        folder.close()
-    with omg.Training(config) as run:
-        RunFolder.resume(tmp_path / "run", run).close()
-        list(run)
-        resumed = weights(run).cpu()
-    with omg.Training(config) as run:
-        list(run)
-        assert torch.equal(weights(run).cpu(), resumed)
 
 
 def test_its_bytes_are_predicted(double):

@@ -50,8 +50,10 @@ def test_the_device_learns_what_the_host_learns(double, learner, monkeypatch):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(double, tmp_path):
-    config = config_of("omg", updates=4)
+@pytest.mark.parametrize("buffer_device", ["cpu", "cuda"])
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(double, tmp_path, buffer_device):
+    """Where the buffer is on the device, the resumed run uploads its episodes again."""
+    config = config_of("omg", updates=4, buffer_device=buffer_device)
     with omg.Training(replace(config, updates=2)) as run:
         folder = RunFolder.create(tmp_path / "run", run.config)
         list(follow(run, folder))

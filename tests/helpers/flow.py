@@ -5,6 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCAL = ("file:", "blob:", "data:", "about:")
+OUTSIDE = """() => {
+  const svg = document.querySelector('.omg-flow svg'), frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll('text')].filter(text => {
+    const box = text.getBoundingClientRect();
+    const out = box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+    return box.width && out;
+  }).map(text => text.textContent);
+}"""
+"""Texts that stick out of the picture."""
 
 
 @contextmanager
