@@ -22,6 +22,7 @@ ROOMS = (
     "networks",
     "opponents",
     "subgoals",
+    "acting",
     "teammates",
     "controller",
     "faults",
