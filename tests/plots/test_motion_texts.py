@@ -2,12 +2,13 @@
 
 import re
 
+from omg_lib.lessons.regroup_answers import MOVED
 from omg_lib.plots.motion import module
 from omg_lib.plots.motion.texts import texts
 
 COMPUTED = {"equal", "different", "predicted", "episode_runner", "parallel_runner"}
-COMPUTED |= {"run", "stop", "reset", "back", "forward"}
-"""Names that the module makes from a stage's state, a runner's name or a button's class."""
+COMPUTED |= {f"held_{what}" for what in MOVED} | {"run", "stop", "reset", "back", "forward"}
+"""Names that the module makes from a stage's state, a runner's name, what a slot holds or a button's class."""
 
 
 def test_every_text_is_used():

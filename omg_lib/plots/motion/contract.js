@@ -65,8 +65,13 @@ export function predict(data, s) {
     const first = made.find(field => field.shape.length);
     return {name, calls: axisSize(calls, sizes), leading: first ? first.shape[0] : null, fields: made};
   });
-  const rings = axisSize(learner.rings, sizes);
-  return {sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, kinds: learner.kinds, words: data.words[learner.grouped ? 'grouped' : 'whole'], texts: data.texts};
+  const rings = axisSize(learner.rings, sizes), own = data.regrouped ?? null;
+  const here = own && own.A === sizes.A && own.G === sizes.G && learner.grouped;
+  return {
+    sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, kinds: learner.kinds,
+    words: data.words[learner.grouped ? 'grouped' : 'whole'], texts: data.texts,
+    regrouped: here ? own : null, elsewhere: here ? null : own,  // a regrouping of the reader's own, at its sizes only
+  };
 }
 
 // The plan with a run's measurements beside it: state, measured fields and seconds of each stage. The plan alone

@@ -18,7 +18,8 @@ function cellsOf(plan, choice) {
 }
 
 export function chosenMarks(scene, choice) {
-  const {each, groups} = scene.lay.cell, found = new Set();
+  const {each, groups} = scene.lay.cell, found = new Set(), {episode} = choice;
+  if (episode !== undefined && scene.plan.regrouped?.slots.length) return scene.marks.filter(({taken}) => taken[0] === episode);
   for (const [g, a] of cellsOf(scene.plan, choice)) found.add(scene.marks[a * groups + Math.floor(g / each)]);
   return [...found];
 }
@@ -29,6 +30,12 @@ export function said(plan, choice) {
   const {books, grouped, texts: {followed}} = plan, kind = grouped ? '' : '_whole';
   const line = (name, values) => tell(followed[name + kind], {A, G, group: g, slot: a, row, rows, last: row + A - 1, ...values});
   const own = e => books ? line('place', {steps: books.lengths[e] - 1, place: books.places[e]}) : followed.plan;
+  const held = plan.regrouped?.slots ?? [];
+  if (cells.length === 1 && held.length) {
+    if (choice.episode !== undefined) return line('used', {episode: choice.episode, seat: seatOf(plan, choice.episode, a), count: held.filter(([e]) => e === choice.episode).length});
+    const [episode, seat, what] = held[row];
+    return line(`held_${what}`, {episode, seat});
+  }
   if (cells.length === 1) {
     if (!grouped) return line('cell', {episode: g, seat: a}) + (books ? '' : followed.plan);
     const e = episodeOf(plan, g, a);
@@ -66,7 +73,7 @@ export function under(scene, x, y) {
       const mark = near(one => [sampleX(scene, one), row.chart.y], row.chart.h);
       return mark ? {episode: mark.e} : null;
     }
-    case 'learner.regroup': case 'learner.omg_loss': {
+    case 'learner.regroup': case 'learner.omg_loss': {  // a slot
       const m = Math.floor((x - row.chart.x) / cell.w), a = Math.min(A - 1, Math.floor((y - row.chart.y) / cell.h));
       return m < cell.groups ? {group: Math.min(G - 1, m * cell.each), slot: a} : null;
     }

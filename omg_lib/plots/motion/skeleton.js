@@ -51,8 +51,9 @@ export function facts(stage, shown) {
 }
 
 // Why a stage has this shape, or how the measured one differs from the plan.
-export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run}) =>
-  wrong || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
+const OWN = 'learner.regroup';
+export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run, regrouped, elsewhere, texts}) =>
+  wrong || (name === OWN && regrouped?.said) || (name === OWN && elsewhere && tell(texts.picture.elsewhere, elsewhere)) || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
 
 // Main memory up to truncate, the learner's device from to_device on.
 export function deviceOf(name, {plan, device}) {

@@ -73,6 +73,7 @@ PICTURE = {
     "marks": "one mark: one seat of {each} episodes",
     "colours": "{mark}; coloured: the learner's seat, grey: its teammates",
     "all_learn": "{mark}; all seats learn",
+    "elsewhere": "your regrouping is drawn at n_agents {A} and batch_size {G}: set these to see it",
 }
 FOLLOWED = {
     "cell": "episode {episode}: seat {seat} learns; group {group}, slot {slot}; row {row} of {rows}",
@@ -84,6 +85,11 @@ FOLLOWED = {
     "place": "; {steps} steps; place {place} of its ring",
     "place_whole": "; {steps} steps; place {place} of the ring",
     "plan": " (the plan; nothing has run yet)",
+    "held_right": "group {group}, slot {slot}: episode {episode}, seat {seat}: the learner's own data, in its place",
+    "held_teammate": "group {group}, slot {slot}: episode {episode}, seat {seat}: what a teammate saw",
+    "held_slot": "group {group}, slot {slot}: episode {episode}, seat {seat}: the learner's, in another seat's slot",
+    "held_time": "group {group}, slot {slot}: episode {episode}, seat {seat}: from another time step",
+    "used": "episode {episode}: seat {seat} learns; this regrouping puts it into {count} of {rows} slots",
     "limit": "{asked}: allowed is 0 to {last}",
     "search": '{asked}: allowed is for example "episode 13" or "group 3 slot 5"',
 }
