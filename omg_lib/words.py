@@ -12,6 +12,7 @@ import struct
 import sys
 from functools import cache
 from pathlib import Path
+from unicodedata import east_asian_width
 
 DOMAIN = "omg_lib"
 LOCALE = Path(__file__).parent / "locale"
@@ -40,7 +41,7 @@ def language() -> str:
         found = _known(asked)
         if found is None:
             allowed = ", ".join([ENGLISH, *_languages()])
-            _say(f"OMG_LANG={asked[:40]!r} is no language of this course: allowed are {allowed}; this is English")
+            say(f"OMG_LANG={asked[:40]!r} is no language of this course: allowed are {allowed}; this is English")
         return found or ENGLISH
     system = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     return _STARTED or _known(system) or ENGLISH
@@ -85,11 +86,16 @@ def _catalogue(language: str) -> gettext.NullTranslations:
         return gettext.translation(DOMAIN, LOCALE, [language])
     except (OSError, ValueError, struct.error, IndexError) as error:
         why = type(error).__name__
-        _say(f"the catalogue {language} cannot be read ({why}): this is English; install omg-lab again")
+        say(f"the catalogue {language} cannot be read ({why}): this is English; install omg-lab again")
         return gettext.NullTranslations()
 
 
 @cache
-def _say(line: str) -> None:
-    """Say it once."""
+def say(line: str) -> None:
+    """Print a line on stderr, once."""
     print(line, file=sys.stderr)
+
+
+def width(text: str) -> int:
+    """Return the width of a text in columns: a Chinese character is as wide as two Latin letters."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

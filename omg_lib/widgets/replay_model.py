@@ -27,7 +27,7 @@ from omg_lib.plots.subgoals import subgoal_svg
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
 from omg_lib.training import Training
-from omg_lib.words import _, plural
+from omg_lib.words import N_, _, plural
 
 Picture = tuple[str, str]
 POINTS = 800
@@ -181,7 +181,7 @@ class LatentModel(_Battles):
         step, one = self.checked(step), self.scene
         mu = self.embedded()[0]
         plane = latent_svg(self.cloud, self.kinds, self.names, self.plane(mu), step)
-        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight, what=_("embedding"))
+        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight, what=N_("embedding"))
         return (_("the embedding of each state"), plane), (_("the battle, and what its embedding decodes to"), battle)
 
     @torch.no_grad()
