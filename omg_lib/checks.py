@@ -147,10 +147,10 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
     if guess not in tuple(facts):
         return Verdict("not allowed", _("Not yet: allowed are {allowed}.").format(allowed=allowed), guess=guess)
     if len(set(map(str, facts.values()))) == 1:  # one measurement decides: show it once
-        lines: tuple[str, ...] = (str(facts[right]),)
+        lines: tuple[str, ...] = (_(str(facts[right])),)
         first = lines
     else:
-        lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
+        lines = tuple(f"{name}: {_(str(fact))}" for name, fact in facts.items())
         first = (lines[list(facts).index(guess)],)
     if guess == right:
         return Verdict("right", _("Right: {right}.").format(right=right), lines, guess=guess)

@@ -9,9 +9,9 @@ from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
 from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.files import read_table
-from omg_lib.words import _, plural
+from omg_lib.words import N_, _, plural
 
-PARTS = {"playing": ("#1f9a68", ""), "carrying": ("#dd7011", "M0 6L6 0"), "learning": ("#3b82d6", "M0 3H6")}
+PARTS = {N_("playing"): ("#1f9a68", ""), N_("carrying"): ("#dd7011", "M0 6L6 0"), N_("learning"): ("#3b82d6", "M0 3H6")}
 """Part of an update -> colour and hatch: colour is never the only cue."""
 SPEED = "steps_per_second"
 LEFT, WIDE, LINE = 118, 470, 24

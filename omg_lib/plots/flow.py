@@ -29,7 +29,7 @@ from omg_lib.plots.words import (
 )
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
-from omg_lib.words import _, plural
+from omg_lib.words import N_, _, plural
 
 Number = int | float
 WIDTH = 900
@@ -38,10 +38,10 @@ NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192,
 ROOM, THINNEST, WIDER = 204, 3.0, 120
 """Maximum width of a chart, thinnest visible column, and total width of columns that are widened."""
 KINDS = {
-    "episodes": ("#dd7011", "M0 6L6 0"),
-    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0"),
-    "time": ("#3b82d6", "M3 0V6"),
-    "agents": ("#1f9a68", "M0 3H6"),
+    N_("episodes"): ("#dd7011", "M0 6L6 0"),
+    N_("groups"): ("#d6418a", "M0 0L6 6M0 6L6 0"),
+    N_("time"): ("#3b82d6", "M3 0V6"),
+    N_("agents"): ("#1f9a68", "M0 3H6"),
     "features": ("#9166d6", "M2 3H4M3 2V4"),
 }
 """What an axis counts -> colour and hatch. The colours have a contrast of 3 on white and on black."""

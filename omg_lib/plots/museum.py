@@ -72,7 +72,7 @@ def places_svg(look: Places) -> str:
         x += 55 + 6 * width(words)
     counts = Counter(kind for line in look.cells for __, kind in line)
     said = ", ".join(
-        _("{counts} places: {words}").format(counts=counts[kind], words=words) for kind, words in look.words.items()
+        _("{count} places: {words}").format(count=counts[kind], words=words) for kind, words in look.words.items()
     )
     wide = max(HEAD + len(look.columns) * CELL + 6, x, 420)
     return svg_frame(wide, bottom + 26, f"{look.title}. {said}.", parts)
