@@ -99,3 +99,8 @@ def say(line: str) -> None:
 def width(text: str) -> int:
     """Return the width of a text in columns: a Chinese character is as wide as two Latin letters."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def padded(text: str, columns: int) -> str:
+    """Return a text with spaces behind it, as wide as so many columns."""
+    return text + " " * (columns - width(text))

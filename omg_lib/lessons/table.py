@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
 
-from omg_lib.words import _, width
+from omg_lib.words import _, padded, width
 
 WIDE = 60
 """Most characters of a cell that stay on one line."""
@@ -33,7 +33,7 @@ class Table:
         ]
         lines = [line for row in rows for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
         widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join(map(_padded, line, widths)).rstrip() for line in lines]
+        text = ["  ".join(map(padded, line, widths)).rstrip() for line in lines]
         return "\n".join([*text, *filter(None, [self.caption])])
 
     def _repr_html_(self) -> str:
@@ -49,7 +49,3 @@ class Table:
         look = "caption-side: bottom; text-align: left; white-space: nowrap"
         caption = f'<caption style="{look}">{escape(self.caption)}</caption>'
         return f"<table>{caption if self.caption else ''}<tr>{heads}</tr>{rows}</table>"
-
-
-def _padded(text: str, columns: int) -> str:
-    return text + " " * (columns - width(text))

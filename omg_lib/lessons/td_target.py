@@ -89,8 +89,8 @@ def td_targets(
 
 
 def cut_off(targets: Targets) -> tuple[dict[str, int], int]:
-    """Count for how many of the rows cut off by the limit each of three answers is true: what is the last target made of?
-    Return the counts, and the number of rows.
+    """Count for how many of the rows cut off by the limit each of three answers is true: what is the last target made
+    of? Return the counts, and the number of rows.
     """
     rows = [(int(targets.real[g, :, a].sum()) - 1, g, a) for g, a in (~targets.ended.any(dim=1)).nonzero().tolist()]
     kept = [(g, t, a) for t, g, a in rows if targets.real[g, t, a]]

@@ -11,10 +11,18 @@ from omg_lib.lessons.table import Table
 from omg_lib.memory.need import Need, gives_up_at
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
 from omg_lib.plots.words import bytes_text
-from omg_lib.words import _
+from omg_lib.words import N_, _
 
 Number = int | float
-REAL, LAST, NEED = "#1f9a68", "#dd7011", (("buffer", "#3b82d6"), ("sample", "#dd7011"), ("regrouped", "#9166d6"))
+REAL, LAST, NEED = (
+    "#1f9a68",
+    "#dd7011",
+    (
+        (N_("buffer"), "#3b82d6"),
+        (N_("sample"), "#dd7011"),
+        (N_("regrouped"), "#9166d6"),
+    ),
+)
 """Colours with a contrast of 3 on white and on black."""
 HALO = {"paint_order": "stroke", "stroke": "var(--jp-layout-color0, white)", "stroke_width": 4}
 """Keeps text readable on top of a line: an outline in the page's background colour."""

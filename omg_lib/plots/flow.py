@@ -42,7 +42,7 @@ KINDS = {
     N_("groups"): ("#d6418a", "M0 0L6 6M0 6L6 0"),
     N_("time"): ("#3b82d6", "M3 0V6"),
     N_("agents"): ("#1f9a68", "M0 3H6"),
-    "features": ("#9166d6", "M2 3H4M3 2V4"),
+    N_("features"): ("#9166d6", "M2 3H4M3 2V4"),
 }
 """What an axis counts -> colour and hatch. The colours have a contrast of 3 on white and on black."""
 MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}

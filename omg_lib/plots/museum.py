@@ -9,7 +9,7 @@ from omg_lib.lessons.museum.exhibit import Operands, Outcome, Places
 from omg_lib.plots.flow import KINDS, axis_kind
 from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.seats import LOOKS, ROW, Number, place
-from omg_lib.words import _, width
+from omg_lib.words import N_, _, width
 
 LOOK_OF = {"right": "right", "wrong": "teammate", "missed": "slot"}
 """Kind of a place -> colour and hatch; a plain place is grey."""
@@ -80,8 +80,8 @@ def places_svg(look: Places) -> str:
 
 def _meets(sizes: list[int]) -> str:
     if len(set(sizes)) == 1:
-        return "equal"
-    return "stretched" if 1 in sizes else "different"
+        return N_("equal")
+    return N_("stretched") if 1 in sizes else N_("different")
 
 
 def _axis(x: Number, y: Number, name: str, size: int) -> str:
