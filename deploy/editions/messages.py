@@ -26,8 +26,8 @@ LOCALE = ROOT / "omg_lib" / "locale"
 KEYWORDS = {"_": None, "N_": None, "drawn": None, "plural": (1, 2)}
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
-NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|[A-Z]\w*[A-Z]\w*)(?![\w}])", re.ASCII)
-"""Names of code: with an underscore, dots inside, or two capitals."""
+NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|(?=\w*[a-rt-z])[A-Z]\w*[A-Z]\w*)(?![\w}])", re.ASCII)
+"""Names of code: with an underscore, dots inside, or two capitals and small letters."""
 
 
 def extracted() -> set[str | tuple[str, str]]:
@@ -36,7 +36,8 @@ def extracted() -> set[str | tuple[str, str]]:
     for path in sorted((ROOT / "omg_lib").rglob("*.py")):
         with path.open("rb") as file:
             found |= {message for _, message, *_ in extract("python", file, KEYWORDS)}
-    return found | set(asked())
+    found |= set(asked())
+    return found - {message[0] for message in found if isinstance(message, tuple)}  # a pair serves both
 
 
 def asked() -> Iterator[str]:

@@ -72,8 +72,8 @@ def _lines(ax: Axes, colours: dict[str, str], reports: Sequence[Report], before:
     for name, colour in colours.items():
         test = name == "win_rate"
         for run, who, look in (
-            (before, drawn("test, previous run" if test else "previous run"), {"alpha": 0.6, "linestyle": "--"}),
-            (reports, drawn("test, this run" if test else "this run"), {}),
+            (before, drawn("test, previous run") if test else drawn("previous run"), {"alpha": 0.6, "linestyle": "--"}),
+            (reports, drawn("test, this run") if test else drawn("this run"), {}),
         ):
             points = [(report.update, report.metrics[name]) for report in run if name in report.metrics]
             if points:
