@@ -15,7 +15,7 @@ from pathlib import Path
 
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract
-from babel.messages.mofile import write_mo
+from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
 from deploy.editions import rules
@@ -24,6 +24,8 @@ from deploy.editions.texts import ROOT, Edition
 
 LOCALE = ROOT / "omg_lib" / "locale"
 KEYWORDS = {"_": None, "N_": None, "drawn": None, "plural": (1, 2)}
+HEADERS = re.compile(rb'^"(Project-Id|Report-Msgid|Last-Trans|Language-Team|Generated-By).*\n', re.MULTILINE)
+"""Lines of a catalogue's header that say nothing, or differ with the version of babel."""
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|(?=\w*[a-rt-z])[A-Z]\w*[A-Z]\w*)(?![\w}])", re.ASCII)
@@ -76,7 +78,7 @@ def updated(edition: Edition) -> Catalog:
 def po(catalogue: Catalog) -> bytes:
     out = io.BytesIO()
     write_po(out, catalogue, width=110, no_location=True)
-    return out.getvalue()
+    return HEADERS.sub(b"", out.getvalue())
 
 
 def mo(catalogue: Catalog) -> bytes:
@@ -100,8 +102,16 @@ def faults(edition: Edition) -> Iterator[str]:
         if message.id:
             yield from (f"{message.id!r}: {fault}" for fault in message_faults(message, words))
     compiled = path_of(edition).with_suffix(".mo")
-    if not compiled.exists() or compiled.read_bytes() != mo(catalogue):
+    if not compiled.exists() or told(read_mo(io.BytesIO(compiled.read_bytes()))) != told(catalogue):
         yield f"{compiled.relative_to(ROOT)} is not what the catalogue compiles to: run `make notebooks-zh`"
+
+
+def told(catalogue: Catalog) -> dict:
+    """Return what a catalogue says, by message; without its header."""
+    def plain(x):
+        return x if isinstance(x, str) else tuple(x)
+
+    return {plain(message.id): plain(message.string) for message in catalogue if message.id and message.string}
 
 
 def message_faults(message: Message, words: dict[str, list[str]]) -> Iterator[str]:
@@ -124,13 +134,8 @@ def _empty(edition: Edition) -> Catalog:
     return Catalog(
         edition.language,
         "omg_lib",
-        project="OMG Lab",
-        version="",
         header_comment="# The library's messages. Edit the msgstr lines, then run: make notebooks-zh",
-        copyright_holder="OMG Lab contributors",
         creation_date=BEGAN,
         revision_date=BEGAN,
-        last_translator="",
-        language_team="",
         fuzzy=False,
     )

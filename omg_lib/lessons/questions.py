@@ -53,7 +53,7 @@ def check_rows(guess: object, episode: TensorDictBase) -> Verdict:
 
 def check_cheaper(guess: object, ticks: Sequence[Tick]) -> Verdict:
     """Notebook 2: which of the two clocks gains from the narrowest runner to the widest?"""
-    one, *_, many = [tick for tick in ticks if tick.device == "cpu"]
+    one, *__, many = [tick for tick in ticks if tick.device == "cpu"]
     clocks = {name: (getattr(one, name), getattr(many, name)) for name in ("lockstep", "step")}
     facts = {
         name: _("{before:.2f} ms, then {then:.2f} ms").format(before=1000 * before, then=1000 * then)

@@ -62,7 +62,7 @@ def _other_blocks(x: Tensor, seat: Tensor) -> Tensor:
 
 def _reshaped(x: Tensor, seat: Tensor) -> Tensor:
     cut, a = _cut(x)
-    groups, agents, steps, _, width = cut.shape
+    groups, agents, steps, __, width = cut.shape
     return cut[:, a, :, a].reshape(groups, steps, agents, width)
 
 

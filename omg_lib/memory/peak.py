@@ -70,7 +70,7 @@ def usual_rows(env: str, n_agents: int) -> tuple[float, int]:
     playing, rows = torch.ones(TRIED, dtype=torch.bool), torch.ones(TRIED)
     while playing.any():
         free = game.avail_actions().float().flatten(0, 1)
-        _, done, _ = game.step(torch.multinomial(free, 1, generator=generator).reshape(TRIED, n_agents))
+        __, done, __ = game.step(torch.multinomial(free, 1, generator=generator).reshape(TRIED, n_agents))
         rows += playing
         playing &= ~done
     game.close()

@@ -53,7 +53,7 @@ def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Ta
             line = [row for row in rows if int(row[fixed]) == value and not row["refused"]]
             if len(line) < 2:
                 continue
-            first, *_, last = sorted(line, key=lambda row: int(row[moved]))
+            first, *__, last = sorted(line, key=lambda row: int(row[moved]))
             cells = [
                 f"{fixed} {value}",
                 _("{name} {first} to {last}").format(name=moved, first=first[moved], last=last[moved]),

@@ -104,7 +104,7 @@ def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str
 
 def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
     """Draw every place of the result with its label: episode, time step, seat."""
-    groups, steps, agents, _ = result.shape
+    groups, steps, agents, __ = result.shape
     parts = [
         svg_text(
             x - 40,

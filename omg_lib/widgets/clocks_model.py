@@ -95,7 +95,7 @@ class ClocksModel:
 
 def _said(n_agents: int, ticks: list[Tick]) -> str:
     """Say by what factor each clock changes from the narrowest runner to the widest, on the first device."""
-    one, *_, many = [tick for tick in ticks if tick.device == ticks[0].device]
+    one, *__, many = [tick for tick in ticks if tick.device == ticks[0].device]
     return _(
         "n_agents {n_agents}, R from {least} to {most}: a lockstep takes {lockstep:.1f} times "
         "as long, a step of one episode {step:.2f} times."
