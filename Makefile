@@ -63,7 +63,8 @@ film: $(FULL)  ## film one update of a real run again (notebooks/images/flow.gif
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
 
-notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ from the texts in deploy/editions/, and check them
+notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ and the catalogues from their texts, and check them
+	.venv/bin/python -m deploy.editions messages
 	.venv/bin/python -m deploy.editions make
 	.venv/bin/python -m deploy.editions check
 

@@ -19,7 +19,7 @@ def test_every_edition_is_complete_and_up_to_date():
 
 
 def test_the_command_says_so(capsys):
-    assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell has its translation.\n"
+    assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell and every message has its translation.\n"
     assert main(["todo", NAMES[0]]) == 0 and not capsys.readouterr().out.strip()
     assert main(["make", "everything"]) == 2 and "allowed are" in capsys.readouterr().err
 

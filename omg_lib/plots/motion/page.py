@@ -11,12 +11,13 @@ from typing import Any
 
 from omg_lib.config import ConfigError
 from omg_lib.system.files import reason, write_text
+from omg_lib.words import N_, _
 
 HERE = Path(__file__).parent
 PARTS = ("contract", "layout", "skeleton", "paint", "follow", "picture", "controls", "panel")
 """The files of the module, each after those that it imports."""
-STILL = "This picture stands still: its script did not run here. Open the page in a browser that allows scripts."
-FRAME = "The flow of tensors"
+STILL = N_("This picture stands still: its script did not run here. Open the page in a browser that allows scripts.")
+FRAME = N_("The flow of tensors")
 
 
 @cache
@@ -56,7 +57,9 @@ def save_page(path: str | Path, data: Mapping[str, Any], still: str) -> None:
     try:
         write_text(Path(path), flow_page(data, still))
     except OSError as error:
-        allowed = f"cannot be written ({reason(error)}); allowed is a file in a folder that exists"
+        allowed = _("cannot be written ({error}); allowed is a file in a folder that exists").format(
+            error=reason(error)
+        )
         raise ConfigError("html", str(path), allowed) from None
 
 
