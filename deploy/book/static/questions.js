@@ -1,19 +1,28 @@
-// Checks an answer in the page, as omg_lib.checks does at the first try: it says how many numbers are wrong, and which.
+// Checks an answer in the page, as omg_lib.checks does at the first try.
+function checkNumbers({numbers, labels}, form) {
+  const guess = (form.querySelector("input").value.match(/-?\d+/g) || []).map(Number);
+  if (guess.length !== numbers.length) {
+    return `Not yet: the question asks for ${numbers.length} numbers, but you gave ${guess.length}.`;
+  }
+  const wrong = numbers.map((_, i) => i).filter(i => guess[i] !== numbers[i]);
+  if (!wrong.length) return `Right: [${numbers.join(", ")}].`;
+  const are = wrong.length === 1 ? "is" : "are";
+  return `Not yet: ${wrong.length} of ${numbers.length} numbers ${are} wrong (${wrong.map(i => labels[i]).join(", ")}).`;
+}
+
+function checkChoice({right, facts}, form) {
+  const chosen = form.querySelector("input:checked")?.value;
+  if (chosen === undefined) return "Not answered yet: choose one.";
+  return chosen === right ? `Right: ${right} (${facts[right]}).` : `Not yet: it is not "${chosen}".`;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   for (const form of document.querySelectorAll("form.omg-question")) {
-    const truth = JSON.parse(form.dataset.truth);
-    const labels = JSON.parse(form.dataset.labels);
+    const question = JSON.parse(form.dataset.question);
+    const check = question.numbers ? checkNumbers : checkChoice;
     form.addEventListener("submit", event => {
       event.preventDefault();
-      const guess = (form.querySelector("input").value.match(/-?\d+/g) || []).map(Number);
-      const wrong = truth.map((_, i) => i).filter(i => guess[i] !== truth[i]);
-      let said = `Right: [${truth.join(", ")}].`;
-      if (guess.length !== truth.length) {
-        said = `Not yet: the question asks for ${truth.length} numbers, but you gave ${guess.length}.`;
-      } else if (wrong.length) {
-        said = `Not yet: wrong is ${wrong.map(i => labels[i]).join(", ")}.`;
-      }
-      form.querySelector("[role=status]").textContent = said;
+      form.querySelector("[role=status]").textContent = check(question, form);
     });
   }
 });
