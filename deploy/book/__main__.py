@@ -54,7 +54,9 @@ def copy_sources(source: Path) -> list[Path]:
     for name in ("conf.py", "index.md"):
         shutil.copy(HERE / name, source / name)
     shutil.copytree(HERE / "static", source / "static")
-    (source / "api.md").write_text(pages.api(), encoding="utf-8")
+    (source / "api").mkdir()
+    for name, text in pages.api().items():
+        (source / f"api/{name}.md").write_text(text, encoding="utf-8")
     glossary = source / "notebooks/glossary.md"
     glossary.write_text(pages.glossary(glossary.read_text(encoding="utf-8")), encoding="utf-8")
     return sorted((source / "notebooks").glob("*.ipynb"))

@@ -24,7 +24,9 @@ FORM = """<form class="omg-question" data-question="{heard}">{ask}
 FOLD = "<details><summary>Show the answer</summary>{shown}</details>"
 TRY = "<p><em>Open this notebook in JupyterLab to try your own code.</em></p>"
 PANEL = "<p><em>Open this notebook in JupyterLab to use the panel.</em></p>"
-KEPT = "The panel itself needs a kernel: run this cell again."
+KEPT = "The panel's last picture. The panel itself needs a kernel: run this cell again."
+LAST = "The panel's last picture. Open this notebook in JupyterLab to use it."
+LIVE = "Move a slider: the picture follows in this page. To train, open this notebook in JupyterLab."
 EDITIONS = re.compile(r"\n*\[[^\]]*\]\(zh/[^)]*\)")
 """A link to another edition, which the book does not hold."""
 
@@ -50,7 +52,7 @@ def page_outputs(outputs: list) -> list:
         data.pop(WIDGET, None)
         if "text/html" in data:
             text = "".join(data["text/html"])
-            data["text/html"] = text.replace(KEPT, "Open this notebook in JupyterLab to use it.")
+            data["text/html"] = text.replace(KEPT, LIVE if "<iframe" in text else LAST)
         elif "application/javascript" in data or (panels and data.keys() <= {"text/plain"} and data):
             continue
         kept.append(output)
@@ -111,22 +113,20 @@ def glossary(text: str) -> str:
     return text
 
 
-def api() -> str:
-    """Return the page of the library's reference, from its docstrings."""
-    parts = ["# The library\n"]
+def api() -> dict[str, str]:
+    """Return the pages of the library's reference, from its docstrings: name -> text."""
+    found = {"index": "# The library\n\n```{toctree}\n:maxdepth: 1\n\n" + "\n".join(ROOMS) + "\n```\n"}
     for room in ROOMS:
-        parts.append(f"## omg_lib.{room}\n\n```{{eval-rst}}\n.. automodule:: omg_lib.{room}\n```\n")
-    return "\n".join(parts)
+        found[room] = f"# omg_lib.{room}\n\n```{{eval-rst}}\n.. automodule:: omg_lib.{room}\n```\n"
+    return found
 
 
 def accessible(page: str) -> str:
-    """Return a built page with what axe-core misses in it: names, levels, and keyboard access to all that scrolls."""
+    """Return a built page with the names and levels that axe-core misses in it."""
     for before, after in (
         ('<aside class="sidebar-drawer"', '<aside aria-label="All pages" class="sidebar-drawer"'),
         ('<aside class="toc-drawer', '<aside aria-label="This page" class="toc-drawer'),
         ('role="heading"', 'role="heading" aria-level="2"'),
-        ("<pre>", '<pre tabindex="0">'),
-        ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
         ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
     ):
         page = page.replace(before, after)

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -33,6 +34,8 @@ def test_another_panel_leaves_its_last_picture_with_a_sentence():
     kept = shown(**{"text/html": f"<p>{pages.KEPT}</p><img>", "text/plain": ""})
     (output,) = page_outputs([widget(), kept])
     assert "<img>" in output.data["text/html"] and "Open this notebook in JupyterLab" in output.data["text/html"]
+    live = shown(**{"text/html": f"<p>{pages.KEPT}</p><iframe>", "text/plain": ""})
+    assert pages.LIVE in page_outputs([widget(), live])[0].data["text/html"], "the flow panel is no picture"
     (alone,) = page_outputs([widget()])
     assert alone.data["text/html"] == pages.PANEL
 
@@ -132,7 +135,14 @@ def test_a_notebook_that_fails_is_named_and_the_last_book_stays(tmp_path, monkey
 
 
 def test_built_pages_get_what_axe_misses():
-    page = '<aside class="toc-drawer no-toc"><pre>x</pre><th scope="col"></th><th>n</th><p role="heading">c</p></aside>'
+    page = '<aside class="toc-drawer no-toc"><th scope="col"></th><th>n</th><p role="heading">c</p></aside>'
     made = pages.accessible(page)
-    assert 'aria-label="This page"' in made and '<pre tabindex="0">' in made and 'aria-level="2"' in made
+    assert 'aria-label="This page"' in made and 'aria-level="2"' in made
     assert "<td></td><th>n</th>" in made
+
+
+def test_the_reference_has_a_page_for_every_module_and_each_has_a_docstring():
+    made = pages.api()
+    for room in pages.ROOMS:
+        assert room in made["index"].splitlines() and f".. automodule:: omg_lib.{room}\n" in made[room]
+        assert import_module(f"omg_lib.{room}").__doc__

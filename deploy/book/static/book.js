@@ -26,3 +26,14 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   }
 });
+
+// What is wider than its column scrolls, and takes the keyboard's focus; the rest is no stop on the way.
+document.addEventListener("DOMContentLoaded", () => {
+  const wide = document.querySelectorAll("article :is(pre, .cell_output, .table-wrapper)");
+  new ResizeObserver(() => {
+    for (const box of wide) {
+      if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.setAttribute("tabindex", "0");
+      else box.removeAttribute("tabindex");
+    }
+  }).observe(document.body);
+});
