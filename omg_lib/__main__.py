@@ -110,9 +110,12 @@ def interrupted(*_: object) -> None:
 
 
 def omg_lab() -> int:
-    """The console script: without words it opens the course, otherwise it is `python -m omg_lib`."""
+    """The console script: without a command it opens the course, otherwise it is `python -m omg_lib`."""
     signal.signal(signal.SIGINT, interrupted)
-    return main(sys.argv[1:] or ["lab"])
+    words = sys.argv[1:]
+    if not words or words[0].startswith("-") and words[0] not in ("-h", "--help"):
+        words = ["lab", *words]
+    return main(words)
 
 
 if __name__ == "__main__":
