@@ -21,7 +21,7 @@ from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
 from omg_lib.registry import PETTINGZOO as PETTINGZOO
 from omg_lib.registry import SMACV2 as SMACV2
-from omg_lib.registry import Extra, Scalar, learner_names
+from omg_lib.registry import YOURS, Extra, Scalar, learner_names
 from omg_lib.registry import team_sizes as team_sizes
 
 RUNNERS = ("local", "processes", "ray")
@@ -137,8 +137,8 @@ class OMGConfig:
         sizes = team_sizes(self.env)
         if self.n_agents not in sizes:
             raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
-        if own_learner(self.learner) is None:
-            _check_choice("learner", self.learner, learner_names())
+        if own_learner(self.learner) is None and self.learner not in LEARNERS:
+            raise ConfigError("learner", self.learner, f"allowed are {', '.join(learner_names())}, {YOURS}")
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)

@@ -125,8 +125,10 @@ class Parallel(Game):
             return seen.ravel()
         try:
             state = self.package.state()
-        except (AttributeError, NotImplementedError, TypeError):  # a wrapper calls a state that its game lacks
-            if hasattr(self.package, "state_space"):
+        except (AttributeError, NotImplementedError) as error:
+            # a wrapper calls the state of a game that has none: any other error is a fault in the game's own
+            lacks = isinstance(error, NotImplementedError) or error.name in ("state", "state_space")
+            if not lacks or hasattr(self.package, "state_space"):
                 raise
             return seen.ravel()
         return numbers("state", "the game", state)
