@@ -254,7 +254,7 @@ class OMGConfig:
         config.json are no setting.
         """
         values = _with_extra({name: value for name, value in values.items() if name != "versions"})
-        check_names("config", values, own_settings(values.get("learner")))
+        check_names("config", values, own_settings(values.get("learner")), values.get("learner", cls.learner))
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -274,14 +274,18 @@ FIELDS = tuple(field.name for field in dataclasses.fields(OMGConfig))
 """Names of the settings that every learner has."""
 
 
-def check_names(where: str, names: Iterable[object], own: Iterable[str] = ()) -> None:
-    """Raise ConfigError for the first of these names that is no setting, with the nearest one; `own` are more."""
+def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), learner: object = None) -> None:
+    """Raise ConfigError for the first of these names that is no setting, with the nearest one. `own` are more: those of
+    `learner`, if it is given.
+    """
     known = [*FIELDS, *own]
+    told = f"; learner={learner} has {', '.join(own) or 'none'} of its own" if learner and registry.OWN else ""
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name)[:80], known, 1)
             meant = f"did you mean {near[0]}? " if near else ""
-            raise ConfigError(where, name, f"there is no such setting; {meant}allowed are the fields of OMGConfig")
+            allowed = f"there is no such setting; {meant}allowed are the fields of OMGConfig{told}"
+            raise ConfigError(where, name, allowed)
 
 
 def own_learner(name: object) -> Any | None:
