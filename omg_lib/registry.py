@@ -36,6 +36,8 @@ OWN: dict[str, Any] = {}
 ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
 """Groups of entry points by which an installed package offers games and learners: name = "module:Class"."""
 
+YOURS = "or --import yours"
+"""What else is allowed where games and learners are named."""
 Scalar = bool | int | float | str
 
 
@@ -82,13 +84,14 @@ def team_sizes(env: object) -> range:
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
+    raise ConfigError("env", env, _("allowed are {names}").format(names=", ".join([*env_names(), YOURS])))
+
+
+def env_names() -> tuple[str, ...]:
+    """Return every game that this process knows: the library's, registered ones, and those of packages."""
     names = [name for name in ENVIRONMENTS if not name.startswith("smacv2")]
-    names += [*sorted(entry_points(group=ENV_POINTS).names), "smacv2[:MAP]"]
-    raise ConfigError(
-        "env",
-        env,
-        _("allowed are {names}, {prefix}MODULE, --import yours").format(names=", ".join(names), prefix=PETTINGZOO),
-    )
+    packaged = sorted(entry_points(group=ENV_POINTS).names)
+    return tuple(dict.fromkeys((*names, *packaged, "smacv2[:MAP]", f"{PETTINGZOO}MODULE")))
 
 
 # --- learners --------------------------------------------------------------------------------------------------------
