@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.registry import YOURS, env_names, learner_names
+from omg_lib.registry import YOURS, check_named_in_file, env_names, learner_names
 from omg_lib.runs.folder import saved_config
 from omg_lib.settings.files import read_settings
 from omg_lib.settings.modules import import_modules
@@ -97,6 +97,8 @@ def with_options(settings: Mapping[str, object], given: Mapping[str, object]) ->
 def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, object]:
     """The settings of a file; {} without one. PyMARL's are translated, and stderr gets the table of their names."""
     settings = read_settings(path) if path is not None else {}
+    if "env" not in given:
+        check_named_in_file(settings.get("env"))
     if is_pymarl(settings):
         settings, rows = translate(settings, given)
         print(f"{path}: PyMARL's settings, what they are here, and why\n{table(rows)}", file=sys.stderr)
