@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import omg_lib as omg
 from omg_lib import registry
 from omg_lib.__main__ import main
 from omg_lib.learners import QLearner
+from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "omg_lib/learners/README.md").read_text(encoding="utf-8")
@@ -39,9 +39,8 @@ def package(tmp_path_factory):
 
 def command(package, *words):
     here = os.environ | {"PYTHONPATH": str(package)}
-    return subprocess.run(
-        [sys.executable, "-m", "omg_lib", *words], cwd=package, env=here, capture_output=True, text=True, timeout=280
-    )
+    run = warm.module("omg_lib", *words)
+    return subprocess.run(run, cwd=package, env=here, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.parametrize("name", NAMES)

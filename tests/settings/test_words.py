@@ -102,7 +102,7 @@ def test_every_setting_is_refused_or_used(tmp_path, name, text, way):
     assert others == {key: value for key, value in DEFAULTS.items() if key != name}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=right_or_wrong(OWN), text=TEXTS, way=st.sampled_from(OWN_WAYS))
 def test_every_own_setting_is_refused_or_used(tuned, tmp_path, name, text, way):
     try:
