@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -129,3 +130,18 @@ def test_every_marked_message_is_one_that_babel_finds(path):
                 isinstance(x, ast.Constant) for x in (call.args[0].body, call.args[0].orelse)
             )
             assert ast.JoinedStr not in kinds and not literal, f"{path.name}:{call.lineno}"
+
+
+def test_every_message_is_formatted_with_the_names_that_it_has():
+    """`_("... {name} ...").format(...)`: no placeholder without a value, and none too many."""
+    for path in MODULES:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "format"):
+                continue
+            made = call.func.value
+            if isinstance(made, ast.Call) and any(calls(made, name) for name in ("_", "drawn", "plural")):
+                texts = [x.value for x in made.args if isinstance(x, ast.Constant)]
+                given = {keyword.arg for keyword in call.keywords}
+                if texts and not call.args and None not in given:
+                    wanted = {name for _, name, _, _ in Formatter().parse(texts[-1]) if name is not None}
+                    assert wanted == given, f"{path.name}:{call.lineno}"

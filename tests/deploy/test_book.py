@@ -49,7 +49,7 @@ def test_other_outputs_stay_as_they_are():
 
 
 def test_a_question_of_numbers_becomes_a_form():
-    heard = shown(**{BUILD["TRUTH"]: {"truth": [1, 128], "labels": ["the runner", "a \"b\" <c>"]}})
+    heard = shown(**{BUILD["TRUTH"]: {"truth": [1, 128], "labels": ["the runner", 'a "b" <c>']}})
     (output,) = page_outputs([heard, shown(**{"text/html": "Not answered yet"})])
     text = output.data["text/html"]
     truth, labels = re.search(r'data-truth="([^"]*)" data-labels="([^"]*)"', text).groups()
