@@ -15,7 +15,7 @@ PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
 OTHER = {code: code + 0xFF41 - ord("a") for code in range(ord("a"), ord("z") + 1)}
 OTHER |= {code: code + 0xFF21 - ord("A") for code in range(ord("A"), ord("Z") + 1)}
 """ASCII letters -> full-width ones."""
-UNITS = set("B kB MB GB GiB ms s nats cpu auto cuda CPU GPU nan inf".split())
+UNITS = set("runner.py B kB MB GB GiB ms s nats cpu auto cuda CPU GPU nan inf".split())
 CODE = set("dtype obs seat state seats Q KL t e g R omg iql float32 float64 int64 bool shape n_agents x".split())
 
 
