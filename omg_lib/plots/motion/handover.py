@@ -11,6 +11,7 @@ from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig, team_sizes
 from omg_lib.contract import ROUND, contract
 from omg_lib.envs import env_info
 from omg_lib.plots.flow import KINDS, MARKS, kinds_of
+from omg_lib.plots.motion.texts import texts
 from omg_lib.plots.words import HEADLINES, difference_text, reasons
 from omg_lib.predict import Difference
 from omg_lib.registry import learner_names
@@ -52,6 +53,7 @@ def handover(
         "words": {
             name: {"headline": _(HEADLINES[grouped]), "reasons": reasons(grouped)} for name, grouped in GROUPED.items()
         },
+        "texts": texts(),
         "kinds": {kind: colour for kind, (colour, __) in KINDS.items()},
         "marks": {state: list(look) for state, look in MARKS.items()},
     }

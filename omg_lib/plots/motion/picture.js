@@ -1,5 +1,5 @@
 // The picture: skeleton and cells, the transport of one update, and the episode that is followed.
-import {predict, refusal, spoken, withMeasured} from './contract.js';
+import {predict, refusal, spoken, tell, withMeasured} from './contract.js';
 import {layout, marksOf, episodesOf} from './layout.js';
 import {arc, facts, skeleton} from './skeleton.js';
 import {SECONDS, SHORT, paintChosen, paintMoving, paintStill} from './paint.js';
@@ -100,7 +100,7 @@ export class Picture {
   }
 
   touch() {
-    const {live = '', fill, held = '', capacity = this.plan.books?.capacity ?? this.plan.capacity} = this.live, shown = this.shown(), most = Math.max(...Object.values(shown.ms ?? {}), 0);
+    const {live = '', fill, held = '', capacity = this.plan.books?.capacity ?? this.plan.capacity} = this.live, shown = this.shown(), words = this.plan.texts.picture, most = Math.max(...Object.values(shown.ms ?? {}), 0);
     if (live) this.box.dataset.live = live; else delete this.box.dataset.live;
     const change = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
     for (const {stage} of this.lay.rows) {
@@ -109,7 +109,7 @@ export class Picture {
       change(g.querySelector('.omg-facts'), facts(stage, shown));
       g.querySelector('.omg-ms').setAttribute('width', most ? (MS_WIDE * (shown.ms[stage.name] ?? 0) / most).toFixed(1) : 0);
     }
-    change(this.svg.querySelector('.omg-held'), held || `${this.plan.rings > 1 ? 'each' : 'the'} ring keeps ${capacity}`);
+    change(this.svg.querySelector('.omg-held'), held || tell(this.plan.rings > 1 ? words.each_ring : words.one_ring, {capacity}));
     const filled = fill ?? this.plan.books?.fill ?? [];
     for (const path of this.svg.querySelectorAll('[data-ring]')) {
       path.setAttribute('d', arc(this.lay.rings[path.dataset.ring], (filled[path.dataset.ring] ?? 0) / capacity));
