@@ -16,6 +16,7 @@ from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.motion.handover import handover
 from omg_lib.plots.motion.page import flow_frame, flow_page
 from omg_lib.predict import predict
+from omg_lib.words import _
 
 Regroup = Callable[[Int[Tensor, "G*A T A F"], Int[Tensor, "G*A T 1"]], Int[Tensor, "G T A F"]]
 STEPS = 2
@@ -30,19 +31,20 @@ def regrouped(regroup: Regroup, config: OMGConfig) -> dict[str, Any]:
     regrouping, with the reason in `said`. ConfigError if all seats learn, since nothing is regrouped then.
     """
     if not config.has_teammates:
-        raise ConfigError("learner", config.learner, "all seats learn, so nothing is regrouped; allowed is omg")
+        raise ConfigError("learner", config.learner, _("all seats learn, so nothing is regrouped; allowed is omg"))
     sample = labelled(config.batch_size, config.n_agents, STEPS)
     sizes = {"A": config.n_agents, "G": config.batch_size}
     try:
         result = regroup(sample["obs"].clone(), sample["seat"].clone())
     except Exception as error:  # a student's code: shown, not thrown
-        return sizes | {"said": f"Not yet: it stops with {type(error).__name__}: {error}", "slots": []}
+        said = _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
+        return sizes | {"said": said, "slots": []}
     wanted = (sizes["G"], STEPS, sizes["A"], 3)
     if not (isinstance(result, Tensor) and result.shape == wanted and torch.isin(result, sample["obs"]).all()):
         return sizes | {"said": judge(result, sample).said, "slots": []}
     slots = []
     for labels, judged in zip(result.tolist(), moved(result, sample["seat"]), strict=True):
-        for (episode, _, seat), *over_time in zip(labels[0], *judged, strict=True):
+        for (episode, __, seat), *over_time in zip(labels[0], *judged, strict=True):
             slots.append([episode, seat, next((kind for kind in over_time if kind != "right"), "right")])
     return sizes | {"said": _said(slots), "slots": slots}
 
@@ -50,10 +52,20 @@ def regrouped(regroup: Regroup, config: OMGConfig) -> dict[str, Any]:
 def _said(slots: list[list[Any]]) -> str:
     count, used = Counter(what for *_, what in slots), len({episode for episode, *_ in slots})
     if count["right"] == used == len(slots):
-        return f"Right: each of {len(slots)} slots holds the learner's own data."
-    wrong = [f"{count[kind]}: {MOVED[kind]}." for kind in MOVED if kind != "right" and count[kind]]
-    parts = [f"The shape is right, the content is not: {count['right']} of {len(slots)} slots hold what they should."]
-    return " ".join([*parts, *wrong, f"{used} of {len(slots)} episodes are used."])
+        return _("Right: each of {slots} slots holds the learner's own data.").format(slots=len(slots))
+    wrong = [
+        _("{count}: {words}.").format(count=count[kind], words=_(MOVED[kind]))
+        for kind in MOVED
+        if kind != "right" and count[kind]
+    ]
+    parts = [
+        _("The shape is right, the content is not: {right} of {slots} slots hold what they should.").format(
+            right=count["right"], slots=len(slots)
+        )
+    ]
+    return " ".join(
+        [*parts, *wrong, _("{used} of {episodes} episodes are used.").format(used=used, episodes=len(slots))]
+    )
 
 
 def regrouping_frame(regroup: Regroup, config: OMGConfig) -> str:

@@ -53,7 +53,8 @@ STATUS = {
     "teams": N_("n_agents={n_agents}: {env} allows {low} to {high}"),
     "batch": N_("batch_size={batch_size}: allowed is 1 or more"),
     "buffer": N_(
-        "batch_size={batch_size}: one sample needs {needed} episodes but the buffer holds {B}; allowed here is at most {most}"
+        "batch_size={batch_size}: one sample needs {needed} episodes but the buffer holds {B}; "
+        "allowed here is at most {most}"
     ),
     "width": N_("batch_size_run={R}: with teammates it must divide n_agents={A}"),
 }
