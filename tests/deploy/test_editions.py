@@ -130,8 +130,9 @@ def test_readme_is_translated_section_by_section(monkeypatch, tmp_path):
     changed = tmp_path / "README.md"
     changed.write_text(readme.SOURCE.read_text(encoding="utf-8").replace("make lab\n", "make room\n", 1), "utf-8")
     monkeypatch.setattr(readme, "SOURCE", changed)
-    first, second = readme.faults(ZH)
-    assert "start: it translates an older text; the new digest is" in first and "make room" in second
+    first, *others = readme.faults(ZH)
+    assert "start: it translates an older text; the new digest is" in first
+    assert any("make room" in fault for fault in others)
     changed.write_text("# OMG Lab\n\n## Start\n", encoding="utf-8")
     (one,) = readme.faults(ZH)
     assert one.endswith("README.md has omg-lab, start")
@@ -165,4 +166,4 @@ def test_a_fuzzy_message_and_one_that_is_new_or_gone(monkeypatch):
     found = list(messages.faults(ZH))
     assert len(found) == 2 and "'Walk' is not in the catalogue" in found[0] and "'Run' is in" in found[1]
     made = messages.updated(ZH)
-    assert "Run" not in made and made["Walk"].string == "" and made["Stop"].string == "停止"
+    assert "Run" not in made and not made["Walk"].string and made["Stop"].string == "停止"

@@ -11,11 +11,12 @@ from omg_lib.config import ENVIRONMENTS, OMGConfig
 from omg_lib.contract import contract
 from omg_lib.registry import learner_names
 
+PATH = re.compile(r"[\w/]+\.py")
 PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
 OTHER = {code: code + 0xFF41 - ord("a") for code in range(ord("a"), ord("z") + 1)}
 OTHER |= {code: code + 0xFF21 - ord("A") for code in range(ord("A"), ord("Z") + 1)}
 """ASCII letters -> full-width ones."""
-UNITS = set("runner.py B kB MB GB GiB ms s nats cpu auto cuda CPU GPU nan inf".split())
+UNITS = set("B kB MB GB GiB ms s nats cpu auto cuda CPU GPU nan inf".split())
 CODE = set("dtype obs seat state seats Q KL t e g R omg iql float32 float64 int64 bool shape n_agents x".split())
 
 
@@ -69,4 +70,4 @@ def visible(html: str) -> list[str]:
 def english(said: list[str]) -> list[str]:
     """Return the texts in which a word of small letters is still English."""
     known = names_of_code()
-    return [text for text in said if set(re.findall(r"(?<![\w./-])[A-Za-z]\w+", text)) - known]
+    return [text for text in said if set(re.findall(r"(?<![\w./-])[A-Za-z][A-Za-z_]\w*", PATH.sub("", text))) - known]
