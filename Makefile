@@ -55,7 +55,7 @@ lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
 
 book: $(FULL)  ## run the course and make a static site of it (build/book/index.html)
-	.venv/bin/python deploy/book/build.py
+	.venv/bin/python -m deploy.book
 
 film: $(FULL)  ## film one update of a real run again (notebooks/images/flow.gif, the picture of README)
 	OMG_SAVE_SCREENSHOT=1 .venv/bin/python -m pytest -q -n 0 tests/browser/test_flow_film.py

@@ -24,7 +24,7 @@ from benchmarks.timing import machine
 from omg_lib.widgets import FlowModel, FlowPanel
 
 SIZES = ((8, 32), (16, 64))
-KEYS, FRAMES, UPDATES, ROUNDS = 100, 4000, 8, 5
+KEYS, FRAMES, UPDATES, ROUNDS = 100, 3000, 6, 3
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 LISTEN = """() => {
   window.waited = [];

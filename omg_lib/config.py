@@ -21,7 +21,7 @@ from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
 from omg_lib.registry import PETTINGZOO as PETTINGZOO
 from omg_lib.registry import SMACV2 as SMACV2
-from omg_lib.registry import Extra, Scalar, learner_names
+from omg_lib.registry import YOURS, Extra, Scalar, learner_names
 from omg_lib.registry import team_sizes as team_sizes
 from omg_lib.words import _
 
@@ -137,13 +137,11 @@ class OMGConfig:
             object.__setattr__(self, field.name, checked)
         sizes = team_sizes(self.env)
         if self.n_agents not in sizes:
-            raise ConfigError(
-                "n_agents",
-                self.n_agents,
-                _("{env} allows {start} to {stop}").format(env=self.env, start=sizes.start, stop=sizes.stop - 1),
-            )
-        if own_learner(self.learner) is None:
-            _check_choice("learner", self.learner, learner_names())
+            allowed = _("{env} allows {start} to {stop}").format(env=self.env, start=sizes.start, stop=sizes.stop - 1)
+            raise ConfigError("n_agents", self.n_agents, allowed)
+        if own_learner(self.learner) is None and self.learner not in LEARNERS:
+            names = ", ".join([*learner_names(), YOURS])
+            raise ConfigError("learner", self.learner, _("allowed are {names}").format(names=names))
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
@@ -285,7 +283,7 @@ class OMGConfig:
         config.json are no setting.
         """
         values = _with_extra({name: value for name, value in values.items() if name != "versions"})
-        check_names("config", values, own_settings(values.get("learner")))
+        check_names("config", values, own_settings(values.get("learner")), values.get("learner", cls.learner))
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -305,14 +303,18 @@ FIELDS = tuple(field.name for field in dataclasses.fields(OMGConfig))
 """Names of the settings that every learner has."""
 
 
-def check_names(where: str, names: Iterable[object], own: Iterable[str] = ()) -> None:
-    """Raise ConfigError for the first of these names that is no setting, with the nearest one; `own` are more."""
+def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), learner: object = None) -> None:
+    """Raise ConfigError for the first of these names that is no setting, with the nearest one. `own` are more: those of
+    `learner`, if it is given.
+    """
     known = [*FIELDS, *own]
+    told = f"; learner={learner} has {', '.join(own) or 'none'} of its own" if learner and registry.OWN else ""
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name)[:80], known, 1)
             meant = _("did you mean {near}? ").format(near=near[0]) if near else ""
-            raise ConfigError(where, name, f"there is no such setting; {meant}allowed are the fields of OMGConfig")
+            allowed = f"there is no such setting; {meant}allowed are the fields of OMGConfig{told}"
+            raise ConfigError(where, name, allowed)
 
 
 def own_learner(name: object) -> Any | None:

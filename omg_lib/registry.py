@@ -7,8 +7,13 @@ game, only its team sizes matter here.
 from __future__ import annotations
 
 import re
+import site
+import sys
+import sysconfig
 from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from omg_lib.errors import ConfigError
@@ -36,6 +41,8 @@ OWN: dict[str, Any] = {}
 ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
 """Groups of entry points by which an installed package offers games and learners: name = "module:Class"."""
 
+YOURS = "or --import yours"
+"""What else is allowed where games and learners are named."""
 Scalar = bool | int | float | str
 
 
@@ -82,13 +89,37 @@ def team_sizes(env: object) -> range:
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
+    raise ConfigError("env", env, _("allowed are {names}").format(names=", ".join([*env_names(), YOURS])))
+
+
+def env_names() -> tuple[str, ...]:
+    """Return every game that this process knows: the library's, registered ones, and those of packages."""
     names = [name for name in ENVIRONMENTS if not name.startswith("smacv2")]
-    names += [*sorted(entry_points(group=ENV_POINTS).names), "smacv2[:MAP]"]
-    raise ConfigError(
-        "env",
-        env,
-        _("allowed are {names}, {prefix}MODULE, --import yours").format(names=", ".join(names), prefix=PETTINGZOO),
-    )
+    packaged = sorted(entry_points(group=ENV_POINTS).names)
+    return tuple(dict.fromkeys((*names, *packaged, "smacv2[:MAP]", f"{PETTINGZOO}MODULE")))
+
+
+def check_named_in_file(env: object) -> None:
+    """Refuse the module of a game that a file names, unless it is an installed package's or imported already.
+
+    Files come from strangers, and naming a module runs its code. ConfigError for a module that you did not choose.
+    """
+    if not (isinstance(env, str) and env.startswith(PETTINGZOO)):
+        return
+    module = env.removeprefix(PETTINGZOO).partition(",")[0]
+    if module in sys.modules or _is_installed(module.partition(".")[0]):
+        return
+    allowed = _("a file names a module that is no installed package's; if you trust it, allowed is --import {module}")
+    raise ConfigError("env", env, allowed.format(module=module))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        origin = getattr(find_spec(package), "origin", None)
+    except (ImportError, ValueError):
+        origin = None
+    kept = [*(sysconfig.get_path(name) for name in ("purelib", "platlib")), site.getusersitepackages()]
+    return origin is not None and any(Path(origin).is_relative_to(folder) for folder in kept)
 
 
 # --- learners --------------------------------------------------------------------------------------------------------

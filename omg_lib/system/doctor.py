@@ -18,6 +18,7 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
+from omg_lib.registry import ENV_POINTS, LEARNER_POINTS, env_names, learner_names
 from omg_lib.system.limits import GIB, usable_cores, usable_memory
 from omg_lib.system.starcraft import Check, starcraft_checks, version_of
 from omg_lib.words import _, padded, width
@@ -58,6 +59,7 @@ def check_setup() -> SetupReport:
         "system": _system,
         _("cores and memory"): _cores_and_memory,
         "packages": _packages,
+        "games and learners": _games_and_learners,
         "torch": _torch,
         _("current folder"): _current_folder,
         "bubblewrap": _bubblewrap,
@@ -143,6 +145,20 @@ def _packages() -> list[Check]:
     own = version_of("omg-lab")
     checks = [Check("omg-lab", own is not None, own or _("not installed"), "" if own else "pip install -e .")]
     return [*checks, *(_package(*one) for one in declared() if one[2] not in FOR_DEVELOPERS)]
+
+
+def _games_and_learners() -> list[Check]:
+    """Name what `--env` and `--learner` know. Those of other packages are not loaded here."""
+    return [
+        Check("games", True, ", ".join(env_names()) + _offered(ENV_POINTS)),
+        Check("learners", True, ", ".join(learner_names()) + _offered(LEARNER_POINTS)),
+    ]
+
+
+def _offered(group: str) -> str:
+    """Return where those of installed packages come from."""
+    points = sorted(metadata.entry_points(group=group), key=lambda point: point.name)
+    return "".join(f"; {point.name} from {point.value}" for point in points)
 
 
 def extra_checks(extra: str) -> list[Check]:

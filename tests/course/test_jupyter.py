@@ -120,7 +120,15 @@ def test_a_port_in_use_is_one_line(capsys):
     assert "is in use" in err and err.count("\n") == 1 and out == ""
 
 
-@pytest.mark.parametrize(("words", "run"), [([], ["lab"]), (["train", "--x"], ["train", "--x"])])
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        ([], ["lab"]),
+        (["--port", "9000"], ["lab", "--port", "9000"]),
+        (["--help"], ["--help"]),
+        (["train", "--x"], ["train", "--x"]),
+    ],
+)
 def test_the_console_script_is_the_commands_and_alone_opens_the_course(words, run, monkeypatch):
     asked = []
     monkeypatch.setattr(commands, "main", lambda argv: asked.append(argv) or 0)

@@ -7,7 +7,7 @@ from omg_lib.plots.motion import module
 from omg_lib.plots.motion.texts import texts
 
 COMPUTED = {"equal", "different", "predicted", "episode_runner", "parallel_runner"}
-COMPUTED |= {f"held_{what}" for what in MOVED} | {"run", "stop", "reset", "back", "forward"}
+COMPUTED |= {*MOVED, "run", "stop", "reset", "back", "forward"}
 """Names that the module makes from a stage's state, a runner's name, what a slot holds or a button's class."""
 
 

@@ -34,7 +34,7 @@ export function said(plan, choice) {
   if (cells.length === 1 && held.length) {
     if (choice.episode !== undefined) return line('used', {episode: choice.episode, seat: seatOf(plan, choice.episode, a), count: held.filter(([e]) => e === choice.episode).length});
     const [episode, seat, what] = held[row];
-    return line(`held_${what}`, {episode, seat});
+    return line('held', {episode, seat, what: plan.texts.moved[what]});
   }
   if (cells.length === 1) {
     if (!grouped) return line('cell', {episode: g, seat: a}) + (books ? '' : followed.plan);

@@ -31,14 +31,16 @@ def regrouped(regroup: Regroup, config: OMGConfig) -> dict[str, Any]:
     regrouping, with the reason in `said`. ConfigError if all seats learn, since nothing is regrouped then.
     """
     if not config.has_teammates:
-        raise ConfigError("learner", config.learner, _("all seats learn, so nothing is regrouped; allowed is omg"))
+        raise ConfigError("learner", config.learner, "all seats learn, so nothing is regrouped; allowed is omg")
     sample = labelled(config.batch_size, config.n_agents, STEPS)
     sizes = {"A": config.n_agents, "G": config.batch_size}
     try:
         result = regroup(sample["obs"].clone(), sample["seat"].clone())
     except Exception as error:  # a student's code: shown, not thrown
-        said = _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
-        return sizes | {"said": said, "slots": []}
+        return sizes | {
+            "said": _("Not yet: it stops with {error}").format(error=f"{type(error).__name__}: {error}"),
+            "slots": [],
+        }
     wanted = (sizes["G"], STEPS, sizes["A"], 3)
     if not (isinstance(result, Tensor) and result.shape == wanted and torch.isin(result, sample["obs"]).all()):
         return sizes | {"said": judge(result, sample).said, "slots": []}
@@ -52,20 +54,11 @@ def regrouped(regroup: Regroup, config: OMGConfig) -> dict[str, Any]:
 def _said(slots: list[list[Any]]) -> str:
     count, used = Counter(what for *_, what in slots), len({episode for episode, *_ in slots})
     if count["right"] == used == len(slots):
-        return _("Right: each of {slots} slots holds the learner's own data.").format(slots=len(slots))
-    wrong = [
-        _("{count}: {words}.").format(count=count[kind], words=_(MOVED[kind]))
-        for kind in MOVED
-        if kind != "right" and count[kind]
-    ]
-    parts = [
-        _("The shape is right, the content is not: {right} of {slots} slots hold what they should.").format(
-            right=count["right"], slots=len(slots)
-        )
-    ]
-    return " ".join(
-        [*parts, *wrong, _("{used} of {episodes} episodes are used.").format(used=used, episodes=len(slots))]
-    )
+        return _("Right: each of {count} slots holds the learner's own data.").format(count=len(slots))
+    said = _("The shape is right, the content is not: {right} of {count} slots hold what they should.")
+    wrong = [f"{count[kind]}: {_(MOVED[kind])}." for kind in MOVED if kind != "right" and count[kind]]
+    used = _("{used} of {count} episodes are used.").format(used=used, count=len(slots))
+    return " ".join([said.format(right=count["right"], count=len(slots)), *wrong, used])
 
 
 def regrouping_frame(regroup: Regroup, config: OMGConfig) -> str:

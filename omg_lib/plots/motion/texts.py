@@ -3,6 +3,7 @@
 `{name}` is replaced by a value when the page shows the text. Why each stage has its shape is in `omg_lib.plots.words`.
 """
 
+from omg_lib.lessons.regroup_answers import MOVED
 from omg_lib.words import N_, _
 
 CONTROLS = {
@@ -38,7 +39,7 @@ TRANSPORT = {
     "unfold": N_("unfold time"),
     "compact": N_("compact"),
     "follow": N_("follow"),
-    "example": "group 3 slot 5",
+    "example": "group 3 slot 5",  # the box reads these words
     "flow": N_("the flow: Space plays, left and right step, up and down follow an episode"),
     "before": N_("before the first stage"),
     "whole": N_("the whole update"),
@@ -89,14 +90,7 @@ FOLLOWED = {
     "place": N_("; {steps} steps; place {place} of its ring"),
     "place_whole": N_("; {steps} steps; place {place} of the ring"),
     "plan": N_(" (the plan; nothing has run yet)"),
-    "held_right": N_(
-        "group {group}, slot {slot}: episode {episode}, seat {seat}: the learner's own data, in its place"
-    ),
-    "held_teammate": N_("group {group}, slot {slot}: episode {episode}, seat {seat}: what a teammate saw"),
-    "held_slot": N_(
-        "group {group}, slot {slot}: episode {episode}, seat {seat}: the learner's, in another seat's slot"
-    ),
-    "held_time": N_("group {group}, slot {slot}: episode {episode}, seat {seat}: from another time step"),
+    "held": N_("group {group}, slot {slot}: episode {episode}, seat {seat}: {what}"),
     "used": N_("episode {episode}: seat {seat} learns; this regrouping puts it into {count} of {rows} slots"),
     "limit": N_("{asked}: allowed is 0 to {last}"),
     "search": N_('{asked}: allowed is for example "episode 13" or "group 3 slot 5"'),
@@ -113,7 +107,7 @@ SPOKEN = {
 
 
 def texts() -> dict[str, dict[str, str]]:
-    """Return every text of the page, by the part that shows it."""
+    """Return every text of the page in the language in use, by the part that shows it."""
     parts = {
         "controls": CONTROLS,
         "transport": TRANSPORT,
@@ -121,5 +115,6 @@ def texts() -> dict[str, dict[str, str]]:
         "picture": PICTURE,
         "followed": FOLLOWED,
         "spoken": SPOKEN,
+        "moved": MOVED,
     }
     return {part: {name: _(text) for name, text in said.items()} for part, said in parts.items()}
