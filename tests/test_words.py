@@ -20,7 +20,7 @@ def fresh(monkeypatch):
     """No language is set, and nothing was said or read before."""
     for name in ("OMG_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
-    caches = (words._known, words._languages, words._catalogue, words.say)
+    caches = (words._edition, words._known, words._languages, words._catalogue, words.say)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -46,7 +46,7 @@ def test_where_the_language_comes_from(monkeypatch, capsys, set_to, edition, exp
     """OMG_LANG, else the notebook's edition, else the system; English otherwise, and silently."""
     for name, value in set_to.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(words, "_STARTED", edition)
+    monkeypatch.setattr(words, "_edition", lambda: edition)
     assert words.language() == expected
     assert capsys.readouterr().err == ""
 
@@ -89,11 +89,11 @@ def test_columns():
 
 @pytest.mark.parametrize("folder", ["zh", "elsewhere"])
 def test_a_notebook_tells_its_edition_by_its_folder(tmp_path, folder):
-    """A kernel starts in the folder of its notebook; changing the folder afterwards changes nothing."""
+    """A kernel starts in the folder of its notebook; changing the folder later changes nothing."""
     here = tmp_path / folder
     here.mkdir()
     (here / words.FIRST).touch()
-    said = "import os, omg_lib.words as w; os.chdir('/'); print(w.language())"
+    said = "import os, omg_lib.words as w; w.language(); os.chdir('/'); print(w.language())"
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMG_LANG", "LC_", "LANG"))}
     run = subprocess.run(
         [sys.executable, "-c", said], cwd=here, env=plain | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
