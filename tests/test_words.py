@@ -122,7 +122,13 @@ def calls(call: ast.Call, name: str) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_marked_message_is_one_that_babel_finds(path):
-    """`_(f"...")` and `_("..." if x else "...")` would never be translated."""
+    """`_(f"...")`, `_("..." if x else "...")` and a mark inside an f-string would never be translated."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = [call for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for call in ast.walk(text)]
+    lost = [
+        c.lineno for c in inside if isinstance(c, ast.Call) and calls(c, "_") and isinstance(c.args[0], ast.Constant)
+    ]
+    assert not lost, f"{path.name}:{lost}: babel reads nothing inside an f-string"
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(call, ast.Call) and any(calls(call, name) for name in ("_", "N_", "drawn", "plural")):
             kinds = [type(x) for x in ast.walk(call.args[0]) if isinstance(x, (ast.JoinedStr, ast.IfExp))]
