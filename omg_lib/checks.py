@@ -91,7 +91,8 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
     guess = _numbers(guess)
     if ... not in guess and len(guess) != len(shape):
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
-        counted = tuple(f"{label}: {_why(name) or _('a number')}" for label, name in zip(labels, names, strict=True))
+        number = _("a number")
+        counted = tuple(f"{label}: {_why(name) or number}" for label, name in zip(labels, names, strict=True))
         said = plural(
             "Not yet: you gave {n} axis, but it has {size}: {axes}.",
             "Not yet: you gave {n} axes, but it has {size}: {axes}.",

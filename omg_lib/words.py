@@ -22,6 +22,7 @@ EDITIONS = {"zh": "zh_CN"}
 FIRST = "00_start_here.ipynb"
 
 
+@cache  # a learner may change the folder later
 def _edition() -> str | None:
     """Return the language of the notebooks in the working folder: where Jupyter starts a kernel."""
     try:
@@ -29,9 +30,6 @@ def _edition() -> str | None:
     except OSError:  # the folder was deleted
         return None
     return EDITIONS.get(here.name) if (here / FIRST).exists() else None
-
-
-_STARTED = _edition()  # once: a learner may change the folder later
 
 
 def language() -> str:
@@ -44,7 +42,7 @@ def language() -> str:
             say(f"OMG_LANG={asked[:40]!r} is no language of this course: allowed are {allowed}; this is English")
         return found or ENGLISH
     system = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return _STARTED or _known(system) or ENGLISH
+    return _edition() or _known(system) or ENGLISH
 
 
 def _(message: str) -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -19,7 +20,7 @@ def fresh(monkeypatch):
     """No language is set, and nothing was said or read before."""
     for name in ("OMG_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
-    caches = (words._known, words._languages, words._catalogue, words.say)
+    caches = (words._edition, words._known, words._languages, words._catalogue, words.say)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -45,7 +46,7 @@ def test_where_the_language_comes_from(monkeypatch, capsys, set_to, edition, exp
     """OMG_LANG, else the notebook's edition, else the system; English otherwise, and silently."""
     for name, value in set_to.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(words, "_STARTED", edition)
+    monkeypatch.setattr(words, "_edition", lambda: edition)
     assert words.language() == expected
     assert capsys.readouterr().err == ""
 
@@ -88,11 +89,11 @@ def test_columns():
 
 @pytest.mark.parametrize("folder", ["zh", "elsewhere"])
 def test_a_notebook_tells_its_edition_by_its_folder(tmp_path, folder):
-    """A kernel starts in the folder of its notebook; changing the folder afterwards changes nothing."""
+    """A kernel starts in the folder of its notebook; changing the folder later changes nothing."""
     here = tmp_path / folder
     here.mkdir()
     (here / words.FIRST).touch()
-    said = "import os, omg_lib.words as w; os.chdir('/'); print(w.language())"
+    said = "import os, omg_lib.words as w; w.language(); os.chdir('/'); print(w.language())"
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMG_LANG", "LC_", "LANG"))}
     run = subprocess.run(
         [sys.executable, "-c", said], cwd=here, env=plain | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
@@ -121,7 +122,13 @@ def calls(call: ast.Call, name: str) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_marked_message_is_one_that_babel_finds(path):
-    """`_(f"...")` and `_("..." if x else "...")` would never be translated."""
+    """`_(f"...")`, `_("..." if x else "...")` and a mark inside an f-string would never be translated."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = [call for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for call in ast.walk(text)]
+    lost = [
+        c.lineno for c in inside if isinstance(c, ast.Call) and calls(c, "_") and isinstance(c.args[0], ast.Constant)
+    ]
+    assert not lost, f"{path.name}:{lost}: babel reads nothing inside an f-string"
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(call, ast.Call) and any(calls(call, name) for name in ("_", "N_", "drawn", "plural")):
             kinds = [type(x) for x in ast.walk(call.args[0]) if isinstance(x, (ast.JoinedStr, ast.IfExp))]
@@ -129,3 +136,18 @@ def test_every_marked_message_is_one_that_babel_finds(path):
                 isinstance(x, ast.Constant) for x in (call.args[0].body, call.args[0].orelse)
             )
             assert ast.JoinedStr not in kinds and not literal, f"{path.name}:{call.lineno}"
+
+
+def test_every_message_is_formatted_with_the_names_that_it_has():
+    """`_("... {name} ...").format(...)`: no placeholder without a value, and none too many."""
+    for path in MODULES:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "format"):
+                continue
+            made = call.func.value
+            if isinstance(made, ast.Call) and any(calls(made, name) for name in ("_", "drawn", "plural")):
+                texts = [x.value for x in made.args if isinstance(x, ast.Constant)]
+                given = {keyword.arg for keyword in call.keywords}
+                if texts and not call.args and None not in given:
+                    wanted = {name for _, name, _, _ in Formatter().parse(texts[-1]) if name is not None}
+                    assert wanted == given, f"{path.name}:{call.lineno}"

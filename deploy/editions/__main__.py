@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.editions import cells, messages, rules, texts
+from deploy.editions import cells, messages, readme, rules, texts
 from deploy.editions.notebooks import english, make, sources
 
 
@@ -22,7 +22,7 @@ def faults(edition: texts.Edition) -> list[str]:
     for path, text in make(edition, found).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             said.append(f"{path.relative_to(texts.ROOT)} is not what its texts make: run `make notebooks-zh`")
-    return [*said, *messages.faults(edition)]
+    return [*said, *messages.faults(edition), *readme.faults(edition)]
 
 
 def todo(name: str) -> str:

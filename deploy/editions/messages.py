@@ -108,6 +108,7 @@ def faults(edition: Edition) -> Iterator[str]:
 
 def told(catalogue: Catalog) -> dict:
     """Return what a catalogue says, by message; without its header."""
+
     def plain(x):
         return x if isinstance(x, str) else tuple(x)
 

@@ -231,7 +231,7 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
     parts = [
         ring,
         svg_text(RUN_X + 8, 17.5, sign, 13, text_anchor="middle", font_weight="bold", fill=sign_colour),
-        svg_text(RUN_X + 22, 17, state, 12, opacity=0.75) if state == "predicted" else
+        svg_text(RUN_X + 22, 17, _(state), 12, opacity=0.75) if state == "predicted" else
         svg_text(RUN_X + 22, 17, state, 12, fill=colour, font_weight="bold"),
     ]  # fmt: skip
     if stage and trace:

@@ -158,5 +158,5 @@ def _legend(y: int) -> str:
     ]
     for number, kind in enumerate(LOOKS):
         x, top = (150, 440)[number % 2], y + 23 * (number // 2)
-        parts += [place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, MOVED[kind])]
+        parts += [place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, _(MOVED[kind]))]
     return "".join(parts) + svg_text(4, y + 56, _("e: episode, t: time step, s: seat"))

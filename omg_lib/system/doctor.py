@@ -34,10 +34,11 @@ class SetupReport(list):
         return report(self)
 
     def _repr_html_(self) -> str:
+        everything = html.escape(_("All checks"))
         attention = [check for check in self if check.state == "fix"]
         return (
             f"<p>{html.escape(_summary(self))}</p>{_table(attention) if attention else ''}"
-            f"<details><summary>{html.escape(_('All checks'))}</summary>{_table(self)}</details>"
+            f"<details><summary>{everything}</summary>{_table(self)}</details>"
         )
 
 
@@ -49,7 +50,7 @@ def _table(checks: list[Check]) -> str:
         return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
 
     head = row("th", _("state"), _("what"), _("found"), _("what to do"))
-    body = "".join(row("td", _(check.state), check.name, check.found, check.remedy) for check in checks)
+    body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in checks)
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
@@ -81,7 +82,7 @@ def report(checks: list[Check]) -> str:
     columns = max((width(check.name) for check in checks), default=0)
     lines = []
     for check in checks:
-        lines.append(f"{padded(_(check.state), 8)}  {padded(check.name, columns)}  {check.found}")
+        lines.append(f"{check.state:8}  {padded(check.name, columns)}  {check.found}")
         if check.remedy:
             lines.append(f"{'':8}  {'':{columns}}  -> {check.remedy}")
     return "\n".join([*lines, _summary(checks)])

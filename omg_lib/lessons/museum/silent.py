@@ -255,7 +255,7 @@ def text_told(names: Names) -> str:
     values, found = names["values"], taken(names)
     most, least = (int((found == end).sum()) for end in (values.amax(dim=-1), values.amin(dim=-1)))
     return _("with {flag}, of {all} choices {most} take the highest value and {least} the lowest").format(
-        flag=names["flag"], numel=found.numel(), most=most, least=least
+        flag=names["flag"], all=found.numel(), most=most, least=least
     )
 
 

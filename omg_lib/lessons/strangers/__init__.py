@@ -149,5 +149,5 @@ def check_unseen(guess: object) -> Verdict:
         "rewards of another episode": right.replace("[..., 0]", "[..., 0].flip(0)"),
     }
     found = {name: followed("memory", update=changed("memory", line)).verdict for name, line in changes.items()}
-    facts = {name: "no verdict" if verdict is None else verdict.message for name, verdict in found.items()}
+    facts = {name: _("no verdict") if verdict is None else verdict.message for name, verdict in found.items()}
     return check_choice(guess, next(name for name, verdict in found.items() if verdict is None), facts)

@@ -16,7 +16,7 @@ CONTROLS = {
     "slider": N_("{name} slider"),
     "episode_runner": N_("episode (R = 1)"),
     "parallel_runner": N_("parallel (R = n_agents)"),
-    "other_runner": N_("R = {R}"),
+    "other_runner": "R = {R}",
     "run": N_("Run"),
     "stop": N_("Stop"),
     "reset": N_("Reset"),
@@ -39,7 +39,7 @@ TRANSPORT = {
     "unfold": N_("unfold time"),
     "compact": N_("compact"),
     "follow": N_("follow"),
-    "example": N_("group 3 slot 5"),
+    "example": "group 3 slot 5",  # the box reads these words
     "flow": N_("the flow: Space plays, left and right step, up and down follow an episode"),
     "before": N_("before the first stage"),
     "whole": N_("the whole update"),
