@@ -25,7 +25,7 @@ TEACHER = .venv/teacher.stamp
 # Without compiled code on disk, every test process compiles the library and the tests again: 20 seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab setup quick test lint book film results notebooks-zh smacv2 assignments student-copy grade clean
+.PHONY: help lab setup quick test lint book film tour results notebooks-zh smacv2 assignments student-copy grade clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ book: $(FULL)  ## run the course and make a static site of it (build/book/index.
 
 film: $(FULL)  ## film one update of a real run again (notebooks/images/flow.gif, the picture of README)
 	OMG_SAVE_SCREENSHOT=1 .venv/bin/python -m pytest -q -n 0 tests/browser/test_flow_film.py
+
+tour: $(FULL)  ## film the tour of notebooks 00 and 01 again (notebooks/images/tour.webp)
+	OMG_SAVE_SCREENSHOT=1 .venv/bin/python -m pytest -q -n 0 -s tests/browser/test_tour.py
 
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper

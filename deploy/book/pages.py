@@ -36,8 +36,14 @@ def as_page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.source = EDITIONS.sub("", cell.source)
         if cell.cell_type == "code":
-            cell.outputs = page_outputs(cell.outputs)
+            cell.outputs = page_outputs([here(output) for output in cell.outputs])
     return notebook
+
+
+def here(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an output in which no path leads out of the project: a page is read on another machine."""
+    text = json.dumps(output, ensure_ascii=False).replace(f"{ROOT}/", "")
+    return nbformat.from_dict(json.loads(re.sub(r"/[\w./-]*/ipykernel_\d+/\d+\.py", "the cell", text)))
 
 
 def page_outputs(outputs: list) -> list:

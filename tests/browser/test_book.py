@@ -133,7 +133,7 @@ def test_a_choice_is_checked_in_the_page_and_code_has_a_fold(book, page):
     form = page.locator("form.omg-question").last
     form.locator("button").click()
     assert form.locator("[role=status]").inner_text() == "Not answered yet: choose one."
-    for answer, verdict in (("real data", "Not yet: "), ("shuffled labels", "Right: shuffled labels (")):
+    for answer, verdict in (("labels", "Not yet: "), ("shuffled labels", "Right: shuffled labels (")):
         form.get_by_label(answer, exact=True).check()
         form.locator("button").click()
         assert form.locator("[role=status]").inner_text().startswith(verdict)

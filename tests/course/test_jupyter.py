@@ -84,7 +84,7 @@ def test_without_pip_and_uv_it_says_what_to_run(tmp_path, monkeypatch):
 
 def test_the_first_notebook_is_opened_and_news_are_not_asked_for(tmp_path):
     words = jupyter.command(Path("python"), tmp_path, 9000, browser=False)
-    assert words[1:3] == ["-m", "jupyterlab"] and "--no-browser" in words
+    assert words[1:3] == ["-c", jupyter.LAUNCH] and "--no-browser" in words
     assert {"--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", "--ServerApp.port=9000"} <= set(words)
     found = jupyter.environment(tmp_path)
     (overrides,) = tmp_path.rglob("default_setting_overrides.json")

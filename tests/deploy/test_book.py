@@ -45,6 +45,13 @@ def test_other_outputs_stay_as_they_are():
     assert page_outputs(list(outputs)) == outputs
 
 
+def test_no_path_of_this_machine_is_on_a_page():
+    said = f"{ROOT}/omg_lib/regroup.py:9\n/tmp/ipykernel_12/345.py:3 \"x\""
+    cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("stream", text=said)])
+    (made,) = pages.as_page(nbformat.v4.new_notebook(cells=[cell])).cells
+    assert made.outputs[0].text == 'omg_lib/regroup.py:9\nthe cell:3 "x"'
+
+
 def asked(output: nbformat.NotebookNode) -> dict:
     """Return what the form in this output checks."""
     return json.loads(html.unescape(re.search(r'data-question="([^"]*)"', output.data["text/html"])[1]))
