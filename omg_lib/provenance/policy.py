@@ -22,7 +22,8 @@ from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
 from omg_lib.words import _
 
-READ, CHOOSE, VALUE, ERROR, RECUR, ATTEND = "read", "choose", "value", "error", "recurrence", "attention"
+READ, CHOOSE, VALUE, ERROR, WEIGH = "read", "choose", "value", "error", "weigh"
+RECUR, ATTEND = "recurrence", "attention"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     if not pair.other_seat:
         return None
     a, b = pair.a, pair.b
-    if policy.team and pair.context in (VALUE, ERROR):
+    if policy.team and pair.context in (VALUE, ERROR, WEIGH):
         return None
     if policy.team and pair.context in (READ, ATTEND) and a.action == b.action:
         return None  # all actions, or all observations, of the team
@@ -188,14 +189,20 @@ def _outcome_fault(pair, a, b, policy):
         after = y[SEES][1] - answer[0]
         if x[SEES]:  # a target, or an end with its bootstrap
             at = 0 if x[GETS] else 1
-            # returns add later values; what is subtracted from them is the value of their own step
-            if holds(answer, y[SEES], at) or (policy.returns and after >= 0 and pair.context != ERROR):
+            first = answer[0], answer[0]
+            if pair.context == ERROR and x[GETS] == x[SEES] == x[ACTS] == y[SEES] == y[ACTS]:
+                return "time", "the target of a step is made of the value of that very step"
+            # returns add later values; what is subtracted from them, or weighed by them, is the value of their own step
+            added = policy.returns and after >= 0 and pair.context not in (ERROR, WEIGH)
+            if holds(first, y[SEES], at) or added:
                 continue
             return "time", _(
                 "the target of a step belongs to the value of that step, here the value is {after:+d}"
             ).format(after=after)
         taken = bool(x[GETS] and y[ACTS] and holds(x[GETS], y[ACTS], 0) and holds(x[GETS], y[SEES], 0))
-        if holds(answer, y[SEES], 1) or taken or (policy.returns and after >= 0):
+        # an end cuts off what comes after its step; rewards that are summed end where a value goes on
+        later = not (0 < after <= answer[1] - answer[0]) if x[GETS] else after > 0
+        if holds(answer, y[SEES], 1) and later or taken or (policy.returns and after >= 0 and later):
             continue
         return "time", _("a target is a reward and the value one step later, here the value is {after:+d}").format(
             after=after
