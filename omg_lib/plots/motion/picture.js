@@ -1,7 +1,7 @@
 // The picture: skeleton and cells, the transport of one update, and the episode that is followed.
 import {predict, refusal, spoken, tell, withMeasured} from './contract.js';
 import {layout, marksOf, episodesOf} from './layout.js';
-import {arc, facts, skeleton} from './skeleton.js';
+import {arc, facts, redraw, skeleton} from './skeleton.js';
 import {SECONDS, SHORT, paintChosen, paintMoving, paintStill} from './paint.js';
 import {chosenMarks, said, under} from './follow.js';
 
@@ -12,7 +12,7 @@ export class Picture {
   // line of text.
   constructor(box, data, on) {
     Object.assign(this, {box, data, on, settings: data.settings, measured: null, device: data.settings.device, live: {}});
-    Object.assign(this, {look: {compact: false, unfolded: false}, mix: 0, wanted: 0, speed: 1, playing: false, chosen: null});
+    Object.assign(this, {look: {compact: false, unfolded: false}, mix: 0, wanted: 0, speed: 1, playing: false, chosen: null, parts: []});
     box.innerHTML = '<svg role="img" fill="currentColor" font-family="system-ui, sans-serif"></svg>' +
       '<canvas aria-hidden="true"></canvas><canvas aria-hidden="true"></canvas>';
     [this.svg, this.still, this.top] = box.children;
@@ -69,7 +69,9 @@ export class Picture {
     for (const [name, value] of [['viewBox', `0 0 ${W} ${H}`], ['width', W], ['height', H], ['aria-label', spoken(this.plan)]]) {
       this.svg.setAttribute(name, value);
     }
-    this.svg.innerHTML = skeleton(this.lay, this.shown());
+    const parts = skeleton(this.lay, this.shown());
+    redraw(this.svg, this.parts, parts);
+    this.parts = parts;
     for (const canvas of [this.still, this.top]) {
       if (canvas.width === W * dense && canvas.height === H * dense) continue;
       Object.assign(canvas, {width: W * dense, height: H * dense});

@@ -1,4 +1,4 @@
-// Everything that stands still: text, chips, rings and the data attributes, as one SVG text.
+// Everything that stands still: text, chips, rings and the data attributes, as SVG text; and how a new one replaces it.
 import {fill, bytesText, msText, tell} from './contract.js';
 import {CHIP} from './layout.js';
 
@@ -140,11 +140,35 @@ function row(row, lay, plan, shown, kinds) {
       stage.wrong ? `fill="${colour}" font-weight="bold"` : '')) + '</g>';
 }
 
-// `shown` has plan, device, ms (a running mean for each stage), kinds and marks (colours).
+// The parts, from top to bottom: heads, a row for each stage, the legend. `shown` has plan, device, ms (a running mean
+// for each stage), kinds and marks (colours).
 export function skeleton(lay, shown) {
   const {plan, kinds} = shown, {each} = lay.cell, words = plan.texts.picture;
   const mark = each > 1 ? tell(words.marks, {each}) : words.one_mark;
   const legend = tell(plan.grouped ? words.colours : words.all_learn, {mark});
-  return heads(plan, lay, kinds) + lay.rows.map(one => row(one, lay, plan, shown, kinds)).join('') +
-    wrapped(8, lay.H - (lay.narrow ? 32 : 10), 10.5, legend, lay.narrow ? lay.W / 5.6 : 999, 'opacity=".85"');
+  const last = wrapped(8, lay.H - (lay.narrow ? 32 : 10), 10.5, legend, lay.narrow ? lay.W / 5.6 : 999, 'opacity=".85"');
+  return [`<g>${heads(plan, lay, kinds)}</g>`, ...lay.rows.map(one => row(one, lay, plan, shown, kinds)), `<g>${last}</g>`];
+}
+
+// Change the parts of an <svg> that differ: laying all texts out again takes longer than a frame.
+export function redraw(svg, before, parts) {
+  if (before.length !== parts.length) { svg.innerHTML = parts.join(''); return; }
+  const fresh = svg.cloneNode(false);
+  parts.forEach((part, i) => {
+    if (part === before[i]) return;
+    fresh.innerHTML = part;
+    morph(svg.children[i], fresh.firstChild);
+  });
+}
+
+function morph(old, next) {
+  if (old.nodeName !== next.nodeName || old.childNodes.length !== next.childNodes.length) { old.replaceWith(next); return; }
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  for (const {name, value} of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const {name} of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  const kids = [...next.childNodes];
+  [...old.childNodes].forEach((kid, i) => morph(kid, kids[i]));
 }
