@@ -49,7 +49,7 @@ test: $(FULL)  ## run all tests
 	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
 		echo "Chromium was not found: skipping the browser tests. Install it, or set OMG_CHROMIUM to its path."
 	.venv/bin/python -m ruff check --quiet
-	$(PYTEST)
+	$(PYTEST) --durations=30
 
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check

@@ -30,7 +30,7 @@ NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 LAUNCH = """import sys; sys.modules["rfc3987_syntax"] = None
 from jupyterlab.labapp import main; sys.exit(main())"""
-"""`python -m jupyterlab`, in half the time: no grammar of web addresses, which no notebook holds, is built first."""
+"""`python -m jupyterlab` without the grammar of web addresses, which takes seconds to build and no notebook needs."""
 
 
 def ready(course: Path, say: Callable[[str], None]) -> Path:
