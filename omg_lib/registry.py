@@ -41,7 +41,7 @@ OWN: dict[str, Any] = {}
 ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
 """Groups of entry points by which an installed package offers games and learners: name = "module:Class"."""
 
-YOURS = "or --import yours"
+YOURS = "--import yours"
 """What else is allowed where games and learners are named."""
 Scalar = bool | int | float | str
 

@@ -202,7 +202,7 @@ def test_settings_are_typed_complete_and_travel():
         ({"learner": "iql", "extra": {"alpha": 1}}, "extra.alpha=1: .*learner=iql: it has none"),
         ({"learner": "iql", "alpha": 1}, "config='alpha': there is no such setting.*learner=iql has none of its own"),
         ({"learner": "prioritised", "alhpa": 1}, "did you mean alpha.*learner=prioritised has alpha of its own"),
-        ({"learner": "unknown"}, "learner='unknown': allowed are iql.*prioritised, calm|counting.*, or --import yours"),
+        ({"learner": "unknown"}, "learner='unknown': allowed are iql.*prioritised, calm|counting.*, --import yours"),
     ],
 )
 def test_a_setting_that_is_not_declared_is_refused(settings, said):

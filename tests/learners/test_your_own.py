@@ -120,7 +120,7 @@ def test_a_resumed_run_knows_its_own_settings_and_keeps_them(tmp_path, monkeypat
     monkeypatch.setattr(registry, "OWN", {})
     assert main(["train", "--resume", out, "--updates", "3"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("learner='tuned': allowed are iql, vdn") and "or --import yours" in err
+    assert err.startswith("learner='tuned': allowed are iql, vdn") and "--import yours" in err
     with pytest.raises(omg.ConfigError, match="learner='tuned'.*--import yours"):
         omg.load(out)
 

@@ -115,12 +115,12 @@ def test_games_and_learners_are_those_that_messages_and_help_name(monkeypatch, t
     assert line("learners").found == ", ".join(learners) + "; farther from no_package:Farther"
     for words, names in ((["--env", "no game"], games), (["--learner", "nobody"], learners)):
         assert main(["shapes", *words]) == 2
-        assert f"allowed are {', '.join(names)}, or --import yours" in capsys.readouterr().err
+        assert f"allowed are {', '.join(names)}, --import yours" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     for names, default in ((games, "skirmish"), (learners, "omg")):
-        assert f"{', '.join(names)}, or --import yours; default {default}" in told
+        assert f"{', '.join(names)}, --import yours; default {default}" in told
 
 
 @pytest.mark.slow
