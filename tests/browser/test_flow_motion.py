@@ -116,6 +116,13 @@ def test_play_moves_pauses_and_a_step_ends_where_it_should(browser, path):
         page.wait_for_function("phase => flow.picture.phase === phase", arg=int(at) + 2)
 
 
+def test_a_frame_that_began_before_its_key_does_not_stop_the_picture(browser, path):
+    with opened(browser, path) as page:
+        page.evaluate("() => { const ask = requestAnimationFrame; requestAnimationFrame = f => ask(t => f(t - 999)); }")
+        page.locator(".omg-flow").press("Space")
+        page.wait_for_function("() => flow.picture.phase > 0.02")
+
+
 def test_following_by_pointer_lights_the_same_episode_everywhere(browser, path):
     with opened(browser, path) as page:
         chart = "() => { const r = flow.picture.svg.getBoundingClientRect(); return {x: r.left, y: r.top}; }"
