@@ -25,7 +25,7 @@ TEACHER = .venv/teacher.stamp
 # Without compiled code on disk, every test process compiles the library and the tests again: 20 seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab setup quick test lint book film results notebooks-zh smacv2 assignments student-copy grade clean
+.PHONY: help lab setup quick test lint book film tour results notebooks-zh smacv2 assignments student-copy grade clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,21 +49,25 @@ test: $(FULL)  ## run all tests
 	@[ -n "$$OMG_CHROMIUM" ] || command -v chromium >/dev/null || \
 		echo "Chromium was not found: skipping the browser tests. Install it, or set OMG_CHROMIUM to its path."
 	.venv/bin/python -m ruff check --quiet
-	$(PYTEST)
+	$(PYTEST) --durations=30
 
 lint: $(FULL)  ## check the code's style
 	.venv/bin/python -m ruff check
 
 book: $(FULL)  ## run the course and make a static site of it (build/book/index.html)
-	.venv/bin/python deploy/book/build.py
+	.venv/bin/python -m deploy.book
 
 film: $(FULL)  ## film one update of a real run again (notebooks/images/flow.gif, the picture of README)
 	OMG_SAVE_SCREENSHOT=1 .venv/bin/python -m pytest -q -n 0 tests/browser/test_flow_film.py
 
+tour: $(FULL)  ## film the tour of notebooks 00 and 01 again (notebooks/images/tour.webp)
+	OMG_SAVE_SCREENSHOT=1 .venv/bin/python -m pytest -q -n 0 -s tests/browser/test_tour.py
+
 results: $(FULL)  ## remake pools, priors, tables and figures of the paper's experiment: takes hours, resumes if interrupted
 	.venv/bin/python -m paper
 
-notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ from the texts in deploy/editions/, and check them
+notebooks-zh: $(FULL)  ## for translators: remake notebooks/zh/ and the catalogues from their texts, and check them
+	.venv/bin/python -m deploy.editions messages
 	.venv/bin/python -m deploy.editions make
 	.venv/bin/python -m deploy.editions check
 

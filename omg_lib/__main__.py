@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import site
 import sys
@@ -58,10 +59,11 @@ def failure(error: Exception, debug: bool) -> str:
     """
     cause = error.__cause__ if isinstance(error, RunError) and error.__cause__ else error
     said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(cause.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((LIBRARY, *site.getsitepackages(), "<"))]
-    last = (own or frames)[-1:]
-    where = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in last)
+    lines = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(cause.__traceback__)]
+    for note in getattr(cause, "__notes__", ()):  # the traceback in a game's own process
+        lines += re.findall(r'File "(.+?)", line (\d+)', note)
+    own = [line for line in lines if not line[0].startswith((LIBRARY, *site.getsitepackages(), "<"))]
+    where = "".join(f" ({Path(file).name}:{number})" for file, number in (own or lines)[-1:])
     if debug:
         traceback.print_exception(error)
         written = ""
@@ -110,9 +112,12 @@ def interrupted(*_: object) -> None:
 
 
 def omg_lab() -> int:
-    """The console script: without words it opens the course, otherwise it is `python -m omg_lib`."""
+    """The console script: without a command it opens the course, otherwise it is `python -m omg_lib`."""
     signal.signal(signal.SIGINT, interrupted)
-    return main(sys.argv[1:] or ["lab"])
+    words = sys.argv[1:]
+    if not words or words[0].startswith("-") and words[0] not in ("-h", "--help"):
+        words = ["lab", *words]
+    return main(words)
 
 
 if __name__ == "__main__":

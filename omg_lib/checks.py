@@ -16,22 +16,23 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.predict import predict
+from omg_lib.words import N_, _, plural
 
 WHY = {
-    "R": "the episodes that the runner steps at once (batch_size_run)",
-    "L+1": "an episode has at most L steps, plus one row for what is seen after the last step",
-    "T": "the rows of the longest episode in the sample, at most L + 1",
-    "T-1": "one less than T: nothing follows the last row",
-    "G*A": "the episodes of one sample: G groups of A episodes, one for each seat",
-    "G": "the groups of one update, or its episodes if all seats learn (batch_size)",
-    "A": "the seats of a team (n_agents)",
-    "O": "the numbers that one seat observes",
-    "S": "the numbers of the state",
-    "C": "the actions that a seat can choose from",
-    "H": "the future steps that are candidate subgoals (horizon)",
-    "Z": "the numbers of one subgoal (subgoal_dim)",
-    "1": "a single number in each place, but still an axis",
-    "rows": "the sequences that the network steps side by side: one per slot of each group",
+    "R": N_("the episodes that the runner steps at once (batch_size_run)"),
+    "L+1": N_("an episode has at most L steps, plus one row for what is seen after the last step"),
+    "T": N_("the rows of the longest episode in the sample, at most L + 1"),
+    "T-1": N_("one less than T: nothing follows the last row"),
+    "G*A": N_("the episodes of one sample: G groups of A episodes, one for each seat"),
+    "G": N_("the groups of one update, or its episodes if all seats learn (batch_size)"),
+    "A": N_("the seats of a team (n_agents)"),
+    "O": N_("the numbers that one seat observes"),
+    "S": N_("the numbers of the state"),
+    "C": N_("the actions that a seat can choose from"),
+    "H": N_("the future steps that are candidate subgoals (horizon)"),
+    "Z": N_("the numbers of one subgoal (subgoal_dim)"),
+    "1": N_("a single number in each place, but still an axis"),
+    "rows": N_("the sequences that the network steps side by side: one per slot of each group"),
 }
 """Axis -> what it counts, for feedback on a guess."""
 
@@ -86,15 +87,19 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
     """
     shape = tuple(getattr(tensor, "shape", tensor))
     names = tuple(axes.split() if isinstance(axes, str) else axes)
-    labels = [f"axis {i}" + ("" if name.isdigit() else f" ({name})") for i, name in enumerate(names)]
+    labels = [_("axis {i}").format(i=i) + ("" if name.isdigit() else f" ({name})") for i, name in enumerate(names)]
     guess = _numbers(guess)
     if ... not in guess and len(guess) != len(shape):
-        named = f"{len(guess)} {'axis' if len(guess) == 1 else 'axes'}"
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
-        counted = tuple(f"{label}: {_why(name) or 'a number'}" for label, name in zip(labels, names, strict=True))
-        said = f"Not yet: you gave {named}, but it has {len(shape)}: {_shape(names)}."
+        number = _("a number")
+        counted = tuple(f"{label}: {_why(name) or number}" for label, name in zip(labels, names, strict=True))
+        said = plural(
+            "Not yet: you gave {n} axis, but it has {size}: {axes}.",
+            "Not yet: you gave {n} axes, but it has {size}: {axes}.",
+            len(guess),
+        ).format(n=len(guess), size=len(shape), axes=_shape(names))
         return Verdict("wrong", said, lines, ((), counted, lines), guess)
-    return _check(guess, shape, names, labels, "one number for each axis")
+    return _check(guess, shape, names, labels, _("one number for each axis"))
 
 
 def check_numbers(guess: object, config: OMGConfig) -> Verdict:
@@ -105,8 +110,8 @@ def check_numbers(guess: object, config: OMGConfig) -> Verdict:
       - the runner: you answered 8, but it is 1: the episodes that the runner steps at once (batch_size_run)
     """
     sample = "G*A" if config.has_teammates else "G"
-    who = ("the runner", "the sample", "the learner", "the network")
-    return _check(_numbers(guess), four_numbers(config), ("R", sample, "G", "rows"), who, "your four numbers")
+    who = (_("the runner"), _("the sample"), _("the learner"), _("the network"))
+    return _check(_numbers(guess), four_numbers(config), ("R", sample, "G", "rows"), who, _("your four numbers"))
 
 
 def check_values(guess: object, truth: Mapping[str, int]) -> Verdict:
@@ -117,7 +122,8 @@ def check_values(guess: object, truth: Mapping[str, int]) -> Verdict:
       - t+2: you answered 8, but it is 7
     """
     names = tuple(truth)
-    return _check(_numbers(guess), tuple(truth.values()), names, names, f"{len(names)} number{'s' * (len(names) > 1)}")
+    wanted = plural("{n} number", "{n} numbers", len(names)).format(n=len(names))
+    return _check(_numbers(guess), tuple(truth.values()), names, [_(name) for name in names], wanted)
 
 
 def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verdict:
@@ -134,23 +140,23 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
     Not yet: allowed are "red", "blue".
     """
     if right not in facts:
-        raise ConfigError("right", right, f"allowed are {', '.join(facts)}")
+        raise ConfigError("right", right, _("allowed are {names}").format(names=", ".join(facts)))
     allowed = ", ".join(f'"{name}"' for name in facts)
     if guess is ... or ... in _numbers(guess):
-        said = f"Not answered yet: replace the dots with one of {allowed}, and run this cell again."
-        return Verdict("open", said)
+        said = _("Not answered yet: replace the dots with one of {allowed}, and run this cell again.")
+        return Verdict("open", said.format(allowed=allowed))
     if guess not in tuple(facts):
-        return Verdict("not allowed", f"Not yet: allowed are {allowed}.", guess=guess)
+        return Verdict("not allowed", _("Not yet: allowed are {allowed}.").format(allowed=allowed), guess=guess)
     if len(set(map(str, facts.values()))) == 1:  # one measurement decides: show it once
-        lines: tuple[str, ...] = (str(facts[right]),)
+        lines: tuple[str, ...] = (_(str(facts[right])),)
         first = lines
     else:
-        lines = tuple(f"{name}: {fact}" for name, fact in facts.items())
+        lines = tuple(f"{name}: {_(str(fact))}" for name, fact in facts.items())
         first = (lines[list(facts).index(guess)],)
     if guess == right:
-        return Verdict("right", f"Right: {right}.", lines, guess=guess)
-    hints = first, lines, (*lines, f'so the answer is "{right}"')
-    return Verdict("wrong", f'Not yet: it is not "{guess}".', lines, hints, guess)
+        return Verdict("right", _("Right: {right}.").format(right=right), lines, guess=guess)
+    hints = first, lines, (*lines, _('so the answer is "{right}"').format(right=right))
+    return Verdict("wrong", _('Not yet: it is not "{guess}".').format(guess=guess), lines, hints, guess)
 
 
 def _numbers(guess: object) -> tuple[object, ...]:
@@ -161,17 +167,28 @@ def _check(
     guess: tuple[object, ...], truth: tuple[int, ...], names: Sequence[str], labels: Sequence[str], wanted: str
 ) -> Verdict:
     if ... in guess:
-        return Verdict("open", f"Not answered yet: replace the dots with {wanted}, and run this cell again.")
+        said = _("Not answered yet: replace the dots with {wanted}, and run this cell again.")
+        return Verdict("open", said.format(wanted=wanted))
     if guess == truth:
-        return Verdict("right", f"Right: {_shape(truth)}, that is {_shape(names)}.", guess=guess)
+        return Verdict(
+            "right",
+            _("Right: {numbers}, that is {names}.").format(
+                numbers=_shape(truth), names=_shape([_(name) for name in names])
+            ),
+            guess=guess,
+        )
     if len(guess) != len(truth):
-        said = f"Not yet: the question asks for {len(truth)} numbers, but you gave {len(guess)}."
-        return Verdict("wrong", said, hints=((), (f"in this order: {', '.join(labels)}",)), guess=guess)
+        said = _("Not yet: the question asks for {asked} numbers, but you gave {given}.")
+        order = _("in this order: {labels}").format(labels=", ".join(labels))
+        said = said.format(asked=len(truth), given=len(guess))
+        return Verdict("wrong", said, hints=((), (order,)), guess=guess)
     wrong = [i for i, n in enumerate(truth) if guess[i] != n]
-    said = f"Not yet: {len(wrong)} of {len(truth)} numbers {'is' if len(wrong) == 1 else 'are'} wrong."
+    said = plural(
+        "Not yet: {n} of {all} numbers is wrong.", "Not yet: {n} of {all} numbers are wrong.", len(wrong)
+    ).format(n=len(wrong), all=len(truth))
     if all(isinstance(n, int) for n in guess) and sorted(guess) == sorted(truth):
-        said = "Not yet: the numbers are right, but their order is not."
-    named = tuple(f"{labels[i]}: you answered {guess[i]}" for i in wrong)
+        said = _("Not yet: the numbers are right, but their order is not.")
+    named = tuple(_("{label}: you answered {guess}").format(label=labels[i], guess=guess[i]) for i in wrong)
     counted = tuple(
         f"{line}: {_why(names[i]) or _direction(guess[i], truth[i])}" for line, i in zip(named, wrong, strict=True)
     )
@@ -180,19 +197,19 @@ def _check(
 
 
 def _line(label: str, name: str, size: int, guessed: object = None) -> str:
-    yours = "" if guessed is None else f"you answered {guessed}, but "
+    said = _("{label}: it is {size}") if guessed is None else _("{label}: you answered {guess}, but it is {size}")
     why = _why(name)
-    return f"{label}: {yours}it is {size}" + (f": {why}" if why else "")
+    return said.format(label=label, guess=guessed, size=size) + (_(": {why}").format(why=why) if why else "")
 
 
 def _why(name: str) -> str:
-    return WHY.get(name, "a fixed width of the network" if name.isdigit() else "")
+    return _(WHY.get(name, N_("a fixed width of the network") if name.isdigit() else ""))
 
 
 def _direction(guessed: object, size: int) -> str:
     if not isinstance(guessed, int | float):
-        return "it must be a whole number"
-    return "that is too small" if guessed < size else "that is too large"
+        return _("it must be a whole number")
+    return _("that is too small") if guessed < size else _("that is too large")
 
 
 def _shape(parts: Sequence[object]) -> str:

@@ -21,8 +21,9 @@ from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
 from omg_lib.registry import PETTINGZOO as PETTINGZOO
 from omg_lib.registry import SMACV2 as SMACV2
-from omg_lib.registry import Extra, Scalar, learner_names
+from omg_lib.registry import YOURS, Extra, Scalar, learner_names
 from omg_lib.registry import team_sizes as team_sizes
+from omg_lib.words import _
 
 RUNNERS = ("local", "processes", "ray")
 """Where games run: all in this process, one process per game, or distributed over Ray actors."""
@@ -136,68 +137,96 @@ class OMGConfig:
             object.__setattr__(self, field.name, checked)
         sizes = team_sizes(self.env)
         if self.n_agents not in sizes:
-            raise ConfigError("n_agents", self.n_agents, f"{self.env} allows {sizes.start} to {sizes.stop - 1}")
-        if own_learner(self.learner) is None:
-            _check_choice("learner", self.learner, learner_names())
+            allowed = _("{env} allows {start} to {stop}").format(env=self.env, start=sizes.start, stop=sizes.stop - 1)
+            raise ConfigError("n_agents", self.n_agents, allowed)
+        if own_learner(self.learner) is None and self.learner not in LEARNERS:
+            names = ", ".join([*learner_names(), YOURS])
+            raise ConfigError("learner", self.learner, _("allowed are {names}").format(names=names))
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
         self._check_teammates()
         if self.prior is not None and not _is_file(self.prior):
-            raise ConfigError("prior", self.prior, "allowed is None (pre-train one first) or a prior's file")
+            raise ConfigError("prior", self.prior, _("allowed is None (pre-train one first) or a prior's file"))
         step = re.fullmatch(r"t\+([1-9][0-9]{0,17})", self.subgoal_choice)  # short enough for int()
         if self.subgoal_choice not in ("value", "random") and not (step and int(step[1]) <= self.horizon):
-            allowed = f"allowed are value, random and t+1 to t+{self.horizon} (horizon={self.horizon})"
+            allowed = _("allowed are value, random and t+1 to t+{horizon} (horizon={horizon})").format(
+                horizon=self.horizon
+            )
             raise ConfigError("subgoal_choice", self.subgoal_choice, allowed)
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise ConfigError("device", self.device, "allowed are auto, cpu, cuda and cuda:0, cuda:1, ...")
+            raise ConfigError("device", self.device, _("allowed are auto, cpu, cuda and cuda:0, cuda:1, ..."))
         for name, low in _AT_LEAST.items():
             value = getattr(self, name)
             if value is not None and value < low:
-                raise ConfigError(name, value, f"allowed is {low} or more")
+                raise ConfigError(name, value, _("allowed is {low} or more").format(low=low))
         for name in _FRACTIONS:
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(name, getattr(self, name), "allowed is 0 to 1")
+                raise ConfigError(name, getattr(self, name), _("allowed is 0 to 1"))
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
-                raise ConfigError(name, getattr(self, name), "allowed is a number above 0")
+                raise ConfigError(name, getattr(self, name), _("allowed is a number above 0"))
         if self.updates is not None and self.steps is not None:
-            raise ConfigError("steps", self.steps, f"updates={self.updates} ends the run: allowed is one of the two")
+            raise ConfigError(
+                "steps",
+                self.steps,
+                _("updates={updates} ends the run: allowed is one of the two").format(updates=self.updates),
+            )
         if self.steps is not None and self.t_max != OMGConfig.t_max:
-            raise ConfigError("steps", self.steps, f"t_max={self.t_max} is given as well: allowed is one of the two")
+            raise ConfigError(
+                "steps",
+                self.steps,
+                _("t_max={t_max} is given as well: allowed is one of the two").format(t_max=self.t_max),
+            )
         if self.has_teammates and self.n_agents % self.batch_size_run:
             widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
             raise ConfigError(
                 "batch_size_run",
                 self.batch_size_run,
-                f"with teammates it must divide n_agents={self.n_agents}: {widths}",
+                _("with teammates it must divide n_agents={n_agents}: {widths}").format(
+                    n_agents=self.n_agents, widths=widths
+                ),
             )
         if self.actors is not None and self.actors > self.batch_size_run:
-            allowed = f"each plays at least one episode: allowed is 1 to batch_size_run={self.batch_size_run}"
+            allowed = _("each plays at least one episode: allowed is 1 to batch_size_run={batch_size_run}").format(
+                batch_size_run=self.batch_size_run
+            )
             raise ConfigError("actors", self.actors, allowed)
         if self.sample_size > self.buffer_size:
             most = self.buffer_size * self.batch_size // self.sample_size
             raise ConfigError(
                 "batch_size",
                 self.batch_size,
-                f"one sample needs {self.sample_size} episodes but buffer_size={self.buffer_size} holds fewer; "
-                f"allowed here is at most {most}",
+                _(
+                    "one sample needs {sample_size} episodes but buffer_size={buffer_size} holds fewer; "
+                    "allowed here is at most {most}"
+                ).format(sample_size=self.sample_size, buffer_size=self.buffer_size, most=most),
             )
 
     def _check_teammates(self) -> None:
         """Check the teammates (none, the environment's own, or a pool) and the splits of a pool."""
         if self.teammates not in (None, "none", "scripted") and not _is_file(self.teammates, "pool.json"):
-            allowed = "allowed are none (all seats learn), scripted, or a pool's folder (with pool.json)"
+            allowed = _("allowed are none (all seats learn), scripted, or a pool's folder (with pool.json)")
             raise ConfigError("teammates", self.teammates, allowed)
         if self.base in JOINT_LEARNERS and self.has_teammates:
-            raise ConfigError("teammates", self.teammates, f"{self.learner} trains all seats together: allowed is none")
+            raise ConfigError(
+                "teammates",
+                self.teammates,
+                _("{learner} trains all seats together: allowed is none").format(learner=self.learner),
+            )
         if self.base == "oracle" and not self.has_teammates:
-            raise ConfigError("teammates", self.teammates, "the oracle observes its teammates: allowed is any but none")
+            raise ConfigError(
+                "teammates", self.teammates, _("the oracle observes its teammates: allowed is any but none")
+            )
         if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
-            raise ConfigError("splits", self.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
+            raise ConfigError(
+                "splits", self.splits, _("allowed are {names}, joined by +").format(names=", ".join(SPLITS))
+            )
         if self.splits is not None and self.teammates in (None, "none", "scripted"):
             raise ConfigError(
-                "splits", self.splits, f"only a pool has them; with teammates={self.teammates} allowed is None"
+                "splits",
+                self.splits,
+                _("only a pool has them; with teammates={teammates} allowed is None").format(teammates=self.teammates),
             )
 
     @property
@@ -205,7 +234,7 @@ class OMGConfig:
         """The library's learner that this one is or builds on: it decides networks, stages and who learns."""
         own = own_learner(self.learner)
         if own is None and self.learner not in LEARNERS:  # an unpickled configuration was not checked here
-            raise ConfigError("learner", self.learner, "this process does not know it; register it here too")
+            raise ConfigError("learner", self.learner, _("this process does not know it; register it here too"))
         return self.learner if own is None else own.base
 
     @property
@@ -254,7 +283,7 @@ class OMGConfig:
         config.json are no setting.
         """
         values = _with_extra({name: value for name, value in values.items() if name != "versions"})
-        check_names("config", values, own_settings(values.get("learner")))
+        check_names("config", values, own_settings(values.get("learner")), values.get("learner", cls.learner))
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -274,14 +303,18 @@ FIELDS = tuple(field.name for field in dataclasses.fields(OMGConfig))
 """Names of the settings that every learner has."""
 
 
-def check_names(where: str, names: Iterable[object], own: Iterable[str] = ()) -> None:
-    """Raise ConfigError for the first of these names that is no setting, with the nearest one; `own` are more."""
+def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), learner: object = None) -> None:
+    """Raise ConfigError for the first of these names that is no setting, with the nearest one. `own` are more: those of
+    `learner`, if it is given.
+    """
     known = [*FIELDS, *own]
+    told = f"; learner={learner} has {', '.join(own) or 'none'} of its own" if learner and registry.OWN else ""
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name)[:80], known, 1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise ConfigError(where, name, f"there is no such setting; {meant}allowed are the fields of OMGConfig")
+            meant = _("did you mean {near}? ").format(near=near[0]) if near else ""
+            allowed = f"there is no such setting; {meant}allowed are the fields of OMGConfig{told}"
+            raise ConfigError(where, name, allowed)
 
 
 def own_learner(name: object) -> Any | None:
@@ -311,15 +344,19 @@ def _checked_extra(learner: str, extra: object) -> Extra:
     given, own = _checked_mapping(extra), own_settings(learner)
     for name in given:
         if name not in own:
-            allowed = f"allowed are {', '.join(own)}" if own else "it has none"
-            raise ConfigError(f"extra.{name}", given[name], f"no setting of learner={learner}: {allowed}")
+            allowed = _("allowed are {names}").format(names=", ".join(own)) if own else _("it has none")
+            raise ConfigError(
+                f"extra.{name}",
+                given[name],
+                _("no setting of learner={learner}: {allowed}").format(learner=learner, allowed=allowed),
+            )
     checked = {key: _checked_type(key, type(own[key]).__name__, given.get(key, own[key])) for key in own}
     return Extra(checked)  # type: ignore[arg-type]
 
 
 def _checked_mapping(extra: object) -> Mapping[str, Any]:
     if not isinstance(extra, Mapping):
-        raise ConfigError("extra", extra, "allowed are names with values")
+        raise ConfigError("extra", extra, _("allowed are names with values"))
     return extra
 
 
@@ -332,21 +369,23 @@ def _checked_type(name: str, kind: str, value: object) -> object:
             return int(value)
         least = _AT_LEAST.get(name)
         most = max(sizes.stop - 1 for sizes in ENVIRONMENTS.values())
-        span = f", {least} to {most}" if name == "n_agents" else "" if least is None else f", {least} or more"
-        raise ConfigError(name, value, f"allowed is a whole number{span}")
+        allowed = _("allowed is a whole number") if least is None else _("allowed is a whole number, {least} or more")
+        if name == "n_agents":
+            allowed = _("allowed is a whole number, {least} to {most}")
+        raise ConfigError(name, value, allowed.format(least=least, most=most))
     if kind.startswith("float"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
             with contextlib.suppress(OverflowError):  # an int can exceed any float
                 if math.isfinite(float(value)):
                     return float(value)
-        raise ConfigError(name, value, "allowed is a finite number")
+        raise ConfigError(name, value, _("allowed is a finite number"))
     if kind == "bool":
         if isinstance(value, bool):
             return value
-        raise ConfigError(name, value, "allowed is True or False")
+        raise ConfigError(name, value, _("allowed is True or False"))
     if isinstance(value, str):
         return value
-    raise ConfigError(name, value, "allowed is text")
+    raise ConfigError(name, value, _("allowed is text"))
 
 
 def _is_file(*parts: str) -> bool:
@@ -356,4 +395,4 @@ def _is_file(*parts: str) -> bool:
 
 def _check_choice(name: str, value: object, choices: tuple) -> None:
     if value not in choices:
-        raise ConfigError(name, value, "allowed are " + ", ".join(str(c) for c in choices))
+        raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(map(str, choices))))

@@ -7,11 +7,17 @@ game, only its team sizes matter here.
 from __future__ import annotations
 
 import re
+import site
+import sys
+import sysconfig
 from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from omg_lib.errors import ConfigError
+from omg_lib.words import _
 
 ENVIRONMENTS = {
     "skirmish": range(2, 17),
@@ -35,6 +41,8 @@ OWN: dict[str, Any] = {}
 ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
 """Groups of entry points by which an installed package offers games and learners: name = "module:Class"."""
 
+YOURS = "--import yours"
+"""What else is allowed where games and learners are named."""
 Scalar = bool | int | float | str
 
 
@@ -42,7 +50,7 @@ class Extra(dict[str, Scalar]):
     """A registered learner's own settings by name. It cannot change, so a configuration has a hash."""
 
     def __setitem__(self, name: str, value: object) -> None:
-        raise TypeError("a configuration is frozen: use dataclasses.replace(config, extra={...})")
+        raise TypeError(_("a configuration is frozen: use dataclasses.replace(config, extra={...})"))
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -58,7 +66,11 @@ def offered(group: str, what: str, name: str) -> Any | None:
             return point.load()
         except Exception as error:  # a package can raise anything
             said = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-            raise ConfigError(what, name, f"{point.value}, which offers it, cannot be loaded ({said})") from error
+            raise ConfigError(
+                what,
+                name,
+                _("{value}, which offers it, cannot be loaded ({said})").format(value=point.value, said=said),
+            ) from error
     return None
 
 
@@ -73,13 +85,41 @@ def team_sizes(env: object) -> range:
         return ENVIRONMENTS[env]
     own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
     if isinstance(env, str) and env.startswith(SMACV2):
-        never = "on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8"
+        never = _("on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8")
         raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
+    raise ConfigError("env", env, _("allowed are {names}").format(names=", ".join([*env_names(), YOURS])))
+
+
+def env_names() -> tuple[str, ...]:
+    """Return every game that this process knows: the library's, registered ones, and those of packages."""
     names = [name for name in ENVIRONMENTS if not name.startswith("smacv2")]
-    names += [*sorted(entry_points(group=ENV_POINTS).names), "smacv2[:MAP]"]
-    raise ConfigError("env", env, f"allowed are {', '.join(names)}, {PETTINGZOO}MODULE, --import yours")
+    packaged = sorted(entry_points(group=ENV_POINTS).names)
+    return tuple(dict.fromkeys((*names, *packaged, "smacv2[:MAP]", f"{PETTINGZOO}MODULE")))
+
+
+def check_named_in_file(env: object) -> None:
+    """Refuse the module of a game that a file names, unless it is an installed package's or imported already.
+
+    Files come from strangers, and naming a module runs its code. ConfigError for a module that you did not choose.
+    """
+    if not (isinstance(env, str) and env.startswith(PETTINGZOO)):
+        return
+    module = env.removeprefix(PETTINGZOO).partition(",")[0]
+    if module in sys.modules or _is_installed(module.partition(".")[0]):
+        return
+    allowed = _("a file names a module that is no installed package's; if you trust it, allowed is --import {module}")
+    raise ConfigError("env", env, allowed.format(module=module))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        origin = getattr(find_spec(package), "origin", None)
+    except (ImportError, ValueError):
+        origin = None
+    kept = [*(sysconfig.get_path(name) for name in ("purelib", "platlib")), site.getusersitepackages()]
+    return origin is not None and any(Path(origin).is_relative_to(folder) for folder in kept)
 
 
 # --- learners --------------------------------------------------------------------------------------------------------
@@ -88,19 +128,25 @@ def team_sizes(env: object) -> range:
 def add_learner(name: Any, cls: Any, taken: Collection[str]) -> None:
     """Register a class; `taken` are names that its settings must not have. ConfigError says what is not allowed."""
     if name in LEARNERS:
-        raise ConfigError("learner", name, "the library uses this name; allowed is another one")
+        raise ConfigError("learner", name, _("the library uses this name; allowed is another one"))
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
-        raise ConfigError("learner", name, "allowed is a name of letters, digits, _ and -")
+        raise ConfigError("learner", name, _("allowed is a name of letters, digits, _ and -"))
     if not isinstance(cls, type) or getattr(cls, "base", None) not in LEARNERS:
-        allowed = f"{cls!r}: allowed is a subclass of omg_lib.learners.QLearner, its base one of the library's"
+        allowed = _(
+            "{cls!r}: allowed is a subclass of omg_lib.learners.QLearner, its base one of the library's"
+        ).format(cls=cls)
         raise ConfigError("learner", name, allowed)
     settings: Mapping[str, object] = cls.settings  # type: ignore[attr-defined]
     for key, default in settings.items():
         if not key.isidentifier() or key in taken:
-            allowed = f"its setting {key!r} is a field of OMGConfig, or no name: allowed is another name"
+            allowed = _("its setting {key!r} is a field of OMGConfig, or no name: allowed is another name").format(
+                key=key
+            )
             raise ConfigError("learner", name, allowed)
         if not isinstance(default, Scalar):
-            allowed = f"its setting {key}={default!r}: allowed is a default of type bool, int, float or str"
+            allowed = _("its setting {key}={default!r}: allowed is a default of type bool, int, float or str").format(
+                key=key, default=default
+            )
             raise ConfigError("learner", name, allowed)
     OWN[name] = cls
 

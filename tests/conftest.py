@@ -11,6 +11,8 @@ from tests.helpers import shapes
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Tests read the English words, on a machine in any language.
+os.environ["OMG_LANG"] = "en"
 
 # nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
 sys.modules["rfc3987_syntax"] = None

@@ -15,6 +15,7 @@ import pytest
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.runs.folder import saved_config
+from omg_lib.runs.state import digest
 from tests.helpers.batches import echo_registered
 
 TINY = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "1"]
@@ -173,7 +174,7 @@ def test_a_continued_run_changes_by_name_and_the_folder_records_it(tmp_path, cap
     assert "gamma=0.5 here and 0.99 there; only updates, t_max, steps, lr" in capsys.readouterr().err
 
 
-def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path):
+def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path, monkeypatch):
     """Played in other processes, loaded in this one; what may not change is refused."""
     out = tmp_path / "run"
     words = [
@@ -189,8 +190,26 @@ def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path):
         "test_nepisode=2",
     ]
     assert main(["train", *TINY, *words]) == 0
-    with omg.load(out) as run:
-        assert run.config.runner == "local" and multiprocessing.active_children() == []
+    assert saved_config(out).runner == "processes"
+
+    def start(*args, **kwargs):
+        raise AssertionError("other processes were started")
+
+    monkeypatch.setattr("omg_lib.training.Processes", start)
+    monkeypatch.setattr("omg_lib.training.RayRunner", start)
+    for runner, actors in (("processes", None), ("ray", 1)):
+        for path in [out / "config.json", *out.glob("checkpoints/update-*/state.json")]:
+            saved = json.loads(path.read_text())
+            changed = saved.get("config", saved)
+            changed |= {"runner": runner, "actors": actors}
+            if "sha256" in saved:
+                saved["sha256"] = digest({key: value for key, value in saved.items() if key != "sha256"})
+            path.write_text(json.dumps(saved))
+        with omg.load(out) as run:
+            assert (run.config.runner, run.config.actors) == ("local", None) and run.test() is not None
+            assert run.explain().batch_size[1] == 2 and multiprocessing.active_children() == []
+        with pytest.raises(AssertionError, match="other processes"):
+            omg.load(out, runner=runner)
     with pytest.raises(omg.ConfigError, match="gamma=0.5: the run was trained with its own; only updates"):
         omg.load(out, gamma=0.5)
 
@@ -223,7 +242,13 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
         (
             ["--t-max", "20"],
             "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"
-            "epsilon_anneal_time=50,000 and mix_anneal_time=50,000 count steps of the whole run; --steps N sets the",
+            "epsilon_anneal_time=50,000 and mix_anneal_time=50,000 count steps of the whole run; "
+            "--steps N sets the whole run too\n",
+        ),
+        (
+            ["--set", "t_max=20", "epsilon_anneal_time=70000", "--learner", "iql_actions"],
+            "t_max=20 for each of 2 learner's seats: this run takes 40 environment steps\n"
+            "epsilon_anneal_time=70,000 count steps of the whole run; --steps N sets the whole run too\n",
         ),
         (["--updates", "1"], ""),
         (["--steps", "20"], ""),

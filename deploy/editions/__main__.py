@@ -1,11 +1,12 @@
-"""`python -m deploy.editions make | check | todo NOTEBOOK`."""
+"""`python -m deploy.editions messages | make | check | todo NOTEBOOK`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from deploy.editions import cells, rules, texts
+from deploy.editions import cells, messages, readme, rules, texts
 from deploy.editions.notebooks import english, make, sources
 
 
@@ -21,7 +22,7 @@ def faults(edition: texts.Edition) -> list[str]:
     for path, text in make(edition, found).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             said.append(f"{path.relative_to(texts.ROOT)} is not what its texts make: run `make notebooks-zh`")
-    return said
+    return [*said, *messages.faults(edition), *readme.faults(edition)]
 
 
 def todo(name: str) -> str:
@@ -37,22 +38,32 @@ def todo(name: str) -> str:
     return "\n".join(said)
 
 
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
 def main(arguments: Sequence[str]) -> int:
     match list(arguments):
+        case ["messages"]:
+            for edition in texts.EDITIONS:
+                write(messages.path_of(edition), messages.po(messages.updated(edition)))
+            return 0
         case ["make"]:
             for edition in texts.EDITIONS:
                 edition.notebooks.mkdir(exist_ok=True)
                 for path, text in make(edition, everything(edition)).items():
                     path.write_text(text, encoding="utf-8")
+                write(messages.path_of(edition).with_suffix(".mo"), messages.mo(messages.read(edition)))
             return 0
         case ["check"]:
             said = [fault for edition in texts.EDITIONS for fault in faults(edition)]
-            print("\n".join(said) or "Every cell has its translation.")
+            print("\n".join(said) or "Every cell and every message has its translation.")
             return bool(said)
         case ["todo", name]:
             print(todo(name))
             return 0
-    print("allowed are make, check and todo NOTEBOOK", file=sys.stderr)
+    print("allowed are messages, make, check and todo NOTEBOOK", file=sys.stderr)
     return 2
 
 

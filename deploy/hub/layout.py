@@ -1,6 +1,6 @@
 """What a student's home contains, and what it must not. Runs as the student, so it can only harm the student's files.
 
-    python layout.py COURSE HOME
+python layout.py COURSE HOME
 """
 
 import os

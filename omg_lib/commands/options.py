@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.registry import YOURS, check_named_in_file, env_names, learner_names
+from omg_lib.runs.folder import saved_config
 from omg_lib.settings.files import read_settings
 from omg_lib.settings.modules import import_modules
 from omg_lib.settings.pymarl import is_pymarl, table, translate
@@ -33,13 +35,17 @@ HELP = {
 
 def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """An option for each of these fields of OMGConfig, `--set` for any, and `--import` for games and learners."""
+    known = {"env": env_names(), "learner": learner_names()}
+    told = HELP | {name: f"{', '.join(names)}, {YOURS}; " for name, names in known.items()}
     for field in dataclasses.fields(OMGConfig):
         if field.name in names:
             option = "--" + field.name.replace("_", "-")
-            shown = f"{HELP.get(field.name, '')}default {field.default}"
+            shown = f"{told.get(field.name, '')}default {field.default}"
             parser.add_argument(option, default=argparse.SUPPRESS, help=shown)
-    told = "any setting of OMGConfig, such as --set lr=0.001 gamma=0.9"
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="words", help=told)
+    any_setting = "any setting of OMGConfig, such as --set lr=0.001 gamma=0.9, and your learner's own"
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="words", help=any_setting
+    )
     add_import(parser)
 
 
@@ -59,7 +65,7 @@ def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = 
     """
     import_modules(args.modules)
     options = settings_of({name: str(getattr(args, name)) for name in KINDS if hasattr(args, name)})
-    learner = options.get("learner") or _learner_of(getattr(args, "config", None))
+    learner = options.get("learner") or _learner_of(args)
     settings = joined(("the option", options), ("--set", settings_of(args.words, learner)))
     for name, why in (unused or {}).items():
         if name in settings:
@@ -67,8 +73,11 @@ def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = 
     return settings
 
 
-def _learner_of(path: str | None) -> object:
-    """The learner that a file of settings names; None if it names none."""
+def _learner_of(args: argparse.Namespace) -> object:
+    """The learner that the resumed run's folder or a file of settings names; None if neither does."""
+    if getattr(args, "resume", None) is not None:
+        return saved_config(args.resume).learner
+    path = getattr(args, "config", None)
     return read_settings(path).get("learner") if path is not None else None
 
 
@@ -88,6 +97,8 @@ def with_options(settings: Mapping[str, object], given: Mapping[str, object]) ->
 def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, object]:
     """The settings of a file; {} without one. PyMARL's are translated, and stderr gets the table of their names."""
     settings = read_settings(path) if path is not None else {}
+    if "env" not in given:
+        check_named_in_file(settings.get("env"))
     if is_pymarl(settings):
         settings, rows = translate(settings, given)
         print(f"{path}: PyMARL's settings, what they are here, and why\n{table(rows)}", file=sys.stderr)

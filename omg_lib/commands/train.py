@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 
@@ -83,7 +82,7 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
             allowed = f"the run goes on in the folder of --resume, {args.resume}: allowed is the same one, or no --out"
             raise ConfigError("out", args.out, allowed)
         saved = saved_config(args.resume)
-        asked = dataclasses.replace(saved, **with_options({}, given))
+        asked = OMGConfig.from_dict(saved.to_dict() | with_options({}, given))
         check_config("resume", args.resume, saved.to_dict(), asked)
         return asked
     return OMGConfig.from_dict(with_options(read_config(args.config, given), given))

@@ -16,6 +16,7 @@ import omg_lib
 from omg_lib.config import ConfigError
 from omg_lib.system.files import read_bytes, read_json, reason, write_bytes, write_text
 from omg_lib.system.places import Place, make_folder, names
+from omg_lib.words import _
 
 CARRIED = Path(__file__).with_name("files")
 CHECKOUT = Path(__file__).parents[2]
@@ -47,7 +48,9 @@ def lay(folder: Path, carried: Path = CARRIED, version: str = omg_lib.__version_
     try:
         before = _record(place)
         if before is None and names(place):
-            raise ConfigError("folder", str(folder), "holds something else; move it away, or start in another folder")
+            raise ConfigError(
+                "folder", str(folder), _("holds something else; move it away, or start in another folder")
+            )
         folder.mkdir(exist_ok=True)
         make_folder(place / KEPT)
         files = {path.relative_to(carried).as_posix(): path for path in sorted(carried.rglob("*")) if path.is_file()}
@@ -60,9 +63,11 @@ def lay(folder: Path, carried: Path = CARRIED, version: str = omg_lib.__version_
             said += _lay_file(place, name, data, laid[name], (before or {}).get(name, {}), version)
         _write_record(place, laid)
     except OSError as error:
-        allowed = f"the course cannot be laid there ({reason(error)}); start in a folder of your own with 20 MB free"
+        allowed = _("the course cannot be laid there ({error}); start in a folder of your own with 20 MB free").format(
+            error=reason(error)
+        )
         raise ConfigError("folder", str(folder), allowed) from None
-    return [f"The course is in {folder}."] + said if before is None else said
+    return [_("The course is in {folder}.").format(folder=folder)] + said if before is None else said
 
 
 def prints(name: str, data: bytes) -> Prints:
@@ -87,7 +92,7 @@ def _lay_file(place: Place, name: str, data: bytes, new: Prints, old: Mapping[st
     target = place / last
     if not target.is_file():
         if last in names(place):
-            raise ConfigError("folder", str(target.path), "is not a regular file; move it away")
+            raise ConfigError("folder", str(target.path), _("is not a regular file; move it away"))
         write_bytes(target, data)
         return []
     mine = _digest(read_bytes(target, FILE_BYTES * 4))
@@ -95,19 +100,23 @@ def _lay_file(place: Place, name: str, data: bytes, new: Prints, old: Mapping[st
         return []
     if mine == old.get(""):
         write_bytes(target, data)
-        return [f"{name} is new: {_differences(new, old)}."]
+        return [_("{name} is new: {differences}.").format(name=name, differences=_differences(new, old))]
     stem, dot, kind = last.rpartition(".")
     beside = f"{stem}-{version}{dot}{kind}"
     if beside not in names(place):
         write_bytes(place / beside, data)
-    return [f"{name} has your changes and stays; its new version is beside it as {beside}: {_differences(new, old)}."]
+    return [
+        _("{name} has your changes and stays; its new version is beside it as {beside}: {differences}.").format(
+            name=name, beside=beside, differences=_differences(new, old)
+        )
+    ]
 
 
 def _differences(new: Prints, old: Mapping[str, str]) -> str:
     """Name what is different between two versions of the course's file."""
     cells = [name for name in {**new, **old} if name and new.get(name) != old.get(name)]
     if not cells or not old:
-        return "its content differs"
+        return _("its content differs")
     shown = ", ".join(cells[:5]) + (f" and {len(cells) - 5} more" if len(cells) > 5 else "")
     return f"{'cell' if len(cells) == 1 else 'cells'} {shown}"
 

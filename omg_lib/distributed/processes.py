@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -40,7 +41,7 @@ class Processes(GameRows):
     """The environment `name` with each row in its own process; results equal those of one process, bit for bit.
 
     A worker that dies, or does not answer for `patience` seconds, is replaced, and the call raises GameLost. An error
-    inside a game is raised here unchanged. ConfigError also if a worker cannot start.
+    inside a game is raised here, with its traceback as a note. ConfigError also if a worker cannot start.
     """
 
     @classmethod
@@ -205,6 +206,7 @@ def work(
                 answer = getattr(player, question)(*given)
             except Exception as error:
                 answer = _sendable(error)
+                answer.add_note(f"In the game's process:\n{traceback.format_exc()}")  # a pipe carries no traceback
             pipe.send((number, answer))
     player.close()
 

@@ -153,7 +153,12 @@ class RayRunner(Runner):
             actor.play.remote(weights, first + start, self.epsilon, test_mode)
             for actor, start in zip(self.actors, self.firsts, strict=True)
         ]
-        parts, returns, wins = zip(*self.ray.get(played), strict=True)
+        try:
+            parts, returns, wins = zip(*self.ray.get(played), strict=True)
+        except self.ray.exceptions.RayTaskError as error:  # say what the game said, not that an actor failed
+            fault = error.cause
+            fault.add_note(f"In a Ray actor:\n{error}")
+            raise fault from None
         self.returns, self.wins = np.concatenate(returns), np.concatenate(wins)
         rows = [row for part in parts for row in part]
         length = self.env.info.episode_limit + 1

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from omg_lib.config import ConfigError
+from omg_lib.words import _
 
 DEATHS = ("none", "zeros", "told")
 """none: every seat plays until the episode ends. zeros: a dead seat observes only zeros and a living one never does,
@@ -152,16 +153,20 @@ class BatchedEnv(ABC):
 
 def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
     """Return `value` as an int; ConfigError unless it is a whole number (no bool, no 2.0) from low to high."""
-    allowed = f"a whole number from {low} to {high}" if high is not None else f"a whole number of at least {low}"
+    allowed = (
+        _("a whole number from {low} to {high}").format(low=low, high=high)
+        if high is not None
+        else _("a whole number of at least {low}").format(low=low)
+    )
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise ConfigError(name, value, f"allowed is {allowed}")
+        raise ConfigError(name, value, _("allowed is {allowed}").format(allowed=allowed))
     if value < low or (high is not None and value > high):
-        raise ConfigError(name, value, f"allowed is {allowed}")
+        raise ConfigError(name, value, _("allowed is {allowed}").format(allowed=allowed))
     return int(value)
 
 
 def real_number(name: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float; ConfigError unless it is a number from low to high."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real) or not low <= value <= high:
-        raise ConfigError(name, value, f"allowed is a number from {low:g} to {high:g}")
+        raise ConfigError(name, value, _("allowed is a number from {low:g} to {high:g}").format(low=low, high=high))
     return float(value)

@@ -7,7 +7,7 @@ bar above a unit is its health, a line is a shot. With combined fire, beams that
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from io import StringIO
 from pathlib import Path
@@ -20,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from omg_lib.seeds import TEST_EPISODES
+from omg_lib.system.fonts import drawn
+from omg_lib.words import N_, _
 
 TEAM_LOOKS = (("#2f7fe0", "o"), ("#d9660a", "^"))
 """Colour and marker of each team; these and INK have a contrast of at least 3 on white and on black."""
@@ -40,13 +42,23 @@ def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> No
     if "picture" in frame:
         ax.imshow(frame["picture"])
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"{_battle(frame)}, step {frame['time']}", color=INK, fontsize=10)
+        ax.set_title(
+            drawn("{battle}, step {time}").format(battle=_battle(frame, drawn), time=frame["time"]),
+            color=INK,
+            fontsize=10,
+        )
         return
     half = half or frame["map_half"]
     ax.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], aspect="equal", facecolor="none")
     ax.spines[:].set_color(INK)
-    outcome = (" - won" if frame["won"] else " - not won") if frame["done"] else ""
-    ax.set_title(f"{_battle(frame)}, step {frame['time']}{outcome}", color=INK, fontsize=10)
+    title = drawn("{battle}, step {time}")
+    if frame["done"]:
+        title = drawn("{battle}, step {time} - won") if frame["won"] else drawn("{battle}, step {time} - not won")
+    ax.set_title(
+        title.format(battle=_battle(frame, drawn), time=frame["time"]),
+        color=INK,
+        fontsize=10,
+    )
     for team, (colour, marker) in enumerate(TEAM_LOOKS):
         _draw_shots(frame, team, colour, ax)
         place, health = frame["position"][team], frame["health"][team]
@@ -77,15 +89,23 @@ def frame_svg(frame: dict[str, Any], inches: float = 4.0) -> str:
 def spoken(frame: dict[str, Any]) -> str:
     """Describe a frame for screen readers."""
     if "picture" in frame:
-        return f"{_battle(frame)}, step {frame['time']}"
-    ours, theirs = (f"{int((health > 0).sum())} of {len(health)}" for health in frame["health"])
-    return f"Battle, {_battle(frame)}, step {frame['time']}: {ours} own units and {theirs} enemies are alive."
+        return _("{battle}, step {time}").format(battle=_battle(frame), time=frame["time"])
+    ours, theirs = (
+        _("{alive} of {all}").format(alive=int((health > 0).sum()), all=len(health)) for health in frame["health"]
+    )
+    return _("Battle, {battle}, step {time}: {ours} own units and {theirs} enemies are alive.").format(
+        battle=_battle(frame), time=frame["time"], ours=ours, theirs=theirs
+    )
 
 
-def _battle(frame: dict[str, Any]) -> str:
+def _battle(frame: dict[str, Any], words: Callable[[str], str] = _) -> str:
     """Name a frame's episode. Test episodes are numbered from a billion, but shown from 0."""
     number = int(frame["episode"])
-    return f"episode {number}" if number < TEST_EPISODES else f"test battle {number - TEST_EPISODES}"
+    return (
+        words(N_("episode {number}")).format(number=number)
+        if number < TEST_EPISODES
+        else words(N_("test battle {number}")).format(number=number - TEST_EPISODES)
+    )
 
 
 def named_svg(figure: Figure, said: str) -> str:

@@ -121,12 +121,15 @@ class Parallel(Game):
 
     def _state(self, seen: np.ndarray) -> np.ndarray:
         """Return the game's state; without a `state()`, what all seats see."""
-        if not callable(getattr(self.package, "state", None)):
+        inner = getattr(self.package, "unwrapped", self.package)
+        if not all(callable(getattr(game, "state", None)) for game in (self.package, inner)):
             return seen.ravel()
         try:
             state = self.package.state()
-        except (AttributeError, NotImplementedError, TypeError):  # a wrapper calls a state that its game lacks
-            if hasattr(self.package, "state_space"):
+        except (AttributeError, NotImplementedError) as error:
+            # A wrapper may call the state of a game that has none; any other error is a fault in the game's own.
+            lacks = isinstance(error, NotImplementedError) or error.name in ("state", "state_space")
+            if not lacks or hasattr(self.package, "state_space"):
                 raise
             return seen.ravel()
         return numbers("state", "the game", state)

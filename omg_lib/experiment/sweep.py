@@ -13,7 +13,6 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from omg_lib.distributed.ray_runner import OwnCode, adopt, connect, elsewhere, e
 from omg_lib.envs import env_info
 from omg_lib.runs.folder import SECONDS_BETWEEN, RunFolder, saved_config
 from omg_lib.runs.metrics import last_row
+from omg_lib.settings.words import flat
 from omg_lib.system.files import finite, read_json, read_rows, reason, write_rows, write_text
 from omg_lib.system.limits import resident_bytes
 from omg_lib.system.places import Place, check_target, names, refuse_links
@@ -89,7 +89,7 @@ def named(configs: Iterable[OMGConfig], vary: Iterable[str] = ()) -> dict[str, O
         alike.setdefault(trial_name(config), []).append(config)
     found: dict[str, OMGConfig] = {}
     for name, same in alike.items():
-        settings = {config: _flat(config) for config in same}
+        settings = {config: flat(config.to_dict()) for config in same}
         told = {key: _words(each[key] for each in settings.values()) for key in settings[same[0]] if key not in NAMED}
         told = {key: words for key, words in told.items() if key in vary or len(words) > 1}
         for config, values in settings.items():
@@ -100,13 +100,6 @@ def named(configs: Iterable[OMGConfig], vary: Iterable[str] = ()) -> dict[str, O
 def settings_in(name: str) -> str:
     """Return the settings that a trial's name tells beside learner, sizes and seed, such as `lr0.001`."""
     return re.sub(r"^.*?-seed\d+-?", "", name)
-
-
-def _flat(config: OMGConfig) -> dict[str, Any]:
-    """Return a configuration's settings, a registered learner's own among them."""
-    return {field.name: getattr(config, field.name) for field in fields(OMGConfig) if field.name != "extra"} | dict(
-        config.extra
-    )
 
 
 def _words(each: Iterable[Any]) -> dict[object, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from omg_lib.config import FIELDS, ConfigError, OMGConfig, own_learner
+from omg_lib.contract import METRICS
 from omg_lib.controller import Controller
 from omg_lib.learners.mixing import MixingLearner
 from omg_lib.learners.modelling import ModellingLearner
@@ -47,6 +48,9 @@ def make_learner(
 ) -> QLearner:
     """Create the learner that the configuration names; it calls `poll` between chunks of work."""
     made = own_learner(config.learner) or LEARNERS[config.learner]
+    for key in set(config.extra).intersection(METRICS):  # `results` has both in one row
+        allowed = f"its setting {key!r} is a column of metrics.csv: allowed is another name"
+        raise ConfigError("learner", config.learner, allowed)
     learner = made(config, controller, device, poll)
     for name, optimiser in learner.optimisers().items():
         if type(optimiser).__name__ not in SAVED:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor, nn
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import FIELDS, ConfigError, OMGConfig
 from omg_lib.contract import METRICS, Fields
 from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
@@ -187,10 +187,12 @@ class QLearner:
         return numbers
 
     def _checked_metrics(self, own: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
-        """Return a subclass's metrics. ConfigError for a name that the library uses, and for more than one number."""
+        """Return a subclass's metrics. ConfigError for a name that is taken, and for more than one number."""
         for name in own:
             if name in METRICS or name == "own_loss" or not name.isidentifier():
                 raise ConfigError("own_metrics", name, "the library has this column; allowed is another name")
+            if name in FIELDS or name in self.config.extra:  # `results` has both in one row
+                raise ConfigError("own_metrics", name, "a setting has this name; allowed is another one")
         return {name: self._shaped(name, torch.as_tensor(value), []) for name, value in own.items()}
 
     def _shaped(self, name: str, found: Tensor, wanted: Sequence[int]) -> Tensor:

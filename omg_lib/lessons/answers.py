@@ -16,6 +16,7 @@ from omg_lib.config import ConfigError
 from omg_lib.lessons.table import Table
 from omg_lib.system.files import parse_json, read_bytes, reason
 from omg_lib.system.places import Place, append, make_folder, names, rename, replacing
+from omg_lib.words import _
 
 FOLDER = ".answers"
 MOST = 500
@@ -39,7 +40,7 @@ class Answers:
 
     def __init__(self, notebook: str, folder: str | Path = ".") -> None:
         if not re.fullmatch(r"\w[\w.-]*", notebook):
-            raise ConfigError("notebook", notebook, "allowed is a name of letters, digits, '_', '-' and '.'")
+            raise ConfigError("notebook", notebook, _("allowed is a name of letters, digits, '_', '-' and '.'"))
         self._place = Place(Path(folder)) / FOLDER / f"{notebook.removesuffix('.ipynb')}.jsonl"
         self.file = self._place.path
         self.tried: list[dict[str, str]] = []
@@ -53,7 +54,7 @@ class Answers:
         if verdict.state == "open":
             right = self._latest(question, "right")
             if right:
-                said = Verdict("right", f"Right: you answered {right} before.")
+                said = Verdict("right", _("Right: you answered {right} before.").format(right=right))
         elif verdict.state != "not allowed":
             self._add({"question": question, "answer": _text(verdict.guess), "state": verdict.state})
             if not verdict.ok:
@@ -77,12 +78,16 @@ class Answers:
             right, latest = self._latest(question, "right"), self._latest(question)
             if not right:
                 strong.add((len(rows), 1))
-            rows.append((question, "right" if right else "not yet", right or latest))
+            rows.append((_(question), _("right") if right else _("not yet"), right or latest))
         done = len(rows) - len(strong)
-        caption = f"{done} right, {len(strong)} not yet, of the questions you have tried. {self.trouble}".strip()
+        caption = (
+            _("{done} right, {strong} not yet, of the questions you have tried. {trouble}")
+            .format(done=done, strong=len(strong), trouble=self.trouble)
+            .strip()
+        )
         self.trouble = ""
-        rows = rows or [("none yet", "", "")]
-        return Table(("question", "", "your answer"), tuple(rows), frozenset(strong), caption)
+        rows = rows or [(_("none yet"), "", "")]
+        return Table((_("question"), "", _("your answer")), tuple(rows), frozenset(strong), caption)
 
     def _latest(self, question: str, state: str | None = None) -> str:
         found = [one["answer"] for one in self.tried if one["question"] == question and state in (None, one["state"])]
@@ -96,7 +101,7 @@ class Answers:
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            self.trouble = f"Earlier answers cannot be read ({reason(error)})."
+            self.trouble = _("Earlier answers cannot be read ({error}).").format(error=reason(error))
             return
         lines = data.splitlines()
         self.tried = [one for one in map(_record, lines) if one]
@@ -113,9 +118,13 @@ class Answers:
             with replacing(self._place) as draft:
                 draft.write("".join(map(_line, self.tried)).encode())
                 rename(self._place, aside)
-            self.trouble = f"Some stored answers could not be read; the old file was kept as {FOLDER}/{aside}."
+            self.trouble = _(
+                "Some stored answers could not be read; the old file was kept as {folder}/{aside}."
+            ).format(folder=FOLDER, aside=aside)
         except OSError as error:
-            self.trouble = f"Some stored answers could not be read, and the file stays as it is ({reason(error)})."
+            self.trouble = _("Some stored answers could not be read, and the file stays as it is ({error}).").format(
+                error=reason(error)
+            )
 
     def _add(self, one: dict[str, str]) -> None:
         if [old for old in self.tried if old["question"] == one["question"]][-1:] == [one]:
@@ -126,7 +135,9 @@ class Answers:
             make_folder(self._place.folder)
             append(self._place, _line(one).encode(), create=True)  # in one write: lines of two kernels do not mix
         except OSError as error:
-            self.trouble = f"Answers are not stored ({reason(error)}); they last as long as this kernel."
+            self.trouble = _("Answers are not stored ({error}); they last as long as this kernel.").format(
+                error=reason(error)
+            )
 
 
 def _text(guess: object) -> str:

@@ -21,6 +21,7 @@ from omg_lib.lessons.table import Table
 from omg_lib.system.files import read_table
 from omg_lib.system.limits import usable_cores
 from omg_lib.training import Training
+from omg_lib.words import _, plural
 
 ROUNDS = 3
 SWEPT = dict(env="skirmish:partners", updates=20, test_nepisode=16, device="cpu")
@@ -33,9 +34,9 @@ def ray_state(cpus: int = 4) -> tuple[bool, str]:
     start takes longer than Ray allows, nothing runs live.
     """
     if importlib.util.find_spec("ray") is None:
-        return False, 'Ray is not installed, so you see recorded results. To install it: pip install -e ".[ray]"'
+        return False, _('Ray is not installed, so you see recorded results. To install it: pip install -e ".[ray]"')
     if os.environ.get("OMG_FAST"):
-        return False, "Ray is installed, but takes too long to start for OMG_FAST, so you see recorded results."
+        return False, _("Ray is installed, but takes too long to start for OMG_FAST, so you see recorded results.")
     try:
         if "RAY_ADDRESS" in os.environ or extra("ray").is_initialized():
             connect()
@@ -43,8 +44,8 @@ def ray_state(cpus: int = 4) -> tuple[bool, str]:
             start_here(num_cpus=max(usable_cores(), cpus))
     except Exception as error:  # Ray raises nothing more specific when a start takes too long
         why = " ".join(str(error).split())[:90]
-        return False, f"Ray is installed, but it did not start ({why}), so you see recorded results."
-    return True, "Ray is installed and has started."
+        return False, _("Ray is installed, but it did not start ({why}), so you see recorded results.").format(why=why)
+    return True, _("Ray is installed and has started.")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def shares(episodes: int, actors: int) -> dict[str, int]:
     >>> shares(5, 2)
     {'actor 0': 3, 'actor 1': 2}
     """
-    return {f"actor {k}": len(part) for k, part in enumerate(np.array_split(np.arange(episodes), actors))}
+    return {_("actor {k}").format(k=k): len(part) for k, part in enumerate(np.array_split(np.arange(episodes), actors))}
 
 
 def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
@@ -80,9 +81,16 @@ def play_with(config: OMGConfig, actors: Sequence[int]) -> list[Played]:
 
 def played_table(played: Sequence[Played]) -> Table:
     """Return the results of `play_with` as a table."""
-    who = {0: "this process", 1: "1 actor"}
-    lines = [(who.get(p.actors, f"{p.actors} actors"), str(p.episodes), "yes" if p.same else "NO") for p in played]
-    return Table(("played by", "episodes", "the same episodes, bit for bit"), tuple(lines))
+    who = {0: _("this process")}
+    lines = [
+        (
+            who.get(p.actors, plural("{n} actor", "{n} actors", p.actors).format(n=p.actors)),
+            str(p.episodes),
+            "yes" if p.same else "NO",
+        )
+        for p in played
+    ]
+    return Table((_("played by"), _("episodes"), _("the same episodes, bit for bit")), tuple(lines))
 
 
 def small_sweep() -> list[dict[str, Any]]:
@@ -122,4 +130,6 @@ def sweep_table(rows: Sequence[dict[str, Any]]) -> Table:
         steps = f"{int(row['t_env']) / updates:.0f}" if updates else ""  # a trial that failed before its first update
         return row["trial"], row["state"], str(updates), steps, f"{memory:,.0f} MB"
 
-    return Table(("trial", "state", "updates", "steps per update", "peak of the process"), tuple(map(shown, rows)))
+    return Table(
+        (_("trial"), _("state"), _("updates"), _("steps per update"), _("peak of the process")), tuple(map(shown, rows))
+    )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.memory.need import row_bytes
 from omg_lib.training import Training
+from omg_lib.words import N_, _
 
 Number = int | float
 DAY = 86_400
@@ -55,7 +56,11 @@ class Costs:
         for name, value in vars(self).items():
             least_is_open = name in ("step", "learn", "steps")
             if not (value > 0 or (value == 0 and not least_is_open)) or not math.isfinite(value):
-                raise ConfigError(name, value, f"allowed is a number {'above 0' if least_is_open else 'of 0 or more'}")
+                raise ConfigError(
+                    name,
+                    value,
+                    _("allowed is a number above 0") if least_is_open else _("allowed is a number of 0 or more"),
+                )
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> C
     another run adds more than another game. ConfigError unless `steps_a_day` is positive and finite.
     """
     if not steps_a_day > 0 or not math.isfinite(steps_a_day):
-        raise ConfigError("steps_a_day", steps_a_day, "allowed is a number above 0")
+        raise ConfigError("steps_a_day", steps_a_day, _("allowed is a number above 0"))
     cluster, wanted = cluster or Cluster(), steps_a_day / DAY
     most = max(1, math.ceil(costs.steps * (costs.step + costs.wait) / (costs.learn + costs.steps * costs.copy)))
 
@@ -118,10 +123,10 @@ def plan(costs: Costs, steps_a_day: Number, cluster: Cluster | None = None) -> C
     network = runs * (rate * costs.step_bytes + nodes * updates * costs.weight_bytes) / cluster.link
     store = runs * costs.steps * costs.step_bytes / cluster.store
     busy = learn / (collect + carry + learn)
-    limits = {"the network": network, "the object store": store}
+    limits = {N_("the network"): network, N_("the object store"): store}
     limit = max(limits, key=limits.get)
     if limits[limit] < FULL:
-        shares = {"the learner": learn, "carrying episodes": carry, "the games": collect}
+        shares = {N_("the learner"): learn, N_("carrying episodes"): carry, N_("the games"): collect}
         limit = max(shares, key=shares.get)
     return ClusterPlan(runs, games, cores, nodes, runs * busy, runs * rate * DAY, busy, network, store, limit)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.system.files import count, read_json, reason, write_text
 from omg_lib.training import Report, Training
+from omg_lib.words import _
 
 START = dict(
     env="skirmish:partners", learner="iql_actions", n_agents=3, batch_size=8, td_steps=5, optimiser="adam", lr=0.001,
@@ -60,13 +61,15 @@ class Comparison:
     def difference(self) -> str:
         """The setting in which the arms differ, with both values."""
         name = one_difference(self.base, self.changed)
-        return f"{name}: {getattr(self.base, name)} or {getattr(self.changed, name)}"
+        return _("{name}: {base} or {changed}").format(
+            name=name, base=getattr(self.base, name), changed=getattr(self.changed, name)
+        )
 
 
 def read_plan(plan: object) -> Comparison:
     """Read a plan from a dict: "base" and "changed" (settings on top of START) and "seeds". ConfigError if invalid."""
     if not isinstance(plan, Mapping) or not {*ARMS, "seeds"} <= set(plan):
-        raise ConfigError("plan", plan, "allowed is a dict with the keys base, changed and seeds")
+        raise ConfigError("plan", plan, _("allowed is a dict with the keys base, changed and seeds"))
     base, changed = (settings(plan[arm]) for arm in ARMS)
     one_difference(base, changed)
     return Comparison(base, changed, seeds_of(plan["seeds"]))
@@ -75,14 +78,18 @@ def read_plan(plan: object) -> Comparison:
 def settings(asked: object) -> OMGConfig:
     """Return START with these settings changed; the runner steps one episode per seat."""
     if not isinstance(asked, Mapping):
-        raise ConfigError("settings", asked, "allowed is a dict of settings")
+        raise ConfigError("settings", asked, _("allowed is a dict of settings"))
     for name, value in asked.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise ConfigError(name, value, "allowed here are " + ", ".join(CHOICES[name]))
+            raise ConfigError(name, value, _("allowed here are {names}").format(names=", ".join(CHOICES[name])))
         if name in RANGES and not (isinstance(value, (int, float)) and RANGES[name][0] <= value <= RANGES[name][1]):
-            raise ConfigError(name, value, "allowed here is {} to {}".format(*RANGES[name]))
+            raise ConfigError(
+                name, value, _("allowed here is {least} to {most}").format(least=RANGES[name][0], most=RANGES[name][1])
+            )
         if name not in CHOICES and name not in RANGES:
-            raise ConfigError("settings", name, "allowed here are " + ", ".join(sorted([*CHOICES, *RANGES])))
+            raise ConfigError(
+                "settings", name, _("allowed here are {names}").format(names=", ".join(sorted([*CHOICES, *RANGES])))
+            )
     chosen = START | dict(asked)
     own = dict(batch_size_run=chosen["n_agents"], teammates="scripted", device="cpu", test_nepisode=30)
     return OMGConfig.from_dict(chosen | own)
@@ -94,7 +101,7 @@ def one_difference(base: OMGConfig, changed: OMGConfig) -> str:
     if "n_agents" in names:
         names.remove("batch_size_run")  # it follows the team size
     if len(names) != 1:
-        raise ConfigError("changed", ", ".join(names), "the arms must differ in one setting, the one that you test")
+        raise ConfigError("changed", ", ".join(names), _("the arms must differ in one setting, the one that you test"))
     return names[0]
 
 
@@ -102,7 +109,9 @@ def seeds_of(seeds: object) -> tuple[int, ...]:
     """Return the seeds: three to eight different whole numbers. ConfigError otherwise."""
     whole = isinstance(seeds, (list, tuple)) and all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
     if not whole or len(set(seeds)) != len(seeds) or len(seeds) not in SEEDS:
-        allowed = f"allowed are {SEEDS.start} to {SEEDS.stop - 1} different whole numbers from 0"
+        allowed = _("allowed are {start} to {stop} different whole numbers from 0").format(
+            start=SEEDS.start, stop=SEEDS.stop - 1
+        )
         raise ConfigError("seeds", seeds, allowed)
     return tuple(seeds)
 
@@ -122,7 +131,9 @@ def run_experiment(plan: Comparison, updates: int, heard: Heard, stop: threading
         with Training(plan.config(arm, seed, updates)) as training:
             for report in training:
                 reports.append(report)
-                text = f"{arm}, seed {seed}: update {report.update} of {updates}"
+                text = _("{arm}, seed {seed}: update {update} of {updates}").format(
+                    arm=arm, seed=seed, update=report.update, updates=updates
+                )
                 heard(text, (len(runs) + report.update / updates) / len(todo))
                 if stop.is_set():
                     return None
@@ -153,18 +164,20 @@ def read_results(path: str | Path, plan: Comparison | None = None) -> dict[str, 
         whole = all(_whole(run, updates) for run in results["runs"])
         arms = [OMGConfig.from_dict(results["plan"][arm]) for arm in ARMS]  # default for newer settings
     except FileNotFoundError:
-        allowed = "there is no such file; the panel saves it after the last run"
+        allowed = _("there is no such file; the panel saves it after the last run")
         raise ConfigError("results", path.name, allowed) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        allowed = f"it cannot be read ({reason(error)}); allowed is a file saved by the panel"
+        allowed = _("it cannot be read ({error}); allowed is a file saved by the panel").format(error=reason(error))
         raise ConfigError("results", path.name, allowed) from None
     if found != sorted((arm, seed) for arm in ARMS for seed in seeds) or not whole:
-        why = "a run is missing or not finished, or contains something that is not a number"
-        raise ConfigError("results", path.name, f"{why}: press Run again")
+        why = _("a run is missing or not finished, or contains something that is not a number")
+        raise ConfigError("results", path.name, _("{why}: press Run again").format(why=why))
     if updates not in UPDATES:
-        raise ConfigError("updates", updates, f"allowed are {UPDATES.start} to {UPDATES.stop - 1}")
+        raise ConfigError(
+            "updates", updates, _("allowed are {start} to {stop}").format(start=UPDATES.start, stop=UPDATES.stop - 1)
+        )
     if plan is not None and plan != Comparison(*arms, tuple(seeds)):
-        raise ConfigError("results", path.name, "they are from another plan's runs: press Run again")
+        raise ConfigError("results", path.name, _("they are from another plan's runs: press Run again"))
     return results
 
 

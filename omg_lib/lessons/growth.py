@@ -12,6 +12,7 @@ from omg_lib.envs import env_info
 from omg_lib.episodes import sizes_of, to_device, truncate
 from omg_lib.trace import Recorder, ShapeTrace, trace_of
 from omg_lib.training import Training
+from omg_lib.words import _
 
 FILLED = 0.63
 """Share of a padded sample that was actually played: (75 + 1) of 121 rows."""
@@ -70,7 +71,9 @@ def measure_update(config: OMGConfig, steps: int, repeats: int = 5) -> ShapeTrac
         episodes = run.runner.run()[:, :steps]
         if not episodes["filled"].all():
             raise ConfigError(
-                "steps", steps, f"a battle ended earlier: allowed is {episodes.max_t_filled() - 1} or less"
+                "steps",
+                steps,
+                _("a battle ended earlier: allowed is {most} or less").format(most=episodes.max_t_filled() - 1),
             )
         buffer, traces = ReplayBuffer(config.sample_size, run.buffer.n_seats), []
         while not buffer.can_sample(config.sample_size):

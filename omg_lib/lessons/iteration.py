@@ -22,6 +22,7 @@ from omg_lib.regroup import regroup
 from omg_lib.runner import Runner
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Training
+from omg_lib.words import _
 
 STAGES: dict[str, Callable] = {
     "runner.run": Runner.run,
@@ -70,8 +71,12 @@ class Memory:
 
     def __str__(self) -> str:
         if self.owner is None:
-            return "its own"
-        return f"the same tensor as in {self.owner}" if self.whole else f"a view of {self.owner}"
+            return _("its own")
+        return (
+            _("the same tensor as in {owner}").format(owner=self.owner)
+            if self.whole
+            else _("a view of {owner}").format(owner=self.owner)
+        )
 
 
 def memory_of(values: Mapping[str, TensorDictBase], stage: str, key: str) -> Memory:

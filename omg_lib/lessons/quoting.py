@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from omg_lib.words import _
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,7 +52,9 @@ def quote(function: Callable | property, *texts: str) -> Quotation:
     parts = {span: "\n".join(source[slice(*span)]) for span in _spans(body)}
     lacking = [text for text in texts if not any(text in part for part in parts.values())]
     if lacking:
-        raise ValueError(f"{function.__qualname__} has no statement with {lacking[0]!r}")
+        raise ValueError(
+            _("{qualname} has no statement with {lacking!r}").format(qualname=function.__qualname__, lacking=lacking[0])
+        )
     wanted = [span for span, part in parts.items() if not texts or any(text in part for text in texts)]
     numbers = [number for span in wanted for number in range(*span)]
     shown = textwrap.dedent("\n".join(source[number] for number in numbers)).splitlines()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from omg_lib.checks import Verdict
 from omg_lib.regroup import last_actions, rows_of_seats
+from omg_lib.words import N_, _
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _other_blocks(x: Tensor, seat: Tensor) -> Tensor:
 
 def _reshaped(x: Tensor, seat: Tensor) -> Tensor:
     cut, a = _cut(x)
-    groups, agents, steps, _, width = cut.shape
+    groups, agents, steps, __, width = cut.shape
     return cut[:, a, :, a].reshape(groups, steps, agents, width)
 
 
@@ -78,19 +79,19 @@ def _by_seat(x: Tensor, seat: Tensor) -> Tensor:
 ANSWERS = {
     answer.key: answer
     for answer in (
-        Answer(1, "the first episode of each block, with all its seats",
+        Answer(1, N_("the first episode of each block, with all its seats"),
                "x.reshape(G, A, T, A, F)[:, 0]", _first_episode),
-        Answer(2, "the blocks one after the other along the time axis",
+        Answer(2, N_("the blocks one after the other along the time axis"),
                "x.reshape(G, A * T, A, F)", _long),
-        Answer(3, "seat 0 of every episode",
+        Answer(3, N_("seat 0 of every episode"),
                "x.reshape(G, A, T, A, F)[:, :, :, 0].transpose(1, 2)", _first_seat),
-        Answer(4, "A blocks of G rows; from episode a, seat a",
+        Answer(4, N_("A blocks of G rows; from episode a, seat a"),
                'rearrange(x.reshape(A, G, T, A, F)[a, :, :, a], "a g t f -> g t a f")', _other_blocks),
-        Answer(5, "G blocks of A rows; from episode a, seat a",
+        Answer(5, N_("G blocks of A rows; from episode a, seat a"),
                'rearrange(x.reshape(G, A, T, A, F)[:, a, :, a], "a g t f -> g t a f")', _diagonal),
-        Answer(6, "like 5, but reshaped at the end",
+        Answer(6, N_("like 5, but reshaped at the end"),
                "x.reshape(G, A, T, A, F)[:, a, :, a].reshape(G, T, A, F)", _reshaped),
-        Answer(7, "the rows sorted by seat; from each row, its own seat",
+        Answer(7, N_("the rows sorted by seat; from each row, its own seat"),
                'rearrange(x[rows, :, a], "g a t f -> g t a f")', _by_seat),
     )
 }  # fmt: skip
@@ -105,7 +106,9 @@ def regroup_as(key: int, sample: TensorDictBase) -> TensorDict:
     """
     if key not in ANSWERS or key == 2:
         readable = ", ".join(str(name) for name in ANSWERS if name != 2)
-        raise ValueError(f"answer={key!r}: a learner can read only the answers {readable}")
+        raise ValueError(
+            _("answer={key!r}: a learner can read only the answers {readable}").format(key=key, readable=readable)
+        )
     agents, seat = sample["obs"].shape[2], sample["seat"]
 
     def move(x: Tensor) -> Tensor:
@@ -136,10 +139,10 @@ def labelled(groups: int, agents: int, steps: int, shuffled: bool = False, seed:
 
 
 MOVED = {
-    "right": "the learner's own data, in its place",
-    "slot": "a learner's own data, in another seat's slot",
-    "time": "from another time step",
-    "teammate": "what a teammate saw",
+    "right": N_("the learner's own data, in its place"),
+    "slot": N_("a learner's own data, in another seat's slot"),
+    "time": N_("from another time step"),
+    "teammate": N_("what a teammate saw"),
 }
 """What can happen to an element of the result."""
 
@@ -170,23 +173,23 @@ def check_regrouping(function: object, groups: int = 3, agents: int = 4, steps: 
     Right: every slot holds the learner's own data, also when the rows are shuffled.
     """
     if function is ... or function is None:
-        return Verdict("open", "Not answered yet: replace the dots with your code, and run this cell again.")
+        return Verdict("open", _("Not answered yet: replace the dots with your code, and run this cell again."))
     for shuffled in (False, True):
         sample = labelled(groups, agents, steps, shuffled)
         try:
             result = function(sample["obs"].clone(), sample["seat"].clone())
         except Exception as error:  # whatever a student's code raises is shown, not thrown
-            said = f"Not yet: it stops with {type(error).__name__}: {error}"
+            said = _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
             return Verdict("wrong", said, guess=_source(function))
         if result is ...:
-            return Verdict("open", "Not answered yet: replace the dots with your code, and run this cell again.")
+            return Verdict("open", _("Not answered yet: replace the dots with your code, and run this cell again."))
         verdict = judge(result, sample)
         if not verdict.ok:
-            more = ("the rows were shuffled; with rows in order it is right",) if shuffled else ()
+            more = (_("the rows were shuffled; with rows in order it is right"),) if shuffled else ()
             lines = verdict.axes + more
             hints = (lines, *((*lines, *hint) for hint in verdict.hints))
             return Verdict(verdict.state, verdict.said, lines, hints, _source(function))
-    said = "Right: every slot holds the learner's own data, also when the rows are shuffled."
+    said = _("Right: every slot holds the learner's own data, also when the rows are shuffled.")
     return Verdict("right", said, guess=_source(function))
 
 
@@ -203,26 +206,41 @@ def judge(result: object, sample: TensorDictBase) -> Verdict:
     episodes, steps, agents, width = sample["obs"].shape
     wanted = [episodes // agents, steps, agents, width]
     if not isinstance(result, Tensor):
-        return Verdict("wrong", f"Not yet: the result is a {type(result).__name__}, but should be a tensor {wanted}.")
+        return Verdict(
+            "wrong",
+            _("Not yet: the result is a {name}, but should be a tensor {wanted}.").format(
+                name=type(result).__name__, wanted=wanted
+            ),
+        )
     if list(result.shape) != wanted:
         lines = [
-            f"axis {i} ({name}): it is {size}, but should be {right}"
+            _("axis {i} ({name}): it is {size}, but should be {right}").format(i=i, name=name, size=size, right=right)
             for i, (name, size, right) in enumerate(zip("GTAF", result.shape, wanted, strict=False))
             if size != right
         ]
-        said = f"Not yet: the shape is {list(result.shape)}, but should be {wanted}."
+        said = _("Not yet: the shape is {shape}, but should be {wanted}.").format(
+            shape=list(result.shape), wanted=wanted
+        )
         return Verdict("wrong", said, tuple(lines) if result.ndim == len(wanted) else ())
     if not torch.isin(result, sample["obs"]).all():
-        return Verdict("wrong", "Not yet: it holds numbers that are not labels, so elements were mixed, not moved.")
+        return Verdict("wrong", _("Not yet: it holds numbers that are not labels, so elements were mixed, not moved."))
     result = result.long()
     count = tally(result, sample)
     places, used = episodes * steps, count.pop("episodes used")
     if count["right"] == places and used == episodes:
-        return Verdict("right", f"Right: {places} of {places} places hold the learner's own data.")
-    lines = [f"{count[kind]} places: {MOVED[kind]}" for kind in MOVED if kind != "right" and count[kind]]
-    lines.append(f"{used} of {episodes} episodes are used")
-    said = f"The shape is right, the content is not: {count['right']} of {places} places hold what they should."
-    place, way = _first_wrong(result, sample["seat"]), "`seat[:, 0, 0].argsort(stable=True)` sorts the rows by seat"
+        return Verdict(
+            "right", _("Right: {places} of {places} places hold the learner's own data.").format(places=places)
+        )
+    lines = [
+        _("{count} places: {words}").format(count=count[kind], words=_(MOVED[kind]))
+        for kind in MOVED
+        if kind != "right" and count[kind]
+    ]
+    lines.append(_("{used} of {episodes} episodes are used").format(used=used, episodes=episodes))
+    said = _("The shape is right, the content is not: {right} of {places} places hold what they should.").format(
+        right=count["right"], places=places
+    )
+    place, way = _first_wrong(result, sample["seat"]), _("`seat[:, 0, 0].argsort(stable=True)` sorts the rows by seat")
     return Verdict("wrong", said, tuple(lines), ((place,), (place, way)))
 
 
@@ -233,9 +251,13 @@ def _first_wrong(result: Int[Tensor, "G T A 3"], seat: Int[Tensor, "E T 1"]) -> 
             for a, kind in enumerate(row):
                 if kind != "right":
                     episode, time, agent = result[g, t, a].tolist()
-                    told = f"group {g}, time {t}, slot {a} holds episode {episode}, time {time}, seat {agent}"
-                    return f"{told}; in that episode the learner sat in seat {int(seat[episode, 0, 0])}"
-    return "every place holds a learner's own data, but some episodes are not used"
+                    told = _("group {g}, time {t}, slot {a} holds episode {episode}, time {time}, seat {agent}").format(
+                        g=g, t=t, a=a, episode=episode, time=time, agent=agent
+                    )
+                    return _("{told}; in that episode the learner sat in seat {seat}").format(
+                        told=told, seat=int(seat[episode, 0, 0])
+                    )
+    return _("every place holds a learner's own data, but some episodes are not used")
 
 
 def tally(result: Int[Tensor, "G T A 3"], sample: TensorDictBase) -> dict[str, int]:
@@ -244,8 +266,8 @@ def tally(result: Int[Tensor, "G T A 3"], sample: TensorDictBase) -> dict[str, i
     return {kind: kinds.count(kind) for kind in MOVED} | {"episodes used": len(result[..., 0].unique())}
 
 
-def found_by(groups: int = 3, agents: int = 4, steps: int = 5) -> dict[str, str]:
-    """Return how many of the answers that a learner must not use each of three checks finds."""
+def found_by(groups: int = 3, agents: int = 4, steps: int = 5) -> tuple[dict[str, int], int]:
+    """Return how many of the answers that a learner must not use each of three checks finds, and how many there are."""
     ordered, shuffled = (labelled(groups, agents, steps, shuffled) for shuffled in (False, True))
     results = {key: answer.apply(ordered["obs"], ordered["seat"]) for key, answer in ANSWERS.items()}
     again = {key: answer.apply(shuffled["obs"], shuffled["seat"]) for key, answer in ANSWERS.items()}
@@ -255,4 +277,4 @@ def found_by(groups: int = 3, agents: int = 4, steps: int = 5) -> dict[str, str]
         "labels": [key for key in wrong if not judge(results[key], ordered).ok],
         "shuffled labels": wrong,
     }
-    return {name: f"finds {len(keys)} of {len(wrong)}" for name, keys in found.items()}
+    return {name: len(keys) for name, keys in found.items()}, len(wrong)

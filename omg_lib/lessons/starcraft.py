@@ -16,13 +16,14 @@ from omg_lib.system.files import read_json, reason, write_text
 from omg_lib.system.starcraft import starcraft_checks
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Training
+from omg_lib.words import N_, _
 
-HERE = "StarCraft II, just now on this machine"
-RECORDED = "A RECORDING, AND NOT OF STARCRAFT II: a program that replaces the game and invents its fights"
+HERE = N_("StarCraft II, just now on this machine")
+RECORDED = N_("A RECORDING, AND NOT OF STARCRAFT II: a program that replaces the game and invents its fights")
 CLAIMS = {
-    "shapes": "SMACv2's own code makes every tensor, with or without the game",
-    "win rate": "the double invents who hits whom, and what the enemy does",
-    "speed": "the double moves a few marines; the game computes a whole world",
+    "shapes": N_("SMACv2's own code makes every tensor, with or without the game"),
+    "win rate": N_("the double invents who hits whom, and what the enemy does"),
+    "speed": N_("the double moves a few marines; the game computes a whole world"),
 }
 CLAIM = "shapes"
 """What a test against the double allows you to claim about the real game; the last question asks for it."""
@@ -33,9 +34,14 @@ Frame = dict[str, Any]
 class OneUpdate:
     """The trace of an update, and a battle of its policy: one frame (`env.frame()`) after each step."""
 
-    source: str
+    made: str
     trace: ShapeTrace
     frames: tuple[Frame, ...]
+
+    @property
+    def source(self) -> str:
+        """What made it, in words."""
+        return _(self.made)
 
     @property
     def config(self) -> OMGConfig:
@@ -58,7 +64,9 @@ class OneUpdate:
             )
             return cls(RECORDED, ShapeTrace.from_dict(values["trace"]), frames)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError("recording", str(path), f"is not a readable recording ({reason(error)})") from None
+            raise ConfigError(
+                "recording", str(path), _("is not a readable recording ({error})").format(error=reason(error))
+            ) from None
 
 
 def one_update(config: OMGConfig, recording: str | Path) -> OneUpdate:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
 
+from omg_lib.words import _, padded, width
+
 WIDE = 60
 """Most characters of a cell that stay on one line."""
 LONG = f"white-space: pre-wrap; overflow-wrap: anywhere; min-width: {WIDE / 2:g}ch"
@@ -25,10 +27,13 @@ class Table:
         def star(i: int, j: int) -> str:
             return "*" if (i, j) in self.strong else ""
 
-        rows = [self.heads, *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows))]
+        rows = [
+            tuple(map(_, self.heads)),
+            *([cell + star(i, j) for j, cell in enumerate(row)] for i, row in enumerate(self.rows)),
+        ]
         lines = [line for row in rows for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(map(padded, line, widths)).rstrip() for line in lines]
         return "\n".join([*text, *filter(None, [self.caption])])
 
     def _repr_html_(self) -> str:
@@ -38,7 +43,7 @@ class Table:
                 return f'<td style="{style}">{escape(text)}</td>'
             return f'<td style="{style}; background: #b8500d; color: #fff"><b>{escape(text)}*</b></td>'
 
-        heads = "".join(f'<th scope="col" style="text-align: left">{escape(head)}</th>' for head in self.heads)
+        heads = "".join(f'<th scope="col" style="text-align: left">{escape(_(head))}</th>' for head in self.heads)
         cells = ["".join(cell(i, j, text) for j, text in enumerate(row)) for i, row in enumerate(self.rows)]
         rows = "".join(f"<tr>{row}</tr>" for row in cells)
         look = "caption-side: bottom; text-align: left; white-space: nowrap"

@@ -88,10 +88,12 @@ def td_targets(
     return Targets(*parts, real, rows.unpack(steps.terminated)[:, :-1], float(loss))
 
 
-def cut_off(targets: Targets) -> dict[str, str]:
-    """Count for how many rows cut off by the limit each of three answers is true: what is the last target made of?"""
+def cut_off(targets: Targets) -> tuple[dict[str, int], int]:
+    """Count for how many of the rows cut off by the limit each of three answers is true: what is the last target made
+    of? Return the counts, and the number of rows.
+    """
     rows = [(int(targets.real[g, :, a].sum()) - 1, g, a) for g, a in (~targets.ended.any(dim=1)).nonzero().tolist()]
     kept = [(g, t, a) for t, g, a in rows if targets.real[g, t, a]]
     estimated = sum(float(targets.bootstrap[place]) != 0 for place in kept)
-    found = {"nothing": len(rows) - len(kept), "the reward": len(kept) - estimated, "reward and bootstrap": estimated}
-    return {answer: f"true of {count} of {len(rows)} rows" for answer, count in found.items()}
+    made_of = {"nothing": len(rows) - len(kept), "the reward": len(kept) - estimated}
+    return made_of | {"reward and bootstrap": estimated}, len(rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 from omg_lib.experiment.evaluate import Score
 from omg_lib.lessons.table import Table
+from omg_lib.words import N_, _
 
 Row = Mapping[str, Any]
 KINDS = ("seen", "homologue", "non_homologue")
@@ -15,9 +16,9 @@ WORDS = ("above", "below", "not told apart from")
 STAKES = {"about 0.1": 0.1, "about 0.3": 0.3, "about 0.5": 0.5}
 CONTROL = "iql_actions"
 CONTROLS = {
-    "oracle": "knows the teammates, which neither of the two does",
-    "liam": "reads no co-player's actions when it acts",
-    CONTROL: "reads what OMG's inference reads, and has no subgoal",
+    "oracle": N_("knows the teammates, which neither of the two does"),
+    "liam": N_("reads no co-player's actions when it acts"),
+    CONTROL: N_("reads what OMG's inference reads, and has no subgoal"),
 }
 """Arms to compare with OMG and IQL, and what each of them reads."""
 
@@ -43,7 +44,7 @@ def gap(gaps: Sequence[Row], arm: str, kind: str, other: str) -> tuple[float, fl
 
 def verdict(gaps: Sequence[Row], arm: str, kind: str, other: str) -> str:
     """Return which of WORDS the interval supports."""
-    _, low, high = gap(gaps, arm, kind, other)
+    __, low, high = gap(gaps, arm, kind, other)
     return "above" if low > 0 else "below" if high < 0 else "not told apart from"
 
 
@@ -57,9 +58,15 @@ def pair_table(gaps: Sequence[Row], bars: Sequence[Row], arms: Sequence[str], ot
     """Return a table of each arm minus another one, for every kind of teammates, with the number of seeds and sets."""
     sets = {row["kind"]: int(row["sets"]) for row in bars}
     seeds = {row["arm"]: int(row["seeds"]) for row in gaps}
-    heads = ("arm", "seeds", *(f"{kind.replace('_', '-')}, {sets[kind]} sets" for kind in KINDS))
+    heads = (
+        _("arm"),
+        _("seeds"),
+        *(_("{kind}, {n} sets").format(kind=kind.replace("_", "-"), n=sets[kind]) for kind in KINDS),
+    )
     rows = [(arm, str(seeds[arm]), *(said(gaps, arm, kind, other) for kind in KINDS)) for arm in arms]
-    return Table(heads, tuple(rows), caption=f"win rate of each arm minus that of {other} [95 % interval]")
+    return Table(
+        heads, tuple(rows), caption=_("win rate of each arm minus that of {other} [95 % interval]").format(other=other)
+    )
 
 
 def noise(episodes: int) -> float:
@@ -73,7 +80,13 @@ def played_table(scores: Sequence[Score], recorded: Sequence[Row], arm: str, see
     then = {row["teammates"]: row for row in mine}
     now, before = scores[0].episodes, int(mine[0]["episodes"])
     lines = [(s.teammates, s.kind, f"{s.win_rate:.2f}", f"{then[s.teammates]['win_rate']:.2f}") for s in scores]
-    caption = "A win rate near one half is uncertain by "
-    caption += f"{noise(now):.2f} from {now} battles, {noise(before):.2f} from {before}."
-    heads = ("teammates", "kind", f"{now} battles, now", f"{before} battles, recorded")
+    caption = _(
+        "A win rate near one half is uncertain by {noise:.2f} from {now} battles, {noise_before:.2f} from {before}."
+    ).format(noise=noise(now), now=now, noise_before=noise(before), before=before)
+    heads = (
+        _("teammates"),
+        _("kind"),
+        _("{now} battles, now").format(now=now),
+        _("{before} battles, recorded").format(before=before),
+    )
     return Table(heads, tuple(lines), caption=caption)

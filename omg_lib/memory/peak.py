@@ -20,6 +20,7 @@ from omg_lib.predict import predict
 from omg_lib.seeds import TEST_EPISODES, Stream, torch_generator
 from omg_lib.system.limits import GIB, free_memory
 from omg_lib.trace import ShapeTrace, Stage
+from omg_lib.words import _
 
 LIBRARIES = 25 * 2**20
 """Bytes of the libraries that torch loads in the first update."""
@@ -69,7 +70,7 @@ def usual_rows(env: str, n_agents: int) -> tuple[float, int]:
     playing, rows = torch.ones(TRIED, dtype=torch.bool), torch.ones(TRIED)
     while playing.any():
         free = game.avail_actions().float().flatten(0, 1)
-        _, done, _ = game.step(torch.multinomial(free, 1, generator=generator).reshape(TRIED, n_agents))
+        __, done, __ = game.step(torch.multinomial(free, 1, generator=generator).reshape(TRIED, n_agents))
         rows += playing
         playing &= ~done
     game.close()
@@ -152,7 +153,7 @@ def buffer_on_card(config: OMGConfig, device: torch.device, plan: ShapeTrace) ->
     if config.buffer_device == "cpu" or (config.buffer_device == "auto" and device.type == "cpu"):
         return False
     if device.type == "cpu":
-        raise ConfigError("buffer_device", config.buffer_device, "the learner is on cpu: allowed are cpu and auto")
+        raise ConfigError("buffer_device", config.buffer_device, _("the learner is on cpu: allowed are cpu and auto"))
     peak, left = predicted_peak(config, plan), left_on(device)
     needed = card_buffer_bytes(config, plan) + peak.sample + peak.update + LIBRARIES
     return config.buffer_device == "cuda" or left is None or needed <= left
@@ -171,15 +172,17 @@ def check_memory(config: OMGConfig, device: torch.device, plan: ShapeTrace, on_c
     a GPU also keeps the episodes.
     """
     peak, here = predicted_peak(config, plan), free_memory()
-    rooms = [(peak.total, here, "this process")]
+    rooms = [(peak.total, here, _("this process"))]
     if device.type == "cuda":
         there = peak.sample + peak.update + (card_buffer_bytes(config, plan) if on_card else 0)
-        rooms = [(peak.episodes + peak.sample, here, "this process"), (there, left_on(device), str(device))]
+        rooms = [(peak.episodes + peak.sample, here, _("this process")), (there, left_on(device), str(device))]
     for needed, left, whose in rooms:
         needed += LIBRARIES
         if left is not None and needed > left:
             fits = largest(config, int((peak.total + LIBRARIES) * left / needed) - LIBRARIES)
-            allowed = f"{whose} can allocate {left / GIB:.2f} GiB more; {what_fits(fits)}"
+            allowed = _("{whose} can allocate {left:.2f} GiB more; {fits}").format(
+                whose=whose, left=left / GIB, fits=what_fits(fits)
+            )
             raise TooLargeError("memory", f"{needed / GIB:.2f} GiB", allowed, fits)
 
 
@@ -203,8 +206,9 @@ def largest(config: OMGConfig, room: int) -> dict[str, int]:
 def what_fits(fits: dict[str, int]) -> str:
     """Return what fits, as the end of a sentence."""
     if not fits:
-        return "allowed is a smaller buffer_size, or a machine with more memory"
-    return "what fits is " + " or ".join(f"{name}={size}" for name, size in fits.items()) + ", or a smaller buffer_size"
+        return _("allowed is a smaller buffer_size, or a machine with more memory")
+    sizes = _(" or ").join(f"{name}={size}" for name, size in fits.items())
+    return _("what fits is {sizes}, or a smaller buffer_size").format(sizes=sizes)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -215,4 +219,4 @@ def out_of_memory(error: BaseException) -> bool:
 def ways_out(config: OMGConfig) -> str:
     """Return which settings to lower after a run ran out of memory."""
     sizes = ", ".join(f"{name}={getattr(config, name)}" for name in ("n_agents", "batch_size", "buffer_size"))
-    return f"allowed are smaller values of {sizes}"
+    return _("allowed are smaller values of {sizes}").format(sizes=sizes)

@@ -7,6 +7,7 @@ from omg_lib.plots.episodes import clock_table, step_table
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 from omg_lib.plots.growth import growth_figure, growth_table, growth_text
+from omg_lib.plots.motion.regrouped import regrouping_frame
 from omg_lib.plots.museum import museum_svg
 from omg_lib.plots.recorded import recorded_gpu
 from omg_lib.plots.results import bars_figure, cross_play_figure, learning_figure

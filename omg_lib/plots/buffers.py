@@ -11,9 +11,18 @@ from omg_lib.lessons.table import Table
 from omg_lib.memory.need import Need, gives_up_at
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
 from omg_lib.plots.words import bytes_text
+from omg_lib.words import N_, _
 
 Number = int | float
-REAL, LAST, NEED = "#1f9a68", "#dd7011", (("buffer", "#3b82d6"), ("sample", "#dd7011"), ("regrouped", "#9166d6"))
+REAL, LAST, NEED = (
+    "#1f9a68",
+    "#dd7011",
+    (
+        (N_("buffer"), "#3b82d6"),
+        (N_("sample"), "#dd7011"),
+        (N_("regrouped"), "#9166d6"),
+    ),
+)
 """Colours with a contrast of 3 on white and on black."""
 HALO = {"paint_order": "stroke", "stroke": "var(--jp-layout-color0, white)", "stroke_width": 4}
 """Keeps text readable on top of a line: an outline in the page's background colour."""
@@ -30,16 +39,18 @@ def ring_table(buffer: ReplayBuffer, most: int = 8) -> Table:
         held, capacity = len(ring.episodes), ring.capacity
         newest = [ring.inserted - 1 - (ring.inserted - 1 - place) % capacity for place in range(places)]
         cells = [
-            f"#{newest[place]} ({len(ring.episodes[place]['reward'])} rows)" if place < held else "empty"
+            _("#{number} ({rows} rows)").format(number=newest[place], rows=len(ring.episodes[place]["reward"]))
+            if place < held
+            else _("empty")
             for place in range(places)
         ]
-        lines.append((f"ring {seat}", str(ring.inserted), *cells))
+        lines.append((_("ring {seat}").format(seat=seat), str(ring.inserted), *cells))
         if held == capacity and ring.inserted % capacity < places:
             strong.add((seat, 2 + ring.inserted % capacity))
-    heads = ("", "inserted", *(f"place {place}" for place in range(places)))
+    heads = ("", _("inserted"), *(_("place {place}").format(place=place) for place in range(places)))
     more = buffer.rings[0].capacity - places
-    caption = "* replaced next" + (f"; {more} more places are not shown" if more else "")
-    return Table(heads, tuple(lines), frozenset(strong), caption)
+    caption = _("* replaced next; {more} more places are not shown") if more else _("* replaced next")
+    return Table(heads, tuple(lines), frozenset(strong), caption.format(more=more))
 
 
 def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
@@ -50,20 +61,24 @@ def mask_svg(batch: TensorDictBase, most: int = 12) -> str:
     parts, said = [], []
     for e in range(episodes):
         rows, y = int(filled[e].sum()), 8 + e * 20
-        end = "ended" if bool(terminated[e].any()) else "cut off by the limit"
-        said.append(f"episode {e}: {rows} rows filled, {rows - 1} transitions, {end}")
+        end = _("ended") if bool(terminated[e].any()) else _("cut off by the limit")
+        said.append(
+            _("episode {e}: {rows} rows filled, {transitions} transitions, {end}").format(
+                e=e, rows=rows, transitions=rows - 1, end=end
+            )
+        )
         parts += [
-            svg_text(left - 8, y + 12, f"episode {e}", text_anchor="end"),
+            svg_text(left - 8, y + 12, _("episode {e}").format(e=e), text_anchor="end"),
             svg_box(left, y, length * step, 15, "#888888", 0.15),
             svg_box(left, y, (rows - 1) * step, 15, REAL, 0.7),
             svg_box(left + (rows - 1) * step, y, step, 15, LAST, 1),
-            svg_text(left + length * step + 6, y + 12, f"{rows} rows, {end}"),
+            svg_text(left + length * step + 6, y + 12, _("{rows} rows, {end}").format(rows=rows, end=end)),
         ]
     y, width = 8 + episodes * 20 + 8, left + length * step + 190
     for x, colour, opacity, words in (
-        (left, REAL, 0.7, "real transitions: filled[t + 1]"),
-        (left + 210, LAST, 1, "last row: observed only"),
-        (left + 380, "#888888", 0.15, "padding"),
+        (left, REAL, 0.7, _("real transitions: filled[t + 1]")),
+        (left + 210, LAST, 1, _("last row: observed only")),
+        (left + 380, "#888888", 0.15, _("padding")),
     ):
         parts += [svg_box(x, y, 14, 14, colour, opacity), svg_text(x + 20, y + 12, words)]
     return svg_frame(width, y + 20, ". ".join(said) + ".", parts)
@@ -99,9 +114,14 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
         ]
     for index, (name, colour) in enumerate(NEED):
         x = left + 110 * index
-        texts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, name)]
-    texts.append(svg_text(left + 330, height + 62, "×: above the limit"))
-    said = [f"n_agents {one.n_agents} needs {bytes_text(one.total)}" for one in found]
-    end = "all fit" if refused is None else f"n_agents {refused} and above do not fit"
-    said_so = f"{', '.join(said)}; the limit is {bytes_text(int(limit))}: {end}."
+        texts += [svg_box(x, height + 50, 14, 14, colour, 0.85), svg_text(x + 20, height + 62, _(name))]
+    texts.append(svg_text(left + 330, height + 62, _("×: above the limit")))
+    said = [
+        _("n_agents {n_agents} needs {total}").format(n_agents=one.n_agents, total=bytes_text(one.total))
+        for one in found
+    ]
+    end = _("all fit") if refused is None else _("n_agents {refused} and above do not fit").format(refused=refused)
+    said_so = _("{said}; the limit is {limit}: {end}.").format(
+        said=", ".join(said), limit=bytes_text(int(limit)), end=end
+    )
     return svg_frame(max(right, 560) + 10, height + 70, said_so, bars + texts)

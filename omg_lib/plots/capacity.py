@@ -9,8 +9,9 @@ from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
 from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.files import read_table
+from omg_lib.words import N_, _, plural
 
-PARTS = {"playing": ("#1f9a68", ""), "carrying": ("#dd7011", "M0 6L6 0"), "learning": ("#3b82d6", "M0 3H6")}
+PARTS = {N_("playing"): ("#1f9a68", ""), N_("carrying"): ("#dd7011", "M0 6L6 0"), N_("learning"): ("#3b82d6", "M0 3H6")}
 """Part of an update -> colour and hatch: colour is never the only cue."""
 SPEED = "steps_per_second"
 LEFT, WIDE, LINE = 118, 470, 24
@@ -29,19 +30,27 @@ def capacity_svg(costs: Costs, cores: int, planned: ClusterPlan, wanted: Number,
     for index, games in enumerate(counts):
         x, y = LEFT, 6 + index * LINE
         mark = "▸ " if games == planned.games else ""
-        parts.append(svg_text(LEFT - 8, y + 13, f"{mark}{games} game{'s' if games > 1 else ''}", text_anchor="end"))
+        label = plural("{n} game", "{n} games", games).format(n=games)
+        parts.append(svg_text(LEFT - 8, y + 13, mark + label, text_anchor="end"))
         for name, seconds in zip(PARTS, cycle(costs, games, cores), strict=True):
             parts += _bar(name, x, y, seconds * scale, LINE - 7)
             x += seconds * scale
-        words = f"{sum(cycle(costs, games, cores)):.2f} s, {speed(costs, games, cores):,.0f} steps/s"
+        words = _("{seconds:.2f} s, {speed:,.0f} steps/s").format(
+            seconds=sum(cycle(costs, games, cores)), speed=speed(costs, games, cores)
+        )
         parts.append(svg_text(x + 6, y + 13, words))
-        said.append(f"{games} games: {words}")
+        said.append(f"{label}: {words}")
     y = 14 + len(counts) * LINE
     for index, name in enumerate(PARTS):
-        parts += [*_bar(name, LEFT + 110 * index, y, 14, 14), svg_text(LEFT + 110 * index + 20, y + 12, name)]
-    asked = f"each run must reach {wanted / planned.runs:,.1f} steps/s"
+        parts += [*_bar(name, LEFT + 110 * index, y, 14, 14), svg_text(LEFT + 110 * index + 20, y + 12, _(name))]
+    asked = _("each run must reach {wanted:,.1f} steps/s").format(wanted=wanted / planned.runs)
     parts.append(svg_text(LEFT + 350, y + 12, asked))
-    return svg_frame(LEFT + WIDE + 160, y + 22, f"One update takes, with {'; '.join(said)}; {asked}.", parts)
+    return svg_frame(
+        LEFT + WIDE + 160,
+        y + 22,
+        _("One update takes, with {said}; {asked}.").format(said="; ".join(said), asked=asked),
+        parts,
+    )
 
 
 def _bar(name: str, x: Number, y: Number, width: Number, height: Number) -> list[str]:
@@ -55,20 +64,22 @@ def recorded_speeds(path: str | Path) -> Table:
     rows = read_table(path)
     lines = [
         (row["game"], who(row), row["width"], f"{float(row[SPEED]):,.0f}",
-         f"{float(row['low']):,.0f} to {float(row['high']):,.0f}")
+         _("{low:,.0f} to {high:,.0f}").format(low=float(row['low']), high=float(row['high'])))
         for row in rows
     ]  # fmt: skip
-    caption = f"recorded, {rows[0]['rounds']} rounds each, {rows[0]['cores']} cores"
-    return Table(("game", "played by", "R", "steps/s", "range"), tuple(lines), _best(rows), caption)
+    caption = _("recorded, {rounds} rounds each, {cores} cores").format(
+        rounds=rows[0]["rounds"], cores=rows[0]["cores"]
+    )
+    return Table((_("game"), _("played by"), "R", _("steps/s"), _("range")), tuple(lines), _best(rows), caption)
 
 
 def who(row: dict[str, str]) -> str:
     """Describe what played the episodes of a recorded row."""
     if row["runner"] == "local":
-        return "this process"
+        return _("this process")
     if row["runner"] == "processes":
-        return f"{row['width']} processes"
-    return f"{row['actors']} actor{'s' if row['actors'] != '1' else ''}"
+        return _("{width} processes").format(width=row["width"])
+    return plural("{n} actor", "{n} actors", int(row["actors"])).format(n=row["actors"])
 
 
 def _best(rows: Sequence[dict[str, str]]) -> frozenset[tuple[int, int]]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from omg_lib.lessons.clocks import Tick
 from omg_lib.plots.page import svg_frame, svg_text
 from omg_lib.plots.words import seconds_text
+from omg_lib.words import N_, _
 
 LEFT, PANEL, ROW, TOP = 150, 290, 20, 40
-CLOCKS = (("lockstep", "one lockstep", "#dd7011"), ("step", "one step of one episode", "#3b82d6"))
+CLOCKS = (("lockstep", N_("one lockstep"), "#dd7011"), ("step", N_("one step of one episode"), "#3b82d6"))
 """Field of a tick, its title, its colour (a contrast of 3 on white and on black)."""
 
 
@@ -19,23 +20,25 @@ def clocks_svg(measured: Mapping[int, Sequence[Tick]]) -> str:
     Each clock has its own scale, from 0 to its longest time.
     """
     lines = [(agents, tick) for agents, ticks in measured.items() for tick in ticks]
-    devices = {tick.device for _, tick in lines}
+    devices = {tick.device for __, tick in lines}
     parts, said = [], []
     for row, (agents, tick) in enumerate(lines):
         y = TOP + row * ROW + 8 * list(measured).index(agents)
         where = f", {tick.device}" if len(devices) > 1 else ""
         parts.append(svg_text(LEFT - 8, y + 13, f"n_agents {agents}, R {tick.width}{where}", text_anchor="end"))
-        times = [getattr(tick, name) for name, _, _ in CLOCKS]
-        said.append(f"n_agents {agents}, R {tick.width}{where}: " + " and ".join(map(seconds_text, times)))
-        for number, ((name, _, colour), time) in enumerate(zip(CLOCKS, times, strict=True)):
-            x, longest = LEFT + number * (PANEL + 20), max(getattr(other, name) for _, other in lines)
+        times = [getattr(tick, name) for name, *__ in CLOCKS]
+        said.append(f"n_agents {agents}, R {tick.width}{where}: " + _(" and ").join(map(seconds_text, times)))
+        for number, ((name, __, colour), time) in enumerate(zip(CLOCKS, times, strict=True)):
+            x, longest = LEFT + number * (PANEL + 20), max(getattr(other, name) for __, other in lines)
             width = (PANEL - 70) * time / longest
             parts.append(f'<rect x="{x}" y="{y}" width="{width:.1f}" height="{ROW - 3}" fill="{colour}"/>')
             parts.append(svg_text(x + width + 6, y + 13, seconds_text(time)))
     heads = [
-        svg_text(LEFT + number * (PANEL + 20), TOP - 12, title, 13, font_weight="bold")
-        for number, (_, title, _) in enumerate(CLOCKS)
+        svg_text(LEFT + number * (PANEL + 20), TOP - 12, _(title), 13, font_weight="bold")
+        for number, (__, title, __) in enumerate(CLOCKS)
     ]
     height = TOP + len(lines) * ROW + 8 * len(measured)
-    name = f"One lockstep, and one step of one episode. {'; '.join(said) or 'nothing measured yet'}."
+    name = _("One lockstep, and one step of one episode. {said}.").format(
+        said="; ".join(said) or _("nothing measured yet")
+    )
     return svg_frame(LEFT + 2 * PANEL + 20, height, name, heads + parts)

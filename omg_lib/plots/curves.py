@@ -9,10 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from omg_lib.system.fonts import drawn
 from omg_lib.training import Report
+from omg_lib.words import N_, _
 
 INK, LOSS, PLAY, TEST = "#808080", "#dd7011", "#3b82d6", "#1f9a68"
 """Contrast of 3 or more on white and on black: the background is transparent, for light and dark pages."""
+
+
+WORDS = {"train_win_rate": N_("win rate, last 100 episodes"), "train_return": N_("return, last 100 episodes")}
 
 
 def curves_figure(reports: Sequence[Report], before: Sequence[Report] = ()) -> Figure:
@@ -25,10 +30,10 @@ def curves_figure(reports: Sequence[Report], before: Sequence[Report] = ()) -> F
     figure.subplots_adjust(left=0.055, right=0.99, bottom=0.19, top=0.9, wspace=0.14)
     play = _play(reports or before)
     _lines(left, {"loss": LOSS}, reports, before, "upper right")
-    left.set_title("loss", color=INK, fontsize=10)
+    left.set_title(drawn("loss"), color=INK, fontsize=10)
     left.set_ylim(bottom=0)
     _lines(right, {play: PLAY, "win_rate": TEST}, reports, before, "upper left")
-    right.set_title(_words(play), color=INK, fontsize=10)
+    right.set_title(drawn(WORDS[play]), color=INK, fontsize=10)
     if play == "train_win_rate":
         right.set_ylim(-0.02, 1.02)
     return figure
@@ -44,15 +49,17 @@ def curves_png(reports: Sequence[Report], before: Sequence[Report] = ()) -> byte
 def curves_text(reports: Sequence[Report], before: Sequence[Report] = ()) -> str:
     """Return the latest numbers of the curves as text."""
     if not reports:
-        return "Curves: no update yet" + ("; showing the previous run" if before else "")
+        return _("Curves: no update yet; showing the previous run") if before else _("Curves: no update yet")
     latest = reports[-1]
     play = _play(reports)
-    said = f"Curves: update {latest.update}, loss {latest.metrics['loss']:.3g}"
-    said += f", {_words(play)} {latest.metrics[play]:.3g}"
+    said = _("Curves: update {update}, loss {loss:.3g}").format(update=latest.update, loss=latest.metrics["loss"])
+    said += f", {_(WORDS[play])} {latest.metrics[play]:.3g}"
     if "win_rate" in latest.metrics:
-        said += f", test {latest.metrics['win_rate']:.3g}"
+        said += _(", test {rate:.3g}").format(rate=latest.metrics["win_rate"])
     if before:
-        said += f"; previous run: loss {before[-1].metrics['loss']:.3g} after update {before[-1].update}"
+        said += _("; previous run: loss {loss:.3g} after update {update}").format(
+            loss=before[-1].metrics["loss"], update=before[-1].update
+        )
     return said
 
 
@@ -61,25 +68,21 @@ def _play(reports: Sequence[Report]) -> str:
     return "train_win_rate" if has_winner else "train_return"
 
 
-def _words(metric: str) -> str:
-    return {"train_win_rate": "win rate, last 100 episodes", "train_return": "return, last 100 episodes"}[metric]
-
-
 def _lines(ax: Axes, colours: dict[str, str], reports: Sequence[Report], before: Sequence[Report], corner: str) -> None:
     for name, colour in colours.items():
-        what = "test, " if name == "win_rate" else ""
+        test = name == "win_rate"
         for run, who, look in (
-            (before, "previous run", {"alpha": 0.6, "linestyle": "--"}),
-            (reports, "this run", {}),
+            (before, drawn("test, previous run") if test else drawn("previous run"), {"alpha": 0.6, "linestyle": "--"}),
+            (reports, drawn("test, this run") if test else drawn("this run"), {}),
         ):
             points = [(report.update, report.metrics[name]) for report in run if name in report.metrics]
             if points:
-                steps = "steps-post" if name == "win_rate" else "default"  # a test result is valid until the next test
+                steps = "steps-post" if test else "default"  # a test result is valid until the next test
                 dot = "o" if len(points) == 1 else None
                 x, y = zip(*points, strict=True)
-                ax.plot(x, y, color=colour, label=what + who, drawstyle=steps, marker=dot, **look)
+                ax.plot(x, y, color=colour, label=who, drawstyle=steps, marker=dot, **look)
     ax.set_facecolor("none")
-    ax.set_xlabel("update", color=INK, fontsize=9)
+    ax.set_xlabel(drawn("update"), color=INK, fontsize=9)
     ax.tick_params(colors=INK, labelsize=8)
     ax.spines[:].set_color(INK)
     ax.spines[["top", "right"]].set_visible(False)

@@ -9,6 +9,7 @@ from tensordict import TensorDictBase
 from omg_lib.lessons.clocks import Tick
 from omg_lib.lessons.table import Table
 from omg_lib.plots.words import seconds_text
+from omg_lib.words import _
 
 
 def step_table(episode: TensorDictBase, rows: Sequence[int], e: int = 0) -> Table:
@@ -20,14 +21,22 @@ def step_table(episode: TensorDictBase, rows: Sequence[int], e: int = 0) -> Tabl
     agents, strong, lines = episode["actions"].shape[2], set(), []
     for number, t in enumerate(rows):
         at = episode[e, t]
-        seen = ["yes" if (at[key] != 0).any() else "zeros" for key in ("obs", "state")]
+        seen = [_("yes") if (at[key] != 0).any() else _("zeros") for key in ("obs", "state")]
         actions = [str(int(a)) for a in at["actions"][:, 0]]
         flags = [str(bool(at[key][0])) for key in ("terminated", "filled")]
         lines.append((f"t = {t}", *seen, *actions, f"{float(at['reward'][0]) + 0.0:.3f}", *flags))
         if seat is not None:
             strong.add((number, 3 + seat))
-    heads = ("", "obs", "state", *(f"action {a}" for a in range(agents)), "reward", "terminated", "filled")
-    caption = "" if seat is None else f"* the learner's seat: {seat}"
+    heads = (
+        "",
+        "obs",
+        "state",
+        *(_("action {a}").format(a=a) for a in range(agents)),
+        "reward",
+        "terminated",
+        "filled",
+    )
+    caption = "" if seat is None else _("* the learner's seat: {seat}").format(seat=seat)
     return Table(heads, tuple(lines), frozenset(strong), caption)
 
 
@@ -37,5 +46,5 @@ def clock_table(ticks: Sequence[Tick]) -> Table:
         (tick.device, str(tick.width), seconds_text(tick.lockstep), seconds_text(tick.step), f"{1 / tick.step:,.0f}")
         for tick in ticks
     ]
-    heads = ("device", "R", "one lockstep", "one step of one episode", "steps per second")
+    heads = (_("device"), "R", _("one lockstep"), _("one step of one episode"), _("steps per second"))
     return Table(heads, tuple(rows))

@@ -29,6 +29,7 @@ from omg_lib.plots.words import (
 )
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
+from omg_lib.words import N_, _, plural
 
 Number = int | float
 WIDTH = 900
@@ -37,11 +38,11 @@ NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192,
 ROOM, THINNEST, WIDER = 204, 3.0, 120
 """Maximum width of a chart, thinnest visible column, and total width of columns that are widened."""
 KINDS = {
-    "episodes": ("#dd7011", "M0 6L6 0"),
-    "groups": ("#d6418a", "M0 0L6 6M0 6L6 0"),
-    "time": ("#3b82d6", "M3 0V6"),
-    "agents": ("#1f9a68", "M0 3H6"),
-    "features": ("#9166d6", "M2 3H4M3 2V4"),
+    N_("episodes"): ("#dd7011", "M0 6L6 0"),
+    N_("groups"): ("#d6418a", "M0 0L6 6M0 6L6 0"),
+    N_("time"): ("#3b82d6", "M3 0V6"),
+    N_("agents"): ("#1f9a68", "M0 3H6"),
+    N_("features"): ("#9166d6", "M2 3H4M3 2V4"),
 }
 """What an axis counts -> colour and hatch. The colours have a contrast of 3 on white and on black."""
 MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}
@@ -102,11 +103,24 @@ def _summary(plan: ShapeTrace) -> str:
     rows = plan["controller.init_hidden"].fields["hidden"].shape
     axis = sample.fields["obs"].axes[0]
     made = f"{axis} = {sizes['G']} × {sizes['A']}" if grouped else axis
+    learners = plural("group", "groups", rows[0]) if grouped else plural("episode", "episodes", rows[0])
     steps = [
-        ("the runner steps", run.leading, "R", f"R, {run.calls} times" if run.calls > 1 else "R", "episode"),
-        ("the sample holds", sample.leading, axis, made, "episode"),
-        ("the learner sees", rows[0], "G", "G", "group" if grouped else "episode"),
-        ("the network sees", rows[0] * rows[1], "", f"{rows[0]} × {rows[1]}", "row"),
+        (
+            _("the runner steps"),
+            run.leading,
+            "R",
+            _("R, {calls} times").format(calls=run.calls) if run.calls > 1 else "R",
+            plural("episode", "episodes", run.leading),
+        ),
+        (_("the sample holds"), sample.leading, axis, made, plural("episode", "episodes", sample.leading)),
+        (_("the learner sees"), rows[0], "G", "G", learners),
+        (
+            _("the network sees"),
+            rows[0] * rows[1],
+            "",
+            f"{rows[0]} × {rows[1]}",
+            plural("row", "rows", rows[0] * rows[1]),
+        ),
     ]
     parts = []
     for index, (who, number, name, made, what) in enumerate(steps):
@@ -116,7 +130,7 @@ def _summary(plan: ShapeTrace) -> str:
         parts += [
             svg_text(x, 14, who, 12, opacity=0.75),
             svg_text(x, 50, str(number), 34, font_weight="bold", fill=colour),
-            svg_text(x + digits + 8, 36, what + "s" * (number > 1), 12),
+            svg_text(x + digits + 8, 36, what, 12),
             svg_text(x + digits + 8, 50, made, 12, opacity=0.75),
         ]
         if index:
@@ -125,19 +139,19 @@ def _summary(plan: ShapeTrace) -> str:
 
 
 def _heads(trace: ShapeTrace | None) -> str:
-    ran = "measured" if trace is None else f"measured, update {trace.update}"
+    ran = _("measured") if trace is None else _("measured, update {update}").format(update=trace.update)
     heads = [
-        (12, "stage"),
-        (NUMBER_X - 66, "leading axis: columns to scale, one line per seat"),
-        (CHIPS_X, "main field, predicted"),
+        (12, _("stage")),
+        (NUMBER_X - 66, _("leading axis: columns to scale, one line per seat")),
+        (CHIPS_X, _("main field, predicted")),
         (RUN_X, ran),
     ]
     return "".join(svg_text(x, 104, head, 11, opacity=0.75) for x, head in heads)
 
 
 def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Difference | None, others: str) -> str:
-    room, _, name = stage.name.rpartition(".")
-    calls = f"× {stage.calls} calls" if stage.calls > 1 else ""
+    room, __, name = stage.name.rpartition(".")
+    calls = _("× {calls} calls").format(calls=stage.calls) if stage.calls > 1 else ""
     parts = [
         svg_text(12, 16, f"{room}." if room else "", 11, opacity=0.75),
         svg_text(12, 31 if room else 22, name, 13, font_weight="bold"),
@@ -160,7 +174,7 @@ def _planned(stage: Stage, plan: ShapeTrace, trace: ShapeTrace | None, wrong: Di
             size = at_most(*main[1].axes) + stage_bytes(stage)
             parts.append(svg_text(RUN_X - 12, note_y, size, 11, text_anchor="end", opacity=0.75))
     if others:
-        parts.append(svg_text(CHART_X, 68, "also " + others, 9.5, opacity=0.75))
+        parts.append(svg_text(CHART_X, 68, _("also {fields}").format(fields=others), 9.5, opacity=0.75))
     return "".join(parts)
 
 
@@ -178,7 +192,7 @@ def _chart(stage: Stage, plan: ShapeTrace, colour: str) -> str:
         columns = [(x + column * r, column) for x, _ in backs for r in range(stage.leading)]
         if column != scale:
             x = CHART_X + sum(backs[-1]) + 4
-            note = svg_text(x, 27, f"drawn {column / scale:.2g} × as wide", 9.5, opacity=0.75)
+            note = svg_text(x, 27, _("drawn {factor:.2g} × as wide").format(factor=column / scale), 9.5, opacity=0.75)
     else:
         width = max(3.0, stage.leading * scale)
         columns = [(width * a / A, width / A) for a in range(A)] if alone else [(0.0, width)]
@@ -217,7 +231,7 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
     parts = [
         ring,
         svg_text(RUN_X + 8, 17.5, sign, 13, text_anchor="middle", font_weight="bold", fill=sign_colour),
-        svg_text(RUN_X + 22, 17, state, 12, opacity=0.75) if state == "predicted" else
+        svg_text(RUN_X + 22, 17, _(state), 12, opacity=0.75) if state == "predicted" else
         svg_text(RUN_X + 22, 17, state, 12, fill=colour, font_weight="bold"),
     ]  # fmt: skip
     if stage and trace:
@@ -234,17 +248,17 @@ def _ran(stage: Stage | None, state: str, trace: ShapeTrace | None) -> str:
 def _legend(y: Number, grouped: bool) -> str:
     parts = [f'<path d="M4 {y - 6:g}H{WIDTH - 4}" stroke="currentColor" stroke-opacity=".15"/>']
     x = 12.0
-    for kind, (colour, _) in KINDS.items():
+    for kind, (colour, __) in KINDS.items():
         if kind == "groups" and not grouped:
             continue
         parts += [
             _rect(x, y + 4, 16, 14, colour, fill_opacity=0.14, stroke=colour),
             _rect(x, y + 4, 16, 14, f"url(#omg-{kind})"),
-            svg_text(x + 22, y + 15, kind, 11),
+            svg_text(x + 22, y + 15, _(kind), 11),
         ]
         x += 92
-    parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), svg_text(x + 32, y + 15, "learner's seat", 11)]
+    parts += [_rect(x + 10, y + 4, 16, 14, "#888888"), svg_text(x + 32, y + 15, _("learner's seat"), 11)]
     if grouped:
         parts += [_rect(x + 130, y + 4, 16, 14, "#888888", fill_opacity=0.25)]
-        parts += [svg_text(x + 152, y + 15, "teammates' seats", 11)]
+        parts += [svg_text(x + 152, y + 15, _("teammates' seats"), 11)]
     return "".join(parts)

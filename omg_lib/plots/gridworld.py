@@ -13,14 +13,16 @@ from omg_lib.envs.drawing import GLOW, INK, TEAM_LOOKS
 from omg_lib.experiment.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
 from omg_lib.plots.curves import LOSS, TEST
 from omg_lib.plots.page import svg_frame
+from omg_lib.system.fonts import drawn
+from omg_lib.words import N_, _
 
 CELL, MARGIN = 32, 22
 """Width of a cell and of the margin for the numbers, in the picture's own units."""
 SIDE, HEIGHT = MARGIN + SIZE * CELL + 4, MARGIN + SIZE * CELL + 40
 LOOKS = {
-    "none": (INK, ":", "told nothing: Q(s, a)"),
-    "action": (LOSS, "--", "told the opponent's action: Q(s, a_opp, a)"),
-    "subgoal": (TEST, "-", "told its subgoal: Q(s, g, a)"),
+    "none": (INK, ":", N_("told nothing: Q(s, a)")),
+    "action": (LOSS, "--", N_("told the opponent's action: Q(s, a_opp, a)")),
+    "subgoal": (TEST, "-", N_("told its subgoal: Q(s, g, a)")),
 }
 """Condition -> colour, line and label."""
 PLAYERS = {"agent": (TEAM_LOOKS[0][0], -4), "opponent": (TEAM_LOOKS[1][0], 4)}
@@ -63,16 +65,20 @@ def gridworld_figure(curves: Sequence[Learned]) -> Figure:
                 colour, line, label = LOOKS[curve.condition]
                 mean, low, high = band(curve.returns)
                 ax.fill_between(curve.steps, low, high, color=colour, alpha=0.25, linewidth=0)
-                ax.plot(curve.steps, mean, color=colour, linestyle=line, label=label)
-        ax.set_title({"both": "s: cells of both players", "own": "s: own cell alone"}[state], color=INK, fontsize=10)
-        ax.set_xlabel("environment steps of each learner", color=INK, fontsize=9)
+                ax.plot(curve.steps, mean, color=colour, linestyle=line, label=drawn(label))
+        ax.set_title(
+            {"both": drawn("s: cells of both players"), "own": drawn("s: own cell alone")}[state],
+            color=INK,
+            fontsize=10,
+        )
+        ax.set_xlabel(drawn("environment steps of each learner"), color=INK, fontsize=9)
         ax.set(facecolor="none", ylim=(0, 1.05 * BEST_RETURN))
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.tick_params(colors=INK, labelsize=8)
         ax.spines[:].set_color(INK)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
-    panels[0].set_ylabel("discounted return", color=INK, fontsize=9)
+    panels[0].set_ylabel(drawn("discounted return"), color=INK, fontsize=9)
     lines = {line.get_label(): line for ax in panels for line in ax.lines[1:]}
     figure.legend(lines.values(), lines, loc="outside lower center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
     return figure
@@ -83,9 +89,9 @@ def gridworld_figure(curves: Sequence[Learned]) -> Figure:
 
 def _said(episode: Episode) -> tuple[str, str]:
     """Describe the episode in two sentences."""
-    goal, steps = ("upper", "lower")[episode.goal], len(episode.agent) - 1
-    got = f"gets the other one at step {steps}" if episode.won else f"gets none in {steps} steps"
-    return f"The opponent heads for the {goal} reward.", f"The agent {got}."
+    goals = _("The opponent heads for the upper reward."), _("The opponent heads for the lower reward.")
+    won, none = _("The agent gets the other one at step {steps}."), _("The agent gets none in {steps} steps.")
+    return goals[episode.goal], (won if episode.won else none).format(steps=len(episode.agent) - 1)
 
 
 def _edge(index: int) -> int:

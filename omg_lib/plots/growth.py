@@ -12,6 +12,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
+from omg_lib.system.fonts import drawn
+from omg_lib.words import N_, _
 
 ANCHOR = (8, 32)
 LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"), ("#d6418a", "v"))
@@ -19,8 +21,8 @@ LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"),
 Panels = Mapping[str, tuple[str, str, float]]
 """Column -> (title, column that predicts its growth, divisor)."""
 LIVE: Panels = {
-    "seconds": ("milliseconds of one update", "multiply_adds", 1e-3),
-    "bytes": ("MB of tensors in one update", "planned_bytes", 1e6),
+    "seconds": (N_("milliseconds of one update"), "multiply_adds", 1e-3),
+    "bytes": (N_("MB of tensors in one update"), "planned_bytes", 1e6),
 }
 
 
@@ -35,9 +37,9 @@ def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> F
     axes = figure.subplots(len(learners), len(panels), squeeze=False)
     for (r, learner), (c, column) in product(enumerate(learners), enumerate(panels)):
         _panel(axes[r][c], [row for row in rows if row["learner"] == learner], column, panels[column])
-        axes[r][c].set_title(f"{learner}: {panels[column][0]}", color=INK, fontsize=10)
+        axes[r][c].set_title(f"{learner}: {drawn(panels[column][0])}", color=INK, fontsize=10)
     axes[0][0].legend(fontsize=8, frameon=False, labelcolor=INK)
-    figure.supxlabel("batch_size   (dashed: predicted growth; crosses: refused)", color=INK, fontsize=9)
+    figure.supxlabel(drawn("batch_size   (dashed: predicted growth; crosses: refused)"), color=INK, fontsize=9)
     return figure
 
 
@@ -51,24 +53,27 @@ def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Ta
             line = [row for row in rows if int(row[fixed]) == value and not row["refused"]]
             if len(line) < 2:
                 continue
-            first, *_, last = sorted(line, key=lambda row: int(row[moved]))
-            cells = [f"{fixed} {value}", f"{moved} {first[moved]} to {last[moved]}"]
-            for column, (_, predictor, _) in panels.items():
+            first, *__, last = sorted(line, key=lambda row: int(row[moved]))
+            cells = [
+                f"{fixed} {value}",
+                _("{name} {first} to {last}").format(name=moved, first=first[moved], last=last[moved]),
+            ]
+            for column, (__, predictor, __) in panels.items():
                 cells += [f"× {float(last[name]) / float(first[name]):.1f}" for name in (predictor, column)]
             lines.append(tuple(cells))
-    heads = [f"{column}, {how}" for column in panels for how in ("predicted", "measured")]
-    return Table(("at", "from the smallest to the largest", *heads), tuple(lines))
+    heads = [f"{column}, {how}" for column in panels for how in (_("predicted"), _("measured"))]
+    return Table((_("at"), _("from the smallest to the largest"), *heads), tuple(lines))
 
 
 def growth_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Describe the figure: how many sizes were measured, and which were refused."""
     refused = [f"n_agents {row['n_agents']}, batch_size {row['batch_size']}" for row in rows if row["refused"]]
-    said = f"{len(rows) - len(refused)} sizes measured beside their predicted growth"
-    return f"{said}; refused: {'; '.join(refused) or 'none'}"
+    said = _("{rows} sizes measured beside their predicted growth").format(rows=len(rows) - len(refused))
+    return _("{said}; refused: {refused}").format(said=said, refused="; ".join(refused) or _("none"))
 
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, panel: tuple[str, str, float]) -> None:
-    _, predictor, divisor = panel
+    __, predictor, divisor = panel
     anchor = min((row for row in rows if not row["refused"]), key=_from_anchor)
     scale = float(anchor[column]) / float(anchor[predictor]) / divisor
     for k, agents in enumerate(sorted({int(row["n_agents"]) for row in rows})):

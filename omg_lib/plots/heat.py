@@ -12,6 +12,7 @@ from matplotlib.image import imsave
 from torch import Tensor
 
 from omg_lib.plots.page import svg_frame, svg_text
+from omg_lib.words import _
 
 Number = int | float
 WIDE, HIGH, LEFT, TOP = 560, 250, 74, 40
@@ -37,12 +38,14 @@ def heat_svg(x: Shaped[Tensor, "down across"], down: str, across: str, title: st
     rows, columns = values.shape
     height, width = min(HIGH, 28 * rows), min(WIDE, 56 * columns)
     zeros = float((values == 0).mean())
-    said = f"{rows} × {columns} numbers from {least:.3g} to {most:.3g}, {zeros:.0%} of them zero"
+    said = _("{rows} × {columns} numbers from {least:.3g} to {most:.3g}, {zeros:.0%} of them zero").format(
+        rows=rows, columns=columns, least=least, most=most, zeros=zeros
+    )
     parts = [
         svg_text(LEFT, 14, title, 13, font_weight="bold"),
         _image(shade, LEFT, TOP, width, height),
         f'<rect x="{LEFT}" y="{TOP}" width="{width}" height="{height}" fill="none" stroke="currentColor"/>',
-        svg_text(LEFT, TOP - 6, f"{across} → 0 to {columns - 1}"),
+        svg_text(LEFT, TOP - 6, _("{across} → 0 to {columns}").format(across=across, columns=columns - 1)),
         svg_text(LEFT - 8, TOP + 12, f"{down} ↓ 0", text_anchor="end"),
     ]
     if rows > 1:
@@ -53,9 +56,9 @@ def heat_svg(x: Shaped[Tensor, "down across"], down: str, across: str, title: st
         svg_text(LEFT, TOP + HIGH + 22, f"{low:.3g}"),
         _image(np.linspace(0, 1, 32).reshape(1, 32), LEFT + 52, TOP + HIGH + 12, 120, 12),
         svg_text(LEFT + 178, TOP + HIGH + 22, f"{high:.3g}"),
-        svg_text(LEFT + 240, TOP + HIGH + 22, f"{zeros:.0%} zeros"),
+        svg_text(LEFT + 240, TOP + HIGH + 22, _("{zeros:.0%} zeros").format(zeros=zeros)),
     ]
-    named = f"{title}: {down} down, {across} across, {said}."
+    named = _("{title}: {down} down, {across} across, {said}.").format(title=title, down=down, across=across, said=said)
     return svg_frame(LEFT + WIDE + 10, TOP + HIGH + 30, named, parts)
 
 

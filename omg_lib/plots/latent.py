@@ -19,6 +19,8 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK
 from omg_lib.plots.page import svg_frame
 from omg_lib.plots.subgoals import RUN_LOOKS
+from omg_lib.system.fonts import drawn
+from omg_lib.words import _
 
 SIDE, MARGIN, LINE = 340, 14, 20
 """Width of the square for the points, its margin, and the height of a line of text below it."""
@@ -52,12 +54,12 @@ class Plane:
 def principal_plane(x: Float[Tensor, "N Z"]) -> Plane:
     """Return the plane for these embeddings. ConfigError for fewer than three, or if all are equal."""
     if len(x) < 3:
-        raise ConfigError("embeddings", len(x), "allowed are 3 or more")
+        raise ConfigError("embeddings", len(x), _("allowed are 3 or more"))
     mean = x.mean(dim=0)
-    _, lengths, directions = torch.linalg.svd(x - mean, full_matrices=False)
+    __, lengths, directions = torch.linalg.svd(x - mean, full_matrices=False)
     variance = lengths**2
     if not variance.sum() > 0:
-        raise ConfigError("embeddings", len(x), "all are equal; allowed are embeddings that differ")
+        raise ConfigError("embeddings", len(x), _("all are equal; allowed are embeddings that differ"))
     axes = directions[:2].T
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()  # SVD leaves the sign open
     return Plane(mean, axes, tuple((variance[:2] / variance.sum()).tolist()))
@@ -81,9 +83,11 @@ def latent_svg(
     ConfigError for a kind without a name, or a step outside the path.
     """
     if not 1 <= len(names) <= len(MARKS) or int(kinds.max()) >= len(names) or int(kinds.min()) < 0:
-        raise ConfigError("names", list(names), f"allowed is one for each kind, 1 to {len(MARKS)}")
+        raise ConfigError(
+            "names", list(names), _("allowed is one for each kind, 1 to {marks}").format(marks=len(MARKS))
+        )
     if now not in range(len(path)):
-        raise ConfigError("now", now, f"allowed is 0 to {len(path) - 1}")
+        raise ConfigError("now", now, _("allowed is 0 to {path}").format(path=len(path) - 1))
     both = torch.cat([cloud, path])
     low, high = both.amin(dim=0), both.amax(dim=0)
     scale = SIDE / float((high - low).max().clamp(min=1e-6))  # one scale for both directions keeps distances true
@@ -108,7 +112,9 @@ def latent_svg(
         f'<circle class="now" cx="{x:.1f}" cy="{y:.1f}" r="9" fill="none" stroke="currentColor" stroke-width="3"/>'
     )
     width, height = SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + LINE * ((len(names) + 1) // 2) + 4
-    said = f"{len(cloud)} embeddings in a plane, and a path of {len(path)} steps; the ring is at step {now}."
+    said = _("{cloud} embeddings in a plane, and a path of {path} steps; the ring is at step {now}.").format(
+        cloud=len(cloud), path=len(path), now=now
+    )
     return svg_frame(width, height, said, parts, size=12)
 
 
@@ -128,18 +134,18 @@ def fit_figure(errors: Mapping[str, Sequence[float]], blind: float) -> Figure:
     error of always predicting the mean state. ConfigError for any other number of fits.
     """
     if not 1 <= len(errors) <= len(RUN_LOOKS):
-        raise ConfigError("errors", list(errors), f"allowed are 1 to {len(RUN_LOOKS)} fits")
+        raise ConfigError("errors", list(errors), _("allowed are 1 to {most} fits").format(most=len(RUN_LOOKS)))
     figure = Figure(figsize=(6, 2.8), dpi=100, facecolor="none", layout="constrained")
     ax = figure.add_subplot()
-    for (name, curve), (colour, _), line in zip(errors.items(), RUN_LOOKS, ("-", "--", "-.", ":"), strict=False):
+    for (name, curve), (colour, __), line in zip(errors.items(), RUN_LOOKS, ("-", "--", "-.", ":"), strict=False):
         ax.plot(range(1, len(curve) + 1), curve, line, color=colour, label=name, linewidth=1.3)
-    ax.axhline(blind, color=INK, linewidth=1, label="always the mean state")
+    ax.axhline(blind, color=INK, linewidth=1, label=drawn("always the mean state"))
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("step of the fit", color=INK, fontsize=9)
-    ax.set_ylabel("squared error per number", color=INK, fontsize=9)
+    ax.set_xlabel(drawn("step of the fit"), color=INK, fontsize=9)
+    ax.set_ylabel(drawn("squared error per number"), color=INK, fontsize=9)
     ax.set_facecolor("none")
     ax.tick_params(colors=INK, labelsize=8)
     ax.spines[:].set_color(INK)

@@ -9,6 +9,7 @@ from omg_lib.lessons.museum.exhibit import Operands, Outcome, Places
 from omg_lib.plots.flow import KINDS, axis_kind
 from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.seats import LOOKS, ROW, Number, place
+from omg_lib.words import N_, _, width
 
 LOOK_OF = {"right": "right", "wrong": "teammate", "missed": "slot"}
 """Kind of a place -> colour and hatch; a plain place is grey."""
@@ -33,7 +34,7 @@ def operands_svg(look: Operands) -> str:
     dims = max(map(len, shapes))
     columns = list(zip_longest(*(reversed(shape) for shape in shapes)))[::-1]
     parts = [svg_hatches("omg-axis", KINDS)]
-    parts.append(svg_text(NAME - 10, 16, "dimension", text_anchor="end", opacity="0.75"))
+    parts.append(svg_text(NAME - 10, 16, _("dimension"), text_anchor="end", opacity="0.75"))
     for row, name in enumerate(look.tensors):
         parts.append(svg_text(NAME - 10, 54 + 54 * row, name, 12, text_anchor="end", font_weight="bold"))
     met, said = [_meets([axis[1] if axis else 1 for axis in column]) for column in columns], []
@@ -43,13 +44,14 @@ def operands_svg(look: Operands) -> str:
         drawn.append(svg_text(x + AXIS / 2, 16, str(d), text_anchor="middle", opacity="0.75"))
         if stops:
             drawn.append(svg_box(x + 1, 22, AXIS - 2, 108, "none", 1, stroke=CLASH, stroke_width="3"))
-        words = {"equal": "=", "stretched": "stretched", "different": "≠ stops here" if stops else "≠"}[meets]
+        words = {"equal": "=", "stretched": _("stretched"), "different": _("≠ stops here") if stops else "≠"}[meets]
         bold = {"fill": CLASH, "font_weight": "bold"} if stops else {}
         drawn.append(svg_text(x + AXIS / 2, 148, words, 12, text_anchor="middle", **bold))
         parts.append(f'<g data-meets="{meets}">{"".join(drawn)}</g>')
-        sizes = " and ".join(f"{axis[0]} {axis[1]}" if axis else "nothing" for axis in column)
-        said.append(f"dimension {d}: {sizes}, {meets}{', where it stops' if stops else ''}")
-    names = " meets ".join(look.tensors)
+        sizes = _(" and ").join(f"{axis[0]} {axis[1]}" if axis else _("nothing") for axis in column)
+        told = _("dimension {d}: {sizes}, {meets}, where it stops") if stops else _("dimension {d}: {sizes}, {meets}")
+        said.append(told.format(d=d, sizes=sizes, meets=_(meets)))
+    names = _(" meets ").join(look.tensors)
     return svg_frame(max(NAME + dims * AXIS + 6, 420), 158, f"{names}. {'; '.join(said)}.", parts)
 
 
@@ -67,17 +69,19 @@ def places_svg(look: Places) -> str:
     bottom, x = 46 + len(look.rows) * ROW + 12, 4
     for kind, words in look.words.items():
         parts += [_place(x, bottom, 18, kind), svg_text(x + 25, bottom + 14, words)]
-        x += 55 + 6 * len(words)
-    counts = Counter(kind for line in look.cells for _, kind in line)
-    said = ", ".join(f"{counts[kind]} places: {words}" for kind, words in look.words.items())
-    width = max(HEAD + len(look.columns) * CELL + 6, x, 420)
-    return svg_frame(width, bottom + 26, f"{look.title}. {said}.", parts)
+        x += 55 + 6 * width(words)
+    counts = Counter(kind for line in look.cells for __, kind in line)
+    said = ", ".join(
+        _("{count} places: {words}").format(count=counts[kind], words=words) for kind, words in look.words.items()
+    )
+    wide = max(HEAD + len(look.columns) * CELL + 6, x, 420)
+    return svg_frame(wide, bottom + 26, f"{look.title}. {said}.", parts)
 
 
 def _meets(sizes: list[int]) -> str:
     if len(set(sizes)) == 1:
-        return "equal"
-    return "stretched" if 1 in sizes else "different"
+        return N_("equal")
+    return N_("stretched") if 1 in sizes else N_("different")
 
 
 def _axis(x: Number, y: Number, name: str, size: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from omg_lib.config import ConfigError
 from omg_lib.lessons.table import Table
 from omg_lib.system.files import read_json, reason
+from omg_lib.words import _
 
 COMMAND = "python -m benchmarks.gpu --json data/gpu/NAME.json"
 
@@ -23,8 +24,10 @@ class Recorded:
     @property
     def said(self) -> str:
         if self.tables:
-            return "Recorded on other machines, not measured here:"
-        return f"No GPU run is recorded yet: on a machine with a GPU, `{COMMAND}` records one."
+            return _("Recorded on other machines, not measured here:")
+        return _("No GPU run is recorded yet: on a machine with a GPU, `{command}` records one.").format(
+            command=COMMAND
+        )
 
     def __repr__(self) -> str:
         return "\n\n".join([self.said, *map(repr, self.tables)])
@@ -50,12 +53,23 @@ def _table(file: Path) -> Table:
             (name, *(f"{column[name]['median']:.2f}" if name in column else "" for column in stages.values()))
             for name in names
         ]
-        place = record["card"] or f"no GPU, but {record['machine']['cpu']}"
-        caption = (
-            f"{file.name}: {place}, torch {record['torch']}, commit {record['commit']}, "
-            f"n_agents {sizes['n_agents']}, {sizes['episodes']} episodes of T = {sizes['T']}"
+        place = record["card"] or _("no GPU, but {cpu}").format(cpu=record["machine"]["cpu"])
+        caption = _(
+            "{name}: {place}, torch {torch}, commit {commit}, n_agents {n_agents}, {episodes} episodes of T = {t}"
+        ).format(
+            name=file.name,
+            place=place,
+            torch=record["torch"],
+            commit=record["commit"],
+            n_agents=sizes["n_agents"],
+            episodes=sizes["episodes"],
+            t=sizes["T"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"not a record of benchmarks.gpu ({type(error).__name__}: {reason(error)})"
-        raise ConfigError("file", str(file), f"{why}; allowed is what `{COMMAND}` writes") from None
+        why = _("not a record of benchmarks.gpu ({name}: {error})").format(
+            name=type(error).__name__, error=reason(error)
+        )
+        raise ConfigError(
+            "file", str(file), _("{why}; allowed is what `{command}` writes").format(why=why, command=COMMAND)
+        ) from None
     return Table(("stage", *(f"{name}, ms" for name in stages)), tuple(rows), caption=caption)

@@ -18,6 +18,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from omg_lib.config import ConfigError
+from omg_lib.system.fonts import drawn
+from omg_lib.words import N_, _
 
 INK = "#808080"
 METHODS = {
@@ -33,9 +35,9 @@ two are distinguishable with each of the three kinds of colour blindness.
 """
 MODES = ("optimistic", "conservative")
 """OMG's modes, which differ in fill and line; the other methods have none."""
-KINDS = {"seen": "seen", "homologue": "unseen,\nhomologue", "non_homologue": "unseen,\nnon-homologue"}
+KINDS = {"seen": N_("seen"), "homologue": N_("unseen,\nhomologue"), "non_homologue": N_("unseen,\nnon-homologue")}
 """Kind of test teammates -> label, in drawing order; other kinds follow under their own names."""
-ORACLE_NOTE = "the oracle also trains on the test teammates"
+ORACLE_NOTE = N_("the oracle also trains on the test teammates")
 
 Row = Mapping[str, Any]
 Series = tuple[str, str]
@@ -72,13 +74,13 @@ def bars_figure(rows: Sequence[Row]) -> Figure:
         across = kinds.index(kind) + np.array([-0.46, 0.46])
         ax.fill_between(across, low, high, **_BAND, color=INK)
         ax.plot(across, [mean, mean], "--", color=INK, linewidth=1.5, zorder=1.5)
-    ax.set_xticks(range(len(kinds)), [KINDS.get(kind, kind.replace("_", " ")) for kind in kinds])
+    ax.set_xticks(range(len(kinds)), [drawn(KINDS.get(kind, kind.replace("_", " "))) for kind in kinds])
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.5, len(kinds) - 0.5)
     handles: dict[Series, Artist] = {series: Patch(**_bar_look(series)) for series in bars}
     if ("oracle", "") in table:
         handles["oracle", ""] = Line2D([], [], linestyle="--", color=INK)
-    _finish(figure, ax, table, "test teammates\nwhiskers: 95 % interval", handles)
+    _finish(figure, ax, table, drawn("test teammates\nwhiskers: 95 % interval"), handles)
     return figure
 
 
@@ -100,7 +102,7 @@ def learning_figure(rows: Sequence[Row]) -> Figure:
         handles[series] = ax.plot(steps, mean, **look)[0]
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    _finish(figure, ax, table, "environment steps\nbands: 95 % interval", handles)
+    _finish(figure, ax, table, drawn("environment steps\nbands: 95 % interval"), handles)
     return figure
 
 
@@ -111,7 +113,7 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
     """
     guests = [row["in one seat"] for row in rows]
     if not rows or any([*row][1:] != guests for row in rows):
-        raise ConfigError("rows", len(rows), "allowed is one row for each member, with a rate for each member")
+        raise ConfigError("rows", len(rows), _("allowed is one row for each member, with a rate for each member"))
     rates = np.array([[float(row[host]) for host in guests] for row in rows])
     size = 1.6 + 0.36 * len(guests)
     figure = Figure(figsize=(size, size), dpi=100, facecolor="none", layout="constrained")
@@ -122,8 +124,8 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
         ax.text(j, i, f"{100 * rate:.0f}", ha="center", va="center", fontsize=7, color=ink)
     ax.set_xticks(range(len(guests)), guests, rotation=90, fontsize=8, color=INK)
     ax.set_yticks(range(len(guests)), guests, fontsize=8, color=INK)
-    ax.set_xlabel("the team", color=INK, fontsize=9)
-    ax.set_ylabel("in one of its seats: win rate in %", color=INK, fontsize=9)
+    ax.set_xlabel(drawn("the team"), color=INK, fontsize=9)
+    ax.set_ylabel(drawn("in one of its seats: win rate in %"), color=INK, fontsize=9)
     ax.tick_params(length=0)
     ax.tick_params(axis="x", labeltop=True, labelrotation=90, labelsize=8, labelcolor=INK)
     ax.spines[:].set_visible(False)
@@ -133,22 +135,24 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
 def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float, float, float]]]:
     """Return (method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
     if not rows:
-        raise ConfigError("rows", list(rows), "allowed is one row or more")
+        raise ConfigError("rows", list(rows), _("allowed is one row or more"))
     found: dict[Series, dict[Any, tuple[float, float, float]]] = {}
     for row in rows:
         lacking = [name for name in ("method", key, "mean", "low", "high") if name not in row]
         if lacking:
-            raise ConfigError("row", dict(row), f"it lacks {', '.join(lacking)}")
+            raise ConfigError("row", dict(row), _("it lacks {lacking}").format(lacking=", ".join(lacking)))
         method, mode = row["method"], row.get("mode") or ""
         if method not in METHODS:
-            raise ConfigError("method", method, f"allowed are {', '.join(METHODS)}")
+            raise ConfigError("method", method, _("allowed are {methods}").format(methods=", ".join(METHODS)))
         if mode and (method != "omg" or mode not in MODES):
-            raise ConfigError("mode", mode, f"allowed are {', '.join(MODES)} for omg and none for other methods")
+            raise ConfigError(
+                "mode", mode, _("allowed are {modes} for omg and none for other methods").format(modes=", ".join(MODES))
+            )
         if not 0 <= row["low"] <= row["mean"] <= row["high"] <= 1:
-            raise ConfigError("row", dict(row), "allowed is 0 <= low <= mean <= high <= 1")
+            raise ConfigError("row", dict(row), _("allowed is 0 <= low <= mean <= high <= 1"))
         points = found.setdefault((method, mode), {})
         if row[key] in points:
-            raise ConfigError("row", dict(row), f"there is another row of this method for this {key}")
+            raise ConfigError("row", dict(row), _("there is another row of this method for this {key}").format(key=key))
         points[row[key]] = (row["mean"], row["low"], row["high"])
     order = list(METHODS)
     return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), ("", *MODES).index(item[0][1]))))
@@ -183,9 +187,9 @@ def _axes(width: float) -> tuple[Figure, Axes]:
 
 def _finish(figure: Figure, ax: Axes, table: Mapping[Series, Any], text: str, handles: Mapping[Series, Artist]) -> None:
     """Style the axes and add the legend, and a note if there is an oracle."""
-    note = f"\n{ORACLE_NOTE}" if ("oracle", "") in table else ""
+    note = f"\n{drawn(ORACLE_NOTE)}" if ("oracle", "") in table else ""
     ax.set_xlabel(text + note, color=INK, fontsize=9)
-    ax.set_ylabel("win rate", color=INK, fontsize=9)
+    ax.set_ylabel(drawn("win rate"), color=INK, fontsize=9)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_ylim(0, min(1.0, 1.08 * max(high for points in table.values() for _, _, high in points.values()) or 1.0))
     ax.set_facecolor("none")

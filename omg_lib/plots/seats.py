@@ -13,6 +13,7 @@ from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
 from omg_lib.plots.page import figure_svg, svg_box, svg_frame, svg_hatches, svg_text
+from omg_lib.words import _
 
 Number = int | float
 LOOKS = {
@@ -38,12 +39,24 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
     groups, learner = episodes // agents, sample["seat"][:, 0, 0].tolist()
     drawn = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
     taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if drawn else set()
-    x, said = LEFT + agents * SEAT + GAP, "A sample of labels, not regrouped yet."
+    x, said = LEFT + agents * SEAT + GAP, _("A sample of labels, not regrouped yet.")
     parts = [svg_hatches("omg-moved", LOOKS)]
-    parts.append(svg_text(4, 14, f"the sample [{episodes}, {steps}, {agents}, F], all steps in one", 12))
-    parts += [svg_text(LEFT + (s + 0.5) * SEAT, TOP - 6, f"seat {s}", text_anchor="middle") for s in range(agents)]
+    parts.append(
+        svg_text(
+            4,
+            14,
+            _("the sample [{episodes}, {steps}, {agents}, F], all steps in one").format(
+                episodes=episodes, steps=steps, agents=agents
+            ),
+            12,
+        )
+    )
+    parts += [
+        svg_text(LEFT + (s + 0.5) * SEAT, TOP - 6, _("seat {s}").format(s=s), text_anchor="middle")
+        for s in range(agents)
+    ]
     for e, own in enumerate(learner):
-        parts.append(svg_text(LEFT - 6, TOP + e * ROW + 15, f"episode {e}", text_anchor="end"))
+        parts.append(svg_text(LEFT - 6, TOP + e * ROW + 15, _("episode {e}").format(e=e), text_anchor="end"))
         parts += [_seat(LEFT + s * SEAT, TOP + e * ROW, s == own, (e, s) in taken) for s in range(agents)]
     if result is not None:
         verdict = judge(result, sample)
@@ -58,7 +71,8 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
 def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
     """Return `cost_figure` as the text of an `<svg>` element with a transparent background."""
     ends = [
-        f"{title}: " + ", ".join(f"answer {run.key} ends at {run.losses[-1]:.3f}" for run in runs)
+        f"{title}: "
+        + ", ".join(_("answer {key} ends at {loss:.3f}").format(key=run.key, loss=run.losses[-1]) for run in runs)
         for title, runs in panels.items()
     ]
     return figure_svg(cost_figure(panels, words), ". ".join(ends) + ".")
@@ -90,9 +104,18 @@ def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str
 
 def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
     """Draw every place of the result with its label: episode, time step, seat."""
-    groups, steps, agents, _ = result.shape
-    parts = [svg_text(x - 40, 14, f"the result [{groups}, {steps}, {agents}, F]", 12)]
-    parts += [svg_text(x + (a + 0.5) * CELL, TOP - 6, f"slot {a}", text_anchor="middle") for a in range(agents)]
+    groups, steps, agents, __ = result.shape
+    parts = [
+        svg_text(
+            x - 40,
+            14,
+            _("the result [{groups}, {steps}, {agents}, F]").format(groups=groups, steps=steps, agents=agents),
+            12,
+        )
+    ]
+    parts += [
+        svg_text(x + (a + 0.5) * CELL, TOP - 6, _("slot {a}").format(a=a), text_anchor="middle") for a in range(agents)
+    ]
     for g, (group, judged) in enumerate(zip(result.tolist(), moved(result, seat), strict=True)):
         top = TOP + g * (steps * ROW + 8)
         parts.append(svg_text(x - 40, top + 15, f"g{g}", font_weight="bold"))
@@ -108,8 +131,8 @@ def _result(result: Int[Tensor, "G T A 3"], seat: Tensor, x: int) -> list[str]:
 def _other(result: object) -> str:
     """Describe a result that cannot be drawn."""
     if isinstance(result, Tensor):
-        return f"the result {list(result.shape)}: another shape"
-    return f"the result is not a tensor: {type(result).__name__}"
+        return _("the result {shape}: another shape").format(shape=list(result.shape))
+    return _("the result is not a tensor: {name}").format(name=type(result).__name__)
 
 
 def _seat(x: int, y: int, own: bool, taken: bool) -> str:
@@ -129,11 +152,11 @@ def place(x: Number, y: Number, width: Number, kind: str) -> str:
 def _legend(y: int) -> str:
     parts = [
         svg_box(4, y + 3, 16, 14, LOOKS["right"][0], 0.7),
-        svg_text(26, y + 15, "the learner's seat"),
+        svg_text(26, y + 15, _("the learner's seat")),
         f'<circle cx="12" cy="{y + 31}" r="4"/>',
-        svg_text(26, y + 35, "used by the answer"),
+        svg_text(26, y + 35, _("used by the answer")),
     ]
     for number, kind in enumerate(LOOKS):
         x, top = (150, 440)[number % 2], y + 23 * (number // 2)
-        parts += [place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, MOVED[kind])]
-    return "".join(parts) + svg_text(4, y + 56, "e: episode, t: time step, s: seat")
+        parts += [place(x, top + 1, 18, kind), svg_text(x + 26, top + 15, _(MOVED[kind]))]
+    return "".join(parts) + svg_text(4, y + 56, _("e: episode, t: time step, s: seat"))

@@ -8,6 +8,7 @@ from omg_lib.plots.page import svg_frame
 from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
+from omg_lib.words import _
 
 Number = int | float
 BYTES, TIME = "#3b82d6", "#dd7011"
@@ -38,8 +39,8 @@ def stage_svg(trace: ShapeTrace) -> str:
     parts, said, y = [_heads(trace)], [], TOP
     for stage in trace.stages:
         size, view = all_bytes(stage), is_view(stage.name, trace)
-        words = stage_bytes(stage) if stage.fields else "no tensor"
-        words += ", a view" if view else ""
+        words = stage_bytes(stage) if stage.fields else _("no tensor")
+        words += _(", a view") if view else ""
         bars = _bar(BYTES_X, BAR * size / most, words, BYTES, view)
         time = ""
         if stage.seconds is not None:
@@ -49,8 +50,10 @@ def stage_svg(trace: ShapeTrace) -> str:
         parts.append(f'<g data-stage="{escape(stage.name)}" transform="translate(0 {y})">{name}{bars}</g>')
         said.append(", ".join(filter(None, (f"{stage.name}: {words}", time))))
         y += ROW
-    total = f"all tensors {bytes_text(sum(all_bytes(s) for s in trace.stages if not is_view(s.name, trace)))}"
-    total += f", all stages {seconds_text(sum(times))}" if times else ""
+    total = _("all tensors {bytes}").format(
+        bytes=bytes_text(sum(all_bytes(s) for s in trace.stages if not is_view(s.name, trace)))
+    )
+    total += _(", all stages {time}").format(time=seconds_text(sum(times))) if times else ""
     parts.append(_text(BYTES_X, y + 16, total, font_weight="bold"))
     width, height = TIME_X + BAR + 90, y + 26
     return svg_frame(width, height, f"{'. '.join([*said, total])}.", parts, size=12)
@@ -58,7 +61,11 @@ def stage_svg(trace: ShapeTrace) -> str:
 
 def _heads(trace: ShapeTrace) -> str:
     sizes = f"n_agents {trace.sizes['A']}, batch_size {trace.sizes['G']}"
-    when = "predicted: not run yet" if trace.update is None else f"update {trace.update} on {trace.device}"
+    when = (
+        _("predicted: not run yet")
+        if trace.update is None
+        else _("update {update} on {device}").format(update=trace.update, device=trace.device)
+    )
     hatch = (
         '<defs><pattern id="omg-milliseconds" width="6" height="6" patternUnits="userSpaceOnUse">'
         f'<rect width="6" height="6" fill="{TIME}" fill-opacity=".35"/>'
@@ -67,8 +74,8 @@ def _heads(trace: ShapeTrace) -> str:
     return (
         hatch
         + _text(8, 14, f"{sizes}, {when}")
-        + _text(BYTES_X, 38, "bytes of its tensors", opacity="0.75")
-        + _text(TIME_X, 38, "time" if trace.update is not None else "time: known after a run", opacity="0.75")
+        + _text(BYTES_X, 38, _("bytes of its tensors"), opacity="0.75")
+        + _text(TIME_X, 38, _("time") if trace.update is not None else _("time: known after a run"), opacity="0.75")
     )
 
 

@@ -18,6 +18,8 @@ from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, named_svg, spoken,
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import RANGE
 from omg_lib.experiment.measures import units_of
+from omg_lib.system.fonts import drawn
+from omg_lib.words import _
 
 RUN_LOOKS = (("#3b82d6", ""), ("#dd7011", "////"), ("#1f9a68", "...."), ("#9166d6", "xxxx"))
 """Colour and hatch of each run. The colours have a contrast of 3 or more on white and on black."""
@@ -48,9 +50,13 @@ def subgoal_figure(
     """
     n = len(frame["health"][0])
     if seat not in range(n):
-        raise ConfigError("seat", seat, f"allowed is 0 to {n - 1}")
+        raise ConfigError("seat", seat, _("allowed is 0 to {n}").format(n=n - 1))
     if decoded.shape != (10 * n,):
-        raise ConfigError("decoded", list(decoded.shape), f"allowed is one observation among {n} units, [{10 * n}]")
+        raise ConfigError(
+            "decoded",
+            list(decoded.shape),
+            _("allowed is one observation among {n} units, [{size}]").format(n=n, size=10 * n),
+        )
     figure = Figure(figsize=(4.0, 4.7), facecolor="none", layout="constrained")
     ax, ghosts = figure.add_subplot(), _ghosts(frame, seat, decoded, sight)
     reach = [1 + float(np.abs(place).max()) for _, _, place in ghosts]
@@ -61,7 +67,9 @@ def subgoal_figure(
         if frame["health"][team, unit] > 0:
             ax.plot(*np.stack([frame["position"][team, unit], place], axis=1), ":", color=colour, linewidth=1.2)
     ax.plot(*frame["position"][0, seat], "o", markersize=18, color=INK, markerfacecolor="none", markeredgewidth=1.5)
-    text = f"ring: seat {seat}, whose {what} this is\nhollow: where the {what} puts the others"
+    text = drawn("ring: seat {seat}, whose {what} this is\nhollow: where the {what} puts the others").format(
+        seat=seat, what=drawn(what)
+    )
     ax.set_xlabel(text, color=INK, fontsize=9)
     return figure
 
@@ -76,7 +84,9 @@ def subgoal_svg(
     """Return `subgoal_figure` as the text of an `<svg>` element with a transparent background."""
     enemies = sum(team for team, _, _ in _ghosts(frame, seat, decoded, sight))
     mates = len(_ghosts(frame, seat, decoded, sight)) - enemies
-    said = f"{spoken(frame)} The {what} of seat {seat} shows {mates} teammates and {enemies} enemies."
+    said = _("{battle} The {what} of seat {seat} shows {mates} teammates and {enemies} enemies.").format(
+        battle=spoken(frame), what=_(what), seat=seat, mates=mates, enemies=enemies
+    )
     return named_svg(subgoal_figure(frame, seat, decoded, sight, what=what), said)
 
 
@@ -104,11 +114,11 @@ def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
     differ in H.
     """
     if not 1 <= len(shares) <= len(RUN_LOOKS):
-        raise ConfigError("shares", list(shares), f"allowed are 1 to {len(RUN_LOOKS)} runs")
+        raise ConfigError("shares", list(shares), _("allowed are 1 to {most} runs").format(most=len(RUN_LOOKS)))
     lengths = {name: len(share) for name, share in shares.items()}
     horizon = next(iter(lengths.values()))
     if set(lengths.values()) != {horizon}:
-        raise ConfigError("shares", lengths, "allowed are runs of one horizon")
+        raise ConfigError("shares", lengths, _("allowed are runs of one horizon"))
     figure = Figure(figsize=(6, 3), dpi=100, facecolor="none", layout="constrained")
     ax, k = figure.add_subplot(), np.arange(1, horizon + 1)
     slots = len(shares) + (horizon == len(PAPER_SHARES))  # the paper's marks go beside the bars, not behind them
@@ -118,10 +128,10 @@ def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
         ax.bar(x, share, 0.72 / slots, label=name, facecolor=face, edgecolor=colour, hatch=hatch, linewidth=1)
     if slots > len(shares):
         ax.vlines(place[-1], 0, PAPER_SHARES, color=INK, linewidth=1.2)
-        ax.plot(place[-1], PAPER_SHARES, "D", color=INK, markersize=6, label="the paper's Table 3")
+        ax.plot(place[-1], PAPER_SHARES, "D", color=INK, markersize=6, label=drawn("the paper's Table 3"))
     ax.set_xticks(k, [f"t+{i}" for i in k])
-    ax.set_xlabel("state that becomes the subgoal", color=INK, fontsize=9)
-    ax.set_ylabel("share of steps", color=INK, fontsize=9)
+    ax.set_xlabel(drawn("state that becomes the subgoal"), color=INK, fontsize=9)
+    ax.set_ylabel(drawn("share of steps"), color=INK, fontsize=9)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_facecolor("none")
     ax.tick_params(colors=INK, labelsize=8)

@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 from omg_lib.config import ConfigError
 from omg_lib.experiment.evaluate import interval
 from omg_lib.plots.results import INK, METHODS
+from omg_lib.system.fonts import drawn
+from omg_lib.words import N_, _
 
 Row = Mapping[str, Any]
 Interval = tuple[float, float, float]
 MEASURES = {
-    "steps": ("environment steps of an update", 1.0),
-    "seconds": ("seconds of an update", 1.0),
-    "peak_bytes": ("peak of the process, GB", 1e9),
-    "win_rate": ("win rate", 1.0),
+    "steps": (N_("environment steps of an update"), 1.0),
+    "seconds": (N_("seconds of an update"), 1.0),
+    "peak_bytes": (N_("peak of the process, GB"), 1e9),
+    "win_rate": (N_("win rate"), 1.0),
 }
 """Measure -> (axis label, divisor). Each is a column except steps, which is t_env over updates."""
 SIZES = {"n_agents": "batch_size", "batch_size": "n_agents"}
@@ -37,7 +39,7 @@ def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "pea
     rows.
     """
     if not rows:
-        raise ConfigError("rows", list(rows), "allowed is one row or more")
+        raise ConfigError("rows", list(rows), _("allowed is one row or more"))
     size = (2 + 3 * len(measures), 6)
     figure = Figure(figsize=size, dpi=100, facecolor="none", layout="constrained")
     axes = figure.subplots(len(SIZES), len(measures), squeeze=False)
@@ -92,7 +94,7 @@ def _panel(ax: Axes, rows: Sequence[Row], along: str, measure: str) -> dict[str,
         colour = ax.lines[-1].get_color()
         ax.fill_between(list(points), low, high, color=colour, alpha=0.18, linewidth=0)
     ax.set_xlabel(along, color=INK, fontsize=9)
-    ax.set_ylabel(MEASURES[measure][0], color=INK, fontsize=9)
+    ax.set_ylabel(drawn(MEASURES[measure][0]), color=INK, fontsize=9)
     ax.set_xticks(sorted({int(row[along]) for row in rows}))
     ax.set_ylim(bottom=0)
     ax.set_facecolor("none")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from omg_lib.lessons.table import Table
 from omg_lib.trace import Stage
+from omg_lib.words import N_, _
 
 
 def shape_table(batch: TensorDictBase, stage: Stage) -> Table:
@@ -19,7 +20,7 @@ def shape_table(batch: TensorDictBase, stage: Stage) -> Table:
         rows.append((name, axes, _listed(x.shape), str(x.dtype).removeprefix("torch.")))
     order = list(stage.fields)
     rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
-    return Table(("field", "axes", "shape", "dtype"), tuple(rows))
+    return Table((_("field"), _("axes"), _("shape"), "dtype"), tuple(rows))
 
 
 def _listed(parts: tuple[object, ...]) -> str:
@@ -39,13 +40,15 @@ def label_seats(sample: TensorDictBase) -> TensorDict:
     return TensorDict({"obs": labels, "seat": seat}, batch_size=[len(seat), 1])
 
 
-def label_table(labels: Shaped[Tensor, "N A 3"], row: str = "group", column: str = "slot") -> Table:
+def label_table(labels: Shaped[Tensor, "N A 3"], row: str = N_("group"), column: str = N_("slot")) -> Table:
     """Show labels from `label_seats` as a table; the learner's own data is highlighted."""
     cells = labels.tolist()
-    rows = tuple((f"{row} {i}", *(f"e{e} seat {a}" for e, a, _ in line)) for i, line in enumerate(cells))
-    strong = frozenset((i, a + 1) for i, line in enumerate(cells) for a, (_, _, own) in enumerate(line) if own)
-    heads = ("", *(f"{column} {a}" for a in range(labels.shape[1])))
-    caption = (
-        f"e0: episode 0 of the sample. * the learner's own data: {len(strong)} of {labels.shape[0] * labels.shape[1]}"
+    rows = tuple(
+        (f"{_(row)} {i}", *(_("e{e} seat {a}").format(e=e, a=a) for e, a, __ in line)) for i, line in enumerate(cells)
+    )
+    strong = frozenset((i, a + 1) for i, line in enumerate(cells) for a, (__, __, own) in enumerate(line) if own)
+    heads = ("", *(f"{_(column)} {a}" for a in range(labels.shape[1])))
+    caption = _("e0: episode 0 of the sample. * the learner's own data: {own} of {all}").format(
+        own=len(strong), all=labels.shape[0] * labels.shape[1]
     )
     return Table(heads, rows, strong, caption)

@@ -6,6 +6,7 @@ from html import escape
 
 from omg_lib.lessons.td_target import Targets
 from omg_lib.plots.page import svg_frame, svg_hatches
+from omg_lib.words import _
 
 Number = int | float
 EARNED, ESTIMATED, ERROR = "#dd7011", "#3b82d6", "#e0484d"
@@ -31,7 +32,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
 
     parts = [svg_hatches("omg", {"estimated": (ESTIMATED, "M0 6L6 0")})]
     if lived < count:
-        words = "padding" + (": masked" if mask else ": counted")
+        words = _("padding: masked") if mask else _("padding: counted")
         parts += [
             _rect(LEFT + lived * step, TOP, (count - lived) * step, HEIGHT, "#888888", 0.15),
             _text(LEFT + WIDTH, TOP - 6, words, text_anchor="end", fill="currentColor" if mask else ERROR),
@@ -51,7 +52,7 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
         )
     late = lived * step > 280
     last = max(LEFT + (lived - 0.5) * step, LEFT + 46)
-    end = "the game ended: nothing to estimate" if any(ended) else "cut off by the limit: still estimated"
+    end = _("the game ended: nothing to estimate") if any(ended) else _("cut off by the limit: still estimated")
     for value in sorted({low, 0.0, high / 2, high}):
         parts.append(f'<path d="M{LEFT} {y(value):.1f}H{LEFT + WIDTH}" stroke="currentColor" stroke-opacity=".15"/>')
         parts.append(_text(LEFT - 5, y(value) + 4, f"{value:g}", text_anchor="end"))
@@ -62,17 +63,32 @@ def target_svg(targets: Targets, group: int, slot: int, mask: bool = True) -> st
     ]
     legend = TOP + HEIGHT + 28
     for x, drawn, words in (
-        (LEFT, _rect(LEFT, legend, 14, 14, EARNED, 0.85), "earned: rewards"),
-        (LEFT + 130, _rect(LEFT + 130, legend, 14, 14, "url(#omg-estimated)", 1, ESTIMATED), "estimated: bootstrap"),
-        (LEFT + 290, _end(LEFT + 290, LEFT + 304, legend + 7), "the target: their sum"),
-        (LEFT + 445, f'<circle cx="{LEFT + 452}" cy="{legend + 7}" r="3.2"/>', "Q of the action taken"),
-        (LEFT + 600, f'<path d="M{LEFT + 607} {legend}v14" stroke="{ERROR}" stroke-width="2"/>', "error that counts"),
+        (LEFT, _rect(LEFT, legend, 14, 14, EARNED, 0.85), _("earned: rewards")),
+        (LEFT + 130, _rect(LEFT + 130, legend, 14, 14, "url(#omg-estimated)", 1, ESTIMATED), _("estimated: bootstrap")),
+        (LEFT + 290, _end(LEFT + 290, LEFT + 304, legend + 7), _("the target: their sum")),
+        (LEFT + 445, f'<circle cx="{LEFT + 452}" cy="{legend + 7}" r="3.2"/>', _("Q of the action taken")),
+        (
+            LEFT + 600,
+            f'<path d="M{LEFT + 607} {legend}v14" stroke="{ERROR}" stroke-width="2"/>',
+            _("error that counts"),
+        ),
     ):
         parts += [drawn, _text(x + 20, legend + 12, words)]
-    said = (
-        f"Group {group}, slot {slot}: {lived} real transitions, {count - lived} of padding, "
-        f"{'masked' if mask else 'counted'}. At t = 0 the target is {reward[0]:.3f} earned and {bootstrap[0]:.3f} "
-        f"estimated, Q is {taken[0]:.3f}. {end[0].upper()}{end[1:]}. Loss of the whole batch {targets.loss:.4f}."
+    said = _(
+        "Group {group}, slot {slot}: {lived} real transitions, {padding} of padding, {mask}. At t = 0 "
+        "the target is {earned:.3f} earned and {estimated:.3f} estimated, Q is {taken:.3f}. {end}. "
+        "Loss of the whole batch {loss:.4f}."
+    ).format(
+        group=group,
+        slot=slot,
+        lived=lived,
+        padding=count - lived,
+        mask=_("masked") if mask else _("counted"),
+        earned=reward[0],
+        estimated=bootstrap[0],
+        taken=taken[0],
+        end=end[0].upper() + end[1:],
+        loss=targets.loss,
     )
     width = LEFT + WIDTH + 8
     return svg_frame(width, legend + 20, said, parts)

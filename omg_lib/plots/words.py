@@ -14,6 +14,7 @@ from typing import Any
 from omg_lib.contract import axis_size
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
+from omg_lib.words import N_, _, plural
 
 
 def has_regrouping(plan: ShapeTrace) -> bool:
@@ -23,42 +24,47 @@ def has_regrouping(plan: ShapeTrace) -> bool:
 
 HEADLINES = {
     True: (
-        "One seat per team learns, so {G} groups of {A} learner's seats need {G} × {A} = {G*A} episodes; "
-        "regrouping puts the seats together."
+        N_(
+            "One seat per team learns, so {G} groups of {A} learner's seats need {G} × {A} = {G*A} episodes; "
+            "regrouping puts the seats together."
+        )
     ),
     False: (
-        "All {A} seats learn, so {G} episodes give the learner {G} × {A} = {G*A} rows: there is nothing to regroup."
+        N_("All {A} seats learn, so {G} episodes give the learner {G} × {A} = {G*A} rows: there is nothing to regroup.")
     ),
 }
 """Why the three numbers of an update differ, with and without regrouping. `{G*A}` is an axis: `fill` puts its size in.
 """
 REASONS = {
-    "learner.regroup": "each of {A} episodes gives its learner's seat: {G*A} / {A} = {G}",
-    "to_device": "to the learner's device",
-    "truncate": "T: the longest filled length, at most L+1 = {L+1}; known after a run",
-    "truncate, measured": "T = {T} measured: the longest filled length (L+1 = {L+1})",
-    "learner.omg_loss": "candidate subgoals: the next H = {H} states, at all steps except the last",
-    "controller.init_hidden": "the network sees {G} × {A} = {G*A} rows",
-    "learner.q_values": "a value for each of C = {C} actions",
-    "learner.td_loss": "a masked mean: one number",
-    "learner.step": "no tensor: the weights change",
+    "learner.regroup": N_("each of {A} episodes gives its learner's seat: {G*A} / {A} = {G}"),
+    "to_device": N_("to the learner's device"),
+    "truncate": N_("T: the longest filled length, at most L+1 = {L+1}; known after a run"),
+    "truncate, measured": N_("T = {T} measured: the longest filled length (L+1 = {L+1})"),
+    "learner.omg_loss": N_("candidate subgoals: the next H = {H} states, at all steps except the last"),
+    "controller.init_hidden": N_("the network sees {G} × {A} = {G*A} rows"),
+    "learner.q_values": N_("a value for each of C = {C} actions"),
+    "learner.td_loss": N_("a masked mean: one number"),
+    "learner.step": N_("no tensor: the weights change"),
 }
 """Stage -> why it has its shape; those that regrouping changes are in `reasons`."""
 
 
+GROUPED = {
+    "runner.run": N_("R = {R}: so many episodes at once; the learner's seat rotates"),
+    "buffer.insert_episode_batch": N_("{A/R} × {R} = {A} new episodes per update, one for each seat's ring"),
+    "buffer.sample": N_("G*A = {G} × {A} = {G*A} stored episodes: {G} per seat"),
+}
+WHOLE = {
+    "runner.run": N_("R = {R}: so many episodes at once; all {A} seats learn"),
+    "buffer.insert_episode_batch": N_("1 × {R} = {R} new episodes per update, into one ring"),
+    "buffer.sample": N_("G = {G} stored episodes: each feeds all {A} seats"),
+}
+
+
 def reasons(grouped: bool) -> dict[str, str]:
     """Return why each stage has its shape, as text for `fill`."""
-    if grouped:
-        return REASONS | {
-            "runner.run": "R = {R}: so many episodes at once; the learner's seat rotates",
-            "buffer.insert_episode_batch": "{A/R} × {R} = {A} new episodes per update, one for each seat's ring",
-            "buffer.sample": "G*A = {G} × {A} = {G*A} stored episodes: {G} per seat",
-        }
-    return REASONS | {
-        "runner.run": "R = {R}: so many episodes at once; all {A} seats learn",
-        "buffer.insert_episode_batch": "1 × {R} = {R} new episodes per update, into one ring",
-        "buffer.sample": "G = {G} stored episodes: each feeds all {A} seats",
-    }
+    own = GROUPED if grouped else WHOLE
+    return {stage: _(text) for stage, text in (REASONS | own).items()}
 
 
 def fill(text: str, sizes: Mapping[str, int]) -> str:
@@ -72,7 +78,7 @@ def fill(text: str, sizes: Mapping[str, int]) -> str:
 
 def headline(plan: ShapeTrace) -> str:
     """Explain in one or two sentences why the three numbers of an update differ."""
-    return fill(HEADLINES[has_regrouping(plan)], plan.sizes)
+    return fill(_(HEADLINES[has_regrouping(plan)]), plan.sizes)
 
 
 def reason(stage: str, plan: ShapeTrace, trace: ShapeTrace | None = None) -> str:
@@ -139,29 +145,36 @@ def stage_device(stage: str, trace: ShapeTrace) -> str:
 
 def difference_text(difference: Difference) -> str:
     """Describe one difference: its field, the predicted and the measured value."""
-    return f"{difference.field}: predicted {_said(difference.predicted)}, measured {_said(difference.measured)}"
+    return _("{field}: predicted {predicted}, measured {measured}").format(
+        field=difference.field, predicted=_said(difference.predicted), measured=_said(difference.measured)
+    )
 
 
 def _said(value: Any) -> str:
     if isinstance(value, tuple):  # shape, dtype and bytes of a field
         return f"[{', '.join(map(str, value[0]))}] {value[1]}"
-    return "nothing" if value is None else str(value)
+    return _("nothing") if value is None else str(value)
 
 
 def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -> str:
     """Describe the whole picture as text, for screen readers."""
     s = plan.sizes
-    parts = [f"Flow of tensors for n_agents {s['A']}, batch_size {s['G']}. {headline(plan).rstrip('.')}"]
+    parts = [
+        _("Flow of tensors for n_agents {agents}, batch_size {groups}. {headline}").format(
+            agents=s["A"], groups=s["G"], headline=headline(plan).rstrip(".。")
+        )
+    ]
     for stage in plan.stages:
-        said = f"{stage.name}, {stage.calls} call{'s' * (stage.calls > 1)}"
+        calls = plural("{n} call", "{n} calls", stage.calls).format(n=stage.calls)
+        said = f"{stage.name}, {calls}"
         for name, field in list(stage.fields.items())[:1]:
             sizes = ", ".join(f"{axis} {n}" for axis, n in zip(field.axes, field.shape, strict=True))
             said += f": {name} [{sizes}]"
-        said += f", {states[stage.name]}"
+        said += f", {_(states[stage.name])}"
         measured = trace and next((m for m in trace.stages if m.name == stage.name), None)
         if measured and measured.seconds is not None:
             shapes = "".join(f" {shape_text(f)}" for f in list(measured.fields.values())[:1])
-            said += f", measured{shapes} in {seconds_text(measured.seconds)}"
+            said += _(", measured{shapes} in {seconds}").format(shapes=shapes, seconds=seconds_text(measured.seconds))
         parts.append(said)
     return ". ".join(parts) + "."
 
@@ -170,16 +183,20 @@ def fields_table(plan: ShapeTrace, trace: ShapeTrace | None = None, differences:
     """Return an HTML table of every field of every stage, as predicted and as measured."""
     found = {(d.stage, d.field) for d in differences}
     measured = {stage.name: stage for stage in trace.stages} if trace else {}
-    heads = ("stage", "field", "axes", "predicted", "measured", "dtype", "bytes of one call", "")
+    heads = (
+        _("stage"), _("field"), _("axes"), _("predicted"), _("measured"), "dtype", _("bytes of one call"), "",
+    )  # fmt: skip
     rows = ["<tr>" + "".join(f'<th scope="col">{head}</th>' for head in heads) + "</tr>"]
     for stage in plan.stages:
         for name, field in stage.fields.items():
             real = measured[stage.name].fields.get(name) if stage.name in measured else None
-            state = "predicted" if trace is None else "different" if (stage.name, name) in found else "equal"
+            state = (
+                N_("predicted") if trace is None else N_("different") if (stage.name, name) in found else N_("equal")
+            )
             shape, shown = (shape_text(real), real) if real else ("", field)
             cells = (
                 stage.name, name, f"[{', '.join(field.axes)}]", shape_text(field), shape, shown.dtype,
-                bytes_text(shown.bytes), state,
+                bytes_text(shown.bytes), _(state),
             )  # fmt: skip
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     return f'<table style="line-height:1.5;text-align:left;border-spacing:10px 0">{"".join(rows)}</table>'

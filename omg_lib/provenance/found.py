@@ -15,6 +15,7 @@ from omg_lib.provenance.labels import TEAM, Shadow, episode_of, kind_of, seat_of
 from omg_lib.provenance.lines import Line, code, where
 from omg_lib.provenance.picture import Picture
 from omg_lib.provenance.replay import Recorder, Replay, frames_of
+from omg_lib.words import N_, _
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,12 @@ class Origin:
 
     def __str__(self) -> str:
         if not self.roles:
-            return "no origin: made of nothing that is followed"
+            return _("no origin: made of nothing that is followed")
         parts = [f"{name} {_listed(getattr(self, name))}" for name in ("episode", "step", "seat")]
-        mixed = f"; only a summary over {', '.join(self.mixed)}" if self.mixed else ""
-        return f"{'; '.join(parts)}; made of {', '.join(self.roles)}{mixed}"
+        mixed = _("; only a summary over {mixed}").format(mixed=", ".join(self.mixed)) if self.mixed else ""
+        return _("{parts}; made of {roles}{mixed}").format(
+            parts="; ".join(parts), roles=", ".join(self.roles), mixed=mixed
+        )
 
 
 def _listed(x: Tensor) -> str:
@@ -80,7 +83,11 @@ def _listed(x: Tensor) -> str:
     if not numbers:
         return "none"
     text = ", ".join(map(str, numbers[:8]))
-    return text if len(numbers) <= 8 else f"{text}, ... {numbers[-1]} ({len(numbers)} in all)"
+    return (
+        text
+        if len(numbers) <= 8
+        else _("{text}, ... {last} ({all} in all)").format(text=text, last=numbers[-1], all=len(numbers))
+    )
 
 
 class Found:
@@ -173,7 +180,7 @@ class Found:
         rows = [(where((join.file, join.line)), join.kind, join.count, join.code) for join in self.joins]
         one, two, three = (max([len(str(row[i])) for row in rows], default=0) for i in range(3))
         table = [f"{at:{one}}  {kind:{two}}  {count:>{three}}  {text}" for at, kind, count, text in rows]
-        return "\n".join([*table, "nothing met that may not" if verdict is None else str(verdict)])
+        return "\n".join([*table, _("nothing met that may not") if verdict is None else str(verdict)])
 
     def _losses(self) -> list:
         """Sums that gradients were taken of; where none were, all."""
@@ -193,14 +200,18 @@ class Found:
         rows[:, 1:] |= self._real[:, :-1]
         for one in self._losses():
             seen |= one.answered
-            for extra, what in ((one.answered & ~self._real, "transitions"), (one.looked & ~rows, "steps")):
+            for extra, what in ((one.answered & ~self._real, N_("transitions")), (one.looked & ~rows, N_("steps"))):
                 if extra.any():
-                    message = f"{int(extra.sum())} {what} that do not exist are in this loss, as {_first(extra)}"
+                    message = _("{n} {what} that do not exist are in this loss, as {first}").format(
+                        n=int(extra.sum()), what=_(what), first=_first(extra)
+                    )
                     return Suspicion("padding", message, (one.line, *sorted(one.masks)))
         gone = self._real & ~seen
         if gone.any() and seen.any():
             one = next(one for one in self._losses() if one.answered.any())
-            message = f"{int(gone.sum())} real transitions are missing in this loss, as {_first(gone)}"
+            message = _("{n} real transitions are missing in this loss, as {first}").format(
+                n=int(gone.sum()), first=_first(gone)
+            )
             return Suspicion("padding", message, (one.line, *sorted(one.masks)))
         return None
 
@@ -209,15 +220,17 @@ class Found:
         for cause in sorted({cause for one in losses for cause in one.causes}):
             return self._journal.suspicions[cause]
         if not losses:
-            return Suspicion("unclear", "too mixed to tell: no loss of what is followed was seen in this block", ())
+            return Suspicion("unclear", _("too mixed to tell: no loss of what is followed was seen in this block"), ())
         reached = set().union(*(one.roles for one in losses))
         for role in ("gets", "sees", "acts"):
             if role in self._roles - reached:
-                message = f"too mixed to tell: no loss holds anything of the inputs that have the role {role}"
+                message = _("too mixed to tell: no loss holds anything of the inputs that have the role {role}").format(
+                    role=role
+                )
                 return Suspicion("unclear", message, (losses[0].line,))
         return None
 
 
 def _first(mask: Tensor) -> str:
     episode, step = mask.nonzero()[0].tolist()
-    return f"episode {episode} t={step}"
+    return _("episode {episode} t={step}").format(episode=episode, step=step)

@@ -102,7 +102,8 @@ class Joiner:
     def summarise(self, label: Tensor | None, axes: Sequence[int], strict: bool = False) -> Tensor | None:
         """The label of a sum, mean or extreme over axes: exact over seats, else a summary of many places.
 
-        `strict`: values that have not met a reward yet are no statistic, and must be of one place.
+        `strict`: values that have not met a reward yet are no statistic, and must be of one place; windows of steps,
+        each summed by itself, are returns.
         """
         axes = [axis for axis in axes if label is not None and label.shape[axis] > 1]
         if not axes:
@@ -110,10 +111,13 @@ class Joiner:
         kinds = self.kinds_in(label)
         if all(kind.mask for kind in kinds):
             return None  # how many steps count: a number, from no place
-        mixed = self._varying(label, axes)
+        mixed = self.varying(label, axes)
         finished = any(kind.finished for kind in kinds)
         values = strict and not finished and all(kind.times[SEES] for kind in kinds)
-        if not mixed or (mixed == ["seat"] and not finished) or (values and not self.policy.returns):
+        kept = [axis for axis in range(label.ndim) if axis not in axes]
+        windows = strict and not finished and mixed == ["time"] and "time" in self.varying(label, kept)
+        exact = windows if self.policy.returns else values
+        if not mixed or (mixed == ["seat"] and not finished) or exact:
             return self.fold(label, axes, VALUE)
         self.journal.met("everything", label.numel())
         cause = min((kind.cause for kind in kinds if kind.cause), default=0)
@@ -126,7 +130,7 @@ class Joiner:
         episode = none if "episode" in mixed else episode_of(chief)
         return pack(episode, none if "seat" in mixed else seat_of(chief), step_of(chief), kind_of(chief))
 
-    def _varying(self, label: Tensor, axes: Sequence[int]) -> list[str]:
+    def varying(self, label: Tensor, axes: Sequence[int]) -> list[str]:
         """Coordinates that differ along axes."""
         known = kind_of(label) > 0
         found = []

@@ -11,6 +11,7 @@ from torch import Tensor
 from omg_lib.provenance.kinds import COORDINATES, ROLES, Kind
 from omg_lib.provenance.labels import TEAM, episode_of, seat_of, step_of
 from omg_lib.provenance.lines import Lines
+from omg_lib.words import _
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class Journal:
                 one, two = two, one  # rewards say what should be there
             kind = self._whose(kind, one, two)
             row, size = list(at), list(labels_a.shape)
-            message = f"row {row} of {size} should hold {self.place(*one)}, holds {self.place(*two)}: {why}"
+            message = _("row {row} of {size} should hold {one}, holds {two}: {why}").format(
+                row=row, size=size, one=self.place(*one), two=self.place(*two), why=why
+            )
             lines = dict.fromkeys([self.line, *self.moves(a, kind), *self.moves(b, kind)])
             self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines)))
         return self.numbers[key]
@@ -80,18 +83,20 @@ class Journal:
     def lost(self, operation: str, why: str = "") -> int:
         """The number of the suspicion that an operation without a rule has lost origins; `why` is another reason."""
         if operation not in self.unknown:
-            why = why or f"no rule says what {operation} does to the origins of its input"
-            self.unknown[operation] = self.add(Suspicion("unclear", f"too mixed to tell: {why}", (self.line,)))
+            why = why or _("no rule says what {operation} does to the origins of its input").format(operation=operation)
+            self.unknown[operation] = self.add(
+                Suspicion("unclear", _("too mixed to tell: {why}").format(why=why), (self.line,))
+            )
         return self.unknown[operation]
 
     def carried(self, shape: list[int]) -> int:
         """The number of the suspicion that a recurrence goes on from a memory that was there before."""
         key = (self.line, "carried")
         if key not in self.numbers:
-            message = (
-                f"a recurrence starts from a memory {shape} that was there before: its rows differ, so it holds what"
-                " other episodes left in it"
-            )
+            message = _(
+                "a recurrence starts from a memory {shape} that was there before: its rows differ, so it "
+                "holds what other episodes left in it"
+            ).format(shape=shape)
             self.numbers[key] = self.add(Suspicion("episode", message, (self.line,)))
         return self.numbers[key]
 
@@ -117,8 +122,8 @@ class Journal:
     def place(self, label: Tensor, kind: Kind) -> str:
         """As "episode 40 seat 5 (gets t=3)"."""
         episode, seat = int(episode_of(label)), int(seat_of(label))
-        whose = "the team" if seat == TEAM else f"seat {seat - 1}"
-        parts = [f"episode {episode - 1}"] * (episode > 0) + [whose] * (seat > 0)
+        whose = _("the team") if seat == TEAM else _("seat {s}").format(s=seat - 1)
+        parts = [_("episode {e}").format(e=episode - 1)] * (episode > 0) + [whose] * (seat > 0)
         step, spans = int(step_of(label)), zip(ROLES, kind.times, strict=True)
         seen = [f"{role} {_span(span, step)}" for role, span in spans if span]
         return " ".join(parts) + (" " if parts else "") + f"({', '.join(seen)})"

@@ -63,7 +63,8 @@ def index(op: Operation) -> Label:
     for i, mine in zip([i for i in indices if i is not None], own, strict=True):
         if mine is not None and not any(kind.mixed for kind in op.joiner.kinds_in(mine)):
             picked = mine.expand(i.shape)[i] if i.dtype == torch.bool else mine
-            picked = picked.reshape(*picked.shape, *[1] * (moved.ndim - picked.ndim))
+            before = axes[0] if axes == list(range(axes[0], axes[-1] + 1)) else 0
+            picked = picked.reshape([1] * before + [*picked.shape] + [1] * (moved.ndim - before - picked.ndim))
             moved = op.joiner.join(moved, picked, VALUE if erases(op, mine) else CHOOSE)
     return moved
 

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from omg_lib.provenance.labels import Shadow, kind_of
+from omg_lib.words import _
 
 LEAVE = {"numpy", "__array__", "tolist", "item", "__float__", "__int__"}
 ENTER = {"tensor", "as_tensor", "asarray", "from_numpy"}
@@ -34,7 +35,11 @@ class Stranger(TorchDispatchMode):
         out = func(*args, **kwargs)
         if any(isinstance(x, Tensor) and self.shadow.knows(x) for x in tree_leaves((args, kwargs))):
             name = threading.current_thread().name
-            self.lost("another thread", f"thread {name} computes here; put `follow` into the thread that works", out)
+            self.lost(
+                "another thread",
+                _("thread {name} computes here; put `follow` into the thread that works").format(name=name),
+                out,
+            )
         return out
 
 
@@ -83,7 +88,7 @@ class Numbers(TorchFunctionMode):
         return out
 
     def came_back(self, out: Tensor) -> None:
-        self.lost("numbers from outside torch", "followed values left torch as numbers, and come back here", out)
+        self.lost("numbers from outside torch", _("followed values left torch as numbers, and come back here"), out)
 
     def _origin(self, x: Tensor) -> bool:
         label = self.shadow.read(x)

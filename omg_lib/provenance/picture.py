@@ -12,6 +12,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import Kinds
 from omg_lib.provenance.labels import TEAM, episode_of, kind_of, seat_of, step_of
+from omg_lib.words import _
 
 PARTS = ("episode", "step", "seat")
 COLOURS = (
@@ -53,7 +54,7 @@ class Picture:
         self.shape, self.by = list(shape), by
         self.panels, self.left_out = panels_of(label, self.shape, kinds)
         suspects = sum(cell.suspect for panel in self.panels for row in panel.cells for cell in row)
-        warned = f"; {suspects} of the cells shown are suspect" if suspects else ""
+        warned = _("; {suspects} of the cells shown are suspect").format(suspects=suspects) if suspects else ""
         self.said = f"{self.shape}: {said}{warned}{self.left_out}"
 
     @property
@@ -64,7 +65,7 @@ class Picture:
         return self.svg
 
     def __repr__(self) -> str:
-        lines = [self.said, "each cell: episode.step.seat"]
+        lines = [self.said, _("each cell: episode.step.seat")]
         for panel in self.panels:
             lines += [panel.name, *("  ".join(map(str, row)) for row in panel.cells)]
         return "\n".join(lines)
@@ -108,8 +109,12 @@ def panels_of(label: Tensor, shape: Sequence[int], kinds: Kinds) -> tuple[list[P
         many *= shape[axis]
     full = ((many, len(panels), "panels"), (shape[down] if down is not None else 1, rows, "rows"),
             (shape[across] if across is not None else 1, columns, "columns"))  # fmt: skip
-    left_out = [f"{shown} of {total} {what}" for total, shown, what in full if total > shown]
-    return panels, f"; shown are the first {', '.join(left_out)}" if left_out else ""
+    left_out = [
+        _("{shown} of {total} {what}").format(shown=shown, total=total, what=what)
+        for total, shown, what in full
+        if total > shown
+    ]
+    return panels, _("; shown are the first {left_out}").format(left_out=", ".join(left_out)) if left_out else ""
 
 
 def _cell(label: Tensor, kinds: Kinds) -> Cell:
@@ -140,7 +145,9 @@ def _draw(picture: Picture) -> str:
             x, y, tallest = 0, y + tallest, 0
         parts.append(_panel(panel, picture.by, x, y))
         x, tallest, widest = x + width, max(tallest, height), max(widest, x + width)
-    key = f"each cell: episode.step.seat, coloured by {picture.by}; {MANY} several, {SUSPECT} suspect"
+    key = _("each cell: episode.step.seat, coloured by {by}; {many} several, {suspect} suspect").format(
+        by=picture.by, many=MANY, suspect=SUSPECT
+    )
     head = [_text(0, 12, f"{picture.shape}{picture.left_out}", "start"), _text(0, 28, key, "start")]
     size = f'viewBox="0 0 {widest} {y + tallest}" style="width:100%;max-width:{widest}px;height:auto;display:block;'
     return (

@@ -20,8 +20,10 @@ from typing import NamedTuple
 
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
+from omg_lib.words import _
 
-READ, CHOOSE, VALUE, ERROR, RECUR, ATTEND = "read", "choose", "value", "error", "recurrence", "attention"
+READ, CHOOSE, VALUE, ERROR, WEIGH = "read", "choose", "value", "error", "weigh"
+RECUR, ATTEND = "recurrence", "attention"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     if not pair.other_seat:
         return None
     a, b = pair.a, pair.b
-    if policy.team and pair.context in (VALUE, ERROR):
+    if policy.team and pair.context in (VALUE, ERROR, WEIGH):
         return None
     if policy.team and pair.context in (READ, ATTEND) and a.action == b.action:
         return None  # all actions, or all observations, of the team
@@ -133,7 +135,9 @@ def _mixed_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
             continue
         if policy.returns and _is_statistic(x, y):
             continue
-        return "unclear", f"too mixed to tell: a summary over many {', '.join(fresh)} values meets single ones"
+        return "unclear", _("too mixed to tell: a summary over many {what} values meets single ones").format(
+            what=", ".join(fresh)
+        )
     return None
 
 
@@ -165,7 +169,9 @@ def _recurrence_fault(x, memory, policy):
     sees, before = x[SEES] or x[ACTS], memory[SEES] or memory[ACTS]
     if sees is None or before is None or holds(before, sees, 1) or (policy.hindsight and holds(before, sees, 0)):
         return None
-    return "time", f"memory must be one step older than what is read, here it is {sees[0] - before[0]}"
+    return "time", _("memory must be one step older than what is read, here it is {older}").format(
+        older=sees[0] - before[0]
+    )
 
 
 def _outcome_fault(pair, a, b, policy):
@@ -173,7 +179,9 @@ def _outcome_fault(pair, a, b, policy):
     for i in (GETS, ENDS):
         for j in (GETS, ENDS):
             if a[i] and b[j] and not holds(a[i], b[j], 0) and not policy.returns:
-                return "time", f"rewards and ends of one step belong together, here they are {b[j][0] - a[i][0]} apart"
+                return "time", _("rewards and ends of one step belong together, here they are {apart} apart").format(
+                    apart=b[j][0] - a[i][0]
+                )
     for x, y in ((a, b), (b, a)):
         answer = x[GETS] or x[ENDS]
         if not answer or not y[SEES] or y[GETS]:
@@ -181,14 +189,24 @@ def _outcome_fault(pair, a, b, policy):
         after = y[SEES][1] - answer[0]
         if x[SEES]:  # a target, or an end with its bootstrap
             at = 0 if x[GETS] else 1
-            # returns add later values; what is subtracted from them is the value of their own step
-            if holds(answer, y[SEES], at) or (policy.returns and after >= 0 and pair.context != ERROR):
+            first = answer[0], answer[0]
+            if pair.context == ERROR and x[GETS] == x[SEES] == x[ACTS] == y[SEES] == y[ACTS]:
+                return "time", "the target of a step is made of the value of that very step"
+            # returns add later values; what is subtracted from them, or weighed by them, is the value of their own step
+            added = policy.returns and after >= 0 and pair.context not in (ERROR, WEIGH)
+            if holds(first, y[SEES], at) or added:
                 continue
-            return "time", f"the target of a step belongs to the value of that step, here the value is {after:+d}"
+            return "time", _(
+                "the target of a step belongs to the value of that step, here the value is {after:+d}"
+            ).format(after=after)
         taken = bool(x[GETS] and y[ACTS] and holds(x[GETS], y[ACTS], 0) and holds(x[GETS], y[SEES], 0))
-        if holds(answer, y[SEES], 1) or taken or (policy.returns and after >= 0):
+        # an end cuts off what comes after its step; rewards that are summed end where a value goes on
+        later = not (0 < after <= answer[1] - answer[0]) if x[GETS] else after > 0
+        if holds(answer, y[SEES], 1) and later or taken or (policy.returns and after >= 0 and later):
             continue
-        return "time", f"a target is a reward and the value one step later, here the value is {after:+d}"
+        return "time", _("a target is a reward and the value one step later, here the value is {after:+d}").format(
+            after=after
+        )
     return None
 
 
@@ -202,7 +220,7 @@ def _sight_fault(pair, a, b, policy):
         return None
     if abs(apart) == 1 and pair.context != CHOOSE and (pair.one_step or (pair.context == READ and older.history)):
         return None  # a recurrence that is written out
-    return "time", f"observations of one step belong together, here they are {abs(apart)} apart"
+    return "time", _("observations of one step belong together, here they are {apart} apart").format(apart=abs(apart))
 
 
 def _action_fault(pair, a, b, policy):
@@ -210,22 +228,28 @@ def _action_fault(pair, a, b, policy):
     if pair.a.action and pair.b.action:
         if holds(a[ACTS], b[ACTS], 0) or (pair.context == READ and (policy.team or policy.hindsight)):
             return None
-        return "time", f"actions of one step belong together, here they are {abs(b[ACTS][0] - a[ACTS][0])} apart"
+        return "time", _("actions of one step belong together, here they are {apart} apart").format(
+            apart=abs(b[ACTS][0] - a[ACTS][0])
+        )
     for x, y, one, two in ((a, b, pair.a, pair.b), (b, a, pair.b, pair.a)):
         if not one.action or not y[SEES]:
             continue
         late = x[ACTS][1] - y[SEES][0]
         if pair.context == CHOOSE:
             if not holds(y[SEES], x[ACTS], 0):
-                return "time", f"values of a step are chosen by the action of that step, here it is {late:+d}"
+                return "time", _("values of a step are chosen by the action of that step, here it is {late:+d}").format(
+                    late=late
+                )
             if y[ACTS] and y[ACTS][1] >= x[ACTS][0] and not policy.team and not pair.a.outcome and not pair.b.outcome:
-                return "time", "the values were computed from the very action that chooses among them"
+                return "time", _("the values were computed from the very action that chooses among them")
         elif pair.context == READ:
             of_others = policy.team and (pair.other_seat or pair.seatless or pair.team_a or pair.team_b or two.history)
             if not holds(y[SEES], x[ACTS], -1) and not (holds(y[SEES], x[ACTS], 0) and (of_others or policy.hindsight)):
-                return "time", f"a network reads the action of the step before, here it is {late:+d}"
+                return "time", _("a network reads the action of the step before, here it is {late:+d}").format(
+                    late=late
+                )
         elif not holds(y[SEES], x[ACTS], 0) and not holds(y[SEES], x[ACTS], -1):
-            return "time", f"an action meets a value of its own step, here it is {late:+d}"
+            return "time", _("an action meets a value of its own step, here it is {late:+d}").format(late=late)
     return None
 
 

@@ -17,6 +17,7 @@ from omg_lib.provenance.journal import Journal
 from omg_lib.provenance.labels import Shadow, kind_of
 from omg_lib.provenance.lines import Line, code, where
 from omg_lib.provenance.picture import Picture, cropped
+from omg_lib.words import _
 
 MOST, AGAIN = 150, 2
 """So many steps are kept; of a line in a loop, so many."""
@@ -121,7 +122,7 @@ def frames_of(recorder: Recorder, journal: Journal, guilty: tuple[Line, ...], pi
         text = f"{where(line)}  {code(line)}"
         if caller and caller[0] != line[0]:
             text += f"\n  called from {where(caller)}  {code(caller)}"
-        words = f"what met: {', '.join(met[step.line])}" if step.line in met else "nothing met"
+        words = _("what met: {met}").format(met=", ".join(met[step.line])) if step.line in met else _("nothing met")
         if line in guilty:
             words = f"{'the origins met here' if line == guilty[0] else 'named by the verdict'}; {words}"
             start = len(frames) + 1 if line == guilty[0] else start

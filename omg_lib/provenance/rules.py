@@ -10,7 +10,7 @@ from torch import Tensor
 from omg_lib.provenance.joins import Joiner
 from omg_lib.provenance.kinds import COORDINATES
 from omg_lib.provenance.labels import Shadow, episode_of, geometry, seat_of, step_of
-from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE
+from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE, WEIGH
 
 aten = torch.ops.aten
 BLOCKED = -1e6
@@ -158,7 +158,7 @@ def pointwise(op: Operation) -> Label:
     labels = [op.label(x) for x in tensors]
     if op.name == "mul" and all(x is not None for x in labels):
         choosing = [all(kind.action for kind in op.joiner.kinds_in(x)) for x in labels]
-        context = CHOOSE if any(choosing) else VALUE
+        context = CHOOSE if any(choosing) else WEIGH
     for other in labels:
         label = op.joiner.join(label, other, context)
     if op.name == "mul" and label is not None and len(tensors) == 2:

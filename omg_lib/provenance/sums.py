@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
-from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, rule
+from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
 
 MOST_PAIRS = 2**24
 """So many products are looked at one by one for zeros; of more, all count."""
@@ -20,10 +20,20 @@ def matrix_product(op: Operation) -> Label:
     elif op.name == "linear":
         y, extra = y.t(), op.named.get("bias")
     a, b = op.label(x), op.label(y)
+    if a is not None and b is not None and x[..., 0].numel() == y[..., 0, :].numel() == 1:
+        flat = [x.flatten(), y.flatten()]
+        op.rules.whole(_inner(op, flat, [a.expand(x.shape).flatten(), b.expand(y.shape).flatten()]))
+        return op.label(extra)
     context = READ if a is None or b is None else ATTEND if _attends(a, b) else VALUE
     left, right = _folded(op, a, b, y, context, -1), _folded(op, b, a, x, context, -2)
     label = op.joiner.join(left, right, context if left is not None and right is not None else VALUE)
     return _with_extra(op, label, extra)
+
+
+def _inner(op: Operation, factors: list[Tensor], labels: list[Label]) -> Label:
+    """The label of what an inner product adds up, before the sum: a mask's zeros take places out."""
+    label = op.joiner.join(*labels)
+    return None if label is None else killed(op, label, factors, labels)
 
 
 def _with_extra(op: Operation, label: Label, extra: Tensor | None) -> Label:
@@ -94,7 +104,7 @@ def vector_product(op: Operation) -> Label:
         extra, x, y = op.args[:3]
     a, b = op.label(x), op.label(y)
     if op.name in ("dot", "vdot"):
-        op.rules.whole(op.joiner.join(a, b))
+        op.rules.whole(_inner(op, [x, y], [a, b]))
         return None
     context = READ if a is None or b is None else VALUE
     if b is None:
@@ -145,13 +155,21 @@ def layer_norm(op: Operation) -> Label:
 
 @rule("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 def cumulate(op: Operation) -> Label:
-    """Each element holds all before it: joined with its neighbour, which tells what kind of step that is."""
+    """Each element holds all before it: joined with its neighbour, which tells what kind of step that is.
+
+    The last is the sum of all, and may be a loss: nothing tells which.
+    """
     x, axis = op.args[0], op.args[1] % max(op.args[0].ndim, 1)
     label = op.label(x)
     if label is None or label.shape[axis] == 1:
         return label
     n = label.shape[axis]
     later = op.joiner.join(label.narrow(axis, 1, n - 1), label.narrow(axis, 0, n - 1))
+    varying = op.joiner.varying(label, [axis])
+    returns = op.joiner.policy.returns and varying == ["time"]
+    if varying and not returns and any(kind.finished for kind in op.joiner.kinds_in(label)):
+        last = op.joiner.lost(op.name, f"the last of this {op.name} sums up all")
+        later = torch.cat([later.narrow(axis, 0, n - 2), last.expand_as(later.narrow(axis, 0, 1))], axis)
     return torch.cat([label.narrow(axis, 0, 1), later], axis)
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
+from omg_lib.registry import check_named_in_file
 from omg_lib.runs.claims import Claim
 from omg_lib.runs.metrics import begin, cut, has_two_rows, record, seconds_of
 from omg_lib.runs.state import (
@@ -316,13 +317,15 @@ def saved_config(path: str | Path) -> OMGConfig:
     """Read the configuration of a run's folder; ConfigError if there is none or it is not readable.
 
     A pool or prior with a relative path is also looked for from the folder's parents, so you can load a run from
-    another folder than the one you trained in.
+    another folder than the one you trained in. A game's module is imported only if it is an installed package's, or
+    yours already: see `omg_lib.registry.check_named_in_file`.
     """
     try:
         values = read_json(Place(Path(path)) / "config.json")
     except (OSError, ValueError) as error:
         allowed = f"no readable config.json ({reason(error)}); allowed is a folder written by --out"
         raise ConfigError("resume", str(path), allowed) from None
+    check_named_in_file(values.get("env"))
     return OMGConfig.from_dict(values | {name: _found(values.get(name), Path(path)) for name in PATHS})
 
 

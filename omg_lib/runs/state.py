@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import numpy as np
 import torch
 
 from omg_lib.buffer import NOT_STORED
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, own_settings
+from omg_lib.settings.words import DEFAULTS, flat
 from omg_lib.system.files import (
     Layout,
     check_layout,
@@ -199,11 +199,12 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
     if not isinstance(saved, dict):
         raise ValueError("its configuration is not a JSON object")
     differ = []
-    for field in fields(config):
-        mine, theirs = getattr(config, field.name), saved.get(field.name, field.default)
-        moved = field.name in PATHS and isinstance(theirs, str) and str(mine).endswith(theirs)
-        if field.name not in MAY_CHANGE and mine != theirs and not moved:
-            differ.append(f"{field.name}={shown(mine)} here and {shown(theirs)} there")
+    before, own = DEFAULTS | own_settings(config.learner) | flat(saved), flat(config.to_dict())
+    for key, mine in own.items():
+        theirs = before[key]
+        moved = key in PATHS and isinstance(theirs, str) and str(mine).endswith(theirs)
+        if key not in MAY_CHANGE and mine != theirs and not moved:
+            differ.append(f"{key}={shown(mine)} here and {shown(theirs)} there")
     if differ:
         raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(MAY_CHANGE)} may differ")
 

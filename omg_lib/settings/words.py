@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from omg_lib.config import ConfigError, OMGConfig, check_names, own_settings
 
@@ -22,6 +23,11 @@ def kinds_of(*learners: object) -> dict[str, str]:
     """Return the type of each setting that configurations of these learners have, with registered learners' own."""
     own = {key: type(value).__name__ for learner in learners for key, value in own_settings(learner).items()}
     return KINDS | own
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration's settings, as `to_dict` gives them, with a registered learner's own ones beside them."""
+    return {key: value for key, value in values.items() if key != "extra"} | dict(values.get("extra") or {})
 
 
 def typed(kind: str, text: str, or_word: bool = False) -> object:

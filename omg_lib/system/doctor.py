@@ -18,8 +18,10 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
+from omg_lib.registry import ENV_POINTS, LEARNER_POINTS, env_names, learner_names
 from omg_lib.system.limits import GIB, usable_cores, usable_memory
 from omg_lib.system.starcraft import Check, starcraft_checks, version_of
+from omg_lib.words import _, padded, width
 
 FOR_DEVELOPERS = ("test", "book")
 """Extras that neither the course nor the library needs."""
@@ -32,10 +34,11 @@ class SetupReport(list):
         return report(self)
 
     def _repr_html_(self) -> str:
+        everything = html.escape(_("All checks"))
         attention = [check for check in self if check.state == "fix"]
         return (
             f"<p>{html.escape(_summary(self))}</p>{_table(attention) if attention else ''}"
-            f"<details><summary>All checks</summary>{_table(self)}</details>"
+            f"<details><summary>{everything}</summary>{_table(self)}</details>"
         )
 
 
@@ -46,7 +49,7 @@ def _table(checks: list[Check]) -> str:
         style = 'style="text-align: left"'
         return "<tr>" + "".join(f"<{tag} {style}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
 
-    head = row("th", "state", "what", "found", "what to do")
+    head = row("th", _("state"), _("what"), _("found"), _("what to do"))
     body = "".join(row("td", check.state, check.name, check.found, check.remedy) for check in checks)
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
@@ -55,10 +58,11 @@ def check_setup() -> SetupReport:
     """Check everything. Never raises: a failing check becomes its own row."""
     parts = {
         "system": _system,
-        "cores and memory": _cores_and_memory,
+        _("cores and memory"): _cores_and_memory,
         "packages": _packages,
+        "games and learners": _games_and_learners,
         "torch": _torch,
-        "current folder": _current_folder,
+        _("current folder"): _current_folder,
         "bubblewrap": _bubblewrap,
         "StarCraft II": starcraft_checks,
     }
@@ -67,26 +71,30 @@ def check_setup() -> SetupReport:
         try:
             checks.extend(part())
         except Exception as error:
-            checks.append(Check(name, False, f"the check failed: {error!r}", "please report this"))
+            checks.append(
+                Check(name, False, _("the check failed: {error!r}").format(error=error), _("please report this"))
+            )
     return checks
 
 
 def report(checks: list[Check]) -> str:
     """Format the checks as text in aligned columns, with each remedy below its line."""
-    width = max((len(check.name) for check in checks), default=0)
+    columns = max((width(check.name) for check in checks), default=0)
     lines = []
     for check in checks:
-        lines.append(f"{check.state:8}  {check.name:{width}}  {check.found}")
+        lines.append(f"{check.state:8}  {padded(check.name, columns)}  {check.found}")
         if check.remedy:
-            lines.append(f"{'':8}  {'':{width}}  -> {check.remedy}")
+            lines.append(f"{'':8}  {'':{columns}}  -> {check.remedy}")
     return "\n".join([*lines, _summary(checks)])
 
 
 def _summary(checks: list[Check]) -> str:
     faults = [check.name for check in checks if check.state == "fix"]
     if faults:
-        return f"To fix: {', '.join(faults)}."
-    return f"Everything the course needs is here: {', '.join(check.gist for check in checks if check.gist)}."
+        return _("To fix: {faults}.").format(faults=", ".join(faults))
+    return _("Everything the course needs is here: {found}.").format(
+        found=", ".join(check.gist for check in checks if check.gist)
+    )
 
 
 def _system() -> list[Check]:
@@ -96,14 +104,14 @@ def _system() -> list[Check]:
         Check(
             "Python",
             sys.version_info >= (3, 11),
-            f"{platform.python_version()} at {sys.executable}",
-            "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer",
+            _("{version} at {path}").format(version=platform.python_version(), path=sys.executable),
+            "" if sys.version_info >= (3, 11) else _("install Python 3.11 or newer"),
         ),
         Check(
             "system",
             not intel_mac,
-            f"{system} {platform.release()} on {machine}",
-            "torch no longer supports Intel Macs: use Binder or a Linux machine" if intel_mac else "",
+            _("{system} {release} on {machine}").format(system=system, release=platform.release(), machine=machine),
+            _("torch no longer supports Intel Macs: use Binder or a Linux machine") if intel_mac else "",
         ),
     ]
 
@@ -113,14 +121,21 @@ def _system() -> list[Check]:
 
 def _cores_and_memory() -> list[Check]:
     cores, memory = usable_cores(), usable_memory()
-    checks = [Check("CPU cores", True, f"{cores} usable of {os.cpu_count()}", gist=f"{cores} cores")]
+    checks = [
+        Check(
+            _("CPU cores"),
+            True,
+            _("{cores} usable of {all}").format(cores=cores, all=os.cpu_count()),
+            gist=_("{cores} cores").format(cores=cores),
+        )
+    ]
     if memory is None:
-        checks.append(Check("memory", True, "not known on this system"))
+        checks.append(Check(_("memory"), True, _("not known on this system")))
     else:
         enough = memory >= 4 * GIB  # in the paper's setting the replay buffer takes 2 GiB at 8 against 8
-        remedy = "" if enough else "store fewer episodes, OMGConfig(buffer_size=1000), or use fewer agents"
+        remedy = "" if enough else _("store fewer episodes, OMGConfig(buffer_size=1000), or use fewer agents")
         size = f"{memory / GIB:.1f} GiB"
-        checks.append(Check("memory", enough, f"{size} usable", remedy, gist=size))
+        checks.append(Check(_("memory"), enough, _("{size} usable").format(size=size), remedy, gist=size))
     return checks
 
 
@@ -129,8 +144,22 @@ def _cores_and_memory() -> list[Check]:
 
 def _packages() -> list[Check]:
     own = version_of("omg-lab")
-    checks = [Check("omg-lab", own is not None, own or "not installed", "" if own else "pip install -e .")]
+    checks = [Check("omg-lab", own is not None, own or _("not installed"), "" if own else "pip install -e .")]
     return [*checks, *(_package(*one) for one in declared() if one[2] not in FOR_DEVELOPERS)]
+
+
+def _games_and_learners() -> list[Check]:
+    """Name what `--env` and `--learner` know. Those of other packages are not loaded here."""
+    return [
+        Check("games", True, ", ".join(env_names()) + _offered(ENV_POINTS)),
+        Check("learners", True, ", ".join(learner_names()) + _offered(LEARNER_POINTS)),
+    ]
+
+
+def _offered(group: str) -> str:
+    """Return where those of installed packages come from."""
+    points = sorted(metadata.entry_points(group=group), key=lambda point: point.name)
+    return "".join(f"; {point.name} from {point.value}" for point in points)
 
 
 def extra_checks(extra: str) -> list[Check]:
@@ -188,11 +217,15 @@ def _torch() -> list[Check]:
     try:
         import torch
     except Exception as error:  # a broken build can raise anything
-        return [Check("torch loads", False, f"no: {error}", "run make clean, then make lab")]
+        return [
+            Check(_("torch loads"), False, _("no: {error}").format(error=error), _("run make clean, then make lab"))
+        ]
 
     threads, cores = torch.get_num_threads(), usable_cores()
-    slow = f"more threads than cores slow down training: set OMP_NUM_THREADS={cores} before you start"
-    checks = [Check("torch threads", threads <= cores, str(threads), slow if threads > cores else "")]
+    slow = _("more threads than cores slow down training: set OMP_NUM_THREADS={cores} before you start").format(
+        cores=cores
+    )
+    checks = [Check(_("torch threads"), threads <= cores, str(threads), slow if threads > cores else "")]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old driver: the check below reports it
@@ -200,44 +233,48 @@ def _torch() -> list[Check]:
     version = torch.__version__.partition("+")[0]
     if seen:
         cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-        found = ", ".join(f"{card.name} with {card.total_memory / GIB:.0f} GiB" for card in cards)
-        gist = f"torch {version} on {cards[0].name}"
+        found = ", ".join(
+            _("{name} with {memory:.0f} GiB").format(name=card.name, memory=card.total_memory / GIB) for card in cards
+        )
+        gist = _("torch {version} on {name}").format(version=version, name=cards[0].name)
         return [*checks, Check("GPU", True, f"{found} (CUDA {torch.version.cuda})", gist=gist)]
-    gist = f"torch {version} on CPU"
+    gist = _("torch {version} on CPU").format(version=version)
     if shutil.which("nvidia-smi") is None:
-        return [*checks, Check("GPU", True, "none; training runs on the CPU", gist=gist)]
+        return [*checks, Check("GPU", True, _("none; training runs on the CPU"), gist=gist)]
     if torch.version.cuda is None:
-        found = "not used: this torch is a CPU build"
-        remedy = "install the CUDA build of torch from PyTorch's install page"
+        found = _("not used: this torch is a CPU build")
+        remedy = _("install the CUDA build of torch from PyTorch's install page")
     else:
-        found = f"not seen by torch, which is built for CUDA {torch.version.cuda}"
-        remedy = "update the NVIDIA driver, and check that CUDA_VISIBLE_DEVICES does not hide the GPU"
+        found = _("not seen by torch, which is built for CUDA {cuda}").format(cuda=torch.version.cuda)
+        remedy = _("update the NVIDIA driver, and check that CUDA_VISIBLE_DEVICES does not hide the GPU")
     return [*checks, Check("GPU", False, found, remedy, optional=True, gist=gist)]
 
 
 def _bubblewrap() -> list[Check]:
     """Check the jail in which `make grade` runs students' code; only teachers need it."""
     if platform.system() != "Linux":
-        return [Check("bubblewrap", True, "Linux only; on other systems teachers grade in a container")]
+        return [Check("bubblewrap", True, _("Linux only; on other systems teachers grade in a container"))]
     program = shutil.which("bwrap")
     if program is None:
-        found = "not installed (for teachers: the jail around students' code)"
-        return [Check("bubblewrap", False, found, "install your system's bubblewrap package", optional=True)]
+        found = _("not installed (for teachers: the jail around students' code)")
+        return [Check("bubblewrap", False, found, _("install your system's bubblewrap package"), optional=True)]
     trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     done = subprocess.run(trial, capture_output=True, text=True)
     if done.returncode:
         said = " ".join(done.stderr.split()[-12:])
-        remedy = "allow this user to create namespaces; without them teachers grade with Landlock and seccomp alone"
-        return [Check("bubblewrap", False, f"cannot create a jail here: {said}", remedy, optional=True)]
+        remedy = _("allow this user to create namespaces; without them teachers grade with Landlock and seccomp alone")
+        return [
+            Check("bubblewrap", False, _("cannot create a jail here: {said}").format(said=said), remedy, optional=True)
+        ]
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
-    return [Check("bubblewrap", True, f"{version}, can jail students' code")]
+    return [Check("bubblewrap", True, _("{version}, can jail students' code").format(version=version))]
 
 
 def _current_folder() -> list[Check]:
     try:
         folder = os.getcwd()
         with tempfile.TemporaryFile(dir=folder):
-            return [Check("current folder", True, f"{folder} is writable")]
+            return [Check(_("current folder"), True, _("{folder} is writable").format(folder=folder))]
     except OSError as error:
-        found = f"not writable: {error}"
-        return [Check("current folder", False, found, "start in one of your own folders")]
+        found = _("not writable: {error}").format(error=error)
+        return [Check(_("current folder"), False, found, _("start in one of your own folders"))]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from omg_lib.words import _
+
 
 @dataclass(frozen=True)
 class Check:
@@ -71,15 +73,17 @@ def _smacv2() -> list[Check]:
     checks = [
         Check("smacv2", True, version)
         if version
-        else Check("smacv2", False, "not installed", "make smacv2 (no registry has it)", optional=True)
+        else Check("smacv2", False, _("not installed"), _("make smacv2 (no registry has it)"), optional=True)
     ]
     pure_python = os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python"
     if version and protobuf and not pure_python and _release(protobuf) >= (3, 21):
-        found = f"{protobuf}: StarCraft II needs less than 3.21"
-        remedy = 'pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python'
+        found = _("{protobuf}: StarCraft II needs less than 3.21").format(protobuf=protobuf)
+        remedy = _('pip install "protobuf<3.21", or set PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python')
         checks.append(Check("protobuf", False, found, remedy, optional=True))
     if smac := version_of("smac"):
-        found = f"{smac}: an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded beside"
+        found = _("{smac}: an unrelated package, or SMAC's first version, which SMACv2 cannot be loaded beside").format(
+            smac=smac
+        )
         checks.append(Check("smac", False, found, "pip uninstall smac", optional=True))
     return checks
 
@@ -94,9 +98,11 @@ def _game(folder: Path, program: str) -> Check:
 
     if not folder.is_dir():
         return missing(
-            f"no folder {folder}",
-            "needed only for the real game: on Linux get version 4.10 from Blizzard's s2client-proto page, "
-            "elsewhere install the game; then set SC2PATH to its folder",
+            _("no folder {folder}").format(folder=folder),
+            _(
+                "needed only for the real game: on Linux get version 4.10 from Blizzard's s2client-proto page, "
+                "elsewhere install the game; then set SC2PATH to its folder"
+            ),
         )
     builds = {
         int(path.name.removeprefix("Base")): path
@@ -104,20 +110,33 @@ def _game(folder: Path, program: str) -> Check:
         if path.name.removeprefix("Base").isdigit()
     }
     if not builds:
-        return missing(f"no Versions/Base* in {folder}", "set SC2PATH to the folder that contains Versions/")
+        return missing(
+            _("no Versions/Base* in {folder}").format(folder=folder),
+            _("set SC2PATH to the folder that contains Versions/"),
+        )
     build = max(builds)  # pysc2 starts this one
     binary = builds[build] / program
     if not binary.is_file():
-        return missing(f"no program {binary}", "unpack the complete game again")
+        return missing(_("no program {binary}").format(binary=binary), _("unpack the complete game again"))
     if not os.access(binary, os.X_OK):
-        return missing(f"{binary} is not executable", f"chmod +x '{binary}'")
+        return missing(_("{binary} is not executable").format(binary=binary), f"chmod +x '{binary}'")
     if _is_for_another_machine(binary):
-        return missing(f"{binary} is not for {platform.machine()}", "use a machine with an x86-64 processor")
+        return missing(
+            _("{binary} is not for {machine}").format(binary=binary, machine=platform.machine()),
+            _("use a machine with an x86-64 processor"),
+        )
     if libraries := _missing_libraries(binary, folder):
-        remedy = "install the system packages that contain them, or set LD_LIBRARY_PATH to their folder"
-        return missing(f"{binary} lacks {', '.join(libraries)}", remedy)
-    other = f"only Base{COMPARABLE_BUILD} (version 4.10) gives win rates comparable with published ones"
-    return Check("StarCraft II", True, f"Base{build} in {folder}", "" if build == COMPARABLE_BUILD else other)
+        remedy = _("install the system packages that contain them, or set LD_LIBRARY_PATH to their folder")
+        return missing(_("{binary} lacks {libraries}").format(binary=binary, libraries=", ".join(libraries)), remedy)
+    other = _("only Base{build} (version 4.10) gives win rates comparable with published ones").format(
+        build=COMPARABLE_BUILD
+    )
+    return Check(
+        "StarCraft II",
+        True,
+        _("Base{build} in {folder}").format(build=build, folder=folder),
+        "" if build == COMPARABLE_BUILD else other,
+    )
 
 
 def _is_for_another_machine(binary: Path) -> bool:
@@ -146,5 +165,5 @@ def _maps(folder: Path) -> Check:
     wanted = folder / MAP
     if wanted.is_file():
         return Check("SMACv2 maps", True, str(wanted.parent))
-    remedy = f"unpack SMAC_Maps.zip of SMACv2's release page into {folder / 'Maps'}"
-    return Check("SMACv2 maps", False, f"no {wanted}", remedy, optional=True)
+    remedy = _("unpack SMAC_Maps.zip of SMACv2's release page into {folder}").format(folder=folder / "Maps")
+    return Check("SMACv2 maps", False, _("no {wanted}").format(wanted=wanted), remedy, optional=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from omg_lib.config import ConfigError
 from omg_lib.lessons.capacity import DAY, Cluster, Costs, plan
 from omg_lib.plots.capacity import capacity_svg
+from omg_lib.words import _, plural
 
 
 class CapacityModel:
@@ -32,7 +33,7 @@ class CapacityModel:
         now = dict(steps_a_day=self.steps_a_day, wait=self.wait, faster=self.faster) | given
         try:
             if not now["faster"] > 0:
-                raise ConfigError("faster", now["faster"], "allowed is a number above 0")
+                raise ConfigError("faster", now["faster"], _("allowed is a number above 0"))
             costs = replace(self.measured, wait=now["wait"] / 1000, learn=self.measured.learn / now["faster"])
             found = plan(costs, now["steps_a_day"], self.cluster)
         except ConfigError as error:
@@ -49,16 +50,37 @@ class CapacityModel:
 
     def _said(self) -> str:
         p = self.plan
-        each = f"{p.games} game{'s' if p.games > 1 else ''} on {p.cores} core{'s' if p.cores > 1 else ''}"
-        runs = f"one run with {each}" if p.runs == 1 else f"{p.runs} runs, each with {each}"
-        nodes = f"{p.nodes} node{'s' if p.nodes > 1 else ''} of {self.cluster.cores} cores"
-        wanted = f"{self.steps_a_day:,.0f} steps a day ({self.steps_a_day / DAY:,.0f} a second)"
+        games = plural("{n} game", "{n} games", p.games).format(n=p.games)
+        cores = plural("{n} core", "{n} cores", p.cores).format(n=p.cores)
+        each = _("{games} on {cores}").format(games=games, cores=cores)
+        runs = (
+            _("one run with {each}").format(each=each)
+            if p.runs == 1
+            else _("{runs} runs, each with {each}").format(runs=p.runs, each=each)
+        )
+        nodes = plural("{n} node of {cores} cores", "{n} nodes of {cores} cores", p.nodes)
+        nodes = nodes.format(n=p.nodes, cores=self.cluster.cores)
+        wanted = _("{a_day:,.0f} steps a day ({a_second:,.0f} a second)").format(
+            a_day=self.steps_a_day, a_second=self.steps_a_day / DAY
+        )
         possible = max(p.network, p.store) <= 1
-        take, used = ("take", "is") if possible else ("would take", "would be")
-        limit = f"The limit is {p.limit}" if possible else f"Not possible: the limit is {p.limit}"
-        return (
-            f"{wanted} {take} {runs}: {nodes} in all. "
-            f"Learners are busy {100 * p.learner:.0f} % of the time, which adds up to {p.gpus:.1f} GPUs. "
-            f"{limit}; the link {used} {100 * p.network:.1f} % full, "
-            f"the object store {100 * p.store:.1f} %."
+        take = (
+            _("{wanted} take {runs}: {nodes} in all.") if possible else _("{wanted} would take {runs}: {nodes} in all.")
+        )
+        full = (
+            _("the link is {link:.1f} % full, the object store {store:.1f} %.")
+            if possible
+            else _("the link would be {link:.1f} % full, the object store {store:.1f} %.")
+        )
+        busy = _("Learners are busy {share:.0f} % of the time, which adds up to {gpus:.1f} GPUs.")
+        limit = (
+            _("The limit is {limit}").format(limit=_(p.limit))
+            if possible
+            else _("Not possible: the limit is {limit}").format(limit=_(p.limit))
+        )
+        return _("{take} {busy} {limit}; {full}").format(
+            take=take.format(wanted=wanted, runs=runs, nodes=nodes),
+            busy=busy.format(share=100 * p.learner, gpus=p.gpus),
+            limit=limit,
+            full=full.format(link=100 * p.network, store=100 * p.store),
         )

@@ -10,6 +10,7 @@ from omg_lib.lessons.capacity import Cluster, Costs
 from omg_lib.widgets.capacity_model import CapacityModel
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
+from omg_lib.words import _
 
 
 class CapacityPanel(Panel):
@@ -22,11 +23,13 @@ class CapacityPanel(Panel):
         self.model = CapacityModel(costs, cluster)
         look = dict(style={"description_width": "190px"}, layout={"width": "560px"})
         self.steps_a_day = W.FloatLogSlider(
-            self.model.steps_a_day, min=5, max=10, step=0.1, description="steps a day", readout_format=".2s", **look
+            self.model.steps_a_day, min=5, max=10, step=0.1, description=_("steps a day"), readout_format=".2s", **look
         )
-        self.wait = W.FloatSlider(self.model.wait, min=0, max=100, step=1, description="wait per game step, ms", **look)
+        self.wait = W.FloatSlider(
+            self.model.wait, min=0, max=100, step=1, description=_("wait per game step, ms"), **look
+        )
         self.faster = W.FloatSlider(
-            self.model.faster, min=1, max=100, step=1, description="learner speed-up", readout_format=".0f", **look
+            self.model.faster, min=1, max=100, step=1, description=_("learner speed-up"), readout_format=".0f", **look
         )
         self.controls = {"steps_a_day": self.steps_a_day, "wait": self.wait, "faster": self.faster}
         self.status, self.picture = W.HTML(), W.HTML()
@@ -35,7 +38,9 @@ class CapacityPanel(Panel):
             control.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
         self.status.add_class("omg-capacity-status")
         handles = {
-            f".omg-capacity-{name.replace('_', '-')} [role=slider]": f"{control.description} slider"
+            f".omg-capacity-{name.replace('_', '-')} [role=slider]": _("{description} slider").format(
+                description=control.description
+            )
             for name, control in self.controls.items()
         }
         names = naming("omg-capacity", "omg-capacity-status", handles)

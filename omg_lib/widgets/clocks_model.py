@@ -10,6 +10,7 @@ from typing import Any
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.lessons.clocks import Tick, acting_clock
 from omg_lib.plots.clocks import clocks_svg
+from omg_lib.words import _
 
 WIDTHS = (1, 8, 32)
 SECONDS = 0.3
@@ -29,7 +30,7 @@ class ClocksModel:
     def __init__(self, config: OMGConfig | None = None) -> None:
         self.config = config or OMGConfig()
         self.measured: dict[int, list[Tick]] = {}
-        self.status, self.busy, self.picture = "Measure plays for about a second.", False, clocks_svg({})
+        self.status, self.busy, self.picture = _("Measure plays for about a second."), False, clocks_svg({})
         self.lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
@@ -49,16 +50,20 @@ class ClocksModel:
             except ConfigError as error:
                 self._say(str(error))
             else:
-                known = " is measured already" if n_agents in self.measured else ": Measure plays for about a second"
-                self._say(f"n_agents {n_agents}{known}.")
+                known = (
+                    _("n_agents {n_agents} is measured already.")
+                    if n_agents in self.measured
+                    else _("n_agents {n_agents}: Measure plays for about a second.")
+                )
+                self._say(known.format(n_agents=n_agents))
 
     def measure(self) -> None:
         with self.lock:
             if self.busy:
-                self._say("Already measuring.")
+                self._say(_("Already measuring."))
                 return
             self.busy = True
-            self._say(f"Measuring with n_agents {self.n_agents}")
+            self._say(_("Measuring with n_agents {n_agents}").format(n_agents=self.n_agents))
             self._thread = threading.Thread(target=self._measure, args=(self.config,), name="omg-clocks", daemon=True)
             self._thread.start()
 
@@ -73,7 +78,7 @@ class ClocksModel:
         try:
             ticks = acting_clock(config, WIDTHS, SECONDS)
         except Exception as error:  # no error may kill the kernel
-            said = f"Measuring failed: {type(error).__name__}: {error}".split("\n")[0]
+            said = _("Measuring failed: {name}: {error}").format(name=type(error).__name__, error=error).split("\n")[0]
         with self.lock:
             if ticks:
                 self.measured.pop(config.n_agents, None)
@@ -90,8 +95,14 @@ class ClocksModel:
 
 def _said(n_agents: int, ticks: list[Tick]) -> str:
     """Say by what factor each clock changes from the narrowest runner to the widest, on the first device."""
-    one, *_, many = [tick for tick in ticks if tick.device == ticks[0].device]
-    return (
-        f"n_agents {n_agents}, R from {one.width} to {many.width}: a lockstep takes "
-        f"{many.lockstep / one.lockstep:.1f} times as long, a step of one episode {many.step / one.step:.2f} times."
+    one, *__, many = [tick for tick in ticks if tick.device == ticks[0].device]
+    return _(
+        "n_agents {n_agents}, R from {least} to {most}: a lockstep takes {lockstep:.1f} times "
+        "as long, a step of one episode {step:.2f} times."
+    ).format(
+        n_agents=n_agents,
+        least=one.width,
+        most=many.width,
+        lockstep=many.lockstep / one.lockstep,
+        step=many.step / one.step,
     )

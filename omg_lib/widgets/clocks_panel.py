@@ -10,6 +10,7 @@ from omg_lib.config import OMGConfig, team_sizes
 from omg_lib.widgets.clocks_model import ClocksModel
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
+from omg_lib.words import _
 
 
 class ClocksPanel(Panel):
@@ -23,11 +24,11 @@ class ClocksPanel(Panel):
         allowed = team_sizes(self.model.config.env)
         self.agents = W.IntSlider(self.model.n_agents, min(allowed), max(allowed), description="n_agents")
         self.agents.layout.width, self.agents.style.description_width = "330px", "initial"
-        self.button = W.Button(description="Measure", button_style="primary", layout={"width": "100px"})
+        self.button = W.Button(description=_("Measure"), button_style="primary", layout={"width": "100px"})
         self.status, self.picture = W.HTML(), W.HTML()
         for name in ("agents", "button", "status", "picture"):
             getattr(self, name).add_class(f"omg-clocks-{name}")
-        names = naming("omg-clocks", "omg-clocks-status", {".omg-clocks-agents [role=slider]": "n_agents slider"})
+        names = naming("omg-clocks", "omg-clocks-status", {".omg-clocks-agents [role=slider]": _("n_agents slider")})
         controls = W.Box([self.agents, self.button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"})
         super().__init__([controls, self.status, self.picture, names], layout={"max_width": "1000px"})
         self.add_class("omg-clocks")

@@ -14,6 +14,7 @@ from omg_lib.config import ConfigError
 from omg_lib.lessons.experiment import UPDATES, read_plan, run_experiment, save_results
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
+from omg_lib.words import _
 
 
 class ExperimentPanel(Panel):
@@ -28,22 +29,22 @@ class ExperimentPanel(Panel):
         self.stopping = threading.Event()
         self.worker: threading.Thread | None = None
         self.updates = W.IntSlider(100, UPDATES.start, UPDATES.stop - 1, step=5, readout=False)
-        self.number = W.BoundedIntText(100, UPDATES.start, UPDATES.stop - 1, step=5, description="updates")
+        self.number = W.BoundedIntText(100, UPDATES.start, UPDATES.stop - 1, step=5, description=_("updates"))
         W.link((self.updates, "value"), (self.number, "value"))
         self.number.layout.width = "170px"
-        self.start, self.stop = W.Button(description="Run"), W.Button(description="Stop", disabled=True)
+        self.start, self.stop = W.Button(description=_("Run")), W.Button(description=_("Stop"), disabled=True)
         self.progress, self.status = W.FloatProgress(value=0.0, min=0.0, max=1.0), W.HTML()
         self.start.on_click(lambda _: self.begin())
         self.stop.on_click(lambda _: self.stopping.set())
         for name in ("updates", "start", "stop", "status"):
             getattr(self, name).add_class(f"omg-experiment-{name}")
         buttons = W.HBox([self.start, self.stop, self.progress])
-        handles = {".omg-experiment-updates [role=slider]": "updates slider"}
+        handles = {".omg-experiment-updates [role=slider]": _("updates slider")}
         names = naming("omg-experiment", "omg-experiment-status", handles)
         super().__init__([W.HBox([self.number, self.updates]), buttons, self.status, names])
         self.add_class("omg-experiment")
         self.keep(self.status)
-        self._say("Choose how many updates each run gets, then press Run.")
+        self._say(_("Choose how many updates each run gets, then press Run."))
 
     def run(self, updates: int) -> None:
         """Train all runs and wait for them."""
@@ -65,7 +66,7 @@ class ExperimentPanel(Panel):
         try:
             self._say(self._train(updates))
         except NotImplementedError:
-            self._say("Not answered yet: first write the plan and run its cell.")
+            self._say(_("Not answered yet: first write the plan and run its cell."))
         except Exception as error:  # shown in the panel: a thread has nowhere else to report it
             self._say(str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}")
         self.start.disabled, self.stop.disabled = False, True
@@ -74,9 +75,11 @@ class ExperimentPanel(Panel):
         plan = read_plan(self.plan())
         results = run_experiment(plan, updates, self._hear, self.stopping)
         if results is None:
-            return "Stopped: nothing was saved."
+            return _("Stopped: nothing was saved.")
         save_results(results, self.path)
-        return f"Done: {plan.difference}, {len(plan.seeds)} seeds each, saved in {self.path.name}."
+        return _("Done: {difference}, {seeds} seeds each, saved in {name}.").format(
+            difference=plan.difference, seeds=len(plan.seeds), name=self.path.name
+        )
 
     def _hear(self, text: str, share: float) -> None:
         self.progress.value = share

@@ -27,6 +27,7 @@ from omg_lib.system.files import write_bytes, write_text
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job
+from omg_lib.words import _
 
 SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
 """Fields of OMGConfig with a control; `runner` is the seventh setting."""
@@ -76,7 +77,7 @@ class FlowModel:
         self.differences: list[Difference] = []
         self.reports: list[Report] = []
         self.previous: list[Report] = []
-        self.state, self.progress, self._phase = "idle", ("Not started", 0.0), ""
+        self.state, self.progress, self._phase = "idle", (_("Not started"), 0.0), ""
         self.offers: dict[str, int] = {}
         self.status = _predicted(self.plan)
 
@@ -103,9 +104,9 @@ class FlowModel:
                 if self.state == "idle":
                     self._say(_predicted(self.plan))
                 elif self._is_shown():
-                    self._say(self._phase or "Starting")
+                    self._say(self._phase or _("Starting"))
                 else:
-                    self._say("Training continues with the previous settings. Press Run to start again with these.")
+                    self._say(_("Training continues with the previous settings. Press Run to start again with these."))
             self._tell("settings")
 
     def start(self, updates: int | None = None) -> None:
@@ -123,8 +124,8 @@ class FlowModel:
             self.trace, self.differences, self._phase = None, [], ""
             self._offer({})
             self.previous, self.reports = self.reports or self.previous, []
-            self.state, self.progress = "running", ("Starting", 0.0)
-            self._say("Starting")
+            self.state, self.progress = "running", (_("Starting"), 0.0)
+            self._say(_("Starting"))
             self._tell("flow")
             self._tell("progress")
             self._job = self._shown = Job(self, self.config, updates, before)
@@ -133,11 +134,11 @@ class FlowModel:
     def stop(self) -> None:
         with self.lock:
             if self.state == "idle":
-                self._say("Nothing is running")
+                self._say(_("Nothing is running"))
             else:
                 self._job.stop()
                 self.state = "stopping"
-                self._say("Stopping")
+                self._say(_("Stopping"))
 
     def wait(self, timeout: int | float | None = None) -> bool:
         job = self._job
@@ -180,9 +181,13 @@ class FlowModel:
             write_bytes(files[4], curves_png(reports, previous))
         except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of an unknown user
             reason = getattr(error, "strerror", None) or error
-            self._say(str(ConfigError("folder", str(folder), f"it cannot be written ({reason})")))
+            self._say(
+                str(ConfigError("folder", str(folder), _("it cannot be written ({reason})").format(reason=reason)))
+            )
             return []
-        self._say(f"Saved {', '.join(file.name for file in files)} in {files[0].parent}")
+        self._say(
+            _("Saved {name} in {parent}").format(name=", ".join(file.name for file in files), parent=files[0].parent)
+        )
         return files
 
     def export(self, path: str | Path) -> Path | None:
@@ -192,9 +197,9 @@ class FlowModel:
             write_text(file, self.page())
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            self._say(str(ConfigError("path", str(path), f"it cannot be written ({reason})")))
+            self._say(str(ConfigError("path", str(path), _("it cannot be written ({reason})").format(reason=reason))))
             return None
-        self._say(f"Saved {file.name} in {file.parent}")
+        self._say(_("Saved {name} in {parent}").format(name=file.name, parent=file.parent))
         return file
 
     # --- what a page shows --------------------------------------------------------------------------------------------
@@ -271,10 +276,15 @@ class FlowModel:
             if isinstance(job.error, (ConfigError, RunError)):
                 status = str(job.error)
             elif job.error:
-                status = f"The run failed: {type(job.error).__name__}: {job.error}".split("\n")[0]
+                status = (
+                    _("The run failed: {name}: {error}")
+                    .format(name=type(job.error).__name__, error=job.error)
+                    .split("\n")[0]
+                )
             else:
-                status = f"{'Stopped' if job.cancelled.is_set() else 'Finished'} at update {update}"
-            self.progress = (f"Update {update}" if update else "Not started", 0.0)
+                said = _("Stopped at update {update}") if job.cancelled.is_set() else _("Finished at update {update}")
+                status = said.format(update=update)
+            self.progress = (_("Update {update}").format(update=update) if update else _("Not started"), 0.0)
             self._tell("progress")
             self._say(status)
         self._tell("curves")
@@ -298,7 +308,8 @@ class FlowModel:
         if self.trace is None:
             return ""
         wrong = len({difference.stage for difference in self.differences})
-        return f": {wrong} of {len(self.trace.stages)} stages differ" if wrong else ": every prediction held"
+        said = _(": {wrong} of {stages} stages differ") if wrong else _(": every prediction held")
+        return said.format(wrong=wrong, stages=len(self.trace.stages))
 
     def _due(self, part: str) -> bool:
         return time.monotonic() - self._drawn.get(part, 0.0) >= EVERY[part]
@@ -318,7 +329,7 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
     values = dict(settings)
     runner = values.pop("runner")
     if runner not in RUNNERS:
-        raise ConfigError("runner", runner, "allowed are " + ", ".join(RUNNERS))
+        raise ConfigError("runner", runner, _("allowed are {names}").format(names=", ".join(RUNNERS)))
     values.setdefault("batch_size_run", values["n_agents"] if runner == "parallel" else 1)
     config = OMGConfig.from_dict(values)
     resolve_device(config.device)
@@ -329,14 +340,22 @@ def _fits(config: OMGConfig) -> None:
     """Raise ConfigError if one sample, the episodes it is drawn from and its groups do not fit into memory."""
     room, least = usable_memory(), need(replace(config, buffer_size=config.sample_size)).total
     if room is not None and least > room:
-        reason = f"with n_agents {config.n_agents} one update takes {bytes_text(least)} of memory"
-        raise ConfigError("batch_size", config.batch_size, f"{reason}; this process may use {bytes_text(room)}")
+        reason = _("with n_agents {n_agents} one update takes {least} of memory").format(
+            n_agents=config.n_agents, least=bytes_text(least)
+        )
+        raise ConfigError(
+            "batch_size",
+            config.batch_size,
+            _("{reason}; this process may use {room}").format(reason=reason, room=bytes_text(room)),
+        )
 
 
 def _predicted(plan: ShapeTrace) -> str:
     run, sample, learner = (plan[name].leading for name in ("runner.run", "buffer.sample", "learner.q_values"))
-    sizes = f"the runner steps {run}, the sample holds {sample}, the learner sees {learner}"
-    return f"Predicted: {sizes}. Press Run to measure."
+    sizes = _("the runner steps {run}, the sample holds {sample}, the learner sees {learner}").format(
+        run=run, sample=sample, learner=learner
+    )
+    return _("Predicted: {sizes}. Press Run to measure.").format(sizes=sizes)
 
 
 def _curves(reports: list[Report]) -> str:
@@ -353,7 +372,9 @@ def device_text(config: OMGConfig) -> str:
     """Describe the device that this configuration uses: its name and its memory."""
     device = resolve_device(config.device)
     if device.type == "cpu":
-        return "CPU" if torch.cuda.is_available() else "CPU (torch sees no CUDA GPU here)"
+        return "CPU" if torch.cuda.is_available() else _("CPU (torch sees no CUDA GPU here)")
     card = torch.cuda.get_device_properties(device)
     used = torch.cuda.max_memory_allocated(device)
-    return f"GPU {card.name}, {card.total_memory / 2**30:.0f} GiB, of which {used / 2**30:.2f} GiB used at most"
+    return _("GPU {name}, {total_memory:.0f} GiB, of which {used:.2f} GiB used at most").format(
+        name=card.name, total_memory=card.total_memory / 2**30, used=used / 2**30
+    )

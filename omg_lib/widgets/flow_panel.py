@@ -18,7 +18,7 @@ from omg_lib.plots.motion import css, flow_frame, module
 from omg_lib.plots.words import fields_table
 from omg_lib.training import resolve_device
 from omg_lib.widgets.flow_model import FlowModel, device_text
-from omg_lib.widgets.panel import SHOWN, Kept, still
+from omg_lib.widgets.panel import SHOWN, Kept, last_picture, still
 
 RATE = 10
 """Messages a second that a run may send to the page."""
@@ -74,7 +74,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
         with self.model.lock:
             picture = still(flow_svg(self.model.plan, self.model.trace, self.model.differences))
             parts = f'{KEPT_STYLE}{flow_frame(self.model.page(framed=True))}<div class="omg-still">{picture}</div>'
-        return {"text/html": SHOWN.format(panel=".omg-panel", parts=parts), "text/plain": ""}
+        return {"text/html": SHOWN.format(panel=".omg-panel", words=last_picture(), parts=parts), "text/plain": ""}
 
     # --- what the page says -------------------------------------------------------------------------------------------
 

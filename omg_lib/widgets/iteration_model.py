@@ -11,9 +11,10 @@ from omg_lib.lessons.iteration import Iteration, Memory, Source, memory_of, sour
 from omg_lib.lessons.table import Table
 from omg_lib.plots.heat import heat_svg
 from omg_lib.plots.words import bytes_text
+from omg_lib.words import N_, _
 
-MOVES = {"first": lambda at, last: 0, "back": lambda at, last: max(at - 1, 0),
-         "next": lambda at, last: min(at + 1, last), "last": lambda at, last: last}  # fmt: skip
+MOVES = {N_("first"): lambda at, last: 0, N_("back"): lambda at, last: max(at - 1, 0),
+         N_("next"): lambda at, last: min(at + 1, last), N_("last"): lambda at, last: last}  # fmt: skip
 
 
 class IterationModel:
@@ -32,7 +33,7 @@ class IterationModel:
 
     def __init__(self, iteration: Iteration) -> None:
         if not iteration.trace.stages:
-            raise ConfigError("trace", iteration.trace.update, "allowed is one with at least one stage")
+            raise ConfigError("trace", iteration.trace.update, _("allowed is one with at least one stage"))
         self.iteration, self.stages = iteration, iteration.trace.stages
         self._listeners: list[Callable[[], None]] = []
         self._wanted: dict[str, int] = {}  # requested positions, kept from stage to stage
@@ -47,7 +48,7 @@ class IterationModel:
         last = len(self.stages) - 1
         if isinstance(where, str):
             if where not in MOVES:
-                raise ConfigError("where", where, f"allowed are {', '.join(MOVES)} or a number")
+                raise ConfigError("where", where, _("allowed are {moves} or a number").format(moves=", ".join(MOVES)))
             where = MOVES[where](self.position, last)
         self._show(whole_number("where", where, 0, last))
 
@@ -74,7 +75,11 @@ class IterationModel:
 
     def _allowed(self, name: str, value: str | None, allowed: Sequence[str]) -> None:
         if value not in allowed:
-            raise ConfigError(name, value, f"allowed here: {', '.join(allowed) or 'none, this stage has no fields'}")
+            raise ConfigError(
+                name,
+                value,
+                _("allowed here: {names}").format(names=", ".join(allowed) or _("none, this stage has no fields")),
+            )
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -93,7 +98,9 @@ class IterationModel:
         self.source: Source | None = source_of(self.stage.name)
         self.picture = self._picture()
         self.table, self.memory = self._table(), self._memory()
-        self.status = f"Stage {position + 1} of {len(self.stages)}: {self.stage.name}. {self.memory}"
+        self.status = _("Stage {position} of {stages}: {name}. {memory}").format(
+            position=position + 1, stages=len(self.stages), name=self.stage.name, memory=self.memory
+        )
         for listener in self._listeners:
             listener()
 
@@ -102,23 +109,24 @@ class IterationModel:
             return ""
         x = self.iteration.values[self.stage.name][self.field]
         where = ", ".join(f"{axis} = {index}" for axis, index in self.fixed.items())
-        title = f"{self.stage.name}: {self.field}{f' at {where}' if where else ''}"
+        title = _("{field} at {where}") if where else "{field}"
+        title = title.format(field=f"{self.stage.name}: {self.field}", where=where)
         names = list(self.sizes)
         index = tuple(self.fixed.get(axis, slice(None)) for axis in names)
         x = x[index]
         if len(names) > 1 and names.index(self.down) > names.index(self.across):
             x = x.t()
         x = x.reshape([1] * (2 - x.ndim) + list(x.shape))  # draw a single number, too
-        return heat_svg(x, self.down or "one", self.across or "number", title)
+        return heat_svg(x, self.down or _("one"), self.across or _("number"), title)
 
     def _table(self) -> Table:
-        heads = ("field", "axes", "shape", "dtype", "bytes", "memory")
+        heads = (N_("field"), N_("axes"), N_("shape"), "dtype", N_("bytes"), N_("memory"))
         rows = []
         for key, one in self.stage.fields.items():
             shape, axes = ("[" + ", ".join(map(str, parts)) + "]" for parts in (one.shape, one.axes))
             owner = self._owner(key)
             rows.append((key, axes, shape, one.dtype, bytes_text(one.bytes), "" if owner is None else str(owner)))
-        return Table(heads, tuple(rows) or (("nothing", "", "", "", "", ""),))
+        return Table(heads, tuple(rows) or ((_("nothing"), "", "", "", "", ""),))
 
     def _owner(self, key: str) -> Memory | None:
         values = self.iteration.values
@@ -128,15 +136,15 @@ class IterationModel:
         """Say whether the stage copied anything."""
         found = {self._owner(key) for key in self.stage.fields}
         if not found:
-            return "It creates no tensor."
+            return _("It creates no tensor.")
         if found == {None}:
-            return "This trace has shapes but no values."
+            return _("This trace has shapes but no values.")
         if found == {Memory()}:
-            return "Every field is new memory."
+            return _("Every field is new memory.")
         (first, *others) = found
         if not others:
-            return f"Nothing is copied: every field is {first}."
-        return "Some fields are new memory, others are not: see the table."
+            return _("Nothing is copied: every field is {first}.").format(first=first)
+        return _("Some fields are new memory, others are not: see the table.")
 
 
 def axis_names(axes: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from omg_lib.lessons.iteration import Iteration
 from omg_lib.widgets.iteration_model import MOVES, IterationModel
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
+from omg_lib.words import _
 
 CLOSE = "<style>.omg-iteration-table :is(td, th) { padding: 1px 10px 1px 0; line-height: 1.35; }</style>"
 FIXED = 3
@@ -28,13 +29,13 @@ class IterationPanel(Panel):
         self.model = IterationModel(iteration)
         self._following = False
         last = len(self.model.stages) - 1
-        self.moves = {name: W.Button(description=name, layout={"width": "76px"}) for name in MOVES}
+        self.moves = {name: W.Button(description=_(name), layout={"width": "76px"}) for name in MOVES}
         for name, button in self.moves.items():
             button.on_click(lambda _, name=name: self.model.go(name))
-        self.slider = W.IntSlider(0, 0, last, description="stage", readout=False, layout={"width": "300px"})
-        self.field = W.Dropdown(description="field", layout={"width": "190px"})
-        self.down = W.Dropdown(description="down", layout={"width": "150px"})
-        self.across = W.Dropdown(description="across", layout={"width": "150px"})
+        self.slider = W.IntSlider(0, 0, last, description=_("stage"), readout=False, layout={"width": "300px"})
+        self.field = W.Dropdown(description=_("field"), layout={"width": "190px"})
+        self.down = W.Dropdown(description=_("down"), layout={"width": "150px"})
+        self.across = W.Dropdown(description=_("across"), layout={"width": "150px"})
         self.fixed = [W.BoundedIntText(description="-", layout={"width": "125px"}) for _ in range(FIXED)]
         self.status, self.table, self.picture, self.source = (W.HTML() for _ in range(4))
         controls = (self.slider, self.field, self.down, self.across, *self.fixed)
@@ -46,7 +47,9 @@ class IterationPanel(Panel):
             parts[name].add_class(f"omg-iteration-{name}")
         for part, height in ((self.picture, "345px"), (self.table, "225px"), (self.source, "290px")):
             part.layout.height = height  # nothing jumps from stage to stage
-        names = naming("omg-iteration", "omg-iteration-status", {".omg-iteration-slider [role=slider]": "stage slider"})
+        names = naming(
+            "omg-iteration", "omg-iteration-status", {".omg-iteration-slider [role=slider]": _("stage slider")}
+        )
         super().__init__(
             [
                 _row([*self.moves.values(), self.slider]),
@@ -100,7 +103,8 @@ def _code(model: IterationModel) -> str:
     """Show the stage's source lines in a box that can be scrolled by keyboard."""
     numbered = "\n".join(f"{number:4}  {line}" for number, line in model.source.lines)
     look = "max-height:280px;overflow:auto;font-size:11px;line-height:1.35;margin:0"
-    named = f'tabindex="0" role="region" aria-label="source lines of {model.stage.name}"'
+    label = _("source lines of {stage}").format(stage=model.stage.name)
+    named = f'tabindex="0" role="region" aria-label="{escape(label)}"'
     return f'<b>{model.source.file}</b><pre {named} style="{look}">{escape(numbered)}</pre>'
 
 

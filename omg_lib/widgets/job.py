@@ -10,14 +10,15 @@ from omg_lib.config import OMGConfig
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, Training
 from omg_lib.widgets.live import Live
+from omg_lib.words import N_, _
 
 FOREVER = 10**9
 """Environment steps of a run that only Stop ends: no run gets that far."""
 LIVE_EPISODES = 1024
 """Episodes that such a run keeps (at least one sample): after a few minutes its memory stops growing."""
 PHASES = {
-    "collect": ("Collecting the first {} episodes", "Collecting episode {} of {}"),
-    "prior": ("Pre-training the subgoal prior", "Pre-training the subgoal prior, step {} of {}"),
+    "collect": (N_("Collecting the first {} episodes"), N_("Collecting episode {} of {}")),
+    "prior": (N_("Pre-training the subgoal prior"), N_("Pre-training the subgoal prior, step {} of {}")),
 }
 """Phase of Training -> text of the status, text of the progress bar."""
 
@@ -81,14 +82,16 @@ class Job(threading.Thread):
             for report in training:
                 self.live.updated(training.trace)
                 self.hearer.updated(self, report, training.trace)
-                text = f"Update {report.update}, {report.t_env:,} environment steps"
+                text = _("Update {update}, {t_env:,} environment steps").format(
+                    update=report.update, t_env=report.t_env
+                )
                 share = report.update / self.updates if self.updates else None
                 sizes = f"n_agents {self.config.n_agents}, batch_size {self.config.batch_size}"
-                self.hearer.progressed(self, f"Training with {sizes}", text, share)
+                self.hearer.progressed(self, _("Training with {sizes}").format(sizes=sizes), text, share)
                 if report.update == self.updates or self.cancelled.is_set():
                     break
 
     def _progress(self, phase: str, done: int, total: int) -> None:
         if phase in PHASES:
             status, text = PHASES[phase]
-            self.hearer.progressed(self, status.format(total), text.format(done, total), done / total)
+            self.hearer.progressed(self, _(status).format(total), _(text).format(done, total), done / total)

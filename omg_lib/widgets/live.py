@@ -8,6 +8,7 @@ from tensordict import TensorDictBase
 
 from omg_lib.regroup import rows_of_seats
 from omg_lib.trace import ShapeTrace
+from omg_lib.words import _
 
 if TYPE_CHECKING:
     from omg_lib.training import Training
@@ -66,5 +67,9 @@ class Live:
             return {"live": ""}
         rings = self._rings()
         held, needed = sum(rings["fill"]), training.config.sample_size
-        words = f"episode {held} of {needed}" if held < needed else f"holds {held:,} of {training.config.buffer_size:,}"
+        words = (
+            _("episode {held} of {needed}").format(held=held, needed=needed)
+            if held < needed
+            else _("holds {held:,} of {buffer_size:,}").format(held=held, buffer_size=training.config.buffer_size)
+        )
         return {"live": self.running, "held": words, "ms": self.milliseconds or None} | rings

@@ -10,6 +10,7 @@ from omg_lib.memory.need import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
 from omg_lib.plots.words import bytes_text
 from omg_lib.system.limits import usable_memory
+from omg_lib.words import _
 
 GB = 10**9
 UNKNOWN = 8 * GB
@@ -37,7 +38,9 @@ class MemoryModel:
     def choose(self, limit: int | float | None = None, **settings: object) -> None:
         try:
             if limit is not None and not 0 < limit < MOST:
-                raise ConfigError("limit", limit, f"allowed is a number of GB above 0 and below {MOST:,}")
+                raise ConfigError(
+                    "limit", limit, _("allowed is a number of GB above 0 and below {most:,}").format(most=MOST)
+                )
             config = replace(self.config, **settings)
         except ConfigError as error:
             self.status = str(error)
@@ -52,6 +55,10 @@ class MemoryModel:
     def _said(self) -> str:
         there, most = bytes_text(self.limit), self.needs[-1]
         if self.gives_up is None:
-            return f"Every size up to n_agents {most.n_agents} fits into {there}: at most {bytes_text(most.total)}."
+            return _("Every size up to n_agents {n_agents} fits into {there}: at most {total}.").format(
+                n_agents=most.n_agents, there=there, total=bytes_text(most.total)
+            )
         first = next(one for one in self.needs if one.n_agents == self.gives_up)
-        return f"n_agents {self.gives_up} needs {bytes_text(first.total)}, more than {there}."
+        return _("n_agents {gives_up} needs {total}, more than {there}.").format(
+            gives_up=self.gives_up, total=bytes_text(first.total), there=there
+        )

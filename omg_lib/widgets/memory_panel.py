@@ -10,6 +10,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.widgets.memory_model import GB, MemoryModel
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
+from omg_lib.words import _
 
 
 class MemoryMeter(Panel):
@@ -23,7 +24,7 @@ class MemoryMeter(Panel):
         now = self.model.config
         self.buffer_size = W.IntText(now.buffer_size, description="buffer_size")
         self.batch_size = W.IntText(now.batch_size, description="batch_size")
-        self.limit = W.FloatText(round(self.model.limit / GB, 2), step=1, description="memory, GB")
+        self.limit = W.FloatText(round(self.model.limit / GB, 2), step=1, description=_("memory, GB"))
         self.status, self.picture = W.HTML(), W.HTML()
         for part, name in (
             (self.buffer_size, "buffer-size"), (self.batch_size, "batch-size"), (self.limit, "limit"),

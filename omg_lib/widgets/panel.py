@@ -9,10 +9,12 @@ import threading
 import ipywidgets as W
 from IPython.display import display
 
+from omg_lib.words import _
+
 WAIT = 1.0
 """Seconds for which changes are collected before the kept picture is updated."""
 SHOWN = """<div class="omg-kept"><style>.jp-OutputArea:has({panel}) .omg-kept {{ display: none; }}</style>
-<p><i>The panel's last picture. The panel itself needs a kernel: run this cell again.</i></p>
+<p><i>{words}</i></p>
 {parts}</div>"""
 """The page hides it while the panel is shown above it."""
 
@@ -64,7 +66,11 @@ class Panel(Kept, W.VBox):
         parts = parts.replace(' role="status" aria-live="polite"', "").replace(
             ' role="status"', ""
         )  # nothing to announce
-        return {"text/html": SHOWN.format(panel=".widget-vbox", parts=parts), "text/plain": ""}
+        return {"text/html": SHOWN.format(panel=".widget-vbox", words=last_picture(), parts=parts), "text/plain": ""}
+
+
+def last_picture() -> str:
+    return _("The panel's last picture. The panel itself needs a kernel: run this cell again.")
 
 
 def still(html: str) -> str:

@@ -27,6 +27,7 @@ from omg_lib.plots.subgoals import subgoal_svg
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
 from omg_lib.training import Training
+from omg_lib.words import N_, _, plural
 
 Picture = tuple[str, str]
 POINTS = 800
@@ -45,7 +46,8 @@ class Scene:
     @property
     def title(self) -> str:
         last = self.frames[-1]
-        return f"battle {last['episode'] % 10**6}, seat {self.seat}, {'won' if last['won'] else 'not won'}"
+        said = _("battle {battle}, seat {seat}, won") if last["won"] else _("battle {battle}, seat {seat}, not won")
+        return said.format(battle=last["episode"] % 10**6, seat=self.seat)
 
 
 def scene(run: Training, batch: EpisodeBatch, row: int | Any, seat: int | Any | None = None) -> Scene:
@@ -54,7 +56,7 @@ def scene(run: Training, batch: EpisodeBatch, row: int | Any, seat: int | Any | 
     ConfigError for a row or seat that does not exist, or a run whose game is not skirmish.
     """
     if not isinstance(run.env, Skirmish):
-        raise ConfigError("env", run.config.env, "the pictures are of battles: allowed is skirmish")
+        raise ConfigError("env", run.config.env, _("the pictures are of battles: allowed is skirmish"))
     row = whole_number("row", row, 0, len(batch) - 1)
     if seat is None:
         seat = int(batch["seat"][row, 0]) if "seat" in batch.keys() else 0
@@ -70,7 +72,7 @@ class _Battles:
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         if not scenes:
-            raise ConfigError("scenes", list(scenes), "allowed are one or more")
+            raise ConfigError("scenes", list(scenes), _("allowed are one or more"))
         self.scenes = list(scenes)
         self.titles = tuple(one.title for one in scenes)
         self.battle = 0
@@ -100,7 +102,7 @@ class ReplayModel(_Battles):
 
     def __init__(self, run: Training, episodes: int | Any = 6) -> None:
         if not isinstance(run.learner, OMGLearner):
-            raise ConfigError("learner", run.config.learner, "only omg infers subgoals: allowed is omg")
+            raise ConfigError("learner", run.config.learner, _("only omg infers subgoals: allowed is omg"))
         batch = play_tests(run, episodes)
         super().__init__([scene(run, batch, row) for row in range(len(batch))])
         learner, grouped = run.learner, regroup(batch) if "seat" in batch.keys() else batch
@@ -128,7 +130,10 @@ class ReplayModel(_Battles):
     def pictures(self, step: int | Any) -> tuple[Picture, Picture]:
         step, one = self.checked(step), self.scene
         decoded = self.inferred[self.battle][step], self.passed[self.battle][self.ahead(step)]
-        captions = "inferred from what the seat has seen so far", f"chosen in hindsight: step {self.ahead(step)}"
+        captions = (
+            _("inferred from what the seat has seen so far"),
+            _("chosen in hindsight: step {step}").format(step=self.ahead(step)),
+        )
         return tuple(
             (caption, subgoal_svg(one.frames[step], one.seat, x, one.sight))
             for caption, x in zip(captions, decoded, strict=True)
@@ -138,7 +143,9 @@ class ReplayModel(_Battles):
         step = self.checked(step)
         values = self.values[self.battle][step].tolist()
         worth = ", ".join(f"t+{k} {value:.2f}" for k, value in enumerate(values, start=1))
-        return f"Step {step} of {self.steps - 1}: chosen t+{int(self.chosen[self.battle][step]) + 1}. Values: {worth}."
+        return _("Step {step} of {steps}: chosen t+{chosen}. Values: {worth}.").format(
+            step=step, steps=self.steps - 1, chosen=int(self.chosen[self.battle][step]) + 1, worth=worth
+        )
 
 
 class LatentModel(_Battles):
@@ -158,9 +165,9 @@ class LatentModel(_Battles):
         self.cloud, enemies = self.plane(mu[shown]), units_of(states[shown].cpu())[0]
         most = len(MARKS) - 1
         self.kinds = (enemies[..., 1] > 0).sum(dim=-1).clamp(max=most)
-        self.names = ["1 enemy seen" if k == 1 else f"{k} enemies seen" for k in range(most + 1)]
+        self.names = [plural("{n} enemy seen", "{n} enemies seen", k).format(n=k) for k in range(most + 1)]
         if enemies.shape[1] > most:
-            self.names[-1] = f"{most} or more seen"
+            self.names[-1] = _("{most} or more seen").format(most=most)
         else:
             self.names = self.names[: enemies.shape[1] + 1]
 
@@ -174,8 +181,8 @@ class LatentModel(_Battles):
         step, one = self.checked(step), self.scene
         mu = self.embedded()[0]
         plane = latent_svg(self.cloud, self.kinds, self.names, self.plane(mu), step)
-        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight, what="embedding")
-        return ("the embedding of each state", plane), ("the battle, and what its embedding decodes to", battle)
+        battle = subgoal_svg(one.frames[step], one.seat, self.prior.decoder(mu[step]), one.sight, what=N_("embedding"))
+        return (_("the embedding of each state"), plane), (_("the battle, and what its embedding decodes to"), battle)
 
     @torch.no_grad()
     def words(self, step: int | Any) -> str:
@@ -183,4 +190,6 @@ class LatentModel(_Battles):
         (mu, log_var), zero = self.embedded(), torch.zeros(self.prior.mu.out_features)
         error = float(((self.prior.decoder(mu[step]) - self.scene.obs[step]) ** 2).mean())
         kl = float(gaussian_kl(mu[step], log_var[step], zero, zero))
-        return f"Step {step} of {self.steps - 1}: reconstruction error {error:.4f}, KL {kl:.1f} nats."
+        return _("Step {step} of {steps}: reconstruction error {error:.4f}, KL {kl:.1f} nats.").format(
+            step=step, steps=self.steps - 1, error=error, kl=kl
+        )

@@ -10,10 +10,11 @@ from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
 from omg_lib.lessons.regroup_answers import ANSWERS, judge, labelled
 from omg_lib.plots.seats import seats_svg
+from omg_lib.words import N_, _
 
 AGENTS = range(2, 7)
 GROUPS, STEPS = 2, 3
-PREDICTED = ("shape", "seats")
+PREDICTED = (N_("shape"), N_("seats"))
 
 
 class SeatModel:
@@ -48,7 +49,9 @@ class SeatModel:
         for name, value in expected.items():
             if name not in PREDICTED or value not in (True, False, None):
                 raise ConfigError(
-                    "prediction", f"{name}={value}", "allowed are shape and seats, each True, False or None"
+                    "prediction",
+                    f"{name}={value}",
+                    _("allowed are shape and seats, each True, False or None"),
                 )
         self.expected |= expected
         self._tell()
@@ -57,12 +60,18 @@ class SeatModel:
         now = dict(answer=self.answer, n_agents=self.n_agents, shuffled=self.shuffled)
         for name in given:
             if name not in now:
-                raise ConfigError("seat puzzle", name, f"allowed are {', '.join(now)}")
+                raise ConfigError(_("seat puzzle"), name, _("allowed are {names}").format(names=", ".join(now)))
         now |= given
         if now["n_agents"] not in AGENTS:
-            raise ConfigError("n_agents", now["n_agents"], f"the puzzle allows {AGENTS.start} to {AGENTS.stop - 1}")
+            raise ConfigError(
+                "n_agents",
+                now["n_agents"],
+                _("the puzzle allows {start} to {stop}").format(start=AGENTS.start, stop=AGENTS.stop - 1),
+            )
         if now["answer"] is not None and now["answer"] not in ANSWERS:
-            raise ConfigError("answer", now["answer"], f"allowed are {', '.join(map(str, ANSWERS))}")
+            raise ConfigError(
+                "answer", now["answer"], _("allowed are {names}").format(names=", ".join(map(str, ANSWERS)))
+            )
         another = now["answer"] != self.answer
         self.answer, self.n_agents, self.shuffled = now["answer"], now["n_agents"], bool(now["shuffled"])
         if self.answer is not None and self.answer not in self.tried:
@@ -79,7 +88,7 @@ class SeatModel:
     def _apply(self) -> None:
         self.sample: TensorDict = labelled(GROUPS, self.n_agents, STEPS, self.shuffled)
         if self.answer is None:
-            self.verdict = Verdict("open", "Choose an answer.")
+            self.verdict = Verdict("open", _("Choose an answer."))
             self.picture = seats_svg(self.sample)
             return
         result = ANSWERS[self.answer].apply(self.sample["obs"], self.sample["seat"])
@@ -97,8 +106,15 @@ class SeatModel:
         for name, expected in self.expected.items():
             if expected is not None:
                 self._settled.append(expected == truth[name])
-                word = "right" if expected else "wrong"
-                said.append(f"{name} {word}, which {'held' if expected == truth[name] else 'did not hold'}")
+                word = _("right") if expected else _("wrong")
+                held = (
+                    _("{name} {word}, which held")
+                    if expected == truth[name]
+                    else _("{name} {word}, which did not hold")
+                )
+                said.append(held.format(name=_(name), word=word))
         if said:
-            self.held = f"You predicted: {'; '.join(said)}. {sum(self._settled)} of {len(self._settled)} so far."
+            self.held = _("You predicted: {said}. {held} of {all} so far.").format(
+                said="; ".join(said), held=sum(self._settled), all=len(self._settled)
+            )
         self.expected = dict.fromkeys(PREDICTED)

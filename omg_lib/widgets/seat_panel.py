@@ -11,6 +11,7 @@ from omg_lib.lessons.regroup_answers import ANSWERS
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.seat_model import PREDICTED, SeatModel
+from omg_lib.words import _
 
 
 class SeatPuzzle(Panel):
@@ -21,13 +22,13 @@ class SeatPuzzle(Panel):
 
     def __init__(self, n_agents: int = 4) -> None:
         self.model, self._following = SeatModel(n_agents), False
-        options = [(f"{key}: {answer.words}", key) for key, answer in ANSWERS.items()]
+        options = [(f"{key}: {_(answer.words)}", key) for key, answer in ANSWERS.items()]
         self.answers = W.RadioButtons(options=options, value=None, layout={"width": "auto"})
-        words = [("no prediction", None), ("right", True), ("wrong", False)]
-        self.expected = {name: W.Dropdown(options=words, description=f"{name}:") for name in PREDICTED}
+        words = [(_("no prediction"), None), (_("right"), True), (_("wrong"), False)]
+        self.expected = {name: W.Dropdown(options=words, description=f"{_(name)}:") for name in PREDICTED}
         self.agents = W.IntText(n_agents, description="n_agents")
         self.agents.layout.width = "150px"
-        self.shuffled = W.Checkbox(False, description="shuffle the rows of the sample", indent=False)
+        self.shuffled = W.Checkbox(False, description=_("shuffle the rows of the sample"), indent=False)
         self.code, self.status, self.picture = W.HTML(), W.HTML(), W.HTML()
         parts = (self.answers, self.agents, self.shuffled, self.code, self.status, self.picture)
         for part, name in zip(parts, ("answers", "agents", "shuffled", "code", "status", "picture"), strict=True):
@@ -36,9 +37,9 @@ class SeatPuzzle(Panel):
             control.style.description_width, control.layout.width = "initial", "190px"
             control.add_class(f"omg-seat-expect-{name}")
             control.observe(lambda change, name=name: self._predicted(name, change["new"]), "value")
-        asked = W.HBox([W.HTML("Predict, before you choose an answer:"), *self.expected.values()])
+        asked = W.HBox([W.HTML(_("Predict, before you choose an answer:")), *self.expected.values()])
         controls = W.HBox([self.agents, self.shuffled])
-        names = naming("omg-seat", "omg-seat-status", {".omg-seat-answers .widget-radio-box": "answers"})
+        names = naming("omg-seat", "omg-seat-status", {".omg-seat-answers .widget-radio-box": _("answers")})
         children = [asked, self.answers, controls, self.code, self.status, self.picture, names]
         super().__init__(children, layout={"max_width": "1000px"})
         self.add_class("omg-seat")

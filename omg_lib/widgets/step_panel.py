@@ -15,6 +15,7 @@ from omg_lib.training import Training
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.replay_model import LatentModel, ReplayModel, Scene
+from omg_lib.words import _
 
 FIT = "<style>.omg-pictures svg { max-width: 100%; height: auto; }</style>"
 """Battles have a fixed width; in a narrow column they must shrink."""
@@ -29,8 +30,8 @@ class StepPanel(Panel):
     def __init__(self, model: ReplayModel | LatentModel) -> None:
         self.model = model
         titles = [(title, index) for index, title in enumerate(model.titles)]
-        self._battle = W.Dropdown(options=titles, value=0, description="battle", layout={"width": "330px"})
-        self._step = W.IntSlider(0, 0, model.steps - 1, description="step", layout={"width": "400px"})
+        self._battle = W.Dropdown(options=titles, value=0, description=_("battle"), layout={"width": "330px"})
+        self._step = W.IntSlider(0, 0, model.steps - 1, description=_("step"), layout={"width": "400px"})
         for control, name in ((self._battle, "omg-battle"), (self._step, "omg-step")):
             control.style.description_width = "initial"
             control.add_class(name)
@@ -38,7 +39,7 @@ class StepPanel(Panel):
         self._said.add_class("omg-said")
         self._pictures.add_class("omg-pictures")
         controls = W.Box([self._battle, self._step], layout={"flex_flow": "row wrap", "grid_gap": "0 16px"})
-        names = naming("omg-step-panel", "omg-said", {".omg-step [role=slider]": "step slider"})
+        names = naming("omg-step-panel", "omg-said", {".omg-step [role=slider]": _("step slider")})
         super().__init__([controls, self._said, self._pictures, names], layout={"max_width": "900px"})
         self.add_class("omg-step-panel")
         self.keep(self._said, self._pictures)

@@ -13,6 +13,7 @@ from omg_lib.config import ConfigError
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.lessons.td_target import Choices, td_targets
 from omg_lib.plots.targets import target_svg
+from omg_lib.words import _
 
 
 class TargetModel:
@@ -41,7 +42,7 @@ class TargetModel:
         row, choices = self.row if row is None else row, replace(self.choices, **changes)
         try:
             if row not in range(self.rows):
-                raise ConfigError("row", row, f"allowed is 0 to {self.rows - 1}")
+                raise ConfigError("row", row, _("allowed is 0 to {rows}").format(rows=self.rows - 1))
             if choices != self.choices:
                 self.targets = td_targets(self.learner, self.batch, choices, self.goal)
         except ConfigError as error:
@@ -56,5 +57,9 @@ class TargetModel:
 
     def _said(self, group: int, slot: int) -> str:
         counted = self.targets.real.sum() if self.choices.mask else self.targets.real.numel()
-        said = f"Row {self.row} is group {group}, slot {slot}. Loss of all {self.rows} rows: {self.targets.loss:.4f}"
-        return f"{said}, the mean of {counted:,} squared errors; the learner's own: {self.usual:.4f}."
+        said = _("Row {row} is group {group}, slot {slot}. Loss of all {rows} rows: {loss:.4f}").format(
+            row=self.row, group=group, slot=slot, rows=self.rows, loss=self.targets.loss
+        )
+        return _("{said}, the mean of {counted:,} squared errors; the learner's own: {usual:.4f}.").format(
+            said=said, counted=counted, usual=self.usual
+        )

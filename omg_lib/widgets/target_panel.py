@@ -13,13 +13,14 @@ from omg_lib.learners.q_learner import QLearner
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.target_model import TargetModel
+from omg_lib.words import N_, _
 
 MOST_STEPS = 10
 NAMES = {
-    ".omg-target-row [role=slider]": "row slider",
-    ".omg-target-td-steps [role=slider]": "td_steps slider",
+    ".omg-target-row [role=slider]": N_("row slider"),
+    ".omg-target-td-steps [role=slider]": N_("td_steps slider"),
 }
-GOALS = [("g_t, as in Eq. 4", "same"), ("of t+1, as in the released code", "next")]
+GOALS = [(N_("g_t, as in Eq. 4"), "same"), (N_("of t+1, as in the released code"), "next")]
 
 
 class TargetPanel(Panel):
@@ -31,15 +32,17 @@ class TargetPanel(Panel):
 
     def __init__(self, learner: QLearner, batch: TensorDictBase, goal: Float[Tensor, "G T A Z"] | None = None) -> None:
         self.model = TargetModel(learner, batch, goal)
-        self.row = W.IntSlider(0, 0, self.model.rows - 1, description="row", layout={"width": "360px"})
+        self.row = W.IntSlider(0, 0, self.model.rows - 1, description=_("row"), layout={"width": "360px"})
         self.controls: dict[str, W.ValueWidget] = {
             "td_steps": W.IntSlider(1, 1, MOST_STEPS, description="td_steps", layout={"width": "260px"}),
-            "mask": W.Checkbox(True, description="mask", indent=False),
-            "double_q": W.Checkbox(True, description="double Q", indent=False),
-            "target_network": W.Checkbox(True, description="target network", indent=False),
+            "mask": W.Checkbox(True, description=_("mask"), indent=False),
+            "double_q": W.Checkbox(True, description=_("double Q"), indent=False),
+            "target_network": W.Checkbox(True, description=_("target network"), indent=False),
         }
         if goal is not None:
-            self.controls["bootstrap_subgoal"] = W.Dropdown(options=GOALS, description="bootstrap reads")
+            self.controls["bootstrap_subgoal"] = W.Dropdown(
+                options=[(_(words), value) for words, value in GOALS], description=_("bootstrap reads")
+            )
         for name, control in {"row": self.row, **self.controls}.items():
             control.style.description_width = "initial"
             control.add_class("omg-target-" + name.replace("_", "-"))
@@ -51,7 +54,7 @@ class TargetPanel(Panel):
         switches = [control for name, control in self.controls.items() if name != "td_steps"]
         rows = [W.Box([self.row, self.controls["td_steps"]], layout=look), W.Box(switches, layout=look)]
         self.status.add_class("omg-target-status")
-        names = naming("omg-target", "omg-target-status", NAMES)
+        names = naming("omg-target", "omg-target-status", {part: _(name) for part, name in NAMES.items()})
         super().__init__([*rows, self.status, self.picture, names], layout={"max_width": "900px"})
         self.add_class("omg-target")
         self.keep(self.status, self.picture)

@@ -16,9 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_setarch]
 def run(course, *command: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(ROOT), str(course)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=course, env=environment, capture_output=True, text=True
-    )
+    return subprocess.run([sys.executable, "-m", *command], cwd=course, env=environment, capture_output=True, text=True)
 
 
 def test_unsafe_is_said_or_nothing_is_graded(tmp_path, solved):

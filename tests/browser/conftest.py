@@ -58,10 +58,14 @@ def lab(folder: Path) -> Iterator[str]:
 def serve(folder: Path) -> Iterator[str]:
     """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address."""
     own = folder.parent
-    environment = os.environ | warm.kernels() | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = (
+        os.environ
+        | warm.kernels()
+        | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+            "OMP_NUM_THREADS": "1",
+        }
+    )
     for name in ("CONFIG", "DATA", "RUNTIME"):
         environment[f"JUPYTER_{name}_DIR"] = str(own / f"jupyter-{name.lower()}")
     for name in ("SETTINGS", "WORKSPACES"):

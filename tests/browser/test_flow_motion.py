@@ -4,7 +4,10 @@ import re
 
 import pytest
 
-from omg_lib.plots.motion import flow_page
+from omg_lib import OMGConfig
+from omg_lib.lessons.regroup_answers import ANSWERS
+from omg_lib.plots.motion import flow_page, handover
+from omg_lib.plots.motion.regrouped import regrouped
 from omg_lib.widgets import FlowModel
 from tests.helpers.flow import OUTSIDE, opened
 
@@ -21,6 +24,17 @@ CELLS = """() => {
   }));
 }"""
 PLACES = "() => flow.picture.scene.marks.map(m => [m.g, m.a, m.e, m.seat, ...m.block.map(Math.round)])"
+
+# How many slots of the regrouped block are painted, and how many of them in grey.
+SLOTS = """() => {
+  const {still, scene, lay, dense} = flow.picture, context = still.getContext('2d'), found = {all: 0, grey: 0};
+  for (const {block: [x, y]} of scene.marks) {
+    const [r, g, b, a] = context.getImageData((x + lay.cell.w / 3) * dense, (y + lay.cell.h / 3) * dense, 1, 1).data;
+    if (a > 100) found.all += 1;
+    if (a > 100 && Math.max(r, g, b) - Math.min(r, g, b) < 12) found.grey += 1;
+  }
+  return found;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +101,9 @@ def test_every_state_is_reached_by_keyboard_and_without_motion(browser, path, ru
 
 def test_play_moves_pauses_and_a_step_ends_where_it_should(browser, path):
     with opened(browser, path) as page:
+        page.evaluate("() => { flow.picture.speed = 0.1; }")  # so that no frame ends on a whole stage
         page.locator(".omg-flow").press("Space")
-        page.wait_for_function("() => flow.picture.phase > 0.1 && flow.picture.phase % 1 > 0")
+        page.wait_for_function("() => flow.picture.phase > 0.02")
         assert page.locator(".omg-play").text_content() == "Pause"
         page.keyboard.press("Space")
         at = page.evaluate("() => flow.picture.phase")
@@ -96,8 +111,16 @@ def test_play_moves_pauses_and_a_step_ends_where_it_should(browser, path):
         assert page.evaluate("() => flow.picture.phase") == at
         page.keyboard.press("ArrowRight")
         assert page.evaluate("() => flow.picture.phase") == int(at) + 1, "the stage in mid-motion is completed at once"
+        page.evaluate("() => { flow.picture.speed = 4; }")
         page.keyboard.press("ArrowRight")
         page.wait_for_function("phase => flow.picture.phase === phase", arg=int(at) + 2)
+
+
+def test_a_frame_that_began_before_its_key_does_not_stop_the_picture(browser, path):
+    with opened(browser, path) as page:
+        page.evaluate("() => { const ask = requestAnimationFrame; requestAnimationFrame = f => ask(t => f(t - 999)); }")
+        page.locator(".omg-flow").press("Space")
+        page.wait_for_function("() => flow.picture.phase > 0.02")
 
 
 def test_following_by_pointer_lights_the_same_episode_everywhere(browser, path):
@@ -194,3 +217,23 @@ def test_where_scripts_do_not_run_the_still_picture_stays_with_a_sentence(browse
     assert page.locator(".omg-flow svg [data-stage]").count() == 11
     assert "stands still" in page.locator("#flow > p").text_content()
     holder.close()
+
+
+@pytest.mark.parametrize("key, holds, used", [
+    (1, "episode 8, seat 2: what a teammate saw", 8), (7, "episode 10, seat 2: the learner's own data", 1),
+])  # fmt: skip
+def test_a_regrouping_of_ones_own_flies_to_its_slots(browser, tmp_path, key, holds, used):
+    config = OMGConfig()
+    data = handover(config) | {"regrouped": regrouped(ANSWERS[key].apply, config)}
+    (tmp_path / "flow.html").write_text(flow_page(data, ""), encoding="utf-8")
+    with opened(browser, tmp_path / "flow.html") as page:
+        assert data["regrouped"]["said"] in page.locator(".omg-flow [data-stage='learner.regroup']").text_content()
+        for asked, words in (("group 1 slot 2", holds), ("episode 8", f"puts it into {used} of 256 slots")):
+            page.fill(".omg-search", asked)
+            page.press(".omg-search", "Enter")
+            assert words in followed(page)
+        assert page.evaluate(SLOTS) == {"all": 256, "grey": 224 if key == 1 else 0}
+        page.fill(".omg-n-agents input[type=number]", "3")
+        page.press(".omg-n-agents input[type=number]", "Enter")
+        words = page.locator(".omg-flow [data-stage='learner.regroup']").text_content()
+        assert "drawn at n_agents 8 and batch_size 32" in words

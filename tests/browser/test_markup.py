@@ -149,8 +149,8 @@ def feedback(browser, course):
 
 def test_an_attack_that_is_shown_as_it_is_runs(browser, server, course):
     page = course / "attack.html"
-    link = f"""<a href="javascript:{attacks.program('c')}">x</a>"""
-    frame = f"""<iframe srcdoc="{attacks.script('d')}"></iframe>"""
+    link = f"""<a href="javascript:{attacks.program("c")}">x</a>"""
+    frame = f"""<iframe srcdoc="{attacks.script("d")}"></iframe>"""
     page.write_text(f"<div id=notebook>{attacks.drawn('a')}{attacks.script('b')}{link}{frame}</div>")
     assert Visit(browser, page.as_uri()).ran == set("abcd")
 

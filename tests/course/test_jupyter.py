@@ -84,7 +84,7 @@ def test_without_pip_and_uv_it_says_what_to_run(tmp_path, monkeypatch):
 
 def test_the_first_notebook_is_opened_and_news_are_not_asked_for(tmp_path):
     words = jupyter.command(Path("python"), tmp_path, 9000, browser=False)
-    assert words[1:3] == ["-m", "jupyterlab"] and "--no-browser" in words
+    assert words[1:3] == ["-c", jupyter.LAUNCH] and "--no-browser" in words
     assert {"--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", "--ServerApp.port=9000"} <= set(words)
     found = jupyter.environment(tmp_path)
     (overrides,) = tmp_path.rglob("default_setting_overrides.json")
@@ -120,7 +120,15 @@ def test_a_port_in_use_is_one_line(capsys):
     assert "is in use" in err and err.count("\n") == 1 and out == ""
 
 
-@pytest.mark.parametrize(("words", "run"), [([], ["lab"]), (["train", "--x"], ["train", "--x"])])
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        ([], ["lab"]),
+        (["--port", "9000"], ["lab", "--port", "9000"]),
+        (["--help"], ["--help"]),
+        (["train", "--x"], ["train", "--x"]),
+    ],
+)
 def test_the_console_script_is_the_commands_and_alone_opens_the_course(words, run, monkeypatch):
     asked = []
     monkeypatch.setattr(commands, "main", lambda argv: asked.append(argv) or 0)

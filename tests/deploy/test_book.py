@@ -1,25 +1,20 @@
-"""The book: what a panel, a question and a term become; the links of the built site."""
+"""The book: what a panel, a question and a term become. tests/browser/test_book.py looks at the built site."""
 
 import html
 import json
-import os
 import re
-import runpy
-import subprocess
-import sys
+from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import nbformat
-import pytest
 from nbclient.exceptions import CellExecutionError
 
+from deploy.book import __main__ as book
+from deploy.book import pages
+from deploy.book.pages import page_outputs
 from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
-BOOK = ROOT / "build/book"
-BUILD = runpy.run_path(str(ROOT / "deploy/book/build.py"))
-page_outputs, link_terms = BUILD["page_outputs"], BUILD["link_terms"]
 
 
 def shown(**data: object) -> nbformat.NotebookNode:
@@ -27,7 +22,7 @@ def shown(**data: object) -> nbformat.NotebookNode:
 
 
 def widget(**data: object) -> nbformat.NotebookNode:
-    return nbformat.v4.new_output("display_data", {BUILD["WIDGET"]: {}, "text/plain": "Panel()", **data})
+    return nbformat.v4.new_output("display_data", {pages.WIDGET: {}, "text/plain": "Panel()", **data})
 
 
 def test_a_panel_shows_the_html_that_it_offers():
@@ -36,11 +31,13 @@ def test_a_panel_shows_the_html_that_it_offers():
 
 
 def test_another_panel_leaves_its_last_picture_with_a_sentence():
-    kept = shown(**{"text/html": f"<p>{BUILD['KEPT']}</p><img>", "text/plain": ""})
+    kept = shown(**{"text/html": f"<p>{pages.KEPT}</p><img>", "text/plain": ""})
     (output,) = page_outputs([widget(), kept])
     assert "<img>" in output.data["text/html"] and "Open this notebook in JupyterLab" in output.data["text/html"]
+    live = shown(**{"text/html": f"<p>{pages.KEPT}</p><iframe>", "text/plain": ""})
+    assert pages.LIVE in page_outputs([widget(), live])[0].data["text/html"], "the flow panel is no picture"
     (alone,) = page_outputs([widget()])
-    assert alone.data["text/html"] == BUILD["PANEL"]
+    assert alone.data["text/html"] == pages.PANEL
 
 
 def test_other_outputs_stay_as_they_are():
@@ -48,28 +45,90 @@ def test_other_outputs_stay_as_they_are():
     assert page_outputs(list(outputs)) == outputs
 
 
+def test_no_path_of_this_machine_is_on_a_page():
+    said = f"{ROOT}/omg_lib/regroup.py:9\n/tmp/ipykernel_12/345.py:3 \"x\""
+    cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("stream", text=said)])
+    (made,) = pages.as_page(nbformat.v4.new_notebook(cells=[cell])).cells
+    assert made.outputs[0].text == 'omg_lib/regroup.py:9\nthe cell:3 "x"'
+
+
+def asked(output: nbformat.NotebookNode) -> dict:
+    """Return what the form in this output checks."""
+    return json.loads(html.unescape(re.search(r'data-question="([^"]*)"', output.data["text/html"])[1]))
+
+
 def test_a_question_of_numbers_becomes_a_form():
-    heard = shown(**{BUILD["TRUTH"]: {"truth": [1, 128], "labels": ["the runner", "a \"b\" <c>"]}})
-    (output,) = page_outputs([heard, shown(**{"text/html": "Not answered yet"})])
+    heard = {"numbers": [1, 128], "labels": ["the runner", 'a "b" <c>']}
+    (output,) = page_outputs([shown(**{pages.TRUTH: heard}), shown(**{"text/html": "Not answered yet"})])
+    assert asked(output) == heard
+    assert "<details>" in output.data["text/html"] and "[1, 128]" in output.data["text/html"]
+
+
+def test_a_choice_becomes_radio_buttons():
+    heard = {"right": "a & b", "facts": {"a & b": "5 nm", "c": "3 nm"}}
+    (output,) = page_outputs([shown(**{pages.TRUTH: heard})])
     text = output.data["text/html"]
-    truth, labels = re.search(r'data-truth="([^"]*)" data-labels="([^"]*)"', text).groups()
-    assert json.loads(html.unescape(truth)) == [1, 128] and json.loads(html.unescape(labels))[1] == 'a "b" <c>'
-    assert "<details>" in text and "[1, 128]" in text
+    assert asked(output) == heard and text.count('type="radio"') == 2 and "<p>a &amp; b: 5 nm</p>" in text
+
+
+def test_code_that_only_a_kernel_can_check_becomes_a_fold():
+    (output,) = page_outputs([shown(**{pages.TRUTH: {"code": "x < 1"}})])
+    text = output.data["text/html"]
+    assert "<form" not in text and "<pre>x &lt; 1</pre>" in text and text.startswith(pages.TRY)
+
+
+KINDS = {
+    "from omg_lib.checks import check_values; check_values((..., 1), {'a': 1, 'b': 2})":
+        {"numbers": [1, 2], "labels": ["a", "b"]},
+    "from omg_lib.lessons.questions import check_choice; check_choice(..., 'a', {'a': 1, 'b': 2})":
+        {"right": "a", "facts": {"a": "1", "b": "2"}},
+    "from omg_lib.lessons.strangers import repair; repair('memory', 'reward = ...')": {"code": "reward = "},
+    "from omg_lib.lessons.museum import fix; fix('text', ..., OMGConfig(n_agents=2, batch_size=1))":
+        {"code": "mode = "},
+    "from omg_lib.lessons.regroup_answers import check_regrouping; check_regrouping(...)": {"code": "def _by_seat("},
+}  # fmt: skip
+
+
+def test_every_kind_of_question_leaves_its_answer(tmp_path, monkeypatch):
+    for name, value in warm.kernels().items():
+        monkeypatch.setenv(name, value)
+    cells = [nbformat.v4.new_code_cell("from omg_lib import OMGConfig")]
+    cells += [nbformat.v4.new_code_cell(code) for code in KINDS]
+    path = tmp_path / "asking.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    for cell, wanted in zip(book.run(path).cells[1:], KINDS.values(), strict=True):
+        (heard,) = [output.data[pages.TRUTH] for output in cell.outputs if pages.TRUTH in output.get("data", {})]
+        if "code" in wanted:
+            assert heard["code"].startswith(wanted["code"]) and not heard["code"].endswith("= ...")
+        else:
+            assert heard == wanted
+
+
+def linked(*sources: str) -> list[str]:
+    cells = [nbformat.v4.new_markdown_cell(source) for source in sources]
+    pages.link_terms(cells, {"runner": "term-runner", "replay buffer": "term-replay-buffer", "buffer": "term-buffer"})
+    return [cell.source for cell in cells]
 
 
 def test_a_term_is_linked_once_and_not_in_code_links_or_headings():
     text = "# The runner\n\n`runner` and [a runner](x.md): the runner, another runner, a frontrunner"
-    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_markdown_cell("runner")]
-    link_terms(cells, {"runner": "term-runner"})
-    linked = "the [runner](glossary.md#term-runner), another runner, a frontrunner"
-    assert cells[0].source == f"# The runner\n\n`runner` and [a runner](x.md): {linked}"
-    assert cells[1].source == "runner"
+    found = "the [runner](glossary.md#term-runner), another runner, a frontrunner"
+    wanted = [f"# The runner\n\n`runner` and [a runner](x.md): {found}", "runner"]
+    assert linked(text, "runner") == wanted
+
+
+def test_every_term_of_a_sentence_is_linked_at_its_first_use_in_any_form():
+    (text,) = linked("Runners fill the replay buffer. The buffer")
+    assert text == (
+        "[Runners](glossary.md#term-runner) fill the [replay buffer](glossary.md#term-replay-buffer). "
+        "The [buffer](glossary.md#term-buffer)"
+    )
 
 
 def test_every_linked_term_has_an_anchor_in_the_glossary():
-    text = BUILD["glossary"]((ROOT / "notebooks/glossary.md").read_text(encoding="utf-8"))
+    text = pages.glossary((ROOT / "notebooks/glossary.md").read_text(encoding="utf-8"))
     anchors = re.findall(r'id="(term-[a-z-]+)"', text)
-    assert sorted(anchors) == sorted(BUILD["terms"]().values()) and len(anchors) > 15
+    assert sorted(anchors) == sorted(pages.terms().values()) and len(anchors) > 15
 
 
 def test_a_notebook_that_fails_is_named_and_the_last_book_stays(tmp_path, monkeypatch, capsys):
@@ -77,47 +136,20 @@ def test_a_notebook_that_fails_is_named_and_the_last_book_stays(tmp_path, monkey
         raise CellExecutionError("a traceback", "ValueError", "no such seat")
 
     (tmp_path / "book").mkdir()
-    for name, value in (("SOURCE", tmp_path / "source"), ("TARGET", tmp_path / "book"), ("run", fail)):
-        monkeypatch.setitem(BUILD["main"].__globals__, name, value)
-    monkeypatch.setattr(sys, "argv", ["build.py", "--run", "03"])
-    assert BUILD["main"]() == 1 and (tmp_path / "book").exists()
+    monkeypatch.setattr(book, "run", fail)
+    assert book.main(["--run", "03", "--to", str(tmp_path / "book")]) == 1 and (tmp_path / "book").exists()
     assert capsys.readouterr().err == "03_replay_buffer.ipynb fails: ValueError: no such seat\n"
 
 
 def test_built_pages_get_what_axe_misses():
-    page = '<aside class="toc-drawer no-toc"><pre>x</pre><th scope="col"></th><th>n</th><p role="heading">c</p></aside>'
-    made = BUILD["accessible"](page)
-    assert 'aria-label="This page"' in made and '<pre tabindex="0">' in made and 'aria-level="2"' in made
+    page = '<aside class="toc-drawer no-toc"><th scope="col"></th><th>n</th><p role="heading">c</p></aside>'
+    made = pages.accessible(page)
+    assert 'aria-label="This page"' in made and 'aria-level="2"' in made
     assert "<td></td><th>n</th>" in made
 
 
-# --- the built site --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def pages() -> list[Path]:
-    """Every page of the book; built here with one notebook run, unless OMG_BOOK says that `make book` has built it."""
-    for name in ("sphinx", "myst_nb", "furo"):
-        pytest.importorskip(name, reason=f"{name} is not installed")
-    if not os.environ.get("OMG_BOOK"):
-        command = [sys.executable, "deploy/book/build.py", "--run", "00"]
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | warm.kernels(), capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
-    return sorted(BOOK.rglob("*.html"))
-
-
-@pytest.mark.slow
-def test_every_link_and_anchor_leads_somewhere(pages):
-    assert {"index.html", "api.html"} <= {path.name for path in pages} and len(pages) >= 16
-    texts = {path.resolve(): path.read_text(encoding="utf-8") for path in pages}
-    broken = []
-    for path, text in texts.items():
-        for link in re.findall(r'(?:href|src)="([^"]+)"', text):
-            parts = urlsplit(html.unescape(link))
-            if parts.scheme in ("http", "https", "data", "mailto"):
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            anchor = unquote(parts.fragment)
-            if not target.exists() or (anchor and target in texts and f'id="{anchor}"' not in texts[target]):
-                broken.append(f"{path.relative_to(BOOK)}: {link}")
-    assert broken == []
+def test_the_reference_has_a_page_for_every_module_and_each_has_a_docstring():
+    made = pages.api()
+    for room in pages.ROOMS:
+        assert room in made["index"].splitlines() and f".. automodule:: omg_lib.{room}\n" in made[room]
+        assert import_module(f"omg_lib.{room}").__doc__

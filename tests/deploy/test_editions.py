@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from deploy.editions import cells, rules, texts
+from deploy.editions import cells, messages, readme, rules, texts
 from deploy.editions.__main__ import everything, faults, main, todo
 from deploy.editions.notebooks import deeper, english, sources, translated
 
@@ -19,7 +19,7 @@ def test_every_edition_is_complete_and_up_to_date():
 
 
 def test_the_command_says_so(capsys):
-    assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell has its translation.\n"
+    assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell and every message has its translation.\n"
     assert main(["todo", NAMES[0]]) == 0 and not capsys.readouterr().out.strip()
     assert main(["make", "everything"]) == 2 and "allowed are" in capsys.readouterr().err
 
@@ -122,3 +122,48 @@ def test_an_edition_runs_and_finds_its_data(monkeypatch):
     path = ZH.notebooks / "09_unseen_teammates.ipynb"
     monkeypatch.setenv("OMG_FAST", "1")
     NotebookClient(english(path), timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+
+
+def test_readme_is_translated_section_by_section(monkeypatch, tmp_path):
+    """An older section, a missing one and a changed command are told; today's README has none of these."""
+    assert list(readme.faults(ZH)) == []
+    changed = tmp_path / "README.md"
+    changed.write_text(readme.SOURCE.read_text(encoding="utf-8").replace("make lab\n", "make room\n", 1), "utf-8")
+    monkeypatch.setattr(readme, "SOURCE", changed)
+    first, *others = readme.faults(ZH)
+    assert "start: it translates an older text; the new digest is" in first
+    assert any("make room" in fault for fault in others)
+    changed.write_text("# OMG Lab\n\n## Start\n", encoding="utf-8")
+    (one,) = readme.faults(ZH)
+    assert one.endswith("README.md has omg-lab, start")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no translation"),
+        ("还不对：{all} 个数中有 {m} 个错了，见 `n_agents`。", "['{m}', '{n}'] must be the same in both"),
+        ("还不对：{all} 个数中有 {n} 个错了，见 `n_agent`。", "['n_agent', 'n_agents'] must be the same in both"),
+        ("还不对:{all} 个数中有 {n} 个错了，见 `n_agents`。", "half-width punctuation"),
+        ("还不对：{all} 个数中有 {n} 个错了，见 `n_agents`、3。", "added are '3'"),
+    ],
+)
+def test_a_message_that_breaks_a_rule(text, said):
+    english = "Not yet: {n} of {all} numbers are wrong, see `n_agents`."
+    right = messages.Message(english, "还不对：{all} 个数中有 {n} 个错了，见 `n_agents`。")
+    assert list(messages.message_faults(right, WORDS)) == []
+    found = list(messages.message_faults(messages.Message(english, text), WORDS))
+    assert any(said in fault for fault in found), found
+
+
+def test_a_fuzzy_message_and_one_that_is_new_or_gone(monkeypatch):
+    """`messages` adds what is new without a translation and drops what is gone; `check` names both."""
+    fuzzy = messages.Message("Run", "运行", flags={"fuzzy"})
+    assert list(messages.message_faults(fuzzy, WORDS)) == ["the translation is marked as fuzzy"]
+    now = messages.extracted()
+    assert len(now) > 700
+    monkeypatch.setattr(messages, "extracted", lambda: now - {"Run"} | {"Walk"})
+    found = list(messages.faults(ZH))
+    assert len(found) == 2 and "'Walk' is not in the catalogue" in found[0] and "'Run' is in" in found[1]
+    made = messages.updated(ZH)
+    assert "Run" not in made and not made["Walk"].string and made["Stop"].string == "停止"

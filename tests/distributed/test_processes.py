@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import omg_lib as omg
+from omg_lib.__main__ import failure
 from omg_lib.distributed import processes
 from omg_lib.distributed.processes import Processes
 from omg_lib.envs import GameLost, make_env
@@ -157,8 +158,11 @@ def test_an_error_of_a_game_comes_over_as_it_is(tmp_path):
         env.reset()
         env.step(random_actions(env, [0, 0]))
         trap.touch()
-        with pytest.raises(ZeroDivisionError, match="a fault of the game"):
+        with pytest.raises(ZeroDivisionError, match="a fault of the game") as raised:
             env.step(random_actions(env, [1, 1]))
+        (note,) = raised.value.__notes__
+        assert note.startswith("In the game's process:\nTraceback") and "toys.py" in note
+        assert "(toys.py:" in failure(raised.value, debug=False)
         env.reset(first=0)
         env.step(random_actions(env, [0, 0]))
 

@@ -9,11 +9,14 @@ import torch
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info, make_env
+from omg_lib.envs.drawing import frame_svg
 from omg_lib.envs.pettingzoo import LIMIT
 
 pytest.importorskip("pettingzoo")
 spaces = pytest.importorskip("gymnasium.spaces")
-from tests.helpers.zoo_toy import Zoo  # noqa: E402 -- needs the packages above
+from pettingzoo import ParallelEnv  # noqa: E402 -- needs the packages above
+
+from tests.helpers.zoo_toy import Zoo  # noqa: E402
 
 TOY = "pettingzoo:tests.helpers.zoo_toy"
 
@@ -100,6 +103,74 @@ def test_every_step_is_the_games():
                 ends.add((bool(info["episode_limit"]), bare.time < 12))
     assert {(True, True), (False, True)} <= ends, "cut before the limit, and over"
     assert deaths and late
+
+
+@pytest.fixture
+def home_made(monkeypatch):
+    """home_made(**attributes) is the name of a module whose parallel_env is a Zoo with these attributes."""
+
+    def made(name, **attributes):  # a name of its own for each: sizes are cached by name
+        module = ModuleType(name)
+        module.parallel_env = type("HomeMade", (Zoo,), attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+        return f"pettingzoo:{name}"
+
+    return made
+
+
+def test_a_state_is_used_also_where_no_space_describes_it():
+    env = make_env(TOY + ",tame=True", 3)
+    env.reset()
+    assert not hasattr(env.games[0].package, "state_space")
+    for time in range(3):
+        assert env.state()[0].tolist() == [time, len(env.games[0].package.agents)]
+        env.step(env.avail_actions().int().argmax(-1))
+
+
+def _missing(self):
+    return self.nothing_like_it
+
+
+def _wrapped(self):  # as a wrapper of a game without a state does
+    return Zoo.observation_space.state()
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("state_none", None), ("state_base", ParallelEnv.state), ("state_wrapped", _wrapped)],
+)
+def test_a_game_without_a_state_shows_what_all_seats_see(home_made, name, state):
+    env = make_env(home_made(name, state=state) + ",tame=True", 3)
+    env.reset()
+    assert env.info.state_dim == 12 and torch.equal(env.state(), env.obs().flatten(1)) and env.state().any()
+
+
+def test_a_fault_in_a_games_own_state_is_no_missing_state(home_made):
+    with pytest.raises(ConfigError, match="first episode cannot be begun .AttributeError.*nothing_like_it"):
+        env_info(home_made("state_broken", state=_missing) + ",tame=True", 3)
+
+
+def test_a_game_that_renders_itself_is_drawn_as_it_does(home_made):
+    """Every frame has the game's own picture, if the name asks for one."""
+
+    def begin(self, render_mode=None):
+        Zoo.__init__(self, tame=True)
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.full((4, 6, 3), 10 * self.time, np.uint8)
+
+    name = home_made("painted", __init__=begin, render=render)
+    env = make_env(name + ",render_mode='rgb_array'", 3)
+    env.reset()
+    for time in range(3):
+        frame = env.frame()
+        assert frame["picture"].shape == (4, 6, 3) and (frame["picture"] == 10 * time).all()
+        assert "<image" in frame_svg(frame)
+        env.step(env.avail_actions().int().argmax(-1))
+    silent = make_env(name, 3)
+    silent.reset()
+    assert "picture" not in silent.frame()
 
 
 @pytest.mark.parametrize(

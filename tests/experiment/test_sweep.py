@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import omg_lib as omg
+from omg_lib import registry
 from omg_lib.__main__ import main
 from omg_lib.experiment.sweep import (
     FAILED,
@@ -26,6 +28,7 @@ from omg_lib.experiment.sweep import (
     train_in,
     trial_name,
 )
+from omg_lib.learners import OMGLearner, register
 from omg_lib.plots.sweeps import cells, sweep_figure
 from omg_lib.runs.folder import RunFolder, saved_config
 from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
@@ -213,6 +216,22 @@ def test_pools_and_priors_of_the_same_name_are_told_apart_by_their_folders(tmp_p
     assert list(named(made)) == ["omg-n3-b2-seed0-teammatesone_pool", "omg-n3-b2-seed0-teammatestwo_pool"]
     assert list(named(made[:1], ["teammates"])) == ["omg-n3-b2-seed0-teammatespool"]
     assert [config.teammates for config in named(made).values()] == pools
+
+
+def test_priors_and_own_settings_are_axes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "OWN", {})
+    register("tuned", type("Tuned", (OMGLearner,), {"settings": {"calm": 0.1}}))
+    priors = [str(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    for path in priors:
+        Path(path).touch()
+    made = grid(ECHO, [2], [1], ["tuned"], 1, {"prior": [None, *priors], "calm": [0.1, 2.0]})
+    names = list(named(made, ["prior", "calm"]))
+    assert [settings_in(name) for name in names] == [
+        f"prior{prior}-calm{calm}" for prior in ("None", "one.safetensors", "two.safetensors") for calm in (0.1, 2.0)
+    ]
+    assert [(config.prior, config.extra["calm"]) for config in named(made).values()] == [
+        (prior, calm) for prior in (None, *priors) for calm in (0.1, 2.0)
+    ]
 
 
 def test_any_field_is_an_axis_and_none_is_lost():

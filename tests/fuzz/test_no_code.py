@@ -1,11 +1,17 @@
 """No file that the library reads can run code: no module imports a reader that could."""
 
 import ast
+import json
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from omg_lib.__main__ import main
+from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.registry import check_named_in_file
+from omg_lib.runs.folder import saved_config
 from omg_lib.settings.files import PlainYaml, parse_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +60,38 @@ def test_what_speaks_by_pipes_opens_no_file():
         nodes = ast.walk(ast.parse((ROOT / name).read_text()))
         calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
         assert not calls & {"open", "os.open", "pickle.load", "Path"}, name
+
+
+@pytest.fixture
+def trap(tmp_path, monkeypatch):
+    """A stranger's folder with a game that must not run, reachable as a module; whether it ran."""
+    (tmp_path / "strangers_game.py").write_text(
+        "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda: (tmp_path / "strangers_game.ran").exists()
+    sys.modules.pop("strangers_game", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["strangers_game", "strangers_game,N=3", "strangers_game.inner", "antigravity", "no_such"]
+)
+def test_a_file_cannot_name_a_game_whose_module_is_not_yours(trap, tmp_path, name, capsys):
+    settings = OMGConfig(n_agents=3).to_dict() | {"env": f"pettingzoo:{name}"}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match="no installed package's; if you trust it, allowed is --import"):
+        saved_config(tmp_path)
+    for command in (["shapes", "--config", str(tmp_path / "config.json")], ["train", "--resume", str(tmp_path)]):
+        assert main(command) == 2
+        assert "allowed is --import" in capsys.readouterr().err
+    assert not trap() and "antigravity" not in sys.modules
+
+
+def test_yours_and_those_of_packages_are_read(trap, tmp_path):
+    pytest.importorskip("mpe2")
+    check_named_in_file("pettingzoo:mpe2.simple_spread_v3,N=3")
+    check_named_in_file("skirmish")
+    check_named_in_file(None)
+    __import__("strangers_game")
+    check_named_in_file("pettingzoo:strangers_game")
+    assert trap()

@@ -33,6 +33,9 @@ def opened(browser, path: Path, width: int = 1000, height: int = 900, **context)
         page.wait_for_function("() => window.flow")
         yield page
         assert (outside, errors) == ([], [])
+    except Exception as failed:
+        failed.add_note(f"requests of other hosts: {outside}; errors of the page: {errors}")
+        raise
     finally:
         holder.close()
 

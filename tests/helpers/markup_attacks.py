@@ -6,9 +6,7 @@ import json
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)  # one pixel
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # one pixel
 
 
 def program(name: str) -> str:
@@ -62,8 +60,10 @@ MARKDOWN = {
     "markdown-heading": lambda name: f"# {image(name)}",
     "mermaid": lambda name: f"```mermaid\n{image(name)}\n```",
     "fence": lambda name: f"~~~\n~~~\n{script(name)}\n~~~~~\n~~~~~~\n\n{script(name)}",
-    "latex": lambda name: f"$\\href{{javascript:{program(name)}}}{{x}}$ $\\unicode{{x3c}}{image(name)}$ "
-    f"\\begin{{{image(name)}}}\\end{{x}} $$\\style{{x:y}}{{{image(name)}}}$$",
+    "latex": lambda name: (
+        f"$\\href{{javascript:{program(name)}}}{{x}}$ $\\unicode{{x3c}}{image(name)}$ "
+        f"\\begin{{{image(name)}}}\\end{{x}} $$\\style{{x:y}}{{{image(name)}}}$$"
+    ),
     "mathjax-configuration": lambda name: f'<script type="text/x-mathjax-config">{program(name)}</script>',
 }
 """Name -> source of an answer."""

@@ -200,7 +200,9 @@ def test_settings_are_typed_complete_and_travel():
         ({"learner": "prioritised", "extra": {"alpha": True}}, "alpha=True: allowed is a finite number"),
         ({"learner": "prioritised", "extra": [1]}, r"extra=\[1\]: allowed are names with values"),
         ({"learner": "iql", "extra": {"alpha": 1}}, "extra.alpha=1: .*learner=iql: it has none"),
-        ({"learner": "unknown"}, "learner='unknown': allowed are iql.*prioritised"),
+        ({"learner": "iql", "alpha": 1}, "config='alpha': there is no such setting.*learner=iql has none of its own"),
+        ({"learner": "prioritised", "alhpa": 1}, "did you mean alpha.*learner=prioritised has alpha of its own"),
+        ({"learner": "unknown"}, "learner='unknown': allowed are iql.*prioritised, calm|counting.*, --import yours"),
     ],
 )
 def test_a_setting_that_is_not_declared_is_refused(settings, said):
@@ -248,6 +250,9 @@ def hooked(**hooks):
         ({"td_target": lambda self, steps, online, goal: steps.reward.mean()}, r"Hooked.td_target=\[\]: allowed is"),
         ({"own_loss": lambda self, batch, steps, online, goal: online["q"]}, r"Hooked.own_loss=.*allowed.*shape \[\]"),
         ({"own_metrics": lambda self, batch, steps, online: {"loss": 1.0}}, "own_metrics='loss': the library has"),
+        ({"own_metrics": lambda self, batch, steps, online: {"lr": 1.0}}, "own_metrics='lr': a setting has this name"),
+        ({"settings": {"own": 1}, "own_metrics": lambda self, *given: {"own": 1.0}}, "'own': a setting has this"),
+        ({"settings": {"win_rate": 0.5}}, "learner='hooked': its setting 'win_rate' is a column of metrics.csv"),
         ({"own_metrics": lambda self, batch, steps, online: {"q": online["q"]}}, r"Hooked.q=.*shape \[\]"),
         ({"stages": classmethod(lambda cls, c: {"learner.x": ("nowhere", {})})}, "learner.x after nowhere"),
     ],

@@ -5,14 +5,15 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import omg_lib as omg
+from omg_lib import registry
 from omg_lib.__main__ import main
 from omg_lib.learners import QLearner
+from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "omg_lib/learners/README.md").read_text(encoding="utf-8")
@@ -38,9 +39,8 @@ def package(tmp_path_factory):
 
 def command(package, *words):
     here = os.environ | {"PYTHONPATH": str(package)}
-    return subprocess.run(
-        [sys.executable, "-m", "omg_lib", *words], cwd=package, env=here, capture_output=True, text=True, timeout=280
-    )
+    run = warm.module("omg_lib", *words)
+    return subprocess.run(run, cwd=package, env=here, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,6 +104,27 @@ def test_the_callback_of_the_page_logs():
     assert log.rows == [(report.t_env, report.metrics)] and log.ended == 1
 
 
+def test_a_resumed_run_knows_its_own_settings_and_keeps_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "OWN", {})
+    omg.learners.register("tuned", type("Tuned", (QLearner,), {"settings": {"alpha": 0.6}}))
+    out, small = str(tmp_path / "run"), ["--set", "test_nepisode=2", "alpha=0.5"]
+    assert main(["train", *SMALL, "--learner", "tuned", "--out", out, *small]) == 0
+    assert main(["train", "--resume", out, "--updates", "2", "--set", "lr=0.1", "alpha=0.5"]) == 0
+    capsys.readouterr()
+    for words, said in (
+        ("alpha=0.4", "alpha=0.4 here and 0.5 there; only updates, t_max, steps, lr"),
+        ("alhpa=0.4", "set='alhpa': there is no such setting; did you mean alpha?"),
+    ):
+        assert main(["train", "--resume", out, "--updates", "3", "--set", words]) == 2
+        assert said in capsys.readouterr().err
+    monkeypatch.setattr(registry, "OWN", {})
+    assert main(["train", "--resume", out, "--updates", "3"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("learner='tuned': allowed are iql, vdn") and "--import yours" in err
+    with pytest.raises(omg.ConfigError, match="learner='tuned'.*--import yours"):
+        omg.load(out)
+
+
 def test_a_fault_in_ones_own_code_names_its_line_and_where_the_traceback_is(tmp_path, monkeypatch, capsys):
     """One line says the file and line of the fault; the traceback is written, or printed with --debug."""
     (tmp_path / "faulty.py").write_text(
@@ -112,8 +133,6 @@ def test_a_fault_in_ones_own_code_names_its_line_and_where_the_traceback_is(tmp_
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    from omg_lib import registry
-
     monkeypatch.setattr(registry, "OWN", {})
     import importlib
 

@@ -5,6 +5,8 @@ import csv
 import pytest
 
 import omg_lib as omg
+from omg_lib import registry
+from omg_lib.learners import QLearner, register
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
 from tests.helpers.batches import echo_registered, quick_config
@@ -39,11 +41,44 @@ def test_one_run_is_a_table_too(runs):
     assert {row["run"] for row in omg.results(runs / "b")} == {"."} and len(omg.results(str(runs / "b"))) == 2
 
 
+def test_own_settings_and_metrics_are_columns_of_their_own(tmp_path, monkeypatch):
+    """Also where the learner is not registered any more, beside runs that have neither."""
+    with echo_registered(), monkeypatch.context() as patch:
+        patch.setattr(registry, "OWN", {})
+        metrics = {"own_metrics": lambda self, batch, steps, online: {"rows": len(steps.obs)}}
+        register("tuned", type("Tuned", (QLearner,), {"settings": {"alpha": 0.6, "deep": 2}} | metrics))
+        for name, changes in {
+            "a": {"extra": {"alpha": 0.1}},
+            "b": {"extra": {"alpha": 0.9}},
+            "c": {"learner": "iql", "buffer_device": "auto"},
+        }.items():
+            config = quick_config(**({"learner": "tuned", "updates": 1} | changes))
+            with omg.Training(config) as run:
+                list(follow(run, RunFolder.create(tmp_path / name, config)))
+    rows = omg.results(tmp_path)
+    assert [(row["learner"], row["alpha"], row["deep"]) for row in rows] == [
+        ("tuned", 0.1, 2), ("tuned", 0.9, 2), ("iql", None, None),
+    ]  # fmt: skip
+    assert [bool(row["rows"]) for row in rows] == [True, True, False] and len({tuple(row) for row in rows}) == 1
+    assert not {"extra", "buffer_device", "versions"} & rows[0].keys()
+
+
+def test_pandas_makes_a_table_of_it(runs):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed; the library does not need it")
+    table = pandas.DataFrame(omg.results(runs))
+    assert len(table) == 7 and table["loss"].dtype == float and table["update"].dtype == int
+    assert table.groupby(["learner", "lr", "seed"])["update"].max().to_dict() == {
+        ("iql", 0.0005, 0): 2, ("iql", 0.0005, 1): 2, ("iql", 0.01, 0): 3,
+    }  # fmt: skip
+    assert table["test_return"].isna().tolist() == [row["test_return"] is None for row in omg.results(runs)]
+
+
 def test_where_there_is_no_run(runs, tmp_path):
     for folder in (runs / "notes", tmp_path / "nowhere"):
         with pytest.raises(omg.ConfigError, match="there is no run"):
             omg.results(folder)
-    (tmp_path / "config.json").write_text("{")
     (tmp_path / "metrics.csv").write_text("update\n1\n")
-    with pytest.raises(omg.ConfigError, match="this run cannot be read"):
-        omg.results(tmp_path)
+    for damaged in ("{", '{"extra": 3}'):
+        (tmp_path / "config.json").write_text(damaged)
+        with pytest.raises(omg.ConfigError, match="this run cannot be read"):
+            omg.results(tmp_path)

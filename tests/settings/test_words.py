@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import omg_lib as omg
+from omg_lib import registry
 from omg_lib.__main__ import main
 from omg_lib.commands.train import add_options, train_config
-from omg_lib.settings.words import DEFAULTS, KINDS, settings_of
+from omg_lib.learners import QLearner, register
+from omg_lib.settings.words import DEFAULTS, KINDS, kinds_of, settings_of
 
 WAYS = ("--set", "option", "json", "yaml", "toml")
 OPTIONS = ("env", "n_agents", "batch_size", "learner", "td_steps", "updates", "t_max", "steps", "device", "seed")
@@ -25,14 +27,27 @@ TEXTS = st.one_of(
 )
 
 
+OWN = {"alpha": 0.6, "deep": 2, "fast": False, "tag": "plain"}
+"""Own settings of a registered learner, one of each type."""
+OWN_WAYS = ("--set", "--set extra.", "json", "yaml", "toml", "json extra", "yaml extra", "toml extra")
+
+
+@pytest.fixture
+def tuned(monkeypatch):
+    monkeypatch.setattr(registry, "OWN", {})
+    register("tuned", type("Tuned", (QLearner,), {"settings": OWN}))
+
+
 def misspelt(name: str, at: int, letter: str) -> str:
     return name[: at % len(name)] + letter + name[at % len(name) + 1 :]
 
 
-NAMES = st.one_of(
-    st.sampled_from(sorted(KINDS)),
-    st.builds(misspelt, st.sampled_from(sorted(KINDS)), st.integers(0, 30), st.sampled_from("abcxyz_")),
-)
+def right_or_wrong(names) -> st.SearchStrategy[str]:
+    right = st.sampled_from(sorted(names))
+    return st.one_of(right, st.builds(misspelt, right, st.integers(0, 30), st.sampled_from("abcxyz_")))
+
+
+NAMES = right_or_wrong(KINDS)
 
 
 def configured(words):
@@ -42,19 +57,21 @@ def configured(words):
     return train_config(parser.parse_args(words))
 
 
-def spelled(folder, way, name, text):
+def spelled(folder, way, name, text, learner=None):
     """The words of a command line that set this, by way of an option, `--set` or a file."""
-    if way == "--set":
-        return ["--set", f"{name}={text}"]
+    if way.startswith("--set"):
+        return ["--set", f"{way.removeprefix('--set').strip()}{name}={text}"]
     if way == "option":
         return [f"--{name.replace('_', '-')}={text}"]
-    path = folder / f"settings.{way}"
-    value = json.dumps(settings_of([f"{name}={text}"])[name] if name in KINDS else text)
-    if way == "toml" and value == "null":
+    kind, _, nested = way.partition(" ")
+    path = folder / f"settings.{kind}"
+    value = json.dumps(settings_of([f"{name}={text}"], learner)[name] if name in kinds_of(learner) else text)
+    if kind == "toml" and value == "null":
         value = '"null"'
-    path.write_text(
-        {"json": f'{{"{name}": {value}}}', "yaml": f"{name}: {value}\n", "toml": f"{name} = {value}\n"}[way]
-    )
+    line = {"json": f'{{"{name}": {value}}}', "yaml": f"{name}: {value}", "toml": f"{name} = {value}"}[kind]
+    if nested:
+        line = {"json": f'{{"extra": {line}}}', "yaml": f"extra: {{{line}}}", "toml": f"[extra]\n{line}"}[kind]
+    path.write_text(line + "\n")
     return ["--config", str(path)]
 
 
@@ -83,6 +100,34 @@ def test_every_setting_is_refused_or_used(tmp_path, name, text, way):
     assert means(KINDS[name], text, getattr(config, name))
     others = {key: value for key, value in config.to_dict().items() if key != name}
     assert others == {key: value for key, value in DEFAULTS.items() if key != name}
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=right_or_wrong(OWN), text=TEXTS, way=st.sampled_from(OWN_WAYS))
+def test_every_own_setting_is_refused_or_used(tuned, tmp_path, name, text, way):
+    try:
+        config = configured(["--learner", "tuned", *spelled(tmp_path, way, name, text, "tuned")])
+    except (omg.ConfigError, ValueError) as error:
+        assert type(error) is omg.ConfigError and "\n" not in str(error) and len(str(error)) < 700
+        return
+    assert name in OWN, f"{name}={text} was ignored"
+    assert means(type(OWN[name]).__name__, text, config.extra[name])
+    assert config.extra == OWN | {name: config.extra[name]}
+    assert config == omg.OMGConfig(learner="tuned", extra=config.extra)
+
+
+@pytest.mark.parametrize("way", OWN_WAYS)
+@pytest.mark.parametrize(("name", "text"), [("alpha", "0.25"), ("deep", "7"), ("fast", "true"), ("tag", "none")])
+def test_every_own_setting_can_be_set_and_a_wrong_one_is_named(tuned, tmp_path, way, name, text):
+    config = configured(["--learner", "tuned", *spelled(tmp_path, way, name, text, "tuned")])
+    assert means(type(OWN[name]).__name__, text, config.extra[name]) and config.extra[name] != OWN[name]
+    with pytest.raises(omg.ConfigError, match=f"{name}x"):
+        configured(["--learner", "tuned", *spelled(tmp_path, way, f"{name}x", text, "tuned")])
+    with pytest.raises(omg.ConfigError, match=name):
+        configured(["--learner", "iql", *spelled(tmp_path, way, name, text, "tuned")])
+    if name != "tag":
+        with pytest.raises(omg.ConfigError, match=f"{name}='much'"):
+            configured(["--learner", "tuned", *spelled(tmp_path, way, name, "much", "tuned")])
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))

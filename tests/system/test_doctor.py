@@ -7,6 +7,8 @@ from importlib import metadata
 
 import pytest
 
+from omg_lib import registry
+from omg_lib.__main__ import main
 from omg_lib.system import doctor
 from omg_lib.system.doctor import Check, check_setup, report
 
@@ -94,6 +96,31 @@ def test_a_complete_machine_is_one_line_and_a_fold():
     assert shown == f"<p>{str(check_setup()).splitlines()[-1]}</p>"
     assert re.search(r"Everything the course needs is here: \d+ cores, [\d.]+ GiB, torch [\d.]+ on .+\.", shown)
     assert "<td" in folded
+
+
+def test_games_and_learners_are_those_that_messages_and_help_name(monkeypatch, tmp_path, capsys):
+    """The library's, registered ones and those of packages, which are named and not loaded."""
+    monkeypatch.setattr(registry, "ENVIRONMENTS", registry.ENVIRONMENTS | {"my game": range(2, 4)})
+    monkeypatch.setattr(registry, "OWN", {"mine": object})
+    about = tmp_path / "far-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1.0\n")
+    groups = "[omg_lib.envs]\nfar away = no_package:Far\n[omg_lib.learners]\nfarther = no_package:Farther\n"
+    (about / "entry_points.txt").write_text(groups)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    games, learners = registry.env_names(), registry.learner_names()
+    assert {"skirmish", "my game", "far away", "pettingzoo:MODULE"} <= set(games) and games.count("skirmish") == 1
+    assert {"omg", "mine", "farther"} <= set(learners)
+    assert line("games").found == ", ".join(games) + "; far away from no_package:Far"
+    assert line("learners").found == ", ".join(learners) + "; farther from no_package:Farther"
+    for words, names in ((["--env", "no game"], games), (["--learner", "nobody"], learners)):
+        assert main(["shapes", *words]) == 2
+        assert f"allowed are {', '.join(names)}, --import yours" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for names, default in ((games, "skirmish"), (learners, "omg")):
+        assert f"{', '.join(names)}, --import yours; default {default}" in told
 
 
 @pytest.mark.slow

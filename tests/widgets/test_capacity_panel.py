@@ -40,7 +40,7 @@ def test_the_picture_is_told_in_words_and_marks_the_plan():
     model = CapacityModel(COSTS)
     model.choose(wait=19)
     said = re.search(r'aria-label="([^"]+)"', model.picture)[1]
-    assert said.startswith("One update takes, with 1 games: 10.50 s, 48 steps/s;")
+    assert said.startswith("One update takes, with 1 game: 10.50 s, 48 steps/s;")
     assert model.picture.count("▸") == 1 and f"▸ {model.plan.games} game" in model.picture
     assert re.search(r"url\(#[^)]*capacity-learning\)", model.picture), "not by colour alone"
     before = model.picture

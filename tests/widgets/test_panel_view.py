@@ -107,7 +107,7 @@ def test_a_hidden_page_is_sent_no_more_than_it_has_drawn(panel, monkeypatch):
         time.sleep(0.01)
     panel.model.stop()
     assert panel.model.wait(120)
-    while panel.sent[-1] != {"live": ""}:
+    while panel.sent[-1]["live"]:  # the last message may ask for an answer too
         assert time.monotonic() < end, "the mark of the running stage goes"
         time.sleep(0.01)
     states = [event for event in panel.sent if event["live"]]

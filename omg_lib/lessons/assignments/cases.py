@@ -27,6 +27,7 @@ from omg_lib.lessons.regroup_answers import labelled
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import candidate_windows, choose, gaussian_kl, last_living, mean_available
 from omg_lib.trace import ShapeTrace, trace_of
+from omg_lib.words import _
 
 Case = tuple[tuple, object]
 
@@ -87,7 +88,7 @@ def to_rows(x: Float[Tensor, "G T A F"]) -> Case:
 
     def judge(rows: object) -> list[str]:
         own = [lambda r, g=g, a=a: (r[:, g * agents + a], x[g, :, a]) for g in range(groups) for a in range(agents)]
-        return _judged(rows, [steps, groups * agents, width], own, "rows are one slot's own sequence")
+        return _judged(rows, [steps, groups * agents, width], own, _("rows are one slot's own sequence"))
 
     return (x,), judge
 
@@ -97,7 +98,7 @@ def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
 
     def judge(rows: object) -> list[str]:
         own = [lambda r, k=k: (r[k], values[k // n_agents]) for k in range(len(values) * n_agents)]
-        return _judged(rows, [len(own)], own, "rows have their own group's number")
+        return _judged(rows, [len(own)], own, _("rows have their own group's number"))
 
     return (values, n_agents), judge
 
@@ -112,12 +113,20 @@ def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) 
     """Return [] if x is a tensor of this shape in which both parts of every pair are equal, else what is wrong."""
     if not isinstance(x, Tensor) or list(x.shape) != shape:
         given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        return [f"it returns {given}; it should return a tensor {shape}."]
+        return [_("it returns {given}; it should return a tensor {shape}.").format(given=given, shape=shape)]
     wanted = pairs[0](x)[1].dtype
     if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
-        return [f"the numbers are {x.dtype}; they should be {wanted}."]
+        return [_("the numbers are {dtype}; they should be {wanted}.").format(dtype=x.dtype, wanted=wanted)]
     same = sum(torch.equal(*pair(x)) for pair in pairs)
-    return [] if same == len(pairs) else [f"the shape is right, but not the content: {same} of {len(pairs)} {right}."]
+    return (
+        []
+        if same == len(pairs)
+        else [
+            _("the shape is right, but not the content: {same} of {pairs} {right}.").format(
+                same=same, pairs=len(pairs), right=right
+            )
+        ]
+    )
 
 
 def counted(*shape: int) -> Tensor:
@@ -159,7 +168,7 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
 
     def judge(drawn: object) -> list[str]:
         wrong = seats_drawn(drawn, rings, n)
-        return [wrong] if wrong else [] if len(set(drawn)) == n else ["an episode is drawn twice."]
+        return [wrong] if wrong else [] if len(set(drawn)) == n else [_("an episode is drawn twice.")]
 
     return (rings, n, seed), judge
 
@@ -167,10 +176,12 @@ def sample(held: Sequence[int], groups: int, seed: int) -> Case:
 def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
     """Return what is wrong with the seats of a sample, "" if nothing is. Row k must be of seat k % A; repeats pass."""
     if not isinstance(drawn, (list, tuple)) or len(drawn) != n or any(type(episode) is not int for episode in drawn):
-        return f"it should return a list of {n} episodes."
+        return _("it should return a list of {n} episodes.").format(n=n)
     for row, episode in enumerate(drawn):
         if episode not in rings[row % len(rings)]:
-            return f"row {row} should be an episode of seat {row % len(rings)}, but is not."
+            return _("row {row} should be an episode of seat {seat}, but is not.").format(
+                row=row, seat=row % len(rings)
+            )
     return ""
 
 
@@ -184,14 +195,16 @@ def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
 
     def judge(made: object) -> list[str]:
         if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
-            return ["it should return a dict with the keys x and filled."]
+            return [_("it should return a dict with the keys x and filled.")]
         if getattr(made["filled"], "dtype", None) != torch.bool:
-            return ["filled should be bool."]
+            return [_("filled should be bool.")]
         own = [lambda x, e=e, n=n: (x[e, :n], episodes[e]) for e, n in enumerate(lengths)]
         rest = [lambda x, e=e, n=n: (x[e, n:], torch.zeros(rows - n, width)) for e, n in enumerate(lengths)]
         mask = [lambda x, e=e, n=n: (x[e].nonzero().flatten(), torch.arange(n)) for e, n in enumerate(lengths)]
-        wrong = _judged(made["x"], [len(lengths), rows, width], [*own, *rest], "parts, played or left over, are right")
-        return wrong or _judged(made["filled"], [len(lengths), rows], mask, "episodes have the right mask")
+        wrong = _judged(
+            made["x"], [len(lengths), rows, width], [*own, *rest], _("parts, played or left over, are right")
+        )
+        return wrong or _judged(made["filled"], [len(lengths), rows], mask, _("episodes have the right mask"))
 
     return (episodes, rows), judge
 
@@ -204,11 +217,13 @@ def counterexample(n_agents: int, n: int) -> Case:
     def judge(seats: object) -> list[str]:
         whole = isinstance(seats, (list, tuple)) and all(type(seat) is int for seat in seats)
         if not whole or any(seat not in range(n_agents) for seat in seats):
-            return [f"it should return a list of seats, each from 0 to {n_agents - 1}."]
+            return [_("it should return a list of seats, each from 0 to {last}.").format(last=n_agents - 1)]
         if len(seats) < n:
-            return [f"{len(seats)} episodes are too few: the naive buffer would not sample {n}."]
+            return [
+                _("{seats} episodes are too few: the naive buffer would not sample {n}.").format(seats=len(seats), n=n)
+            ]
         if min(map(list(seats).count, range(n_agents))) * n_agents >= n:
-            return ["a lucky sample of these could be regrouped."]
+            return [_("a lucky sample of these could be regrouped.")]
         return []
 
     return (n_agents, n), judge

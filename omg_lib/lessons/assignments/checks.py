@@ -24,6 +24,7 @@ from omg_lib.lessons.assignments.cases import VISIBLE
 from omg_lib.lessons.assignments.cells import HELPERS, answer_text, cells_of, follow
 from omg_lib.lessons.assignments.data import plain
 from omg_lib.lessons.experiment import read_plan, read_results
+from omg_lib.words import _, plural
 
 NAMES = {"np": np, "torch": torch, "rearrange": rearrange, "repeat": repeat}
 """The names that an answer cell can use, besides Python's own."""
@@ -59,12 +60,14 @@ def check_results(path: str | Path, plan: Callable) -> Verdict:
         wanted = read_plan(plain(run_alone("a4-plan", plan)()))
         read_results(path, wanted)
     except NotImplementedError:
-        return _shown(Verdict("open", "Not answered yet: write the plan first."))
+        return _shown(Verdict("open", _("Not answered yet: write the plan first.")))
     except ConfigError as error:
-        return _shown(Verdict("wrong", f"Not yet: {error}."))
+        return _shown(Verdict("wrong", _("Not yet: {error}.").format(error=error)))
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
         return _shown(_stopped(error))
-    return _shown(Verdict("right", f"Right: {len(wanted.seeds)} seeds of each arm are finished and saved."))
+    return _shown(
+        Verdict("right", _("Right: {seeds} seeds of each arm are finished and saved.").format(seeds=len(wanted.seeds)))
+    )
 
 
 def _shown(verdict: Verdict) -> Verdict:
@@ -86,24 +89,26 @@ def _shell() -> Any:
 
 def _verdict(task: str, function: object, helpers: Sequence[object]) -> Verdict:
     if not callable(function):
-        return Verdict("open", "Not answered yet: write the function in the cell above, and run both cells again.")
+        return Verdict("open", _("Not answered yet: write the function in the cell above, and run both cells again."))
     try:
         own = run_alone(task, function, helpers)
         for args, truth in VISIBLE[task]():
             said, *lines = difference(plain(own(*copy.deepcopy(args))), truth) or [""]
             if said:
-                return Verdict("wrong", f"Not yet: {said}", tuple(lines))
+                return Verdict("wrong", _("Not yet: {said}").format(said=said), tuple(lines))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: put your code in the cell above, and run both cells again.")
+        return Verdict("open", _("Not answered yet: put your code in the cell above, and run both cells again."))
     except (Exception, SystemExit) as error:  # whatever a student's code does is told, not thrown
         return _stopped(error)
-    return Verdict("right", "Right at these sizes. Your points come from tests at other sizes.")
+    return Verdict("right", _("Right at these sizes. Your points come from tests at other sizes."))
 
 
 def _stopped(error: BaseException) -> Verdict:
-    alone = "an answer cell runs by itself, without omg_lib: put its imports and helpers inside it"
+    alone = _("an answer cell runs by itself, without omg_lib: put its imports and helpers inside it")
     lines = (alone,) if isinstance(error, (NameError, ImportError)) else ()
-    return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}", lines)
+    return Verdict(
+        "wrong", _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error), lines
+    )
 
 
 def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -> Callable:
@@ -119,19 +124,21 @@ def run_alone(task: str, function: Callable, helpers: Sequence[Callable] = ()) -
     for answer, one in zip((*HELPERS.get(task, ())[: len(helpers)], task), (*helpers, function), strict=True):
         name, cells = cells_of(answer, one, shell)
         if not cells:
-            failed = NameError(f"no cell that ran here defines {name or 'it'}: run the answer cell again")
+            failed = NameError(
+                _("no cell that ran here defines {name}: run the answer cell again").format(name=name or _("it"))
+            )
         try:
             exec(compile(answer_text(cells), "<answer>", "exec", dont_inherit=True), own)
         except (Exception, SystemExit) as error:  # a cell that fails in its last line has still run the lines before
             failed = error
     if not callable(own.get(name)):
-        raise failed or NameError(f"there is no function {name}")
+        raise failed or NameError(_("there is no function {name}").format(name=name))
     return own[name]
 
 
 def _guarded(name: str, *rest: Any, **named: Any) -> Any:
     if name.split(".")[0] == "omg_lib":
-        raise ImportError("an answer must be your own code: omg_lib is not available during grading")
+        raise ImportError(_("an answer must be your own code: omg_lib is not available during grading"))
     return builtins.__import__(name, *rest, **named)
 
 
@@ -147,7 +154,7 @@ def difference(answer: object, truth: object) -> list[str]:
     if callable(truth):
         return truth(answer)
     if answer is None and truth is not None:
-        return ["it returns nothing (a value that is printed is not returned)."]
+        return [_("it returns nothing (a value that is printed is not returned).")]
     if isinstance(truth, Tensor) and truth.ndim:
         return _tensors(answer, truth)
     if isinstance(truth, Mapping):
@@ -157,7 +164,11 @@ def difference(answer: object, truth: object) -> list[str]:
         same = same and not any(difference(one, other) for one, other in zip(answer, truth, strict=True))
     else:
         same = _scalars(answer, truth)
-    return [] if same else [f"it returns {_show(answer)}; it should return {_show(truth)}."]
+    return (
+        []
+        if same
+        else [_("it returns {answer}; it should return {truth}.").format(answer=_show(answer), truth=_show(truth))]
+    )
 
 
 def _scalars(answer: object, truth: object) -> bool:
@@ -174,11 +185,13 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     if isinstance(answer, np.ndarray):
         answer = torch.from_numpy(answer)
     if not isinstance(answer, Tensor):
-        return [f"it returns {_show(answer)}; it should return a tensor."]
+        return [_("it returns {answer}; it should return a tensor.").format(answer=_show(answer))]
     if answer.shape != truth.shape:
-        return [f"the shape is {list(answer.shape)}; it should be {list(truth.shape)}."]
+        return [
+            _("the shape is {shape}; it should be {right}.").format(shape=list(answer.shape), right=list(truth.shape))
+        ]
     if _kind(answer) != _kind(truth):
-        return [f"the numbers are {answer.dtype}; they should be {truth.dtype}."]
+        return [_("the numbers are {dtype}; they should be {wanted}.").format(dtype=answer.dtype, wanted=truth.dtype)]
     if truth.is_floating_point():
         same = torch.isclose(answer.double(), truth.double(), rtol=TOLERANCE, atol=TOLERANCE)
     else:
@@ -186,7 +199,11 @@ def _tensors(answer: object, truth: Tensor) -> list[str]:
     right = int(same.sum())
     if right == truth.numel():
         return []
-    return [f"the shape is right, but not the content: {right} of {truth.numel()} places are right."]
+    return [
+        _("the shape is right, but not the content: {right} of {all} places are right.").format(
+            right=right, all=truth.numel()
+        )
+    ]
 
 
 def _kind(x: Tensor) -> str:
@@ -195,18 +212,27 @@ def _kind(x: Tensor) -> str:
 
 def _mappings(answer: object, truth: Mapping) -> list[str]:
     if not isinstance(answer, Mapping):
-        return [f"it returns {_show(answer)}; it should return a dict."]
+        return [_("it returns {answer}; it should return a dict.").format(answer=_show(answer))]
     lines = []
     for key, value in truth.items():
         if key not in answer:
-            lines.append(f"{key}: missing")
+            lines.append(_("{key}: missing").format(key=key))
         elif difference(answer[key], value):
-            lines.append(f"{key}: yours is {_show(answer[key])}; it should be {_show(value)}")
+            lines.append(
+                _("{key}: yours is {answer}; it should be {value}").format(
+                    key=key, answer=_show(answer[key]), value=_show(value)
+                )
+            )
     if not lines:
         return []
-    return [f"{len(lines)} of {len(truth)} entries {'is' if len(lines) == 1 else 'are'} wrong.", *lines]
+    said = plural("{n} of {all} entries is wrong.", "{n} of {all} entries are wrong.", len(lines))
+    return [said.format(n=len(lines), all=len(truth)), *lines]
 
 
 def _show(x: object) -> str:
-    text = f"a tensor {list(x.shape)}" if isinstance(x, Tensor) else repr(list(x) if isinstance(x, tuple) else x)
+    text = (
+        _("a tensor {shape}").format(shape=list(x.shape))
+        if isinstance(x, Tensor)
+        else repr(list(x) if isinstance(x, tuple) else x)
+    )
     return text if len(text) <= 80 else text[:77] + "..."

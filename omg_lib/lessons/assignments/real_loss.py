@@ -14,6 +14,7 @@ from omg_lib.learners.omg import OMGLearner
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import last_step
 from omg_lib.training import Training
+from omg_lib.words import _
 
 SMALL = OMGConfig(n_agents=3, batch_size=4, batch_size_run=3, updates=2, test_nepisode=3, device="cpu")
 
@@ -28,10 +29,12 @@ def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
     try:
         mine = float(omg_loss(*arguments))
     except NotImplementedError:
-        return Verdict("open", "Not answered yet: do tasks 6, 7 and 8 first.")
+        return Verdict("open", _("Not answered yet: do tasks 6, 7 and 8 first."))
     except Exception as error:  # report whatever a student's code raises
-        return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
-    said = f"yours is {mine:.5f}, the learner's {theirs:.5f}."
+        return Verdict(
+            "wrong", _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
+        )
+    said = _("yours is {mine:.5f}, the learner's {theirs:.5f}.").format(mine=mine, theirs=theirs)
     right = abs(mine - theirs) <= 1e-5 * max(1.0, abs(theirs))
     return Verdict("right" if right else "wrong", f"{'Right' if right else 'Not yet'}: {said}")
 

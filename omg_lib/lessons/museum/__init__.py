@@ -11,6 +11,7 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.lessons.museum.exhibit import Exhibit, Outcome, judge_outcome, run
 from omg_lib.lessons.museum.loud import LOUD
 from omg_lib.lessons.museum.silent import SILENT
+from omg_lib.words import _
 
 EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
 """Key -> exhibit: first those that stop with a message, then the silent ones."""
@@ -19,7 +20,7 @@ EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
 def exhibit(key: str) -> Exhibit:
     """Return the exhibit with this key. ConfigError if there is none."""
     if key not in EXHIBITS:
-        raise ConfigError("exhibit", key, f"allowed are {', '.join(EXHIBITS)}")
+        raise ConfigError("exhibit", key, _("allowed are {names}").format(names=", ".join(EXHIBITS)))
     return EXHIBITS[key]
 
 
@@ -52,14 +53,18 @@ def fix(key: str, line: object, config: OMGConfig) -> Verdict:
     """
     one = exhibit(key)
     line = line.strip() if isinstance(line, str) else line  # in a cell, the quotes are on separate lines
-    known = f"names you can use: {', '.join(one.names(config))}"
+    known = _("names you can use: {names}").format(names=", ".join(one.names(config)))
     if line is ... or line == one.blank:
-        return Verdict("open", "Not answered yet: replace the dots to complete the line.", (known,))
+        return Verdict("open", _("Not answered yet: replace the dots to complete the line."), (known,))
     if not isinstance(line, str):
-        return Verdict("wrong", f"Not yet: enter the line as text; this is a {type(line).__name__}.", guess=line)
+        return Verdict(
+            "wrong",
+            _("Not yet: enter the line as text; this is a {name}.").format(name=type(line).__name__),
+            guess=line,
+        )
     outcome = run(one, one.whole(line), config)
     verdict = judge_outcome(outcome)
-    more = [known] if "stops with NameError" in verdict.said else []
+    more = [known] if (outcome.message or "").startswith("NameError") else []
     if not outcome.holds:
         more += _another_shape(outcome, config)
     return replace(verdict, guess=line, axes=(*verdict.axes, *more))
@@ -71,4 +76,4 @@ def _another_shape(outcome: Outcome, config: OMGConfig) -> list[str]:
     mine, right = outcome.names.get(name), repair(outcome.exhibit.key, config).names.get(name)
     if mine is None or not isinstance(right, Tensor) or getattr(mine, "shape", None) == right.shape:
         return []
-    return [f"{name} could be {list(right.shape)}"]
+    return [_("{name} could be {shape}").format(name=name, shape=list(right.shape))]

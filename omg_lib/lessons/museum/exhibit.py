@@ -17,6 +17,7 @@ from einops import rearrange, reduce, repeat
 
 from omg_lib.checks import Verdict
 from omg_lib.config import OMGConfig
+from omg_lib.words import _
 
 Names = dict[str, object]
 """The names that the lines of an exhibit can use and define."""
@@ -55,7 +56,7 @@ class Exhibit:
 
     | field | meaning |
     |---|---|
-    | key, title, source | its name, a headline, and where it comes from: repository#number |
+    | key, headline, origin | its name, a headline, and where it comes from: repository#number |
     | wrong, right | the line as it was written, and the line that replaces it |
     | rest, result | the unchanged lines after it, and the name of their result |
     | bench | configuration -> the names that the lines use, with every size |
@@ -66,8 +67,8 @@ class Exhibit:
     """
 
     key: str
-    title: str
-    source: str
+    headline: str
+    origin: str
     wrong: str
     right: str
     rest: str
@@ -79,9 +80,17 @@ class Exhibit:
     twin: Callable[[OMGConfig], Names] | None = None
 
     @property
+    def title(self) -> str:
+        return _(self.headline)
+
+    @property
+    def source(self) -> str:
+        return _(self.origin)
+
+    @property
     def blank(self) -> str:
         """The line that a student completes: dots replace what went wrong."""
-        name, equals, _ = self.wrong.partition(" = ")
+        name, equals, __ = self.wrong.partition(" = ")
         return f"{name} = ..." if equals else self.wrong.partition("(")[0] + "(...)"
 
     def names(self, config: OMGConfig) -> list[str]:
@@ -94,7 +103,7 @@ class Exhibit:
             ast.parse(line.strip(), mode="eval")
         except SyntaxError:
             return line
-        name, equals, _ = self.wrong.partition(" = ")
+        name, equals, __ = self.wrong.partition(" = ")
         return f"{name} = {line.strip()}" if equals else line
 
 
@@ -119,7 +128,7 @@ class Outcome:
         return dict(zip(names, map(int, found.groups()), strict=True)) if found else {}
 
     def __repr__(self) -> str:
-        end = self.message or "no error: " + self.told
+        end = self.message or _("no error: {told}").format(told=self.told)
         shown = [f"  > {self.line}", *(f"    {line}" for line in self.exhibit.rest.splitlines())]
         return "\n".join([*shown, "", end])
 
@@ -151,11 +160,11 @@ def _run(exhibit: Exhibit, line: str, names: Names) -> Outcome:
 def judge_outcome(outcome: Outcome) -> Verdict:
     """Judge a repair."""
     if outcome.message:
-        return Verdict("wrong", f"Not yet: it stops with {outcome.message}")
+        return Verdict("wrong", _("Not yet: it stops with {message}").format(message=outcome.message))
     if outcome.holds:
-        return Verdict("right", f"Repaired: {outcome.told}.")
+        return Verdict("right", _("Repaired: {told}.").format(told=outcome.told))
     told = filter(None, [outcome.told])
-    return Verdict("wrong", "Not yet: there is no error, but the result is wrong.", tuple(told))
+    return Verdict("wrong", _("Not yet: there is no error, but the result is wrong."), tuple(told))
 
 
 # --- tables of places -------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from omg_lib.learners.mixers import VDNMixer
 from omg_lib.lessons.museum.exhibit import Exhibit, Names, Operands
 from omg_lib.predict import predict
 from omg_lib.subgoals import SubgoalPrior
+from omg_lib.words import N_, _
 
-NOTES = "OVERANDAGAIN/Vault0: a student's notes on OMG's released code"
+NOTES = N_("OVERANDAGAIN/Vault0: a student's notes on OMG's released code")
 LONGEST = 67
 """Rows of the longest episode in the sample of the reported run; 2112 is 32 x 66 transitions."""
 SPREAD = 25
@@ -43,7 +44,7 @@ def named_axes(x: Tensor, readings: tuple[str, ...]) -> tuple[tuple[str, int], .
 
 def sized(name: str) -> Callable[[Names], str]:
     """Return a function that describes the shape of the result."""
-    return lambda names: f"{name} is {list(names[name].shape)}"
+    return lambda names: _("{name} is {shape}").format(name=name, shape=list(names[name].shape))
 
 
 # --- a field of the scheme -------------------------------------------------------------------------------------------
@@ -152,25 +153,25 @@ def mixer_holds(names: Names) -> bool:
 LOUD = (
     scheme_exhibit(
         "field-obs",
-        "A field as wide as obs",
+        N_("A field as wide as obs"),
         "infer_mu = field((O, Z))",
         "G T-1 A O Z",
     ),
     scheme_exhibit(
         "field-seats",
-        "A field that has its own seats, and gains them again",
+        N_("A field that has its own seats, and gains them again"),
         "infer_mu = field((A, Z))",
         "G T-1 A A Z",
     ),
     scheme_exhibit(
         "field-one",
-        "A field declared like a reward",
+        N_("A field declared like a reward"),
         "infer_mu = field((1,))",
         "G T-1 A",
     ),
     Exhibit(
         "mask",
-        "A mask for each seat, but one state for all",
+        N_("A mask for each seat, but one state for all"),
         NOTES,
         'inputs = rearrange(state, "g t s -> (g t) s")',
         'inputs = repeat(state, "g t s -> (g t a) s", a=A)',
@@ -178,12 +179,14 @@ LOUD = (
         "loss",
         mask_bench,
         mask_holds,
-        lambda names: f"inputs is {list(names['inputs'].shape)}, the loss {names['loss']:.3f}",
+        lambda names: _("inputs is {shape}, the loss {loss:.3f}").format(
+            shape=list(names["inputs"].shape), loss=names["loss"]
+        ),
         operands(inputs=("rows S",), mask=("rows 1",)),
     ),
     Exhibit(
         "mixer",
-        "A mixer that swallows the batch",
+        N_("A mixer that swallows the batch"),
         "marlbenchmark/off-policy#13",
         "q_tot = q.sum(dim=-1).view(-1, 1, 1).squeeze(-1)",
         'q_tot = reduce(q, "t g a -> t g 1", "sum")',

@@ -8,6 +8,7 @@ from torch import Tensor
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.museum.exhibit import SHOWN, Exhibit, Names, Places, verdict
 from omg_lib.predict import predict
+from omg_lib.words import N_, _
 
 COLUMNS = {-3: "n - 3", -2: "n - 2", -1: "n - 1", 0: "n", 1: "n + 1"}
 """The rows to draw around an episode's end; its n steps are rows 0 to n - 1, and row n is only observed."""
@@ -67,11 +68,17 @@ def ends_hold(names: Names) -> bool:
 
 def ends_told(names: Names) -> str:
     counts, mask, gone = counted(names), names["mask"], lost(names)
-    told = f"the mask adds up to {int(mask.sum())} of {int(played(names).sum())} steps, with {counts['endings']} of "
-    told += (
-        f"{int(names['terminated'].sum())} endings; rows that count although nothing was played: {counts['padding']}"
+    told = _(
+        "the mask adds up to {counted} of {played} steps, with {endings} of {ended} endings; "
+        "rows that count although nothing was played: {padding}"
+    ).format(
+        counted=int(mask.sum()),
+        played=int(played(names).sum()),
+        endings=counts["endings"],
+        ended=int(names["terminated"].sum()),
+        padding=counts["padding"],
     )
-    return told + (f"; rows of the batch itself that are no longer filled: {gone}" if gone else "")
+    return told + (_("; rows of the batch itself that are no longer filled: {gone}").format(gone=gone) if gone else "")
 
 
 def ends_look(names: Names) -> Places:
@@ -83,17 +90,21 @@ def ends_look(names: Names) -> Places:
         return f"t{t}", verdict(bool(counts[episode, t]), bool(real[episode, t]))
 
     cells = tuple(tuple(cell(e, n + after) for after in COLUMNS) for e, n in enumerate(steps))
-    words = {"right": "played, and counts", "wrong": "not played, but counts", "missed": "played, but does not count"}
+    words = {
+        "right": _("played, and counts"),
+        "wrong": _("not played, but counts"),
+        "missed": _("played, but does not count"),
+    }
     used = {kind for line in cells for _, kind in line}
     words = {kind: said for kind, said in (words | {"plain": "padding"}).items() if kind in used}
-    rows = tuple(f"episode {e}" for e in range(len(steps)))
-    return Places("the mask around the end of each episode of n steps", rows, tuple(COLUMNS.values()), cells, words)
+    rows = tuple(_("episode {e}").format(e=e) for e in range(len(steps)))
+    return Places(_("the mask around the end of each episode of n steps"), rows, tuple(COLUMNS.values()), cells, words)
 
 
 SHIFTED = Exhibit(
     "shifted",
-    "A mask that is one step late",
-    "oxwhirl/pymarl#16 (what is this line for?) and starry-sky6688/MARL-Algorithms#21 (one step off)",
+    N_("A mask that is one step late"),
+    N_("oxwhirl/pymarl#16 (what is this line for?) and starry-sky6688/MARL-Algorithms#21 (one step off)"),
     "mask = filled[:, :-1]; mask[:, 1:] *= 1 - terminated[:, 1:]",
     "mask = filled[:, 1:]",
     "loss = (error**2 * mask).sum() / mask.sum()",

@@ -17,6 +17,7 @@ from omg_lib.lessons.museum.loud import NOTES, SPREAD
 from omg_lib.lessons.museum.shifted import SHIFTED
 from omg_lib.predict import predict
 from omg_lib.subgoals import choose
+from omg_lib.words import N_, _
 
 # --- every value against every target --------------------------------------------------------------------------------
 
@@ -43,8 +44,10 @@ def pairs_hold(names: Names) -> bool:
 
 def pairs_told(names: Names) -> str:
     error, own = names["error"], len(names["q"])
-    pairs = f"{own} of its {error.numel()} numbers pair a value with its own target"
-    return f"error is {list(error.shape)}, {pairs}, and the loss is {names['loss']:.3f}"
+    pairs = _("{own} of its {all} numbers pair a value with its own target").format(own=own, all=error.numel())
+    return _("error is {shape}, {pairs}, and the loss is {loss:.3f}").format(
+        shape=list(error.shape), pairs=pairs, loss=names["loss"]
+    )
 
 
 def pairs_look(names: Names) -> Places:
@@ -52,8 +55,14 @@ def pairs_look(names: Names) -> Places:
     rows, columns = min(SHOWN, len(error)), min(SHOWN, error.shape[-1])
     own = error.shape[-1] == 1
     cells = [[(f"{error[i, j]:+.1f}", verdict(True, own or i == j)) for j in range(columns)] for i in range(rows)]
-    words = {"right": "a value and its own target", "wrong": "another transition's target"}
-    return places(f"error {list(error.shape)}, its first rows and columns", "target", "value", cells, **words)
+    words = {"right": _("a value and its own target"), "wrong": _("another transition's target")}
+    return places(
+        _("error {shape}, its first rows and columns").format(shape=list(error.shape)),
+        _("target"),
+        _("value"),
+        cells,
+        **words,
+    )
 
 
 # --- agents first or environments first ------------------------------------------------------------------------------
@@ -93,18 +102,18 @@ def batchify_holds(names: Names) -> bool:
 
 def batchify_told(names: Names) -> str:
     count = count_kinds(resets(names))
-    return (
-        f"{count['right']} rows are wiped because their battle is over, {count['wrong']} in mid-battle, "
-        f"and {count['missed']} that should be wiped are not"
-    )
+    return _(
+        "{right} rows are wiped because their battle is over, {wrong} in mid-battle, and "
+        "{missed} that should be wiped are not"
+    ).format(right=count["right"], wrong=count["wrong"], missed=count["missed"])
 
 
 def batchify_look(names: Names) -> Places:
     shown = [line[:SHOWN] for line in resets(names)[:SHOWN]]
     cells = [[("wiped" if kind in ("right", "wrong") else "kept", kind) for kind in line] for line in shown]
-    words = {"right": "wiped, and the battle is over", "wrong": "wiped in mid-battle", "plain": "kept"}
-    words |= {"missed": "kept, although the battle is over"}
-    return places("the memory of the network, row by row", "battle", "seat", cells, **words)
+    words = {"right": _("wiped, and the battle is over"), "wrong": _("wiped in mid-battle"), "plain": _("kept")}
+    words |= {"missed": _("kept, although the battle is over")}
+    return places(_("the memory of the network, row by row"), _("battle"), _("seat"), cells, **words)
 
 
 # --- shuffled over time ----------------------------------------------------------------------------------------------
@@ -146,8 +155,10 @@ def shuffle_holds(names: Names) -> bool:
 
 def shuffle_told(names: Names) -> str:
     found = followed(names)
-    order = ", but nothing was shuffled" if torch.equal(names["mixed"], names["x"]) else ""
-    return f"{int(found.sum())} of {found.numel()} steps follow the step that a recurrent network saw before{order}"
+    order = _(", but nothing was shuffled") if torch.equal(names["mixed"], names["x"]) else ""
+    return _("{following} of {all} steps follow the step that a recurrent network saw before{order}").format(
+        following=int(found.sum()), all=found.numel(), order=order
+    )
 
 
 def shuffle_look(names: Names) -> Places:
@@ -157,8 +168,10 @@ def shuffle_look(names: Names) -> Places:
         [(f"g{g} t{t}", verdict(True, fit)) for (g, t), fit in zip(*line, strict=True)]
         for line in zip(mixed.tolist(), fits, strict=True)
     ]
-    words = {"right": "follows the step before it", "wrong": "comes from elsewhere"}
-    return places("rows of a minibatch, their first steps (g: sequence, t: step)", "row", "step", cells, **words)
+    words = {"right": _("follows the step before it"), "wrong": _("comes from elsewhere")}
+    return places(
+        _("rows of a minibatch, their first steps (g: sequence, t: step)"), _("row"), _("step"), cells, **words
+    )
 
 
 # --- a slice in the wrong argument -----------------------------------------------------------------------------------
@@ -191,13 +204,20 @@ def written(names: Names) -> list[list[str]]:
 def slice_told(names: Names) -> str:
     count = count_kinds(written(names))
     meant = count["right"] + count["missed"]
-    return f"{count['right']} of the {meant} intended rows hold it, and {count['wrong']} others"
+    return _("{right} of the {meant} intended rows hold it, and {wrong} others").format(
+        right=count["right"], meant=meant, wrong=count["wrong"]
+    )
 
 
 def slice_look(names: Names) -> Places:
     cells = [[("", kind) for kind in line[:SHOWN]] for line in written(names)[:SHOWN]]
-    words = {"right": "written", "wrong": "written by mistake", "missed": "should have been written", "plain": "empty"}
-    return places("infer_mu, its first rows", "episode", "t =", cells, **words)
+    words = {
+        "right": _("written"),
+        "wrong": _("written by mistake"),
+        "missed": _("should have been written"),
+        "plain": _("empty"),
+    }
+    return places(_("infer_mu, its first rows"), _("episode"), "t =", cells, **words)
 
 
 # --- text that is true -----------------------------------------------------------------------------------------------
@@ -234,7 +254,9 @@ def text_holds(names: Names) -> bool:
 def text_told(names: Names) -> str:
     values, found = names["values"], taken(names)
     most, least = (int((found == end).sum()) for end in (values.amax(dim=-1), values.amin(dim=-1)))
-    return f"with {names['flag']}, of {found.numel()} choices {most} take the highest value and {least} the lowest"
+    return _("with {flag}, of {all} choices {most} take the highest value and {least} the lowest").format(
+        flag=names["flag"], all=found.numel(), most=most, least=least
+    )
 
 
 def text_look(names: Names) -> Places:
@@ -243,14 +265,19 @@ def text_look(names: Names) -> Places:
         [(f"{value:+.1f}", verdict(h == k, value == min(line))) for h, value in enumerate(line)]
         for line, k in zip(lines, chosen, strict=True)
     ]
-    words = {"right": "chosen", "wrong": "chosen by mistake", "missed": "should have been chosen", "plain": "others"}
-    return places("values of the candidates at the first step", "seat", "candidate", cells, **words)
+    words = {
+        "right": _("chosen"),
+        "wrong": _("chosen by mistake"),
+        "missed": _("should have been chosen"),
+        "plain": _("others"),
+    }
+    return places(_("values of the candidates at the first step"), _("seat"), _("candidate"), cells, **words)
 
 
 SILENT = (
     Exhibit(
         "pairs",
-        "Every value against every target",
+        N_("Every value against every target"),
         "PacktPublishing/Deep-Reinforcement-Learning-Hands-On#33",
         "error = mixer(q, state).view(-1) - target",
         "error = mixer(q, state).unsqueeze(-1) - target",
@@ -263,7 +290,7 @@ SILENT = (
     ),
     Exhibit(
         "order",
-        "Agents first, or environments first",
+        N_("Agents first, or environments first"),
         "FLAIROx/JaxMARL#85 and FLAIROx/JaxMARL#169",
         'rows = repeat(state, "r s -> (r a) s", a=A)',
         'rows = repeat(state, "r s -> (a r) s", a=A)',
@@ -276,7 +303,7 @@ SILENT = (
     ),
     Exhibit(
         "shuffle",
-        "Shuffled over time as well",
+        N_("Shuffled over time as well"),
         "instadeepai/Mava#846",
         'mixed = rearrange(rearrange(x, "g t f -> (g t) f")[order_of(G * T)], "(g t) f -> g t f", g=G)',
         "mixed = x[order_of(G)]",
@@ -289,7 +316,7 @@ SILENT = (
     ),
     Exhibit(
         "slice",
-        "A time step where an episode is meant",
+        N_("A time step where an episode is meant"),
         NOTES,
         "update(held, t)",
         "update(held, ts=t)",
@@ -302,8 +329,8 @@ SILENT = (
     ),
     Exhibit(
         "text",
-        'The text "False"',
-        NOTES + " (the options of one run)",
+        N_('The text "False"'),
+        N_("OVERANDAGAIN/Vault0: a student's notes on OMG's released code (the options of one run)"),
         'mode = "optimistic" if flag else "conservative"',
         'mode = "optimistic" if flag == "True" else "conservative"',
         "chosen = choose(values, mode)",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from omg_lib.checks import Verdict, check_choice, check_values
 from omg_lib.lessons.strangers import actor, memory, team
 from omg_lib.provenance import PRESETS, Found, follow, inputs_of, small_batch
+from omg_lib.words import _
 
 
 class Net(nn.Module):
@@ -101,20 +102,25 @@ def check_line(guess: object, key: str) -> Verdict:
 def repair(key: str, line: str) -> Verdict:
     """Run a stranger with another line instead of the wrong one: the loss must be that of a right learner."""
     if line.strip().endswith("= ..."):
-        return Verdict("open", "Not answered yet: write the line over the dots, and run this cell again.")
+        return Verdict("open", _("Not answered yet: write the line over the dots, and run this cell again."))
     losses = []
     try:
         for written in (line, STRANGERS[key].right):
-            _, batch, net = prepare(key)
+            __, batch, net = prepare(key)
             losses.append(changed(key, written)(batch, net))
         verdict = followed(key, update=changed(key, line)).verdict
     except Exception as error:
-        return Verdict("wrong", f"Not yet: it stops with {type(error).__name__}: {error}")
+        return Verdict(
+            "wrong", _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
+        )
     if verdict is not None:
-        return Verdict("wrong", f"Not yet: {verdict.kind}: {verdict.message}.")
+        return Verdict("wrong", _("Not yet: {kind}: {message}.").format(kind=verdict.kind, message=verdict.message))
     if not torch.allclose(*losses):
-        return Verdict("wrong", "Not yet: nothing meets that may not, but the loss is not that of a right learner.")
-    return Verdict("right", f"Repaired: nothing met that may not, and the loss is {float(losses[0].detach()):.3f}.")
+        return Verdict("wrong", _("Not yet: nothing meets that may not, but the loss is not that of a right learner."))
+    return Verdict(
+        "right",
+        _("Repaired: nothing met that may not, and the loss is {loss:.3f}.").format(loss=float(losses[0].detach())),
+    )
 
 
 def check_place(guess: object, step: int, row: int) -> Verdict:
@@ -130,7 +136,7 @@ def check_policy(guess: object) -> Verdict:
     """Which is the strictest preset under which the repaired team is no alarm?"""
     update = changed("team", STRANGERS["team"].right)
     found = {name: followed("team", name, update).verdict for name in PRESETS if name != "omg"}
-    facts = {name: "no verdict" if verdict is None else verdict.message for name, verdict in found.items()}
+    facts = {name: _("no verdict") if verdict is None else verdict.message for name, verdict in found.items()}
     return check_choice(guess, next(name for name, verdict in found.items() if verdict is None), facts)
 
 
@@ -143,5 +149,5 @@ def check_unseen(guess: object) -> Verdict:
         "rewards of another episode": right.replace("[..., 0]", "[..., 0].flip(0)"),
     }
     found = {name: followed("memory", update=changed("memory", line)).verdict for name, line in changes.items()}
-    facts = {name: "no verdict" if verdict is None else verdict.message for name, verdict in found.items()}
+    facts = {name: _("no verdict") if verdict is None else verdict.message for name, verdict in found.items()}
     return check_choice(guess, next(name for name, verdict in found.items() if verdict is None), facts)

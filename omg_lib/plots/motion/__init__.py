@@ -6,3 +6,4 @@ asks no host for anything, and is the same in JupyterLab (`omg_lib.widgets.FlowP
 
 from omg_lib.plots.motion.handover import handover, measured_of
 from omg_lib.plots.motion.page import css, flow_frame, flow_page, module, save_page
+from omg_lib.plots.motion.regrouped import regrouping_frame

@@ -15,6 +15,9 @@ export function axisSize(axis, sizes) {
 // "{G} groups of {A}" -> "32 groups of 8".
 export const fill = (text, sizes) => text.replace(/\{([^}]+)\}/g, (_, axis) => axisSize(axis, sizes));
 
+// "{name} slider" with the values of its names.
+export const tell = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
 // Where the index of a product of axes lies on each factor, the last one fastest: 13 on [32, 8] is [1, 5].
 export function unravel(index, lengths) {
   const out = [];
@@ -33,20 +36,21 @@ export function sizesOf(data, s) {
 
 // Why these settings cannot be drawn, in one sentence; '' if they can.
 export function refusal(data, s) {
+  const {status} = data.texts;
   for (const [name, choices] of [['env', data.envs], ['learner', data.learners], ['runner', data.runners]]) {
-    if (!(s[name] in choices)) return `${name}=${s[name]}: allowed are ${Object.keys(choices).join(', ')}`;
+    if (!(s[name] in choices)) return tell(status.choices, {name, value: s[name], choices: Object.keys(choices).join(', ')});
   }
   const teams = Object.keys(data.envs[s.env].sizes);
   if (!teams.includes(String(s.n_agents))) {
-    return `n_agents=${s.n_agents}: ${s.env} allows ${teams[0]} to ${teams[teams.length - 1]}`;
+    return tell(status.teams, {...s, low: teams[0], high: teams[teams.length - 1]});
   }
-  if (!Number.isInteger(s.batch_size) || s.batch_size < 1) return `batch_size=${s.batch_size}: allowed is 1 or more`;
+  if (!Number.isInteger(s.batch_size) || s.batch_size < 1) return tell(status.batch, s);
   const sizes = sizesOf(data, s), {grouped} = data.learners[s.learner], needed = grouped ? 'G*A' : 'G';
   if (axisSize(needed, sizes) > sizes.B) {
-    return `batch_size=${s.batch_size}: one sample needs ${axisSize(needed, sizes)} episodes but the buffer holds ` +
-      `${sizes.B}; allowed here is at most ${Math.floor(sizes.B / axisSize(needed, {...sizes, G: 1}))}`;
+    const most = Math.floor(sizes.B / axisSize(needed, {...sizes, G: 1}));
+    return tell(status.buffer, {...s, needed: axisSize(needed, sizes), B: sizes.B, most});
   }
-  if (grouped && sizes.A % sizes.R) return `batch_size_run=${sizes.R}: with teammates it must divide n_agents=${sizes.A}`;
+  if (grouped && sizes.A % sizes.R) return tell(status.width, sizes);
   return '';
 }
 
@@ -61,8 +65,13 @@ export function predict(data, s) {
     const first = made.find(field => field.shape.length);
     return {name, calls: axisSize(calls, sizes), leading: first ? first.shape[0] : null, fields: made};
   });
-  const rings = axisSize(learner.rings, sizes);
-  return {sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, kinds: learner.kinds, words: data.words[learner.grouped ? 'grouped' : 'whole']};
+  const rings = axisSize(learner.rings, sizes), own = data.regrouped ?? null;
+  const here = own && own.A === sizes.A && own.G === sizes.G && learner.grouped;
+  return {
+    sizes, stages, rings, capacity: Math.floor(sizes.B / rings), grouped: learner.grouped, kinds: learner.kinds,
+    words: data.words[learner.grouped ? 'grouped' : 'whole'], texts: data.texts,
+    regrouped: here ? own : null, elsewhere: here ? null : own,  // a regrouping of the reader's own, at its sizes only
+  };
 }
 
 // The plan with a run's measurements beside it: state, measured fields and seconds of each stage. The plan alone
@@ -103,19 +112,18 @@ export const axesText = field => field.axes.map((axis, i) => `${axis} ${field.sh
 // The three numbers of an update, in one sentence.
 export function predicted(plan) {
   const of = name => plan.stages.find(stage => stage.name === name).leading;
-  return `Predicted: the runner steps ${of('runner.run')}, the sample holds ${of('buffer.sample')}, ` +
-    `the learner sees ${of('learner.q_values')}.`;
+  return tell(plan.texts.status.predicted, {runner: of('runner.run'), sample: of('buffer.sample'), learner: of('learner.q_values')});
 }
 
 // The whole picture as text, for screen readers.
 export function spoken(plan) {
-  const {sizes, words} = plan;
-  const parts = [`Flow of tensors for n_agents ${sizes.A}, batch_size ${sizes.G}. ${fill(words.headline, sizes)}`];
+  const {sizes, words, texts: {spoken: said, picture}} = plan;
+  const parts = [tell(said.picture, {...sizes, headline: fill(words.headline, sizes)})];
   for (const stage of plan.stages) {
     const [main] = stage.fields, ran = stage.measured;
-    parts.push(`${stage.name}, ${stage.calls} call${stage.calls > 1 ? 's' : ''}` +
-      `${main ? `: ${main.key} [${axesText(main)}]` : ''}, ${stage.state}` +
-      `${ran ? `, measured${main && ran.fields[0] ? ` [${ran.fields[0].shape.join(', ')}]` : ''}` : ''}.`);
+    parts.push(`${stage.name}, ${stage.calls > 1 ? tell(picture.calls, stage) : said.one_call}` +
+      `${main ? `: ${main.key} [${axesText(main)}]` : ''}, ${said[stage.state]}` +
+      `${ran ? `, ${said.was_measured}${main && ran.fields[0] ? ` [${ran.fields[0].shape.join(', ')}]` : ''}` : ''}.`);
   }
   return parts.join(' ');
 }

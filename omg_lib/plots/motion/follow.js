@@ -1,5 +1,5 @@
 // Follow one episode, group, slot or row of the network through every stage: which cells it is, and a line of text.
-import {unravel} from './contract.js';
+import {tell, unravel} from './contract.js';
 import {episodeOf, episodesOf, seatOf} from './layout.js';
 import {sampleX} from './paint.js';
 
@@ -18,7 +18,8 @@ function cellsOf(plan, choice) {
 }
 
 export function chosenMarks(scene, choice) {
-  const {each, groups} = scene.lay.cell, found = new Set();
+  const {each, groups} = scene.lay.cell, found = new Set(), {episode} = choice;
+  if (episode !== undefined && scene.plan.regrouped?.slots.length) return scene.marks.filter(({taken}) => taken[0] === episode);
   for (const [g, a] of cellsOf(scene.plan, choice)) found.add(scene.marks[a * groups + Math.floor(g / each)]);
   return [...found];
 }
@@ -26,31 +27,34 @@ export function chosenMarks(scene, choice) {
 // One line: what this is in every stage. Without a run it is the plan, and says so.
 export function said(plan, choice) {
   const {A, G} = plan.sizes, cells = cellsOf(plan, choice), [[g, a]] = cells, rows = rowsOf(plan), row = g * A + a;
-  const end = plan.books ? '' : ' (the plan; nothing has run yet)';
+  const {books, grouped, texts: {followed}} = plan, kind = grouped ? '' : '_whole';
+  const line = (name, values) => tell(followed[name + kind], {A, G, group: g, slot: a, row, rows, last: row + A - 1, ...values});
+  const own = e => books ? line('place', {steps: books.lengths[e] - 1, place: books.places[e]}) : followed.plan;
+  const held = plan.regrouped?.slots ?? [];
+  if (cells.length === 1 && held.length) {
+    if (choice.episode !== undefined) return line('used', {episode: choice.episode, seat: seatOf(plan, choice.episode, a), count: held.filter(([e]) => e === choice.episode).length});
+    const [episode, seat, what] = held[row];
+    return line('held', {episode, seat, what: plan.texts.moved[what]});
+  }
   if (cells.length === 1) {
-    if (!plan.grouped) return `episode ${g}, seat ${a}: one of ${A} seats that learn; row ${row} of ${rows}${end}`;
-    const e = episodeOf(plan, g, a), {books} = plan;
-    const own = books ? `; ${books.lengths[e] - 1} steps; place ${books.places[e]} of its ring` : '';
-    return `episode ${e}: seat ${seatOf(plan, e, a)} learns; group ${g}, slot ${a}; row ${row} of ${rows}${own}${end}`;
+    if (!grouped) return line('cell', {episode: g, seat: a}) + (books ? '' : followed.plan);
+    const e = episodeOf(plan, g, a);
+    return line('cell', {episode: e, seat: seatOf(plan, e, a)}) + own(e);
   }
-  if (choice.slot !== undefined) return `slot ${a}: seat ${a} of ${G} ${plan.grouped ? 'groups, from' : 'episodes: all of'} ${G} episodes; ${G} of ${rows} rows${end}`;
-  const span = `rows ${row} to ${row + A - 1} of ${rows}`;
-  if (!plan.grouped) {
-    const own = plan.books ? `; ${plan.books.lengths[g] - 1} steps; place ${plan.books.places[g]} of the ring` : '';
-    return `episode ${g}: all ${A} seats learn; ${span}${own}${end}`;
-  }
-  return `group ${g}: episodes ${cells.map(([one, seat]) => episodeOf(plan, one, seat)).join(', ')}, one of each seat; ${span}${end}`;
+  if (choice.slot !== undefined) return line('slot', {}) + (books ? '' : followed.plan);
+  if (!grouped) return line('group', {}) + own(g);
+  return line('group', {episodes: cells.map(([one, seat]) => episodeOf(plan, one, seat)).join(', ')}) + (books ? '' : followed.plan);
 }
 
 // "episode 13", "group 3 slot 5", "seat 5", "row 40" -> a choice; a text says what is wrong.
 export function search(plan, text) {
-  const {A, G} = plan.sizes, words = text.trim().toLowerCase(), found = {};
+  const {A, G} = plan.sizes, {followed} = plan.texts, words = text.trim().toLowerCase(), found = {};
   const limits = {episode: episodesOf(plan), group: G, slot: A, seat: A, row: rowsOf(plan)};
   for (const [whole, name, number] of words.matchAll(/(episode|group|slot|seat|row)\s*(\d+)/g)) {
-    if (Number(number) >= limits[name]) return `${whole}: allowed is 0 to ${limits[name] - 1}`;
+    if (Number(number) >= limits[name]) return tell(followed.limit, {asked: whole, last: limits[name] - 1});
     found[name] = Number(number);
   }
-  if (!Object.keys(found).length) return `${text}: allowed is for example "episode 13" or "group 3 slot 5"`;
+  if (!Object.keys(found).length) return tell(followed.search, {asked: text});
   if (found.row !== undefined) { const [group, slot] = unravel(found.row, [G, A]); return {group, slot}; }
   if (found.seat !== undefined) found.slot = found.seat;
   delete found.seat;
@@ -69,7 +73,7 @@ export function under(scene, x, y) {
       const mark = near(one => [sampleX(scene, one), row.chart.y], row.chart.h);
       return mark ? {episode: mark.e} : null;
     }
-    case 'learner.regroup': case 'learner.omg_loss': {
+    case 'learner.regroup': case 'learner.omg_loss': {  // a slot
       const m = Math.floor((x - row.chart.x) / cell.w), a = Math.min(A - 1, Math.floor((y - row.chart.y) / cell.h));
       return m < cell.groups ? {group: Math.min(G - 1, m * cell.each), slot: a} : null;
     }

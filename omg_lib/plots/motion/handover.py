@@ -11,10 +11,12 @@ from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig, team_sizes
 from omg_lib.contract import ROUND, contract
 from omg_lib.envs import env_info
 from omg_lib.plots.flow import KINDS, MARKS, kinds_of
+from omg_lib.plots.motion.texts import texts
 from omg_lib.plots.words import HEADLINES, difference_text, reasons
 from omg_lib.predict import Difference
 from omg_lib.registry import learner_names
 from omg_lib.trace import ShapeTrace
+from omg_lib.words import _
 
 RUNNERS = {"episode": "1", "parallel": "A"}
 """Name of a runner in the controls -> R, as an axis."""
@@ -49,9 +51,10 @@ def handover(
         "learners": {name: made for name in learner_names() if (made := _learner(config, name))},
         "envs": {name: _sizes(name) for name in dict.fromkeys([*ENVIRONMENTS, config.env])},
         "words": {
-            name: {"headline": HEADLINES[grouped], "reasons": reasons(grouped)} for name, grouped in GROUPED.items()
+            name: {"headline": _(HEADLINES[grouped]), "reasons": reasons(grouped)} for name, grouped in GROUPED.items()
         },
-        "kinds": {kind: colour for kind, (colour, _) in KINDS.items()},
+        "texts": texts(),
+        "kinds": {kind: colour for kind, (colour, __) in KINDS.items()},
         "marks": {state: list(look) for state, look in MARKS.items()},
     }
 
@@ -64,12 +67,12 @@ def _learner(config: OMGConfig, learner: str) -> dict[str, Any] | None:
     except ConfigError:
         return None
     stages = []
-    for name, (_, fields) in contract(config, records_alive=True).items():
+    for name, (__, fields) in contract(config, records_alive=True).items():
         plain = contract(config)[name][1]
         made = {key: [*field] if key in plain else [*field, "alive"] for key, field in fields.items()}
         stages.append([name, "A/R" if name in ROUND and config.has_teammates else "1", made])
     grouped = config.has_teammates
-    axes = sorted({axis for _, _, fields in stages for text, *_ in fields.values() for axis in text.split()})
+    axes = sorted({axis for __, __, fields in stages for text, *_ in fields.values() for axis in text.split()})
     return {
         "grouped": grouped,
         "rings": "A" if grouped else "1",

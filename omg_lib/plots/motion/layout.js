@@ -1,5 +1,5 @@
 // Where everything stands. One true scale: a cell is one seat of one episode, and has the same size in every stage.
-import {axisSize} from './contract.js';
+import {axisSize, unravel} from './contract.js';
 
 const HEIGHTS = {'runner.run': [34, 26], 'buffer.insert_episode_batch': [44, 32], truncate: [34, 22], to_device: [20, 18], 'learner.td_loss': [16, 14]};
 const SAMPLE = [64, 42];  // all seats of an episode, one below the other; roomy and compact
@@ -66,11 +66,15 @@ export function marksOf(plan, lay) {
     const g = m * each, e = plan.grouped ? episodeOf(plan, g, a) : g, seat = plan.grouped ? seatOf(plan, e, a) : a;
     const column = !plan.grouped ? m : each === 1 ? e : m * A + a, sorted = plan.grouped ? a * groups + m : m;
     marks.push({
-      g, a, e, seat, count: Math.min(each, G - g),
+      g, a, e, seat, taken: plan.regrouped?.slots[g * A + a] ?? null, count: Math.min(each, G - g),
       memory: sample.x + column * w, sorted: sample.x + sorted * w, sample: [0, sample.y + seat * h],
       block: [block.x + m * w, block.y + a * h], folded: [hidden.x + m * w, hidden.y + a * h], row: [hidden.x + (m * A + a) * w, hidden.y + hidden.h - lay.line],
       value: [hidden.x + (m * A + a) * w, values.y],
     });
+  }
+  for (const mark of marks) if (mark.taken) {  // the mark of the episode that its slot holds
+    const [g, a] = unravel(mark.taken[0], [G, A]);
+    mark.held = marks[a * groups + Math.floor(g / each)];
   }
   return marks;
 }

@@ -20,24 +20,28 @@ function dab(ctx, {lay: {cell}}, x, y, h) {
   ctx.fillRect(x, y, Math.max(0.7, cell.w * 0.92), Math.max(0.7, h * 0.88));
 }
 
-// All marks, seat by seat: a colour is set once. `place` gives a mark's [x, y].
-function dabs(ctx, scene, place, h = scene.lay.cell.h) {
+// What a slot holds after a regrouping of the reader's own: a teammate's data is grey, a learner's has its seat's colour.
+const slotColour = ({taken: [, seat, what]}, A) => what === 'teammate' ? grey(0.55) : seatColour(seat, A);
+
+// All marks, seat by seat: a colour is set once. `place` gives a mark's [x, y]. `own`: after regrouping.
+function dabs(ctx, scene, place, h = scene.lay.cell.h, own = false) {
   const {A} = scene.plan.sizes, {groups} = scene.lay.cell;
   for (let a = 0; a < A; a++) {
     ctx.fillStyle = seatColour(a, A);
     for (let m = 0; m < groups; m++) {
       const mark = scene.marks[a * groups + m], at = place(mark, m);
+      if (own && mark.taken) ctx.fillStyle = slotColour(mark, A);
       dab(ctx, scene, at[0], at[1], at[2] ?? h);
     }
   }
 }
 
-function between(ctx, scene, f, from, to) {
+function between(ctx, scene, f, from, to, own = true) {
   const {groups} = scene.lay.cell;
   dabs(ctx, scene, (mark, m) => {
     const a = from(mark), b = to(mark), t = turn(f, groups > 1 ? m / (groups - 1) : 0);
     return [mixed(a[0], b[0], t), mixed(a[1], b[1], t), mixed(a[2] ?? scene.lay.cell.h, b[2] ?? scene.lay.cell.h, t)];
-  });
+  }, scene.lay.cell.h, own);
 }
 
 function frame(ctx, x, y, w, h) {
@@ -93,15 +97,19 @@ function lengths(ctx, scene, cut) {
 function fan(ctx, scene, f) {
   const {plan: {sizes: {A, H}}, lay: {cell}} = scene, {chart} = scene.lay.at('learner.omg_loss');
   const wide = cell.groups * cell.w, step = Math.min(wide + 5, (chart.w - wide) / H);
-  for (let k = H; k >= 0; k--) for (let a = 0; a < A; a++) {
+  for (let k = H; k >= 0; k--) {
     ctx.globalAlpha = k ? 0.75 - 0.1 * k : 1;
-    ctx.fillStyle = seatColour(a, A);
-    ctx.fillRect(chart.x + k * step * turn(f, k / H), chart.y + a * cell.h, wide, cell.h * 0.88);
+    const x = chart.x + k * step * turn(f, k / H);
+    if (scene.plan.regrouped?.slots.length) dabs(ctx, scene, ({g, a}) => [x + Math.floor(g / cell.each) * cell.w, chart.y + a * cell.h], cell.h, true);
+    else for (let a = 0; a < A; a++) {
+      ctx.fillStyle = seatColour(a, A);
+      ctx.fillRect(x, chart.y + a * cell.h, wide, cell.h * 0.88);
+    }
   }
   ctx.globalAlpha = 1;
 }
 
-const rowsAt = (ctx, scene, place) => dabs(ctx, scene, mark => mark[place], scene.lay.line);
+const rowsAt = (ctx, scene, place) => dabs(ctx, scene, mark => mark[place], scene.lay.line, true);
 const lossPlace = lay => { const {chart} = lay.at('learner.td_loss'); return [chart.x + 4, chart.y + chart.h / 2 - 4]; };
 
 // What each stage leaves; `done` is false before it has run.
@@ -136,7 +144,7 @@ const STILL = {
   },
   'learner.regroup'(ctx, scene, done) {
     const {chart} = scene.lay.at('learner.regroup'), {cell} = scene.lay;
-    if (done) dabs(ctx, scene, mark => mark.block); else frame(ctx, chart.x, chart.y, cell.groups * cell.w, chart.h);
+    if (done) dabs(ctx, scene, mark => mark.block, cell.h, true); else frame(ctx, chart.x, chart.y, cell.groups * cell.w, chart.h);
   },
   'learner.omg_loss'(ctx, scene, done) {
     const {chart} = scene.lay.at('learner.omg_loss'), {cell} = scene.lay;
@@ -178,13 +186,13 @@ const MOVING = {
   },
   'buffer.sample'(ctx, scene, f) {
     mates(ctx, scene, PALE * f);
-    between(ctx, scene, f, mark => { const {x, y} = ringOf(scene, mark.seat); return [x, y]; }, mark => samplePlace(scene, mark));
+    between(ctx, scene, f, mark => { const {x, y} = ringOf(scene, mark.seat); return [x, y]; }, mark => samplePlace(scene, mark), false);
   },
   truncate: (ctx, scene, f) => lengths(ctx, scene, f),
   'learner.regroup'(ctx, scene, f) {
     const {chart} = scene.lay.at('learner.regroup'), {h} = scene.lay.cell;  // what came in, and what of it is kept
     mates(ctx, scene, PALE * (1 - ease(1.3 * f)), 'learner.regroup');
-    between(ctx, scene, f, mark => [sampleX(scene, mark), chart.y + mark.seat * h], mark => mark.block);
+    between(ctx, scene, f, mark => [sampleX(scene, mark.held ?? mark), chart.y + (mark.taken?.[1] ?? mark.seat) * h], mark => mark.block);
   },
   'learner.omg_loss'(ctx, scene, f) {
     if (scene.lay.at('learner.omg_loss').chart.h) fan(ctx, scene, f);
@@ -213,10 +221,10 @@ export function paintChosen(ctx, scene, chosen) {
   ctx.lineWidth = 1.5;
   const drawn = new Set(), seats = new Set();
   for (const mark of chosen) {
-    const x = sampleX(scene, mark);
-    if (!drawn.has(mark.e)) { ring(x, sample.y, cell.w, sample.h); ring(x, truncated.y, cell.w, truncated.h); }
-    drawn.add(mark.e);
-    seats.add(mark.seat);
+    const held = mark.held ?? mark, x = sampleX(scene, held);
+    if (!drawn.has(held.e)) { ring(x, sample.y, cell.w, sample.h); ring(x, truncated.y, cell.w, truncated.h); }
+    drawn.add(held.e);
+    seats.add(held.seat);
     if (lay.at('learner.regroup')) ring(...mark.block, cell.w, cell.h);
     ring(...mark.row, cell.w, lay.line);
     ring(...mark.value, cell.w, lay.line);

@@ -1,11 +1,9 @@
 // The panel around the picture, in a page of its own or in a notebook with a kernel.
-import {fill, predict, predicted} from './contract.js';
+import {fill, predict, predicted, tell} from './contract.js';
 import {search} from './follow.js';
 import {offersHtml, panelHtml, progressHtml} from './controls.js';
 import {Picture} from './picture.js';
 import {whyText} from './skeleton.js';
-
-const LOST = 'The kernel is gone: the picture keeps what it has. Run the cell again.';
 
 export class Panel {
   // `kernel.send(message)` reaches Python; without a kernel the panel shows plans, and the run that `data` holds.
@@ -18,7 +16,7 @@ export class Panel {
     }
     this.find = name => this.root.querySelector(`.omg-${name}`);
     this.picture = new Picture(this.find('flow'), data, {moved: () => this.moved(), followed: (words, pointed) => this.followed(words, pointed)});
-    if (data.measured && !this.picture.measure(data.measured)) this.say('The measurements are of another plan: the plan is shown.');
+    if (data.measured && !this.picture.measure(data.measured)) this.say(data.texts.status.other_plan);
     else if (!kernel) this.say(this.told());
     if (innerHeight <= 800 && innerWidth >= 900 && window === window.top) this.compact(true);
     this.root.addEventListener('input', event => { if (event.target.matches('[name][type=range], select[name]')) this.set(event.target); });
@@ -41,7 +39,7 @@ export class Panel {
 
   told() {
     const {measured, plan} = this.picture;
-    return measured ? `Measured: update ${measured.update} on ${measured.device}.` : predicted(plan);
+    return measured ? tell(this.data.texts.status.measured, measured) : predicted(plan);
   }
 
   predict(settings) { return predict(this.data, {...this.data.settings, ...settings}); }
@@ -52,7 +50,7 @@ export class Panel {
     if (input.matches('[name][type=number]')) {
       if (input.value.trim()) return this.set(input);
       input.value = this.picture.settings[input.name];
-      return this.say(`${input.name}: a number is missing, the last one is kept`);
+      return this.say(tell(this.data.texts.status.missing, input));
     }
     if (input.matches('.omg-compact')) return this.compact(input.checked);
     if (input.matches('.omg-unfolded')) { this.picture.look.unfolded = input.checked; return this.picture.draw(); }
@@ -132,17 +130,17 @@ export class Panel {
   // --- what the picture tells -----------------------------------------------------------------------------------------
 
   moved() {
-    const {picture} = this;
+    const {picture, data: {texts: {transport}}} = this;
     if (!picture) return;  // it is being made
-    const at = this.find('at'), stage = picture.stage()?.name ?? 'before the first stage', play = this.find('play');
-    const words = picture.phase >= picture.total ? 'the whole update' : stage;
+    const at = this.find('at'), stage = picture.stage()?.name ?? transport.before, play = this.find('play');
+    const words = picture.phase >= picture.total ? transport.whole : stage;
     at.max = picture.total;
     at.value = Math.ceil(picture.phase);
     at.setAttribute('aria-valuetext', words);
     this.find('at-said').textContent = words;
     const {plan, phase, total} = picture, headline = fill(plan.words.headline, plan.sizes);
     this.find('why').textContent = phase > 0 && phase < total ? whyText(picture.stage(), plan) : headline;  // compact rows have no room for it
-    const label = picture.playing ? 'Pause' : 'Play';
+    const label = picture.playing ? transport.pause : transport.play;
     if (play.textContent !== label) play.textContent = label;
   }
 
@@ -154,8 +152,8 @@ export class Panel {
 
   frame() {  // in a frame of its own it asks for the height that it needs
     if (window === window.top) return;
-    const tell = () => { try { window.frameElement.style.height = `${document.documentElement.scrollHeight + 4}px`; } catch { /* a sandbox: the frame scrolls */ } };
-    new ResizeObserver(tell).observe(this.root);
+    const grow = () => { try { window.frameElement.style.height = `${document.documentElement.scrollHeight + 4}px`; } catch { /* a sandbox: the frame scrolls */ } };
+    new ResizeObserver(grow).observe(this.root);
   }
 
   // --- the kernel -----------------------------------------------------------------------------------------------------
@@ -169,10 +167,11 @@ export class Panel {
   // What Python shows: settings, status, progress, offers, computes, seq (the last message that it has
   // answered, of each view: a panel can be shown in two cells).
   view(view) {
+    const {controls} = this.data.texts;
     this.say(view.status);
-    const parts = {progress: progressHtml(view.progress), offers: offersHtml(view.offers)};
+    const parts = {progress: progressHtml(view.progress, controls.progress), offers: offersHtml(view.offers, controls.offer)};
     for (const [name, html] of Object.entries(parts)) if (this.find(name).innerHTML !== html) this.find(name).innerHTML = html;
-    this.find('computes').textContent = `computes on: ${view.computes}`;
+    this.find('computes').textContent = tell(controls.computes, {device: view.computes});
     if (view.device !== this.picture.device) { this.picture.device = view.device; this.picture.touch(); }
     if ((view.seq[this.id] ?? 0) < this.sent) return;  // Python answers an older message: the reader has moved on
     const now = this.picture.settings, next = Object.entries(view.settings).filter(([name, value]) => now[name] !== value);
@@ -187,7 +186,7 @@ export class Panel {
 
   // What a run says many times a second. It is acknowledged once it is drawn: Python sends nothing to a hidden page.
   hear({progress, ack, ...event}) {
-    if (progress) this.find('progress').innerHTML = progressHtml(progress);
+    if (progress) this.find('progress').innerHTML = progressHtml(progress, this.data.texts.controls.progress);
     this.picture.hear(event);
     if (ack) requestAnimationFrame(() => this.kernel.send({do: 'ack', ack}));
   }
@@ -204,7 +203,7 @@ export class Panel {
     this.find('table').innerHTML = html;
   }
 
-  lost() { this.say(LOST); delete this.picture.box.dataset.live; this.picture.hear({live: ''}); }
+  lost() { this.say(this.data.texts.status.lost); delete this.picture.box.dataset.live; this.picture.hear({live: ''}); }
 }
 
 // Without Jupyter: mount(element, data) draws into an element of any page.

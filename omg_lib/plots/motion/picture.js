@@ -1,7 +1,7 @@
 // The picture: skeleton and cells, the transport of one update, and the episode that is followed.
-import {predict, refusal, spoken, withMeasured} from './contract.js';
+import {predict, refusal, spoken, tell, withMeasured} from './contract.js';
 import {layout, marksOf, episodesOf} from './layout.js';
-import {arc, facts, skeleton} from './skeleton.js';
+import {arc, facts, redraw, skeleton} from './skeleton.js';
 import {SECONDS, SHORT, paintChosen, paintMoving, paintStill} from './paint.js';
 import {chosenMarks, said, under} from './follow.js';
 
@@ -12,7 +12,7 @@ export class Picture {
   // line of text.
   constructor(box, data, on) {
     Object.assign(this, {box, data, on, settings: data.settings, measured: null, device: data.settings.device, live: {}});
-    Object.assign(this, {look: {compact: false, unfolded: false}, mix: 0, wanted: 0, speed: 1, playing: false, chosen: null});
+    Object.assign(this, {look: {compact: false, unfolded: false}, mix: 0, wanted: 0, speed: 1, playing: false, chosen: null, parts: []});
     box.innerHTML = '<svg role="img" fill="currentColor" font-family="system-ui, sans-serif"></svg>' +
       '<canvas aria-hidden="true"></canvas><canvas aria-hidden="true"></canvas>';
     [this.svg, this.still, this.top] = box.children;
@@ -69,7 +69,9 @@ export class Picture {
     for (const [name, value] of [['viewBox', `0 0 ${W} ${H}`], ['width', W], ['height', H], ['aria-label', spoken(this.plan)]]) {
       this.svg.setAttribute(name, value);
     }
-    this.svg.innerHTML = skeleton(this.lay, this.shown());
+    const parts = skeleton(this.lay, this.shown());
+    redraw(this.svg, this.parts, parts);
+    this.parts = parts;
     for (const canvas of [this.still, this.top]) {
       if (canvas.width === W * dense && canvas.height === H * dense) continue;
       Object.assign(canvas, {width: W * dense, height: H * dense});
@@ -100,7 +102,7 @@ export class Picture {
   }
 
   touch() {
-    const {live = '', fill, held = '', capacity = this.plan.books?.capacity ?? this.plan.capacity} = this.live, shown = this.shown(), most = Math.max(...Object.values(shown.ms ?? {}), 0);
+    const {live = '', fill, held = '', capacity = this.plan.books?.capacity ?? this.plan.capacity} = this.live, shown = this.shown(), words = this.plan.texts.picture, most = Math.max(...Object.values(shown.ms ?? {}), 0);
     if (live) this.box.dataset.live = live; else delete this.box.dataset.live;
     const change = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
     for (const {stage} of this.lay.rows) {
@@ -109,7 +111,7 @@ export class Picture {
       change(g.querySelector('.omg-facts'), facts(stage, shown));
       g.querySelector('.omg-ms').setAttribute('width', most ? (MS_WIDE * (shown.ms[stage.name] ?? 0) / most).toFixed(1) : 0);
     }
-    change(this.svg.querySelector('.omg-held'), held || `${this.plan.rings > 1 ? 'each' : 'the'} ring keeps ${capacity}`);
+    change(this.svg.querySelector('.omg-held'), held || tell(this.plan.rings > 1 ? words.each_ring : words.one_ring, {capacity}));
     const filled = fill ?? this.plan.books?.fill ?? [];
     for (const path of this.svg.querySelectorAll('[data-ring]')) {
       path.setAttribute('d', arc(this.lay.rings[path.dataset.ring], (filled[path.dataset.ring] ?? 0) / capacity));
@@ -178,11 +180,11 @@ export class Picture {
   run() {
     if (this.ticking || !this.busy()) return;
     this.ticking = true;
-    let last = performance.now();
+    let last = null;  // on a busy page a frame's time can lie before the key that asked for it: count from frame to frame
     const tick = now => {
       this.ticking = this.busy();
       if (!this.ticking) return;
-      this.advance(Math.min(0.1, (now - last) / 1000));
+      this.advance(Math.min(0.1, (now - (last ?? now)) / 1000));
       last = now;
       this.paint();
       requestAnimationFrame(tick);

@@ -1,5 +1,5 @@
-// Everything that stands still: text, chips, rings and the data attributes, as one SVG text.
-import {fill, bytesText, msText} from './contract.js';
+// Everything that stands still: text, chips, rings and the data attributes, as SVG text; and how a new one replaces it.
+import {fill, bytesText, msText, tell} from './contract.js';
 import {CHIP} from './layout.js';
 
 const safe = text => String(text).replace(/[&<>"]/g, c => ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'})[c]);
@@ -26,17 +26,17 @@ function wrapped(x, y, size, words, most, more = '') {
 // The four numbers, and why they differ.
 function heads(plan, lay, kinds) {
   const of = name => plan.stages.find(stage => stage.name === name), {A, G} = plan.sizes, run = of('runner.run');
-  const sample = of('buffer.sample'), axis = sample.fields[0].axes[0], kind = plan.kinds;
+  const words = plan.texts.picture, sample = of('buffer.sample'), axis = sample.fields[0].axes[0], kind = plan.kinds;
   const told = [
-    ['the runner steps', run.leading, run.calls > 1 ? `R, ${run.calls} times` : 'R', kinds[kind.R]],
-    ['the sample holds', sample.leading, plan.grouped ? `${axis} = ${G} × ${A}` : axis, kinds[kind[axis]]],
-    ['the learner sees', G, 'G', kinds[kind.G]],
-    ['the network sees', G * A, `${G} × ${A} rows`, 'currentColor'],
+    [words.runner_steps, run.leading, run.calls > 1 ? tell(words.times, run) : 'R', kinds[kind.R]],
+    [words.sample_holds, sample.leading, plan.grouped ? `${axis} = ${G} × ${A}` : axis, kinds[kind[axis]]],
+    [words.learner_sees, G, 'G', kinds[kind.G]],
+    [words.network_sees, G * A, tell(words.rows, plan.sizes), 'currentColor'],
   ];
   const step = (lay.W - 8) / 4, big = lay.compact || lay.narrow ? 20 : 30, low = lay.compact ? 32 : 44;
   const out = told.map(([who, number, made, colour], i) => {
     const x = 8 + i * step, beside = lay.narrow ? x : x + String(number).length * big * 0.7 + 6;
-    return put(x, 12, lay.narrow ? 9.5 : 11, lay.narrow ? who.replace('the ', '') : who, 'opacity=".8"') +
+    return put(x, 12, lay.narrow ? 9.5 : 11, who, 'opacity=".8"') +
       put(x, low, big, number, `font-weight="bold" fill="${colour}"`) +
       put(beside, lay.narrow ? low + 14 : low, 11, made, 'opacity=".8"');
   }).join('');
@@ -46,13 +46,14 @@ function heads(plan, lay, kinds) {
 
 export function facts(stage, shown) {
   const room = stage.name.includes('.') ? stage.name.split('.')[0] : '', ms = shown.ms?.[stage.name];
-  return [room, stage.calls > 1 ? `${stage.calls} calls` : '', ms === undefined ? '' : msText(ms), deviceOf(stage.name, shown)]
+  return [room, stage.calls > 1 ? tell(shown.plan.texts.picture.calls, stage) : '', ms === undefined ? '' : msText(ms), deviceOf(stage.name, shown)]
     .filter(Boolean).join(' · ');
 }
 
 // Why a stage has this shape, or how the measured one differs from the plan.
-export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run}) =>
-  wrong || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
+const OWN = 'learner.regroup';
+export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run, regrouped, elsewhere, texts}) =>
+  wrong || (name === OWN && regrouped?.said) || (name === OWN && elsewhere && tell(texts.picture.elsewhere, elsewhere)) || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
 
 // Main memory up to truncate, the learner's device from to_device on.
 export function deviceOf(name, {plan, device}) {
@@ -81,11 +82,11 @@ function named(field, stage) {
 }
 
 // Every other field, too; shown where the stage before has others.
-function also(row, stage, from) {
+function also(row, stage, from, words) {
   const spans = stage.fields.slice(from).map(field =>
     `<tspan ${named(field, stage)}>${safe(field.key)} [${safe(['..', ...field.axes.slice(2)].join(', '))}]  </tspan>`);
   if (!spans.length) return '';
-  return `<text x="${row.also.x}" y="${row.also.y}" font-size="9.5" opacity=".8" ${row.told ? '' : 'display="none"'}>also ${spans.join('')}</text>`;
+  return `<text x="${row.also.x}" y="${row.also.y}" font-size="9.5" opacity=".8" ${row.told ? '' : 'display="none"'}>${words.also} ${spans.join('')}</text>`;
 }
 
 function rings(plan, lay) {
@@ -103,25 +104,25 @@ export function arc({x, y, r}, share) {
 }
 
 function beside(row, lay, plan, shown) {
-  const {chart, stage} = row;
+  const {chart, stage} = row, words = plan.texts.picture;
   if (stage.name === 'runner.run' && lay.lens.wider > 1.05) {
     const last = lay.lens.places[lay.lens.n - 1];
-    return put(last.x + last.w + 6, chart.y + chart.h / 2 + 3, 9.5, `drawn ${lay.lens.wider.toPrecision(2)} × as wide`, 'opacity=".8"');
+    return put(last.x + last.w + 6, chart.y + chart.h / 2 + 3, 9.5, tell(words.wider, {factor: lay.lens.wider.toPrecision(2)}), 'opacity=".8"');
   }
   if (stage.name === 'buffer.insert_episode_batch') {
     const last = lay.rings[plan.rings - 1], at = lay.narrow ? [lay.W - 8, row.y + 28] : [last.x + last.r + 10, last.y + 4];
     return rings(plan, lay) + put(...at, 10.5, '', `class="omg-held" ${lay.narrow ? 'text-anchor="end"' : ''}`);
   }
   if (stage.name === 'to_device') {
-    const from = 'cpu', to = deviceOf('to_device', shown);
-    return put(chart.x, chart.y + 14, 11, to === from ? 'cpu: it stays where it is' : to === 'auto' ? 'cpu → the learner\'s device: copied if that is a GPU' : `${from} → ${to}: every field is copied`, 'class="omg-transfer"');
+    const device = deviceOf('to_device', shown), moved = {cpu: words.stays, auto: words.may_move}[device] ?? tell(words.moves, {device});
+    return put(chart.x, chart.y + 14, 11, moved, 'class="omg-transfer"');
   }
   return '';
 }
 
 function row(row, lay, plan, shown, kinds) {
   const {stage, y} = row, [colour, sign] = shown.marks[stage.state], [main] = stage.fields, name = stage.name.split('.').pop();
-  const size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
+  const words = plan.texts.picture, size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
   const open = !stage.measured && main?.axes.some(axis => /^T/.test(axis)) ? '≤' : '';
   const cost = size ? ` · ${open}${stage.calls > 1 ? `${stage.calls} × ` : ''}${bytesText(size)}` : '';
   return `<g data-stage="${safe(stage.name)}" data-state="${stage.state}" data-calls="${stage.calls}" data-leading="${stage.leading ?? ''}">` +
@@ -133,17 +134,41 @@ function row(row, lay, plan, shown, kinds) {
     put(23, y + 14, 12, name, 'font-weight="bold"') + put(23, y + 26, 9.5, facts(stage, shown), 'class="omg-facts" opacity=".85"') +
     box(23, y + 29, 0, 3, 'class="omg-ms" fill="#dd7011"') +
     (stage.leading === null ? '' : put(lay.narrow ? lay.W - 8 : lay.left - 8, y + 18, 18, stage.leading, `font-weight="bold" text-anchor="end" fill="${kinds[plan.kinds[main.axes[0]]]}"`)) +
-    (main?.axes.length ? chips(row, lay, plan, kinds) + also(row, stage, 1) : also(row, stage, 0)) +
+    (main?.axes.length ? chips(row, lay, plan, kinds) + also(row, stage, 1, words) : also(row, stage, 0, words)) +
     beside(row, lay, plan, shown) +
     (lay.compact ? '' : wrapped(row.why.x, row.why.y, 11, whyText(stage, plan) + cost, lay.narrow ? lay.W / 5.8 : 999,
       stage.wrong ? `fill="${colour}" font-weight="bold"` : '')) + '</g>';
 }
 
-// `shown` has plan, device, ms (a running mean for each stage), kinds and marks (colours).
+// The parts, from top to bottom: heads, a row for each stage, the legend. `shown` has plan, device, ms (a running mean
+// for each stage), kinds and marks (colours).
 export function skeleton(lay, shown) {
-  const {plan, kinds} = shown, {each} = lay.cell;
-  const mark = each > 1 ? `one mark: one seat of ${each} episodes` : 'one mark: one seat of one episode, the same size everywhere';
-  const legend = plan.grouped ? `${mark}; coloured: the learner's seat, grey: its teammates` : `${mark}; all seats learn`;
-  return heads(plan, lay, kinds) + lay.rows.map(one => row(one, lay, plan, shown, kinds)).join('') +
-    wrapped(8, lay.H - (lay.narrow ? 32 : 10), 10.5, legend, lay.narrow ? lay.W / 5.6 : 999, 'opacity=".85"');
+  const {plan, kinds} = shown, {each} = lay.cell, words = plan.texts.picture;
+  const mark = each > 1 ? tell(words.marks, {each}) : words.one_mark;
+  const legend = tell(plan.grouped ? words.colours : words.all_learn, {mark});
+  const last = wrapped(8, lay.H - (lay.narrow ? 32 : 10), 10.5, legend, lay.narrow ? lay.W / 5.6 : 999, 'opacity=".85"');
+  return [`<g>${heads(plan, lay, kinds)}</g>`, ...lay.rows.map(one => row(one, lay, plan, shown, kinds)), `<g>${last}</g>`];
+}
+
+// Change the parts of an <svg> that differ: laying all texts out again takes longer than a frame.
+export function redraw(svg, before, parts) {
+  if (before.length !== parts.length) { svg.innerHTML = parts.join(''); return; }
+  const fresh = svg.cloneNode(false);
+  parts.forEach((part, i) => {
+    if (part === before[i]) return;
+    fresh.innerHTML = part;
+    morph(svg.children[i], fresh.firstChild);
+  });
+}
+
+function morph(old, next) {
+  if (old.nodeName !== next.nodeName || old.childNodes.length !== next.childNodes.length) { old.replaceWith(next); return; }
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  for (const {name, value} of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const {name} of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  const kids = [...next.childNodes];
+  [...old.childNodes].forEach((kid, i) => morph(kid, kids[i]));
 }

@@ -31,7 +31,8 @@ RIGHT = {
     ],
     "a4-band": [
         band(),
-        band(spread="((values - mean) ** 2).sum(dim=0).div(n * (n - 1)).sqrt()").replace("mean, reach =", "reach =")
+        band(spread="((values - mean) ** 2).sum(dim=0).div(n * (n - 1)).sqrt()")
+        .replace("mean, reach =", "reach =")
         .replace("reach = values.mean(dim=0), ", "mean = values.mean(dim=0)\nreach = "),
         band(rows="np.stack([mean - reach, mean, mean + reach])"),
         band(spread="torch.from_numpy(values.numpy().std(axis=0, ddof=1)) / n**0.5"),
@@ -63,7 +64,8 @@ WRONG = {
         plan(seeds="[-1, 0, 1]"): "110",
         plan(seeds="3"): "110",
         plan(seeds="'012'"): "110",
-    } | dict.fromkeys(NO_DICT, "000"),
+    }
+    | dict.fromkeys(NO_DICT, "000"),
     "a4-band": {
         band(t="1.96"): "10",
         band(t="4.303"): "10",

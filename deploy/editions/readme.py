@@ -1,0 +1,45 @@
+"""README in another language: a section for each of README.md's, with the digest of the one that it translates.
+
+The digest stands in a comment before the section: `<!-- start 1f3a9c2e -->`, named like the English heading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.editions import rules, texts
+from deploy.editions.texts import ROOT, Edition
+
+SOURCE = ROOT / "README.md"
+HEADING = re.compile(r"^(?=#{1,3} )", re.MULTILINE)
+SWITCH = re.compile(r"\]\(README(\.[\w-]+)?\.md\)")
+"""The link from one README to the other."""
+
+
+def english() -> dict[str, str]:
+    """Return README.md's sections by name: the heading in small letters, joined by hyphens."""
+    parts = [part for part in HEADING.split(SOURCE.read_text(encoding="utf-8")) if part]
+    return {"-".join(re.findall(r"\w+", part.split("\n")[0].lower())): part.strip("\n") for part in parts}
+
+
+def path_of(edition: Edition) -> Path:
+    return ROOT / f"README.{edition.language.replace('_', '-')}.md"
+
+
+def faults(edition: Edition) -> Iterator[str]:
+    """Yield every reason why an edition's README is not the translation of README.md."""
+    path, ours, words = path_of(edition), english(), rules.terms(edition)
+    theirs = texts.read(path)
+    if list(ours) != list(theirs):
+        yield f"{path.name} has the sections {', '.join(theirs)}; README.md has {', '.join(ours)}"
+        return
+    for name, text in ours.items():  # links to notebooks may lead to the edition's own
+        if theirs[name].digest != texts.digest(text):
+            yield f"{path.name} {name}: it translates an older text; the new digest is {texts.digest(text)}"
+        plain, other = (
+            SWITCH.sub("]", one).replace(f"](notebooks/{edition.folder}/", "](notebooks/")
+            for one in (text, theirs[name].text)
+        )
+        yield from (f"{path.name} {name}: {fault}" for fault in rules.text_faults(plain, other, words))

@@ -1,0 +1,59 @@
+"""Figures in Chinese: a font of this machine draws them, or they are English; there are never boxes."""
+
+import warnings
+
+import matplotlib
+import pytest
+from matplotlib.font_manager import FontEntry, findfont, fontManager
+
+from omg_lib import words
+from omg_lib.plots.curves import curves_figure, curves_png
+from omg_lib.system import fonts
+
+
+@pytest.fixture(autouse=True)
+def chinese(monkeypatch):
+    monkeypatch.setenv("OMG_LANG", "zh_CN")
+    fonts.find_font.cache_clear()
+    words.say.cache_clear()
+    with matplotlib.rc_context():
+        yield
+    fonts.find_font.cache_clear()
+
+
+def titles():
+    return [ax.get_title() for ax in curves_figure([]).axes]
+
+
+def test_without_a_font_figures_are_english_and_one_line_says_so(monkeypatch, capsys):
+    mine = [font for font in fontManager.ttflist if font.name not in fonts.FAMILIES["zh"]]
+    monkeypatch.setattr(fontManager, "ttflist", mine)
+    assert titles() == titles() == ["loss", "win rate, last 100 episodes"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "install Noto Sans CJK" in line
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of every character that it has no glyph for
+        curves_png([])
+
+
+def test_with_a_font_figures_are_chinese(monkeypatch, capsys):
+    """Any font under the name that is looked for: what it draws is the font's own business."""
+    mine = [font for font in fontManager.ttflist if font.name not in fonts.FAMILIES["zh"]]
+    path = findfont("DejaVu Sans Mono")
+    monkeypatch.setattr(fontManager, "ttflist", [*mine, FontEntry(fname=path, name="WenQuanYi Zen Hei")])
+    assert titles() == ["损失", "胜率，最近 100 个回合"]
+    assert matplotlib.rcParams["font.family"][-1] == "WenQuanYi Zen Hei" and capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(
+    not {font.name for font in fontManager.ttflist} & set(fonts.FAMILIES["zh"]), reason="no Chinese font is installed"
+)
+def test_the_font_of_this_machine_has_every_character():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curves_png([])
+
+
+def test_other_languages_need_no_font(monkeypatch):
+    monkeypatch.setenv("OMG_LANG", "en")
+    assert titles() == ["loss", "win rate, last 100 episodes"] and fonts.find_font.cache_info().currsize == 0
