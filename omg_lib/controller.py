@@ -293,7 +293,8 @@ class Controller:
         if now.inference is not None:
             now.context = now.inference.step(before, last, own, now.context)
             return now.inference.agent_input(obs, now.context, noise)
-        seen = Seen(*(torch.from_numpy(x) for x in (obs, before, last)), now.identity, now.known_team)
+        read, read_before, actions = map(torch.from_numpy, (obs, before, last))
+        seen = Seen(read, read_before, actions, now.identity, now.known_team)
         context = self.acting_model.step(seen, torch.from_numpy(now.context))
         now.context = context.numpy()
         return self.acting_model.agent_input(seen, context, None if noise is None else torch.from_numpy(noise)).numpy()
