@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{head}  95 % interval   runs x sets")
     for line in lines:
         names = f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14}"
-        spread = f"{line['low']:.3f} to {line['high']:.3f}"
+        spread = f"{line['low']:.3f} to {line['high']:.3f}" if math.isfinite(line["high"]) else "unknown"  # one number
         own = " of its own" if line["own"] else ""
         print(
             f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
