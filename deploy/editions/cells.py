@@ -44,8 +44,10 @@ def comments(source: str) -> list[str]:
 
 
 def shown_words(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings that a code cell prints, writes on a figure, or gives as a figure's description."""
+    """Yield the strings that a code cell prints, writes on a figure, gives as a figure's description or a docstring."""
     for call in ast.walk(tree):
+        if isinstance(call, ast.FunctionDef) and isinstance(first := call.body[0], ast.Expr):
+            yield from [first.value] if isinstance(first.value, ast.Constant) else []
         if isinstance(call, ast.Call):
             name = ast.unparse(call.func)
             shown = list(call.args) if name == "print" else call.args[1:2] if name == "figure_svg" else []

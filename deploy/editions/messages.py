@@ -19,7 +19,7 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
 from deploy.editions import rules
-from deploy.editions.notebooks import english, sources
+from deploy.editions.notebooks import ASSIGNMENTS, course, english
 from deploy.editions.texts import ROOT, Edition
 
 LOCALE = ROOT / "omg_lib" / "locale"
@@ -33,9 +33,11 @@ NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|(?=\w*[a-rt-z])[A-Z]\w
 
 
 def extracted() -> set[str | tuple[str, str]]:
-    """Return every message of the library, and the questions' names in the notebooks; pairs are (one, many)."""
+    """Return every message of the library and of the grader, and the questions' names in the notebooks; pairs are
+    (one, many).
+    """
     found: set[str | tuple[str, str]] = set()
-    for path in sorted((ROOT / "omg_lib").rglob("*.py")):
+    for path in sorted([*(ROOT / "omg_lib").rglob("*.py"), *(ASSIGNMENTS / "grader").glob("*.py")]):
         with path.open("rb") as file:
             found |= {message for _, message, *_ in extract("python", file, KEYWORDS)}
     found |= set(asked())
@@ -44,7 +46,7 @@ def extracted() -> set[str | tuple[str, str]]:
 
 def asked() -> Iterator[str]:
     """Yield what the notebooks' questions ask for: the keys of `check_values(guess, {...})`."""
-    for path in sources():
+    for path in course():
         for cell in english(path).cells:
             if cell.cell_type == "code" and "check_values(" in cell.source:
                 for call in ast.walk(ast.parse(cell.source)):
