@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from omg_lib.config import ConfigError
+from omg_lib.words import _
 
 Array = Any
 """A numpy array or a torch tensor, depending on the backend."""
@@ -26,13 +27,13 @@ class Arrays:
         try:
             self.device = torch.device(device)
         except (RuntimeError, TypeError) as error:
-            raise ConfigError("device", device, "allowed are 'cpu', 'cuda' and 'cuda:i'") from error
+            raise ConfigError("device", device, _("allowed are 'cpu', 'cuda' and 'cuda:i'")) from error
         if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device", str(device), "this machine has no CUDA device; allowed here is 'cpu'")
+            raise ConfigError("device", str(device), _("this machine has no CUDA device; allowed here is 'cpu'"))
         on_cpu = self.device.type == "cpu"
         backend = backend or ("numpy" if on_cpu else "torch")
         if backend not in BACKENDS or (backend == "numpy" and not on_cpu):
-            raise ConfigError("backend", backend, "allowed are 'torch', and on the CPU 'numpy'")
+            raise ConfigError("backend", backend, _("allowed are 'torch', and on the CPU 'numpy'"))
         self.numpy = backend == "numpy"
         self.xp: Any = np if self.numpy else torch
 

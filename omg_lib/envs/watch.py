@@ -14,6 +14,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import BatchedEnv, EnvInfo
+from omg_lib.words import _
 
 LARGEST = 2.0**24
 """Beyond it float32 no longer tells whole numbers apart, and no network here learns from such inputs."""
@@ -28,7 +29,9 @@ def check_tensor(info: EnvInfo, call: str, given: Any, dtype: torch.dtype, shape
 
     NaN and infinity pass: the runner names them with the stage and the field.
     """
-    wanted = f"expected is a tensor, {str(dtype).removeprefix('torch.')} {list(shape)}"
+    wanted = _("expected is a tensor, {dtype} {shape}").format(
+        dtype=str(dtype).removeprefix("torch."), shape=list(shape)
+    )
     if not isinstance(given, Tensor):
         kind = f"{type(given).__name__} {given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else None
         raise fault(info, f"{call} returned {kind or type(given).__name__}; {wanted}")
@@ -43,7 +46,7 @@ def check_range(info: EnvInfo, what: str, given: np.ndarray) -> None:
     """Raise ConfigError for a finite number beyond `LARGEST`."""
     too_large = (np.abs(given) > LARGEST) & np.isfinite(given)
     if too_large.any():
-        allowed = f"float32 is exact up to {LARGEST:,.0f} only: scale it"
+        allowed = _("float32 is exact up to {largest:,.0f} only: scale it").format(largest=LARGEST)
         raise fault(info, f"{what} holds {given[too_large].flat[0]:g}; {allowed}")
 
 
@@ -69,7 +72,7 @@ def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None
     names = {"battle_won", "episode_limit"} | ({"rewards"} if info.general_sum else set())
     if not isinstance(outcome, dict) or outcome.keys() != names:
         found = sorted(outcome) if isinstance(outcome, dict) else type(outcome).__name__
-        why = "; `rewards` belong to general_sum=True" if "rewards" in found else ""
+        why = _("; `rewards` belong to general_sum=True") if "rewards" in found else ""
         raise fault(info, f"step()'s info has {found}; expected is a dict with {', '.join(sorted(names))}{why}")
     for key in ("battle_won", "episode_limit"):
         check_tensor(info, f"step()'s info['{key}']", outcome[key], torch.bool, (R,))
@@ -78,4 +81,9 @@ def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None
 
 
 def endless(info: EnvInfo) -> ConfigError:
-    return fault(info, f"step() does not end the episode: expected is done after {info.episode_limit} steps at most")
+    return fault(
+        info,
+        _("step() does not end the episode: expected is done after {episode_limit} steps at most").format(
+            episode_limit=info.episode_limit
+        ),
+    )

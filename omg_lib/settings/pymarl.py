@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from omg_lib.config import ENVIRONMENTS, PETTINGZOO, SMACV2, ConfigError, OMGConfig
+from omg_lib.words import _
 
 RENAMED = {
     "hidden_dim": ("rnn_hidden_dim", "EPyMARL's name"),
@@ -100,7 +101,11 @@ def translate(values: Mapping[str, Any], given: Collection[str] = ()) -> tuple[d
 
     def take(name: str, value: Any) -> None:
         if found.setdefault(name, value) != value:
-            raise ConfigError(name, value, f"another name sets {name}={found[name]}; allowed is one of the two")
+            raise ConfigError(
+                name,
+                value,
+                _("another name sets {name}={value}; allowed is one of the two").format(name=name, value=found[name]),
+            )
 
     for name, value in values.items():
         if name in FIXED:
@@ -142,44 +147,48 @@ def _renamed(name: str, value: Any, values: Mapping[str, Any], given: Collection
         return {} if "env" in given else _game(values)
     if name == "runner":
         if value not in ("episode", "parallel"):
-            raise ConfigError("runner", value, "allowed in a PyMARL file are episode and parallel")
+            raise ConfigError("runner", value, _("allowed in a PyMARL file are episode and parallel"))
         return {}
     if name == "use_cuda":
         if not isinstance(value, bool):
-            raise ConfigError(name, value, "allowed is True or False")
+            raise ConfigError(name, value, _("allowed is True or False"))
         return {"device": "auto" if value else "cpu"}
     if name == "target_update_interval_or_tau":
         if isinstance(value, float) and value.is_integer() and value > 1:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 1:
-            raise ConfigError(name, value, "targets here are copied, not mixed: allowed is a whole number above 1")
+            raise ConfigError(name, value, _("targets here are copied, not mixed: allowed is a whole number above 1"))
     return {RENAMED[name][0]: value}
 
 
 def _learner(values: Mapping[str, Any]) -> dict[str, Any]:
     learner, mixer = values.get("learner", "q_learner"), values.get("mixer")
     if learner != "q_learner":
-        raise ConfigError("learner", learner, "allowed in a PyMARL file is q_learner; --learner names one of ours")
+        raise ConfigError("learner", learner, _("allowed in a PyMARL file is q_learner; --learner names one of ours"))
     if not isinstance(mixer, str | None) or mixer not in MIXERS:
-        raise ConfigError("mixer", mixer, "allowed are null, vdn and qmix; --learner names one of ours")
+        raise ConfigError("mixer", mixer, _("allowed are null, vdn and qmix; --learner names one of ours"))
     return {"learner": MIXERS[mixer]}
 
 
 def _game(values: Mapping[str, Any]) -> dict[str, Any]:
     env, options = values.get("env"), values.get("env_args") or {}
     if not isinstance(options, Mapping):
-        raise ConfigError("env_args", options, "allowed is a table of names and values")
+        raise ConfigError("env_args", options, _("allowed is a table of names and values"))
     if env is None:
         return {}
     if env in ENVIRONMENTS or str(env).startswith(PETTINGZOO):
         return {"env": env}
     if env not in ("sc2_v2", "sc2v2"):
-        raise ConfigError("env", env, "this game has no counterpart here: name one with --env, such as skirmish")
+        raise ConfigError("env", env, _("this game has no counterpart here: name one with --env, such as skirmish"))
     found = {"env": SMACV2 + str(options.get("map_name", "10gen_terran"))}
     units = options.get("capability_config")
     sides = [units.get(key) for key in ("n_units", "n_enemies")] if isinstance(units, Mapping) else []
     if sides and sides[1] not in (None, sides[0]):
-        raise ConfigError("n_enemies", sides[1], f"battles here are n against n: allowed is n_units={sides[0]}")
+        raise ConfigError(
+            "n_enemies",
+            sides[1],
+            _("battles here are n against n: allowed is n_units={n_units}").format(n_units=sides[0]),
+        )
     return found | ({"n_agents": sides[0]} if sides and sides[0] is not None else {})
 
 
