@@ -39,6 +39,8 @@ def _edition() -> str | None:
 
 def language() -> str:
     """Return the code of the language in use, in gettext's form: en or the name of a folder in `locale/`."""
+    if spoken := _SPOKEN.get():
+        return spoken
     asked = os.environ.get("OMG_LANG")
     if asked:
         found = _known(asked)
@@ -47,12 +49,12 @@ def language() -> str:
             say(f"OMG_LANG={asked[:40]!r} is no language of this course: allowed are {allowed}; this is English")
         return found or ENGLISH
     system = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return _SPOKEN.get() or _edition() or _known(system) or ENGLISH
+    return _edition() or _known(system) or ENGLISH
 
 
 @contextmanager
 def speaking(code: str | None) -> Iterator[None]:
-    """Speak the language with this code as if the notebook at hand were of its edition; None changes nothing."""
+    """Speak the language with this code, whatever else asks for another; None changes nothing."""
     before = _SPOKEN.set(code)
     try:
         yield

@@ -33,11 +33,12 @@ NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|(?=\w*[a-rt-z])[A-Z]\w
 
 
 def extracted() -> set[str | tuple[str, str]]:
-    """Return every message of the library and of the grader, and the questions' names in the notebooks; pairs are
-    (one, many).
+    """Return every message of the library, the grader and the book, and the questions' names in the notebooks; pairs
+    are (one, many).
     """
     found: set[str | tuple[str, str]] = set()
-    for path in sorted([*(ROOT / "omg_lib").rglob("*.py"), *(ASSIGNMENTS / "grader").glob("*.py")]):
+    folders = ROOT / "omg_lib", ASSIGNMENTS / "grader", ROOT / "deploy" / "book"
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         with path.open("rb") as file:
             found |= {message for _, message, *_ in extract("python", file, KEYWORDS)}
     found |= set(asked())

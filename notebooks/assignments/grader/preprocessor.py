@@ -8,6 +8,7 @@ answers that come from a separate process.
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -129,7 +130,7 @@ class GradeAnswers(NbGraderPreprocessor):
         }
         from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
 
-        with speaking(nb.metadata.get("omg_lang")):
+        with speaking(None if os.environ.get("OMG_LANG") else nb.metadata.get("omg_lang")):
             tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
             found = marks(tasks, sources, seed, self.python, self.seconds, self.unsafe)
             for cell in nb.cells:
