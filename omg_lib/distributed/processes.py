@@ -66,7 +66,7 @@ class Processes(GameRows):
         self._order = (env, self.info.n_agents, self.seed, implied | options, dict(os.environ))
         self._workers: list[Worker] = []
         try:
-            for _ in range(self.batch):
+            for __ in range(self.batch):
                 self._workers.append(Worker(*self._order))
             self._ask(dict.fromkeys(range(self.batch), ("ready",)))
         except GameLost as error:

@@ -180,7 +180,7 @@ def _takes(make: Callable, name: str) -> bool:
 
 def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
     """Split a spec into the module before the first comma and the keyword arguments after it."""
-    module, _, arguments = spec.partition(",")
+    module, __, arguments = spec.partition(",")
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
         values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
