@@ -52,9 +52,13 @@ def shown_words(tree: ast.AST) -> Iterator[ast.Constant]:
             name = ast.unparse(call.func)
             shown = list(call.args) if name == "print" else call.args[1:2] if name == "figure_svg" else []
             shown += [keyword.value for keyword in call.keywords if keyword.arg in SHOWN]
-            for value in shown:
+            for value in (part for one in shown for part in branches(one)):
                 parts = value.values if isinstance(value, ast.JoinedStr) else [value]
                 yield from (one for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def branches(value: ast.expr) -> list[ast.expr]:
+    return [*branches(value.body), *branches(value.orelse)] if isinstance(value, ast.IfExp) else [value]
 
 
 def code_without_words(source: str) -> str:
