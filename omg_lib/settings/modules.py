@@ -43,4 +43,5 @@ def _line_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if os.path.isfile(frame.filename) and frame.filename != __file__]
     own = [frame for frame in own if os.path.dirname(importlib.__file__) not in frame.filename]
-    return f", {os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else ""
+    said = _(", {name} line {n}")
+    return said.format(name=os.path.basename(own[-1].filename), n=own[-1].lineno) if own else ""
