@@ -28,7 +28,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs import find_env
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
 from omg_lib.envs.games import GameRows, Moment
-from omg_lib.envs.pettingzoo import UNSAID
+from omg_lib.envs.pettingzoo import unsaid
 from omg_lib.words import _
 
 PATIENCE = 300.0
@@ -199,7 +199,7 @@ def work(
     """Run a worker: create the environment, then answer numbered questions until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then closes the pipe
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has already warned
+    warnings.filterwarnings("ignore", message=f".*{unsaid()}")  # the parent has already warned
     os.environ.update(environ)
     player = Player(env, n_agents, seed, options)
     with suppress(EOFError, OSError):

@@ -46,15 +46,21 @@ class Arrays:
     def whole(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Array:
         """Convert a caller's values to the backend's int64; ValueError unless they are whole numbers of this shape."""
         if tuple(values.shape) != shape:
-            raise ValueError(f"{name} have shape {list(values.shape)}, allowed is {list(shape)}")
+            raise ValueError(
+                _("{name} have shape {shape}, allowed is {wanted}").format(
+                    name=name, shape=list(values.shape), wanted=list(shape)
+                )
+            )
         if self.numpy:
             array = values.numpy(force=True) if isinstance(values, Tensor) else values
             if array.dtype.kind not in "iu":
-                raise ValueError(f"{name} are {array.dtype}, allowed are whole numbers")
+                raise ValueError(
+                    _("{name} are {dtype}, allowed are whole numbers").format(name=name, dtype=array.dtype)
+                )
             return array.astype(np.int64)
         tensor = torch.as_tensor(values, device=self.device)
         if tensor.dtype == torch.bool or tensor.is_floating_point():
-            raise ValueError(f"{name} are {tensor.dtype}, allowed are whole numbers")
+            raise ValueError(_("{name} are {dtype}, allowed are whole numbers").format(name=name, dtype=tensor.dtype))
         return tensor.long()
 
     def give_out(self, array: Array) -> Tensor:

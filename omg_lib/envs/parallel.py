@@ -12,7 +12,7 @@ import numpy as np
 from omg_lib.config import ConfigError, RunError
 from omg_lib.envs.base import EnvInfo
 from omg_lib.envs.games import Game, Moment, plain, shown
-from omg_lib.words import _
+from omg_lib.words import N_, _
 
 STEP = ("observations", "rewards", "terminations", "truncations", "infos")
 RESET = ("observations", "infos")
@@ -50,7 +50,7 @@ class Parallel(Game):
 
     def begin(self, chance: np.random.Generator) -> Moment:
         self.episodes += 1
-        with self._watched("begun"):
+        with self._watched(N_("begun")):
             given = self.package.reset(seed=int(chance.integers(2**31)))
             obs, infos = self._read(given, "reset", RESET)
             self.ended = set()
@@ -58,7 +58,7 @@ class Parallel(Game):
             return self._moment(obs, infos, self.playing, self.playing)
 
     def step(self, actions: list[int]) -> Moment:
-        with self._watched("played"):
+        with self._watched(N_("played")):
             package, acting = self.package, self.playing
             seats = zip(package.possible_agents, actions, strict=True)
             chosen = {a: action + int(package.action_space(a).start) for a, action in seats if a in package.agents}
@@ -78,7 +78,7 @@ class Parallel(Game):
     def _watched(self, what: str) -> Any:
         first = self.episodes == 1
         said = _("its first episode cannot be {what}") if first else _("its episode cannot be {what}")
-        return in_its_words(self.info.name, said.format(what=what), ConfigError if first else RunError)
+        return in_its_words(self.info.name, said.format(what=_(what)), ConfigError if first else RunError)
 
     def _read(self, given: Any, method: str, names: tuple[str, ...]) -> tuple[Mapping[Any, Any], ...]:
         """Check what a method returned: dictionaries by agent."""

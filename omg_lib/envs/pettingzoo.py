@@ -30,7 +30,11 @@ OWN_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_step
 """Names that games use for their own limit."""
 OURS = "episode_limit"
 """The argument in a name that sets the limit of any game."""
-UNSAID = f"gives no episode limit: episodes are cut after {LIMIT} steps"
+
+
+def unsaid() -> str:
+    """Return what is said of a game that has no limit of its own."""
+    return _("gives no episode limit: episodes are cut after {limit} steps").format(limit=LIMIT)
 
 
 class PettingZoo(Games):
@@ -89,7 +93,7 @@ def _sizes(spec: str) -> EnvInfo:
     if limit is None:
         warnings.warn(
             _("{name} {unsaid}; to change this, append ,{ours}=... to its name").format(
-                name=found.name, unsaid=UNSAID, ours=OURS
+                name=found.name, unsaid=unsaid(), ours=OURS
             ),
             stacklevel=2,
         )

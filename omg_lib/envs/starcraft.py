@@ -133,8 +133,8 @@ class StarCraft(Game):
             if self.started:
                 raise error if isinstance(error, GameLost) else GameLost(f"StarCraft II: {error}") from error
             reason = _("StarCraft II did not start ({error})").format(error=" ".join(str(error).split())[:160])
-            advice = _("run its program by hand to see why, or allow more than timeout=")
-            raise ConfigError("env", self.name, f"{reason}; {advice}{self.timeout} seconds") from error
+            advice = _("run its program by hand to see why, or allow more than timeout={n} seconds")
+            raise ConfigError("env", self.name, f"{reason}; {advice.format(n=self.timeout)}") from error
 
     def replay(self) -> bytes:
         """Return the game's own replay of all it has played. GameLost if there is none, RuntimeError before a game."""

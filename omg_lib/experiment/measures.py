@@ -72,7 +72,11 @@ def hit_ratio(predicted: Sequence[Hashable], visited: Sequence[Hashable]) -> flo
     later one does: the maximum is the share of distinct states. ValueError for another number of predictions.
     """
     if not visited or len(visited) - len(predicted) not in (0, 1):
-        raise ValueError(f"{len(predicted)} predictions for {len(visited)} states, allowed are as many or one less")
+        raise ValueError(
+            _("{predicted} predictions for {visited} states, allowed are as many or one less").format(
+                predicted=len(predicted), visited=len(visited)
+            )
+        )
     latest = {state: t for t, state in enumerate(visited)}
     return len({state for t, state in enumerate(predicted) if latest.get(state, -1) >= t}) / len(visited)
 
