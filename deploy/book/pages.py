@@ -30,7 +30,11 @@ PANEL = N_("Open this notebook in JupyterLab to use the panel.")
 KEPT = N_("The panel's last picture. The panel itself needs a kernel: run this cell again.")
 LAST = N_("The panel's last picture. Open this notebook in JupyterLab to use it.")
 LIVE = N_("Move a slider: the picture follows in this page. To train, open this notebook in JupyterLab.")
-FRAME = (N_("Search"), N_("On this page"), N_("Next"), N_("Previous"), N_("Back to top"), N_("Skip to content"))
+FRAME = (
+    *(N_("Search"), N_("On this page"), N_("Next"), N_("Previous"), N_("Back to top"), N_("Skip to content")),
+    *(N_("All pages"), N_("This page"), N_("Light mode"), N_("Dark mode"), N_("Toggle site navigation sidebar")),
+    *(N_("Toggle table of contents sidebar"), N_("Toggle Light / Dark / Auto color theme"), N_("Link to this heading")),
+)
 """Words of Sphinx's theme around a page."""
 
 
@@ -155,7 +159,7 @@ def api() -> dict[str, str]:
 def in_language(page: str, code: str) -> str:
     """Return a built page that says its language, with the theme's words in it."""
     for word in FRAME:
-        page = re.sub(rf'(>\s*|placeholder="|aria-label="){word}(?=\s*<|")', rf"\g<1>{_(word)}", page)
+        page = re.sub(rf'(>\s*|placeholder="|aria-label="|title="){word}(?=\s*<|")', rf"\g<1>{_(word)}", page)
     return page.replace('<html class="no-js" lang="en"', f'<html class="no-js" lang="{code.replace("_", "-")}"', 1)
 
 
