@@ -27,7 +27,7 @@ from omg_lib.system.files import finite, read_json, read_rows, reason, write_row
 from omg_lib.system.limits import resident_bytes
 from omg_lib.system.places import Place, check_target, names, refuse_links
 from omg_lib.training import Training
-from omg_lib.words import _
+from omg_lib.words import ENGLISH, _, speaking
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -190,8 +190,9 @@ def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
 
     adopt(code)
     settings = parameters["trial"]
-    for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
-        tune.report(row)
+    with speaking(ENGLISH):  # the sentence of an error goes into results.csv
+        for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
+            tune.report(row)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
