@@ -1,8 +1,9 @@
 """For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
+import importlib
 import os
-import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Tests read the English words, on a machine in any language.
 os.environ["OMG_LANG"] = "en"
 
-# nbformat's checker of JSON builds a grammar of addresses in two seconds of every process; no notebook needs it.
-sys.modules["rfc3987_syntax"] = None
+# No Python that a test starts builds jsonschema's grammar of addresses, which takes seconds. Nor does this one.
+LIGHT = Path(__file__).parent / "helpers" / "light"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), os.environ.get("PYTHONPATH")]))
+importlib.import_module("tests.helpers.light.sitecustomize")
 
 shapes.install()
 

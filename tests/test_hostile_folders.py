@@ -91,6 +91,7 @@ def go_on(make, settings):
         assert "\n" not in str(error) and len(str(error)) < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", LINKS)
 def test_resuming_touches_nothing_outside(tmp_path, begun, outside, name, kind):
@@ -99,6 +100,7 @@ def test_resuming_touches_nothing_outside(tmp_path, begun, outside, name, kind):
     go_on(lambda run: RunFolder.resume(tmp_path / "run", run), config())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:update-")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", LINKS)

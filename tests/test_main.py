@@ -150,6 +150,7 @@ def test_a_budget_of_steps_replaces_one_of_updates(tmp_path, capsys):
     assert steps("--config", str(settings), "--t-max", "100") >= 100
 
 
+@pytest.mark.slow
 def test_a_continued_run_changes_by_name_and_the_folder_records_it(tmp_path, capsys):
     out, more = tmp_path / "run", ["--set", "test_nepisode=2", "epsilon_finish=0.1"]
     assert main(["train", *TINY, "--device", "cpu", "--updates", "1", "--out", str(out), *more]) == 0
@@ -174,6 +175,7 @@ def test_a_continued_run_changes_by_name_and_the_folder_records_it(tmp_path, cap
     assert "gamma=0.5 here and 0.99 there; only updates, t_max, steps, lr" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path, monkeypatch):
     """Played in other processes, loaded in this one; what may not change is refused."""
     out = tmp_path / "run"
@@ -236,6 +238,7 @@ def test_nothing_is_written_without_being_asked(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -275,6 +278,7 @@ def test_doctor_names_starcraft_and_always_succeeds(capsys):
     assert "StarCraft II" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX here")
 def test_ctrl_c_finishes_the_update_saves_and_can_be_resumed(tmp_path):
     out = tmp_path / "run"

@@ -30,6 +30,7 @@ def battle_runner(batch, n_agents=4, **changes):
     return Runner(config, env, Controller(config, env.info, CPU))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [playing, battle_runner])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -31,6 +31,7 @@ def test_after_a_break_a_second_loop_goes_on(learner):
     assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, teammates):
@@ -59,6 +60,7 @@ def test_stopped_at_any_poll_and_continued_is_the_uninterrupted_run(learner, tea
         assert without_tests(found) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["collect", "prior", "update"])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_stopped_in_any_phase_and_continued_is_the_uninterrupted_run(phase, at):
@@ -82,6 +84,7 @@ def test_stopped_in_any_phase_and_continued_is_the_uninterrupted_run(phase, at):
     assert without_tests(found) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_stop_from_another_thread_at_random_moments(seed):
     config = quick_config(updates=12, env="skirmish:partners", batch_size=4)

@@ -247,6 +247,7 @@ def test_a_test_plays_its_number_of_battles_whatever_the_width(total, monkeypatc
 # --- learning ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("learner", "teammates"), [("iql", "none"), ("iql", "scripted"), ("omg", "scripted")])
 def test_a_learned_network_beats_the_untrained_one(learner, teammates):
     """The echo game is won by playing the observed cue. 128 battles: one standard deviation is at most 0.045."""

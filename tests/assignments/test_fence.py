@@ -56,6 +56,7 @@ def test_a_cell_that_fails_in_its_last_line_has_defined_its_function():
     assert ask([question], [sys.executable], SECONDS, UNSAFE) == [[1]]
 
 
+@pytest.mark.slow
 def test_bad_answers_are_failures_of_their_own_task_only():
     told = asked(
         printed="print(1)",

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from omg_lib.lessons.assignments.cases import VISIBLE
 from tests.helpers import hostile
 from tests.helpers.asking import UNSAFE
-from tests.helpers.places import COURSE, NAMES, ROOT
+from tests.helpers.places import COURSE, NAMES, ROOT, in_course
 from tests.helpers.warm import warm_kernels
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -32,10 +32,8 @@ UNANSWERED = {"untouched", "thief-untouched", "forged-cell", "edited-tests"}
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run the Makefile's command in another course folder."""
-    path = os.pathsep.join([str(ROOT), str(course)])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "grader", *arguments]
-    return subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=course, env=in_course(course), capture_output=True, text=True)
 
 
 def hand_in(course: Path, student: str, name: str, notebook: nbformat.NotebookNode) -> Path:

@@ -20,6 +20,7 @@ from grader.protection import LANDLOCK, PLATFORMS, REFUSED, STRONGEST, Protectio
 from tests.helpers.asking import WITHOUT_JAIL, needs_fence
 from tests.helpers.places import COURSE
 
+pytestmark = pytest.mark.slow
 needs_jail = pytest.mark.skipif(not jail.works(), reason="no bubblewrap jail here")
 UNKNOWN = ["setarch", "linux32", sys.executable]
 """Python on a processor that the fence does not know: a 32-bit one."""

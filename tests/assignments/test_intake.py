@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from tests.helpers.places import ROOT
+from tests.helpers.places import in_course
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NAMES = ["Last, First", "two\nlines", "=1+1", "[x]", "a*", "ab", "王小明", "😀", "~F0~9F~98~80"]
@@ -30,8 +30,7 @@ if sys.platform == "linux":  # where a name may be any bytes
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run the Makefile's command on a Western European Windows console."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(course)]), "OMP_NUM_THREADS": "1"}
-    environment["PYTHONIOENCODING"] = "cp1252"
+    environment = in_course(course) | {"PYTHONIOENCODING": "cp1252"}
     command = [sys.executable, "-m", "grader", *arguments]
     return subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, encoding="cp1252")
 

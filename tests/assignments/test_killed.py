@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.helpers.places import ROOT
+from tests.helpers.places import in_course
 
 KILLS = int(os.environ.get("OMG_KILLS", "2"))
 STUDENTS = ("s17", "Last, First")
@@ -25,9 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 300 * KILLS)]
 
 def started(course: Path, command: str) -> subprocess.Popen:
     """Run a command of the Makefile in its own process group."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(course)]), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "grader", command], cwd=course, env=environment,
+        [sys.executable, "-m", "grader", command], cwd=course, env=in_course(course),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -164,6 +164,7 @@ def test_nothing_is_loaded_and_no_use_is_used(inside):
         assert part not in svg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "svg",
     [

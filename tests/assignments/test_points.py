@@ -17,6 +17,7 @@ def references(solved):
     return lambda answer: made[answer[:2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", TASKS)
 def test_each_answer_has_exactly_the_points_that_are_due(answer, references):
     table = TABLES[answer[:2]]

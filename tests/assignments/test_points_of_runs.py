@@ -95,6 +95,7 @@ def test_what_only_a_text_editor_writes_has_no_points(number, recorded, tmp_path
     assert points(tmp_path) == "00"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", MADE_UP.values(), ids=MADE_UP)
 def test_made_up_runs_have_the_points_of_their_number_only(spoil, recorded, tmp_path):
     told = copy.deepcopy(recorded)

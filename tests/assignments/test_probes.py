@@ -38,6 +38,7 @@ def before(path) -> str:
     return BEFORE.replace("{victim!r}", repr(str(path))).replace("{folder!r}", repr(str(path.parent)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_every_way_out_is_closed(python, victim):
     known = state(victim)
@@ -47,6 +48,7 @@ def test_every_way_out_is_closed(python, victim):
     assert state(victim) == known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_each_way_is_open_where_there_is_no_fence(name, victim, tmp_path):
     body = "".join(f"    {line}\n" for line in ALL[name].splitlines())

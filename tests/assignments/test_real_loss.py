@@ -1,5 +1,6 @@
 """The learner's loss, computed from its parts with the library's own functions: the same number."""
 
+import pytest
 import torch
 
 from omg_lib.episodes import masked_mean
@@ -23,6 +24,7 @@ def unanswered(*_):
     raise NotImplementedError
 
 
+@pytest.mark.slow
 def test_right_wrong_unanswered_and_broken(monkeypatch):
     with Training(real_loss.SMALL) as run:
         list(run)

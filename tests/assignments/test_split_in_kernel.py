@@ -35,6 +35,7 @@ def run():
     manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 def test_both_halves_count(run):
     run(IMPORT, "setup")
     for half in HALVES:

@@ -1,6 +1,5 @@
 """`make grade` without protection for the teacher: it refuses, in one sentence, until the teacher allows it."""
 
-import os
 import subprocess
 import sys
 
@@ -8,15 +7,14 @@ import nbformat
 import pytest
 
 from tests.assignments.test_host import UNKNOWN, needs_setarch
-from tests.helpers.places import ROOT, copy_course
+from tests.helpers.places import copy_course, in_course
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_setarch]
 
 
 def run(course, *command: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join([str(ROOT), str(course)])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", *command], cwd=course, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", *command]
+    return subprocess.run(command, cwd=course, env=in_course(course), capture_output=True, text=True)
 
 
 def test_unsafe_is_said_or_nothing_is_graded(tmp_path, solved):

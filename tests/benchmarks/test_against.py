@@ -1,12 +1,12 @@
 """Two checkouts in turn: this tree against itself, and what goes wrong in one sentence."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.against import HERE, compare
+from tests.helpers import warm
 
 
 @pytest.mark.slow
@@ -20,6 +20,7 @@ def test_a_tree_beside_itself():
     )
 
 
+@pytest.mark.slow
 def test_a_checkout_that_cannot_do_it_is_named(tmp_path):
     (tmp_path / "omg_lib").mkdir()
     (tmp_path / "omg_lib" / "__init__.py").touch()
@@ -30,7 +31,7 @@ def test_a_checkout_that_cannot_do_it_is_named(tmp_path):
 @pytest.mark.parametrize("more", [(), ("--json", "no/such/folder.json")])
 def test_bad_input_is_refused_before_any_work(tmp_path, more):
     where = HERE if more else tmp_path
-    command = [sys.executable, "-m", "benchmarks.against", str(where), *more]
+    command = warm.module("benchmarks.against", str(where), *more)
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "allowed is" in done.stderr and "Traceback" not in done.stderr
     assert not Path("no").exists()

@@ -29,6 +29,7 @@ def test_an_installed_jupyterlab_is_used(tmp_path):
     assert said == [] and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_elsewhere_the_course_gets_its_own_and_keeps_it(tmp_path, monkeypatch):
     installed = []
     monkeypatch.setattr(jupyter, "extra_checks", lambda extra: LACKING)

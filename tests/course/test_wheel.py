@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("build", reason="build is not installed")
 pytest.importorskip("hatchling", reason="hatchling is not installed")
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LARGEST = 15_000_000
 FILES = "omg_lib/course/files/"

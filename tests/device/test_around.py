@@ -92,6 +92,7 @@ def test_the_panel_s_model_trains_on_a_device(double, monkeypatch):
     assert model.measured() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_train_takes_the_memory_that_was_predicted_for_a_card(double, learner):
     """The peak of one train above its start. The prediction is for whole sequences, as a GPU computes them."""

@@ -21,6 +21,7 @@ def config_of(learner, **changes):
     return quick_config(learner, **(dict(device="cuda", updates=2) | changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 2])
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_every_learner_trains_with_every_runner(device, learner, width):
@@ -50,6 +51,7 @@ def test_the_device_learns_what_the_host_learns(double, learner, monkeypatch):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buffer_device", ["cpu", "cuda"])
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(double, tmp_path, buffer_device):
     """Where the buffer is on the device, the resumed run uploads its episodes again."""
@@ -111,6 +113,7 @@ def test_an_update_asks_little_of_the_device(learner, most, limit):
         assert found["learner.omg_loss"].launches <= 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_the_recorded_table_is_what_is_counted(learner):
     """`python -m tests.helpers.launches` writes it at the defaults; the counts are the same at any size."""

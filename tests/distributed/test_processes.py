@@ -77,6 +77,7 @@ def test_results_are_those_of_one_process_bit_for_bit(name):
         assert told.keys() == same_told.keys() and all(same(told[k], same_told[k]) for k in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "died in a step", "hung"])
 def test_a_lost_worker_is_replaced_and_its_episodes_begin_again(how, tmp_path):
     trap = tmp_path / "trap"

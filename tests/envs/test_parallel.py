@@ -132,6 +132,7 @@ def test_spread_keeps_its_last_row():
     assert still.max() < 0.5, "the last positions are one step from those before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["omg", "liam", "iql"])
 def test_a_matrix_game_whose_observations_are_zero_is_learnt(game, learner):
     env = game(look=lambda self, agents: {a: np.zeros(2, np.float32) for a in agents}, ends={})

@@ -1,5 +1,6 @@
 """Where the teacher's files are."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,3 +18,9 @@ def copy_course(folder: Path) -> Path:
     target = folder / "notebooks" / "assignments"
     shutil.copytree(COURSE, target, ignore=shutil.ignore_patterns(*MADE))
     return target
+
+
+def in_course(course: Path) -> dict[str, str]:
+    """The environment of the Makefile's commands in a course folder; conftest.py has set the rest of the path."""
+    path = os.pathsep.join([str(ROOT), str(course), os.environ["PYTHONPATH"]])
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}

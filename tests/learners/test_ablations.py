@@ -95,6 +95,7 @@ def close(one, other):
     torch.testing.assert_close(one.expand_as(other), other, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["value", "random", "t+1", "t+3", "t+5"])
 @pytest.mark.parametrize("model", ["cvae", "supervised"])
 def test_each_choice_of_a_subgoal_equals_a_plain_reading(double, choice, model):
@@ -103,6 +104,7 @@ def test_each_choice_of_a_subgoal_equals_a_plain_reading(double, choice, model):
     assert len(chosen) > 5 and (len(set(chosen)) > 1) == (choice in ("value", "random"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("q_subgoal", ["inferred", "prior", "mixed"])
 @pytest.mark.parametrize("bootstrap", ["same", "next"])
 @pytest.mark.parametrize("model", ["cvae", "supervised"])
@@ -213,6 +215,7 @@ READERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("learner", "see_actions", "teammates"), READERS)
 @pytest.mark.parametrize("dueling", [False, True])
 def test_q_while_playing_is_q_while_learning(learner, see_actions, teammates, dueling, monkeypatch):

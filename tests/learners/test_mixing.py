@@ -76,6 +76,7 @@ def close(one, other):
     torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vdn", "qmix"])
 @pytest.mark.parametrize(("td_steps", "dueling", "clip"), [(1, False, 1e6), (3, False, 0.05), (5, True, 1e6)])
 def test_train_step_equals_the_slow_reference(double, name, td_steps, dueling, clip):

@@ -44,6 +44,7 @@ def close(one, other):
     torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [1, 3, 5, 12])
 @pytest.mark.parametrize("mode", ["optimistic", "conservative"])
 def test_horizons_and_modes_equal_the_slow_reference(double, horizon, mode):
@@ -52,6 +53,7 @@ def test_horizons_and_modes_equal_the_slow_reference(double, horizon, mode):
     assert 5 < len(result.kl) < len(result.td)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bootstrap", ["same", "next"])
 @pytest.mark.parametrize("td_steps", [1, 5])
 @pytest.mark.parametrize("dueling", [False, True])
@@ -60,6 +62,7 @@ def test_bootstraps_equal_the_slow_reference(double, bootstrap, td_steps, duelin
     check_two_updates(config, make_sample())
 
 
+@pytest.mark.slow
 def test_all_seats_learning_equals_the_slow_reference(double):
     check_two_updates(small_config(teammates="none", grad_norm_clip=1e6), make_sample(seats=None))
 

@@ -18,7 +18,7 @@ from omg_lib.runs.folder import RunFolder, load
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import tensors_of
 from omg_lib.trace import stage
-from tests.helpers.batches import SMALL
+from tests.helpers.batches import SMALL, short_pretraining
 
 TINY = dict(env="skirmish:partners", n_agents=2, batch_size=2, updates=1, test_nepisode=2, device="cpu", **SMALL)
 
@@ -90,6 +90,8 @@ def registered(monkeypatch):
     monkeypatch.setattr(registry, "OWN", {})
     for name, cls in MINE.items():
         register(name, cls)
+    with short_pretraining():
+        yield
 
 
 def config(learner, **changes):

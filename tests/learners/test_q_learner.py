@@ -19,6 +19,7 @@ from tests.helpers.batches import (
 from tests.helpers.reference import Reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("td_steps", [1, 3, 5])
 @pytest.mark.parametrize("dueling", [False, True])
 @pytest.mark.parametrize("teammates", ["none", "scripted"])

@@ -43,6 +43,7 @@ def command(package, *words):
     return subprocess.run(run, cwd=package, env=here, capture_output=True, text=True, timeout=280)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_installed_learner_trains_and_resumes_on_the_command_line(package, name, tmp_path):
     out = tmp_path / name
@@ -64,6 +65,7 @@ def test_an_installed_learner_trains_and_resumes_on_the_command_line(package, na
     assert done.returncode == 0 and name in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_shapes_knows_the_stage_of_an_installed_learner(package):
     done = command(package, "shapes", "--learner", "calm", "--n-agents", "2")
     assert done.returncode == 0 and "learner.jumps" in done.stdout, done.stderr

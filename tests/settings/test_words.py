@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -30,6 +31,14 @@ TEXTS = st.one_of(
 OWN = {"alpha": 0.6, "deep": 2, "fast": False, "tag": "plain"}
 """Own settings of a registered learner, one of each type."""
 OWN_WAYS = ("--set", "--set extra.", "json", "yaml", "toml", "json extra", "yaml extra", "toml extra")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages():
+    """What packages offer is read once: it takes longer than all else here, and none comes along meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
+        yield
 
 
 @pytest.fixture

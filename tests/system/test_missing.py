@@ -61,6 +61,7 @@ def run(command: str, *blocked: str) -> subprocess.CompletedProcess:
     return python(code=code)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_the_doctor_names_each_package_that_is_missing_and_exits_0():
     names = [name for name in PACKAGES if name != "torch"]
@@ -80,6 +81,7 @@ def test_the_doctor_runs_without_torch_and_without_anything(blocked):
     assert re.search(r"^\w+ +StarCraft II ", done.stdout, re.M)
 
 
+@pytest.mark.slow
 def test_another_command_says_which_package_does_not_load():
     done = run("train", "tensordict")
     assert done.returncode == 2 and done.stdout == ""

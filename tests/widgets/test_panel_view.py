@@ -25,6 +25,7 @@ def say(panel: FlowPanel, seq: int = 1, **message) -> None:
     panel._heard(panel, {"from": "here", "seq": seq} | message, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, value", [
     ("n_agents", 7), ("batch_size", 3), ("learner", "omg"), ("runner", "parallel"), ("env", "skirmish:partners"),
     ("seed", 9),
@@ -35,6 +36,7 @@ def test_a_setting_of_the_page_changes_the_model_and_is_answered(panel, name, va
     assert panel.view["seq"] == {"here": 4} and panel.view["status"].startswith("Predicted")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [0, -3, 17, 2.5, 10**6])
 def test_a_number_that_is_not_allowed_is_a_sentence_and_the_plan_stays(panel, bad):
     plan = panel.model.plan
@@ -52,6 +54,7 @@ def test_what_the_page_has_no_control_for_is_not_set(panel):
     assert "gamma" not in panel.model.settings and panel.model.config.gamma == 0.99
 
 
+@pytest.mark.slow
 def test_buttons(panel, tmp_path):
     say(panel, 1, do="run")
     assert panel.model.state == "running"

@@ -42,7 +42,7 @@ def release() -> int:
     """Make release/ from source/, without solutions and hidden tests, and the same in other languages: release-zh/."""
     from deploy.editions import notebooks, texts  # here, because only the whole repository has it
 
-    failed = max(nbgrader("generate_assignment", name, "--create", "--force") for name in assignments())
+    failed = nbgrader(*(["generate_assignment", name, "--create", "--force"] for name in assignments()))
     for edition in texts.EDITIONS:
         notebooks.release(edition, COURSE)
     return failed
@@ -72,18 +72,19 @@ def grade(*more: str) -> int:
         for one in read:
             if not is_graded(one):
                 clear(one)
-        failed = [nbgrader("autograde", name, "--create", *more, lock=lock) for name in handed_in(read)]
-        left += [Left(place(one), "nbgrader did not grade it", one) for one in read if not is_graded(one)]
         shutil.rmtree(FEEDBACK, ignore_errors=True)
+        names = handed_in(read)
         where = f"--CourseDirectory.feedback_directory={FEEDBACK.relative_to(COURSE)}"
-        failed += [nbgrader("generate_feedback", name, where, lock=lock) for name in handed_in(read)]
+        commands = [["autograde", name, "--create", *more] for name in names]
+        failed = nbgrader(*commands, *(["generate_feedback", name, where] for name in names), lock=lock)
+        left += [Left(place(one), "nbgrader did not grade it", one) for one in read if not is_graded(one)]
         deliver({one.about for one in left})
         with gradebook_url() as url:
             made = table(url, assignments(), read, left)
         write_text(COURSE / "grades.csv", made)
     print("".join(shown(line, 300) + "\n" for line in made.splitlines()), end="")
     print(f"These grades are in {HERE}grades.csv; what students get is in {HERE}feedback/.", file=sys.stderr)
-    return max([*failed, int(tell(left))])
+    return max(failed, int(tell(left)))
 
 
 def handed_in(read: Sequence[Submission]) -> list[str]:

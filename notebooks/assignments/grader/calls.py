@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.names import shown
@@ -35,16 +36,17 @@ def gradebook_url() -> Iterator[str]:
         yield f"sqlite:///{course}/gradebook.db"
 
 
-def nbgrader(*arguments: str, lock: int | None = None) -> int:
-    """Run one of nbgrader's commands in the course folder and return its exit status. It keeps the `lock` open.
+def nbgrader(*commands: Sequence[str], lock: int | None = None) -> int:
+    """Run nbgrader's commands in the course folder, and return the largest exit status. They keep the `lock` open.
 
-    Show its errors without tracebacks, which go to the log; ignore the database's warnings.
+    Show their errors without tracebacks, which go to the log; ignore the database's warnings.
     """
     with plain_path() as course:
-        command = [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments, "--log-level=WARN"]
-        command += [f"--CourseDirectory.root={course}", f"--CourseDirectory.db_url=sqlite:///{course}/gradebook.db"]
+        where = [f"--CourseDirectory.root={course}", f"--CourseDirectory.db_url=sqlite:///{course}/gradebook.db"]
+        words = json.dumps([[*command, "--log-level=WARN", *where] for command in commands])
+        program = [sys.executable, "-W", "ignore", "-m", "grader.several", words]
         held = () if lock is None else (lock,)
-        done = subprocess.run(command, cwd=COURSE, stderr=subprocess.PIPE, pass_fds=held)
+        done = subprocess.run(program, cwd=COURSE, stderr=subprocess.PIPE, pass_fds=held)
     text = done.stderr.decode(errors="replace")
     PRIVATE.mkdir(mode=0o700, exist_ok=True)
     with (PRIVATE / "log").open("a", encoding="utf-8") as log:

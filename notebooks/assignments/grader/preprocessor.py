@@ -7,6 +7,7 @@ answers that come from a separate process.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import secrets
@@ -122,7 +123,7 @@ class GradeAnswers(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         assignment = resources["nbgrader"]["assignment"]
-        seed = SEED if self.seed is None else self.seed
+        seed = drawn(assignment) if self.seed is None else self.seed
         sources = {
             cell.metadata.nbgrader.grade_id: answer_text([cell.source])
             for cell in nb.cells
@@ -140,8 +141,10 @@ class GradeAnswers(NbGraderPreprocessor):
         return nb, resources
 
 
-SEED = secrets.randbits(32)
-"""Seed of this process: all submissions of one run get the same tests, which cannot be known before."""
+@functools.cache
+def drawn(assignment: str) -> int:
+    """Return the seed of an assignment's tests: one for all submissions of this run, which cannot be known before."""
+    return secrets.randbits(32)
 
 
 def outputs(given: Sequence[object]) -> list[NotebookNode]:

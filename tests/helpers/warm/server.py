@@ -27,6 +27,7 @@ ALSO = ("torch._dynamo", "ipykernel.kernelapp", "ipykernel.ipkernel", "ipywidget
 
 def load() -> None:
     import omg_lib
+    import tests.helpers.light.sitecustomize  # noqa: F401 -- PYTHONPATH is that of the request, not of this server
 
     found = [one.name for one in pkgutil.walk_packages(omg_lib.__path__, "omg_lib.")]
     for name in (*found, *ALSO):
