@@ -149,3 +149,10 @@ def test_json_that_is_no_object_of_sensible_numbers_is_refused(tmp_path, text):
     for read in (lambda: parse_json(text), lambda: read_json(tmp_path / "a.json")):
         with pytest.raises(ValueError):
             read()
+
+
+def test_a_name_that_is_there_twice_is_found_without_comparing_each_with_each():
+    names = [f"n{k}" for k in range(200_000)]  # pairs: 20 thousand million
+    text = "{" + ", ".join(f'"{name}": 1' for name in [*names, names[-1]]) + "}"
+    with pytest.raises(ValueError, match="^n199999 is there twice$"):
+        parse_json(text)

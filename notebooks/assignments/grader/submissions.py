@@ -104,7 +104,8 @@ class Reader:
                 why = f"no assignment has this name; allowed are {', '.join(self.assignments)}"
                 strange.append(Left(here, why, Submission(id)))
             elif name != assignment:
-                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", found))
+                about = Submission(id) if assignment in names else found  # beside a submission it changes nothing
+                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", about))
             else:
                 with self.naming(here, found), folder(name, inside) as one:
                     files = self.files(one, here, found)
@@ -237,7 +238,8 @@ def notebook(data: bytes) -> bytes:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id, which nbformat repairs
             nbformat.validate(nbformat.reads(text, as_version=4))
     except Exception as error:  # of any kind: nbformat has many
-        raise RefusedError(f"not a valid notebook: {str(error).strip().partition(chr(10))[0]}") from None
+        said = str(error).strip().partition("\n")[0]
+        raise RefusedError(f"not a valid notebook{said and ': '}{said}") from None
     return text.encode()
 
 
