@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from omg_lib.commands import COMMANDS
 from omg_lib.config import INTERRUPTED, ConfigError, RunError
+from omg_lib.errors import printable
 from omg_lib.system.streams import open_streams
 
 LIBRARY = str(Path(__file__).parent)
@@ -77,7 +78,7 @@ def failure(error: Exception, debug: bool) -> str:
         except OSError:
             written = "; --debug prints the traceback"
     end = where + written
-    return f"the run failed: {' '.join(said.split())}"[: max(40, 299 - len(end))] + end
+    return f"the run failed: {' '.join(printable(said).split())}"[: max(40, 299 - len(end))] + end
 
 
 def run(words: list[str]) -> int:

@@ -25,10 +25,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from omg_lib.config import ConfigError
+from omg_lib.errors import ConfigError, printable
 from omg_lib.system.places import Place, reading, replacing
 
 JSON_BYTES = 4 * 2**20
+DEEPEST = 40
+"""Most levels of a JSON file; ours have less than ten."""
 TABLE_BYTES = 64 * 2**20
 HEADER_BYTES = 2**20
 DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8", "BOOL": "bool"}
@@ -68,10 +70,21 @@ def parse_json(text: str) -> dict[str, Any]:
             text, parse_constant=_number, parse_float=_number, parse_int=_whole, object_pairs_hook=_once
         )
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        values = None
+    if values is None or deeper(values, DEEPEST):  # so nothing that walks through it runs out of stack
+        raise ValueError("it is nested too deeply")
     if not isinstance(values, dict):
         raise ValueError("not a JSON object")
     return values
+
+
+def deeper(x: object, most: int) -> bool:
+    """Return whether plain data is nested more than `most` levels deep."""
+    level = [x]
+    for _ in range(most):
+        level = [part for one in level if isinstance(one, (dict, list))
+                 for part in (one.values() if isinstance(one, dict) else one)]  # fmt: skip
+    return bool(level)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -189,7 +202,7 @@ def sha256(path: File, most: int | None = None) -> str:
 def reason(error: Exception) -> str:
     """Return in a few words why a file could not be read or written."""
     said = str(getattr(error, "strerror", None) or error) or type(error).__name__
-    return " ".join(said.split())[:120]
+    return " ".join(printable(said).split())[:120]
 
 
 # --- plain data ------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import nbformat
 from grader.names import shown, student_id
 from grader.slim import slim
 from omg_lib.config import RunError
+from omg_lib.system.files import deeper
 
 RESULTS = "results.json"
 MOST_BYTES = {".ipynb": 20 << 20, ".json": 4 << 20}
@@ -241,12 +242,3 @@ def notebook(data: bytes) -> bytes:
         said = str(error).strip().partition("\n")[0]
         raise RefusedError(f"not a valid notebook{said and ': '}{said}") from None
     return text.encode()
-
-
-def deeper(x: object, most: int) -> bool:
-    """Whether plain data is nested more than `most` levels deep."""
-    level = [x]
-    for _ in range(most):
-        level = [part for one in level if isinstance(one, (dict, list))
-                 for part in (one.values() if isinstance(one, dict) else one)]  # fmt: skip
-    return bool(level)
