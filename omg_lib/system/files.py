@@ -243,8 +243,8 @@ def flag(value: object) -> bool:
 
 
 def short_text(value: object) -> str:
-    """Check a short text."""
-    if not isinstance(value, str) or len(value) > 200:
+    """Check a short text that can be printed on any terminal."""
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
         raise ValueError(f"{shown(value)} is not a name")
     return value
 

@@ -23,6 +23,7 @@ from omg_lib.system.files import (
     read_rows,
     read_table,
     sha256,
+    short_text,
     write_rows,
     write_tensors,
     write_text,
@@ -159,6 +160,13 @@ def test_nesting_is_refused_long_before_python_runs_out_of_stack(shape):
     assert parse_json('{"a": ' + opening * (DEEPEST - 2) + "1" + closing * (DEEPEST - 2) + "}")
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json(text)
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2J", "two\nlines", "\u202eabc", "a" * 201, 3, None])
+def test_a_name_that_a_terminal_would_act_on_is_none(text):
+    assert short_text("王小明 x_1") == "王小明 x_1"
+    with pytest.raises(ValueError, match="is not a name"):
+        short_text(text)
 
 
 def test_a_name_that_is_there_twice_is_found_without_comparing_each_with_each():
