@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from omg_lib.commands import COMMANDS
 from omg_lib.config import INTERRUPTED, ConfigError, RunError
+from omg_lib.errors import printable
 from omg_lib.system.streams import open_streams
 from omg_lib.words import N_, _, plural
 from omg_lib.words import width as columns
@@ -107,7 +108,7 @@ def failure(error: Exception, debug: bool) -> str:
         except OSError:
             written = _("; --debug prints the traceback")
     end = where + written
-    failed = _("the run failed: {said}").format(said=" ".join(said.split()))
+    failed = _("the run failed: {said}").format(said=" ".join(printable(said).split()))
     return failed[: max(40, 299 - len(end))] + end
 
 

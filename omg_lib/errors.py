@@ -6,14 +6,18 @@ INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
 
 
+def printable(said: str) -> str:
+    """Return a sentence that may quote a file's names or contents, without what a terminal would act on."""
+    return "".join(c if c.isprintable() else " " for c in said)
+
+
 class ConfigError(ValueError):
     """Bad input, in one sentence: the name, the value, what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         shown = repr(value)
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
-        said = f"{name}={shown}: {allowed}"
-        super().__init__("".join(c if c.isprintable() else " " for c in said))  # it may quote a file's contents
+        super().__init__(printable(f"{name}={shown}: {allowed}"))
         self._parts = (name, value, allowed)
         self.name, self.allowed = name, allowed
 
@@ -23,3 +27,6 @@ class ConfigError(ValueError):
 
 class RunError(RuntimeError):
     """A run that cannot continue, in one sentence: what happened and what is saved."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(printable(said))

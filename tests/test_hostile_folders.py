@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 
 import pytest
@@ -123,6 +124,17 @@ def test_the_command_line_says_which_link_in_one_line(tmp_path, begun, outside, 
     assert main(["train", "--resume", str(tmp_path / "run"), "--updates", "4"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and ".lock is a link, which is not followed" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_checkpoint_with_a_terminals_commands_in_its_name_is_named_without_them(tmp_path, begun):
+    shutil.copytree(begun, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "update-999\n\x1b]0;mine\x07\u202e").mkdir()
+    with omg.Training(config()) as run:
+        folder = RunFolder.resume(tmp_path / "run", run)
+        folder.close()
+    assert "update-999" in folder.notice and folder.notice.isprintable()
+    assert str(RunError("a\x1b[2Jb\u202e\nc")) == "a [2Jb  c"
 
 
 def test_the_folder_itself_may_be_reached_through_a_link(tmp_path, begun):

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
+from omg_lib.errors import printable
 from omg_lib.registry import check_named_in_file
 from omg_lib.runs.claims import Claim
 from omg_lib.runs.metrics import begin, cut, has_two_rows, record, seconds_of
@@ -312,9 +313,8 @@ class RunFolder:
                 faults[name] = f"{name}: {reason(error)}"
                 continue
             if faults:
-                self.notice = _("{faults}: the run continues from {name}.").format(
-                    faults="; ".join(faults.values())[:200], name=name
-                )
+                said = _("{faults}: the run continues from {name}.")
+                self.notice = printable(said.format(faults="; ".join(faults.values())[:200], name=name))
             self._kept = {older: segments_of(self._checkpoints / older) for older in self._names() if older < name}
             self._kept[name] = set(self._sums)
             return list(faults)

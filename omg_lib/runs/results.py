@@ -8,7 +8,7 @@ from pathlib import Path
 from omg_lib.config import ConfigError
 from omg_lib.settings.words import DEFAULTS, flat
 from omg_lib.system.files import read_json, read_rows, reason
-from omg_lib.system.places import Place
+from omg_lib.system.places import Place, walk
 from omg_lib.words import _
 
 ALWAYS = ("env", "learner", "n_agents", "batch_size", "seed")
@@ -53,10 +53,10 @@ def results(folder: str | Path) -> list[dict[str, object]]:
 def _runs_below(folder: Path) -> list[Path]:
     """Return the folders that hold a run."""
     found = []
-    for path, folders, files in os.walk(folder):
-        if {"config.json", "metrics.csv"} <= set(files):
-            found.append(Path(path))
-            folders.clear()
+    for path, entries in walk(folder):
+        if {"config.json", "metrics.csv"} <= {entry.name for entry in entries if not entry.is_dir()}:
+            found.append(path)
+            entries.clear()
     return found
 
 

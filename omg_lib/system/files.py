@@ -17,6 +17,7 @@ import io
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,11 +25,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from omg_lib.config import ConfigError
+from omg_lib.errors import ConfigError, printable
 from omg_lib.system.places import Place, reading, replacing
 from omg_lib.words import _
 
 JSON_BYTES = 4 * 2**20
+DEEPEST = 40
+"""Most levels of a JSON file; ours have less than ten."""
 TABLE_BYTES = 64 * 2**20
 HEADER_BYTES = 2**20
 DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8", "BOOL": "bool"}
@@ -70,19 +73,28 @@ def parse_json(text: str) -> dict[str, Any]:
             text, parse_constant=_number, parse_float=_number, parse_int=_whole, object_pairs_hook=_once
         )
     except RecursionError:
-        raise ValueError(_("it is nested too deeply")) from None
+        values = None
+    if values is None or deeper(values, DEEPEST):  # so nothing that walks through it runs out of stack
+        raise ValueError(_("it is nested too deeply"))
     if not isinstance(values, dict):
         raise ValueError(_("not a JSON object"))
     return values
 
 
+def deeper(x: object, most: int) -> bool:
+    """Return whether plain data is nested more than `most` levels deep."""
+    level = [x]
+    for __ in range(most):
+        level = [part for one in level if isinstance(one, (dict, list))
+                 for part in (one.values() if isinstance(one, dict) else one)]  # fmt: skip
+    return bool(level)
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(
-            _("{name} is there twice").format(name=next(name for name in names if names.count(name) > 1)[:40])
-        )
+        ((name, __),) = Counter(name for name, __ in pairs).most_common(1)
+        raise ValueError(_("{name} is there twice").format(name=name[:40]))
     return found
 
 
@@ -208,7 +220,7 @@ def sha256(path: File, most: int | None = None) -> str:
 def reason(error: Exception) -> str:
     """Return in a few words why a file could not be read or written."""
     said = str(getattr(error, "strerror", None) or error) or type(error).__name__
-    return " ".join(said.split())[:120]
+    return " ".join(printable(said).split())[:120]
 
 
 # --- plain data ------------------------------------------------------------------------------------------------------
@@ -249,8 +261,8 @@ def flag(value: object) -> bool:
 
 
 def short_text(value: object) -> str:
-    """Check a short text."""
-    if not isinstance(value, str) or len(value) > 200:
+    """Check a short text that can be printed on any terminal."""
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
         raise ValueError(_("{value} is not a name").format(value=shown(value)))
     return value
 

@@ -114,7 +114,7 @@ def test_what_is_wrong_is_named():
 
 
 def test_a_draw_is_judged_by_what_any_fair_draw_has():
-    (rings, n, seed), judge = sample([2, 3], 2, seed=0)
+    (rings, n, seed), judge = sample([[0, 1], [2, 3, 4]], 2, seed=0)
     assert (rings, n, seed) == ([[0, 1], [2, 3, 4]], 4, 0)
     assert judge([0, 4, 1, 2]) == []
     assert judge([0, 4, 0, 2]) == ["an episode is drawn twice."]

@@ -89,6 +89,46 @@ def test_an_answer_knows_nothing_of_the_teachers_environment(python, monkeypatch
     assert known["OMP_NUM_THREADS"] == "1" and not {"SECRET_TOKEN", "PATH", "HOME", "TMPDIR"} & set(known)
 
 
+DESCRIPTORS = """
+import os
+found = []
+for number in range(4096):
+    try:
+        found.append([number, os.fstat(number).st_mode >> 12])
+    except OSError:
+        pass
+return found
+"""
+AFTER_THE_REPLY = """
+import atexit, os
+class Late:
+    def __del__(self):
+        os.write(3, b'{"answers": [{"value": 6}]}')
+global late
+late = Late()
+atexit.register(late.__del__)
+return 1
+"""
+
+
+@pytest.mark.parametrize("python", PLACES)
+def test_an_answer_inherits_only_its_pipe_and_leaves_nothing_behind(python):
+    told = asked(
+        python,
+        descriptors=DESCRIPTORS.strip(),
+        patches="import builtins, json\nbuiltins.len = json.dumps = lambda *_, **__: '{\"answers\": [{\"value\": 6}]}'",
+        late=AFTER_THE_REPLY.strip(),
+        deaf="import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True:\n    pass",
+        flood="import os\nwhile True:\n    os.write(3, bytes(1 << 16))",
+        deep="import os\nos.write(3, b'{\"answers\": [' + b'[' * 10**5 + b']' * 10**5 + b']}')\nos._exit(0)",
+        fine="return len([1, 2, 3])",
+    )
+    device, pipe = 2, 1
+    assert told["descriptors"] == [[0, device], [1, device], [2, device], [3, pipe]]
+    assert told["late"] == 1 and told["fine"] == 3
+    assert [isinstance(told[name], Failed) for name in ("deaf", "flood", "deep")] == [True] * 3
+
+
 @pytest.mark.parametrize("python", PLACES)
 def test_the_library_is_out_of_reach(python):
     around = "import sys\nsys.meta_path[:] = [x for x in sys.meta_path if type(x).__name__ != 'NoLibrary']\n"

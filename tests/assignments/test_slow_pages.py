@@ -36,8 +36,13 @@ def test_a_million_parts_are_refused_before_they_are_checked(version, monkeypatc
     cell = {**new_code_cell("1"), "outputs": bad}
     more = {"nbformat": 3, "worksheets": [{"cells": [cell]}], "cells": []} if version == 3 else {"cells": [cell]}
     lines = {**new_code_cell("1"), "source": [1] * 1_001}
-    many = (more, {"cells": [new_code_cell("1")] * 1_001}, {"cells": [lines]})
+    failed = {**new_code_cell("1"), "outputs": [{**new_output("error"), "traceback": [""] * 1_001}]}
+    many = (more, {"cells": [new_code_cell("1")] * 1_001}, {"cells": [lines]}, {"cells": [failed]})
     refused = [(json.dumps({**new_notebook(), **made}), "more than 1,000 cells and outputs") for made in many]
+    keys = {str(k): {} for k in range(31)}
+    shown = {**new_code_cell("1"), "outputs": [{**new_output("display_data"), "data": dict.fromkeys(keys, "")}]}
+    for made in (keys, {"cells": [new_code_cell("1") | keys]}, {"cells": [{"attachments": keys}]}, {"cells": [shown]}):
+        refused.append((json.dumps({**new_notebook(), **made}), "a part of the notebook has more than 30 entries"))
     long = {**new_notebook(), "cells": [new_code_cell("a" * 300_001)]}
     refused.append((json.dumps(long), "more than 300,000 characters"))
     monkeypatch.setattr(submissions.nbformat, "validate", lambda *_, **__: pytest.fail("checked"))
@@ -46,10 +51,16 @@ def test_a_million_parts_are_refused_before_they_are_checked(version, monkeypatc
             notebook(made.encode())
 
 
+def test_a_million_lines_are_one_text_before_they_are_checked():
+    lines = {**new_code_cell("1"), "source": [""] * 10**6, "outputs": [new_output("stream", text=["\n"] * 10**6)]}
+    (cell,) = read(lines)["cells"]
+    assert cell["source"] == "" and cell["outputs"][0]["text"] == "\n" * 10**6
+
+
 def test_much_printed_text_stays_and_data_that_is_no_text_goes():
     out = new_output("display_data", {"application/json": [[1]] * 9_000, "text/plain": "x"})
     (cell,) = read({**new_code_cell("1"), "outputs": [new_output("stream", text=["line\n"] * 9_000), out]})["cells"]
-    assert len(cell["outputs"][0]["text"]) == 9_000 and cell["outputs"][1]["data"] == {"text/plain": "x"}
+    assert cell["outputs"][0]["text"] == "line\n" * 9_000 and cell["outputs"][1]["data"] == {"text/plain": "x"}
 
 
 @pytest.mark.parametrize("kind", ["stream", "error", "plain"])

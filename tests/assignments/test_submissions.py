@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from grader.names import cell, shown, student_id, student_name
-from grader.submissions import DEEPEST, MOST_BYTES, MOST_NAMED, notebook, stage
+from grader.submissions import DEEPEST, MOST_BYTES, MOST_NAMED, Submission, notebook, stage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -181,6 +181,14 @@ def test_files_in_a_wrong_place_are_named(submitted):
     ])  # fmt: skip
 
 
+def test_a_notebook_beside_a_submission_takes_nothing_from_it(submitted, tmp_path):
+    written(submitted / "s17" / "a1.ipynb", "old")
+    written(submitted / "s17" / "a1" / "a1.ipynb", "new")
+    read, left = stage(submitted, tmp_path / "read", NAMES)
+    assert read == [Submission("s17", "a1")] and [one.about for one in left] == [Submission("s17")]
+    assert str(left[0]) == "Not read: submitted/s17/a1.ipynb (expected submitted/s17/a1/a1.ipynb)"
+
+
 def test_other_files_beside_a_submission_are_named_and_not_copied(submitted):
     place = written(submitted / "s17" / "a1" / "a1.ipynb").parent
     (place / "timestamp.txt").write_text("no time at all \ud83d".encode(errors="replace").decode())
@@ -235,7 +243,7 @@ def nested(levels: int) -> bytes:
 
 
 def test_a_notebook_is_read_with_a_byte_order_mark_and_with_half_an_emoji():
-    assert json.loads(notebook(PLAIN.encode())) == json.loads(PLAIN)
+    assert nbformat.reads(notebook(PLAIN.encode()).decode(), 4) == nbformat.reads(PLAIN, 4)
     assert notebook(PLAIN.encode("utf-8-sig")) == notebook(PLAIN.encode())
     half = json.loads(notebook(PLAIN.replace("é", "\\ud83d").encode()))
     assert half["cells"][0]["source"] == ["x = '?😀'"] or half["cells"][0]["source"] == "x = '?😀'"
@@ -252,6 +260,7 @@ def test_a_notebook_is_read_with_a_byte_order_mark_and_with_half_an_emoji():
     (PLAIN.replace('"nbformat": 4', '"nbformat": ' + "9" * 5000).encode(), "not JSON"),
     (PLAIN.replace('"source": ', '"source": [[3]], "other": ').encode(), "not a valid"),
     (PLAIN.replace('"code"', '"word"').encode(), "not a valid"),
+    (PLAIN.replace('"nbformat": 4', '"nbformat": 4.0').encode(), "not a valid notebook$"),
 ])  # fmt: skip
 def test_what_is_no_notebook_is_refused_in_a_short_sentence(data, why):
     with pytest.raises(ValueError, match=why) as refused:

@@ -78,7 +78,7 @@ def test_where_there_is_no_run(runs, tmp_path):
         with pytest.raises(omg.ConfigError, match="there is no run"):
             omg.results(folder)
     (tmp_path / "metrics.csv").write_text("update\n1\n")
-    for damaged in ("{", '{"extra": 3}'):
+    for damaged in ("{", '{"extra": 3}', '{"lr": ' + "[" * 900 + "]" * 900 + "}"):
         (tmp_path / "config.json").write_text(damaged)
         with pytest.raises(omg.ConfigError, match="this run cannot be read"):
             omg.results(tmp_path)

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from omg_lib.config import ConfigError
 from omg_lib.system.files import (
+    DEEPEST,
     DTYPES,
     open_tensors,
     parse_json,
@@ -22,6 +23,7 @@ from omg_lib.system.files import (
     read_rows,
     read_table,
     sha256,
+    short_text,
     write_rows,
     write_tensors,
     write_text,
@@ -149,3 +151,26 @@ def test_json_that_is_no_object_of_sensible_numbers_is_refused(tmp_path, text):
     for read in (lambda: parse_json(text), lambda: read_json(tmp_path / "a.json")):
         with pytest.raises(ValueError):
             read()
+
+
+@pytest.mark.parametrize("shape", ['{"a": [', '{"a": {"b": '])
+def test_nesting_is_refused_long_before_python_runs_out_of_stack(shape):
+    opening, closing = shape[6:], {"[": "]", '{"b": ': "}"}[shape[6:]]
+    text = '{"a": ' + opening * DEEPEST + "1" + closing * DEEPEST + "}"
+    assert parse_json('{"a": ' + opening * (DEEPEST - 2) + "1" + closing * (DEEPEST - 2) + "}")
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json(text)
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2J", "two\nlines", "\u202eabc", "a" * 201, 3, None])
+def test_a_name_that_a_terminal_would_act_on_is_none(text):
+    assert short_text("王小明 x_1") == "王小明 x_1"
+    with pytest.raises(ValueError, match="is not a name"):
+        short_text(text)
+
+
+def test_a_name_that_is_there_twice_is_found_without_comparing_each_with_each():
+    names = [f"n{k}" for k in range(200_000)]  # pairs: 20 thousand million
+    text = "{" + ", ".join(f'"{name}": 1' for name in [*names, names[-1]]) + "}"
+    with pytest.raises(ValueError, match="^n199999 is there twice$"):
+        parse_json(text)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import threading
 
 import pytest
@@ -18,6 +19,7 @@ from omg_lib.system.places import (
     remove,
     rename,
     replacing,
+    walk,
 )
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
@@ -99,6 +101,30 @@ def test_folders_below_are_neither_listed_nor_made_nor_emptied_through_a_link(tm
         refuse_links(run / "there")
     remove(run / "there")
     assert names(run) == [], "the link itself may go"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter elsewhere")
+def test_folders_of_any_depth_are_looked_through(tmp_path):
+    here = tmp_path
+    for _ in range(1100):  # more than Python's stack, less than a path's length
+        here /= "a"
+        here.mkdir()
+    assert sum(1 for _ in walk(tmp_path)) == 1101
+    refuse_links(Place(tmp_path))
+    (here / "link").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="link in .* is a link"):
+        refuse_links(Place(tmp_path))
+    assert sum(1 for _ in walk(tmp_path)) == 1101, "it is not followed"
+    remove_deep(tmp_path / "a")
+
+
+def remove_deep(folder):
+    """Remove nested folders, which pytest's own clean-up cannot."""
+    for path, entries in reversed(list(walk(folder))):
+        for entry in entries:
+            if entry.is_symlink():
+                os.unlink(entry.path)
+        path.rmdir()
 
 
 @needs_links

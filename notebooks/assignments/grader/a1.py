@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from grader.tasks import Criterion, Task, entries, equal
+from grader.tasks import Criterion, Task, entries, equal, mixed
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.assignments.cases import (
     REGROUPED,
@@ -13,13 +13,13 @@ from omg_lib.lessons.assignments.cases import (
     Case,
     acting,
     arithmetic,
-    counted,
     learning,
     own_seat,
     sampling,
     to_rows,
     to_slots,
 )
+from omg_lib.lessons.regroup_answers import labelled
 from omg_lib.words import _
 
 PER_SEAT = ("obs", "actions", "avail_actions")
@@ -38,22 +38,33 @@ def config(random: Random, learner: str = "omg", runner: str = "between") -> OMG
     )  # fmt: skip
 
 
-def of_configs(case, random: Random, *more: int, learner: str = "omg") -> list[tuple[str, Case]]:
+def of_configs(case, random: Random, *more: int, learner: str = "omg", **game: int) -> list[tuple[str, Case]]:
     runners = ("one", "between", "between", "all")
-    return [(learner, case(config(random, learner, runner), *more)) for runner in runners]
+    return [(learner, case(config(random, learner, runner), *more, **game)) for runner in runners]
+
+
+def in_game(case, random: Random, *more: int) -> list[tuple[str, Case]]:
+    """Make cases in a game of which no size follows from the others, unlike in the course's."""
+    sizes = dict(zip("LOSC", random.sample(range(20, 400), 4), strict=True))
+    return of_configs(case, random, *more, **sizes)
 
 
 def row_cases(random: Random) -> list[tuple[str, Case]]:
-    return [("", to_rows(counted(*(random.randint(2, 7) for _ in range(4))))) for _ in range(4)]
+    return [("", to_rows(mixed(random, *(random.randint(2, 7) for __ in range(4))))) for _ in range(4)]
 
 
 def slot_cases(random: Random) -> list[tuple[str, Case]]:
-    return [("", to_slots(counted(random.randint(3, 9)), random.randint(2, 7))) for _ in range(4)]
+    return [("", to_slots(mixed(random, random.randint(3, 9)), random.randint(2, 7))) for __ in range(4)]
 
 
 def seat_cases(random: Random) -> list[tuple[str, Case]]:
-    sizes = [(random.randint(2, 5), random.randint(2, 6), random.randint(2, 6)) for _ in range(3)]
-    return [("", own_seat(groups, agents, steps)) for groups, agents, steps in [*sizes, (4, 4, 4)]]
+    """Make samples without labels, so that no answer can read its rows' seats in them."""
+    made = []
+    for groups, agents, steps in [*([random.randint(2, 5) for __ in range(3)] for __ in range(3)), (4, 4, 4)]:
+        sample = labelled(groups, agents, steps)
+        sample["obs"] = mixed(random, *sample["obs"].shape[:3], random.randint(1, 4)).long()
+        made.append(("", own_seat(sample)))
+    return made
 
 
 def tasks(folder: Path) -> list[Task]:
@@ -72,7 +83,7 @@ def tasks(folder: Path) -> list[Task]:
         ),
         Task(
             "a1-acting-test", "a1-acting",
-            lambda random: of_configs(acting, random),
+            lambda random: in_game(acting, random),
             [
                 Criterion(_("fields of every seat"), 1, entries(*PER_SEAT)),
                 Criterion(_("fields of the whole episode"), 1, entries(*PER_EPISODE)),
@@ -80,7 +91,7 @@ def tasks(folder: Path) -> list[Task]:
         ),
         Task(
             "a1-sampling-test", "a1-sampling",
-            lambda random: of_configs(sampling, random, random.randint(9, 90)),
+            lambda random: in_game(sampling, random, random.randint(9, 90)),
             [
                 Criterion(_("the sample"), 1, entries("sample obs", "sample reward")),
                 Criterion(_("truncated, and on the device"), 1, entries(*AFTER)),
@@ -88,7 +99,7 @@ def tasks(folder: Path) -> list[Task]:
         ),
         Task(
             "a1-learning-test", "a1-learning",
-            lambda random: of_configs(learning, random, random.randint(9, 90)),
+            lambda random: in_game(learning, random, random.randint(9, 90)),
             [
                 Criterion(_("regrouped"), 1, entries(*REGROUPED)),
                 Criterion(_("the OMG loss"), 2, entries(*SUBGOALS)),

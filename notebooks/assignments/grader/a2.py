@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations, islice
 from pathlib import Path
 from random import Random
 
 import torch
 
 from grader.process import Failed
-from grader.tasks import Criterion, Task, equal
+from grader.tasks import Criterion, Task, equal, mixed
 from omg_lib.lessons.assignments.cases import (
     Case,
     can_sample,
@@ -25,11 +26,17 @@ from omg_lib.lessons.assignments.cases import (
 from omg_lib.words import _
 
 DRAWS = 500
-"""Samples, each with its own seed; a fair sampler fails by bad luck once in 10 ** 12 gradings."""
+"""Samples of each team, each with its own seed; a fair sampler fails by bad luck once in 10 ** 11 gradings."""
 TWICE = 20
 """How many of them are drawn twice."""
-HELD, DRAWN = 4, 2
-"""Episodes that each of three seats holds and gives in each of these samples."""
+HELD = {2: (4, 8), 3: (3, 4)}
+"""Seats of these teams -> least and most episodes of a seat: so few that every combination is drawn some times."""
+
+
+def numbered(random: Random, held: Sequence[int]) -> list[list[int]]:
+    """Return rings of so many episodes, numbered in no order."""
+    numbers = iter(random.sample(range(10**6), sum(held)))
+    return [list(islice(numbers, count)) for count in held]
 
 
 def insert_cases(random: Random) -> list[tuple[str, Case]]:
@@ -38,17 +45,18 @@ def insert_cases(random: Random) -> list[tuple[str, Case]]:
     for place in ("first", "last", "between", "between"):
         capacity = random.randint(3, 9)
         k = {"first": 0, "last": capacity - 1, "between": random.randint(1, capacity - 2)}[place]
-        made.append(("room", insert(capacity, k)))
-        made += [("full", insert(capacity, rounds * capacity + k)) for rounds in (1, random.randint(2, 4))]
+        for rounds in (0, 1, random.randint(2, 4)):
+            (episodes,) = numbered(random, [rounds * capacity + k + 1])
+            made.append(("full" if rounds else "room", insert(capacity, episodes)))
     return made
 
 
 def enough_cases(random: Random) -> list[tuple[str, Case]]:
     """Make cases with equal seats (just enough, one too few, one more), and with one seat that is scarce or not."""
-    made = []
-    for scarce in (0, 1, 2, -1):
-        agents, groups = random.randint(4, 7), random.randint(2, 6)
-        n, more = agents * groups, [groups + random.randint(1, 9) for _ in range(agents)]
+    made, agents = [], random.randint(5, 7)
+    for scarce in range(agents):
+        groups = random.randint(2, 6)
+        n, more = agents * groups, [groups + random.randint(1, 9) for __ in range(agents)]
         just = list(more)
         more[scarce], just[scarce] = groups - 1, groups
         made += [("even", can_sample([groups + k] * agents, n)) for k in (-1, 0, 1)]
@@ -57,12 +65,15 @@ def enough_cases(random: Random) -> list[tuple[str, Case]]:
 
 
 def sample_cases(random: Random) -> list[tuple[str, Case]]:
-    held = [random.randint(4, 8) for _ in range(random.randint(3, 6))]
-    whole = [random.randint(2, 5)] * 4
-    drawn = [sample([HELD] * 3, DRAWN, random.getrandbits(30)) for _ in range(DRAWS)]
+    some = numbered(random, [random.randint(4, 8) for __ in range(random.randint(3, 6))])
+    whole = numbered(random, [random.randint(2, 5)] * 4)
+    drawn = []
+    for seats, held in HELD.items():
+        rings, groups = numbered(random, [random.randint(*held) for __ in range(seats)]), random.randint(2, 3)
+        drawn += [sample(rings, groups, random.getrandbits(30)) for __ in range(DRAWS)]
     return [
-        *(("seats", sample(held, random.randint(1, 4), random.getrandbits(30))) for _ in range(6)),
-        *(("seats", sample(whole, whole[0], random.getrandbits(30))) for _ in range(6)),
+        *(("seats", sample(some, random.randint(1, 4), random.getrandbits(30))) for __ in range(6)),
+        *(("seats", sample(whole, len(whole[0]), random.getrandbits(30))) for __ in range(6)),
         *(("chance", case) for case in [*drawn, *reversed(drawn[:TWICE])]),
     ]
 
@@ -84,20 +95,20 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
     wrong = equal(cases, answers)
     if wrong:
         return wrong
-    told = {}
-    for ((__, __, seed), __), answer in zip(cases, answers, strict=True):
-        if told.setdefault(seed, answer) != answer:
+    told: dict[int, dict[int, object]] = {seats: {} for seats in HELD}
+    for ((rings, __, seed), __), answer in zip(cases, answers, strict=True):
+        if told[len(rings)].setdefault(seed, answer) != answer:
             return _("the same seed gave another sample, so not all randomness comes from it")
-    pairs = [rows for seat in range(3) for rows in [(seat, seat + 3)]]
-    others = [(one, other) for one in range(6) for other in range(one) if one % 3 != other % 3]
-    for rows in [*pairs, *others, (0, 1, 2), (3, 4, 5)]:
-        kinds = HELD * (HELD - 1) if rows in pairs else HELD ** len(rows)
-        drawn = Counter(tuple(answer[row] for row in rows) for answer in told.values())
-        if uneven(drawn, kinds, len(told)):
-            said = _(
-                "in {n} samples with as many seeds, rows {rows} hold some episodes together more often than others"
-            )
-            return said.format(n=len(told), rows=", ".join(map(str, rows)))
+    for rings, n in {len(rings): (rings, n) for (rings, n, __), __ in cases}.values():
+        drawn, seats = told[len(rings)].values(), len(rings)
+        for rows in [*combinations(range(n), 2), *(range(g, g + seats) for g in range(0, n, seats))]:
+            places = Counter(row % seats for row in rows)
+            kinds = math.prod(math.perm(len(rings[seat]), count) for seat, count in places.items())
+            if uneven(Counter(tuple(answer[row] for row in rows) for answer in drawn), kinds, len(drawn)):
+                said = _(
+                    "in {n} samples with as many seeds, rows {rows} hold some episodes together more often than others"
+                )
+                return said.format(n=len(drawn), rows=", ".join(map(str, rows)))
     return ""
 
 
@@ -117,7 +128,7 @@ def length_cases(random: Random) -> list[tuple[str, Case]]:
     for episodes, longest in ((1, 0), (3, 2), (5, 0), (8, random.randint(1, 6))):
         rows = random.randint(10, 30)
         most = rows if episodes == 5 else random.randint(6, rows - 1)
-        lengths = torch.tensor([random.randint(2, most - 1) for _ in range(episodes)])
+        lengths = torch.tensor([random.randint(2, most - 1) for __ in range(episodes)])
         lengths[longest] = most
         made.append(("", max_t_filled((torch.arange(rows) < lengths.unsqueeze(1)).unsqueeze(2))))
     return made
@@ -127,8 +138,11 @@ def stack_cases(random: Random) -> list[tuple[str, Case]]:
     made = []
     for episodes in (1, 2, 4, 6):
         rows = random.randint(6, 12)
-        lengths = [random.randint(2, rows) for _ in range(episodes)]
-        made.append(("", stack(lengths, rows, random.randint(1, 5))))
+        lengths = [random.randint(2, rows) for __ in range(episodes)]
+        played = mixed(random, sum(lengths), random.randint(1, 5)).split(lengths)
+        for one in played:
+            one[random.randrange(len(one))] = 0.0  # so the numbers do not tell what was played
+        made.append(("", stack(played, rows)))
     return made
 
 
@@ -141,7 +155,7 @@ def chance_cases(random: Random) -> list[tuple[str, Case]]:
 
 
 def naive_cases(random: Random) -> list[tuple[str, Case]]:
-    sizes = [(random.randint(2, 6), random.randint(2, 8)) for _ in range(4)]
+    sizes = [(random.randint(2, 6), random.randint(2, 8)) for __ in range(4)]
     return [("", counterexample(agents, agents * groups)) for agents, groups in [*sizes, (2, 2), (5, 2)]]
 
 

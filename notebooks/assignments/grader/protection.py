@@ -11,7 +11,8 @@ JAIL = (
 )
 LANDLOCK = (
     f"Answers run behind Landlock and {CALLS}: they open no file but Python's, write nothing and reach neither the "
-    "network nor another process; they can still see whether a file of yours exists, its size and its date."
+    "network nor another process; they can still see whether a file of yours exists, its size, its date, and where a "
+    "link points."
 )
 APART = f"Answers run apart from the course, where c.GradeAnswers.python starts Python, and behind {CALLS}"
 NOTHING = "Nothing keeps answers from your files, your programs and your network"

@@ -10,6 +10,8 @@ from omg_lib.words import EDITIONS
 
 MOST_PARTS = 1_000
 """Most cells, outputs and other list entries; an assignment has about thirty."""
+MOST_KEYS = 30
+"""Most entries of a cell, an output, or a cell's attachments."""
 MOST_SOURCE = 300_000
 """Most characters of all cells together; an assignment has about ten thousand."""
 SOURCES = ("source", "input")
@@ -17,8 +19,9 @@ SOURCES = ("source", "input")
 
 
 def slim(found: dict) -> dict:
-    """Return a notebook without data that is not text, and with no metadata but its edition and the cells' ids in the
-    gradebook. Raise ValueError if it has too many parts or too much text. It must not be nested deeply.
+    """Return a notebook with each text as one string, without data that is not text, and with no metadata but its
+    edition and the cells' ids in the gradebook. Raise ValueError if it has too many parts or too much text. It must
+    not be nested deeply.
     """
     parts = source = 0
 
@@ -29,15 +32,19 @@ def slim(found: dict) -> dict:
         if isinstance(x, dict):
             if name == "metadata":
                 return claim(x)
+            if len(x) > MOST_KEYS:
+                raise ValueError(f"a part of the notebook has more than {MOST_KEYS} entries")
             return {key: part(value, key) for key, value in x.items() if name != "data" or is_text(value)}
-        if isinstance(x, list) and not is_text(x):
+        if isinstance(x, list):
+            if x and is_text(x) and name != "traceback":
+                return "".join(x)
             parts += len(x)
             if parts > MOST_PARTS:
                 raise ValueError(f"the notebook has more than {MOST_PARTS:,} cells and outputs")
             return [part(one) for one in x]
         return x
 
-    made = {key: part(value, key) for key, value in found.items()}
+    made = part(found)
     if source > MOST_SOURCE:
         raise ValueError(f"the cells have more than {MOST_SOURCE:,} characters")
     return made

@@ -21,6 +21,7 @@ import nbformat
 from grader.names import shown, student_id
 from grader.slim import slim
 from omg_lib.config import RunError
+from omg_lib.system.files import deeper
 
 RESULTS = "results.json"
 MOST_BYTES = {".ipynb": 20 << 20, ".json": 4 << 20}
@@ -104,7 +105,8 @@ class Reader:
                 why = f"no assignment has this name; allowed are {', '.join(self.assignments)}"
                 strange.append(Left(here, why, Submission(id)))
             elif name != assignment:
-                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", found))
+                about = Submission(id) if assignment in names else found  # beside a submission it changes nothing
+                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", about))
             else:
                 with self.naming(here, found), folder(name, inside) as one:
                     files = self.files(one, here, found)
@@ -237,14 +239,6 @@ def notebook(data: bytes) -> bytes:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id, which nbformat repairs
             nbformat.validate(nbformat.reads(text, as_version=4))
     except Exception as error:  # of any kind: nbformat has many
-        raise RefusedError(f"not a valid notebook: {str(error).strip().partition(chr(10))[0]}") from None
+        said = str(error).strip().partition("\n")[0]
+        raise RefusedError(f"not a valid notebook{said and ': '}{said}") from None
     return text.encode()
-
-
-def deeper(x: object, most: int) -> bool:
-    """Whether plain data is nested more than `most` levels deep."""
-    level = [x]
-    for _ in range(most):
-        level = [part for one in level if isinstance(one, (dict, list))
-                 for part in (one.values() if isinstance(one, dict) else one)]  # fmt: skip
-    return bool(level)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from random import Random
 
 import torch
+from torch import Tensor
 
 from grader.feedback import mismatch
 from grader.process import Failed, Question, ask
@@ -125,3 +127,9 @@ def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequ
 
 def generator(random: Random) -> torch.Generator:
     return torch.Generator().manual_seed(random.getrandbits(32))
+
+
+def mixed(random: Random, *shape: int) -> Tensor:
+    """Return different numbers, float32, in an order that no answer can know without reading them."""
+    numbers = torch.randperm(1000 + math.prod(shape), generator=generator(random))
+    return numbers[: math.prod(shape)].float().reshape(shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -45,9 +45,11 @@ def arithmetic(config: OMGConfig) -> Case:
     return args, {name: getattr(config, name) for name in names} | {"network_rows": four_numbers(config)[3]}
 
 
-def plan(config: OMGConfig, steps: int) -> tuple[ShapeTrace, dict[str, int]]:
-    """Return the predicted trace of an update whose sample has `steps` rows, and its sizes by letter."""
-    sizes = sizes_of(config, env_info(config.env, config.n_agents)) | {"T": steps}
+def plan(config: OMGConfig, steps: int, game: Mapping[str, int]) -> tuple[ShapeTrace, dict[str, int]]:
+    """Return the predicted trace of an update whose sample has `steps` rows, and its sizes by letter. `game` replaces
+    sizes of the environment.
+    """
+    sizes = sizes_of(config, env_info(config.env, config.n_agents)) | {"T": steps} | game
     return trace_of(config, sizes, "cpu"), sizes
 
 
@@ -55,15 +57,15 @@ def shapes_of(trace: ShapeTrace, stage: str, fields: Sequence[str] | None = None
     return {key: list(f.shape) for key, f in trace[stage].fields.items() if fields is None or key in fields}
 
 
-def acting(config: OMGConfig) -> Case:
+def acting(config: OMGConfig, **game: int) -> Case:
     """Return a case: every field that the runner returns and the buffer stores unchanged."""
-    trace, sizes = plan(config, 2)
+    trace, sizes = plan(config, 2, game)
     return tuple(sizes[letter] for letter in "ARLOSC"), shapes_of(trace, "runner.run")
 
 
-def sampling(config: OMGConfig, steps: int) -> Case:
+def sampling(config: OMGConfig, steps: int, **game: int) -> Case:
     """Return a case: obs and reward, from the sample to the learner's device."""
-    trace, sizes = plan(config, steps)
+    trace, sizes = plan(config, steps, game)
     stages = {"sample": "buffer.sample", "truncate": "truncate", "to_device": "to_device"}
     truth = {
         f"{name} {key}": shape
@@ -73,9 +75,9 @@ def sampling(config: OMGConfig, steps: int) -> Case:
     return tuple(sizes[letter] for letter in "AGLTO"), truth
 
 
-def learning(config: OMGConfig, steps: int) -> Case:
+def learning(config: OMGConfig, steps: int, **game: int) -> Case:
     """Return a case: from the regrouped batch to the loss."""
-    trace, sizes = plan(config, steps)
+    trace, sizes = plan(config, steps, game)
     truth = shapes_of(trace, "learner.regroup", REGROUPED) | shapes_of(trace, "learner.omg_loss", SUBGOALS)
     for stage in ("controller.init_hidden", "learner.q_values", "learner.td_loss"):
         truth |= shapes_of(trace, stage)
@@ -103,9 +105,8 @@ def to_slots(values: Float[Tensor, " G"], n_agents: int) -> Case:
     return (values, n_agents), judge
 
 
-def own_seat(groups: int, agents: int, steps: int) -> Case:
-    """Return a case: labels of a sample whose rows go round the seats in order."""
-    sample = labelled(groups, agents, steps)
+def own_seat(sample: TensorDict) -> Case:
+    """Return a case: obs of a sample whose rows go round the seats in order."""
     return (sample["obs"],), regroup(sample)["obs"]
 
 
@@ -137,14 +138,13 @@ def counted(*shape: int) -> Tensor:
 # --- assignment 2: the buffer ----------------------------------------------------------------------------------------
 
 
-def insert(capacity: int, inserted: int) -> Case:
-    """Return a case: a ring after `inserted` episodes, numbered from 0, and the next episode."""
+def insert(capacity: int, numbers: Sequence[int]) -> Case:
+    """Return a case: a ring after all these episodes but the last, which is the next one."""
     ring = Ring(capacity)
-    for number in range(inserted):
+    for number in numbers:
+        before = _numbers(ring)
         ring.insert({"number": np.array(number)})
-    before = _numbers(ring)
-    ring.insert({"number": np.array(inserted)})
-    return (before, capacity, inserted, inserted), _numbers(ring)
+    return (before, capacity, len(numbers) - 1, number), _numbers(ring)
 
 
 def _numbers(ring: Ring) -> list[int]:
@@ -160,17 +160,15 @@ def can_sample(held: Sequence[int], n: int) -> Case:
     return (list(held), n), buffer.can_sample(n)
 
 
-def sample(held: Sequence[int], groups: int, seed: int) -> Case:
+def sample(rings: Sequence[Sequence[int]], groups: int, seed: int) -> Case:
     """Return a case: a draw from rings of numbered episodes, no number twice. Any fair draw is right."""
-    ends = np.cumsum(held).tolist()
-    rings = [list(range(end - count, end)) for count, end in zip(held, ends, strict=True)]
-    n = groups * len(held)
+    n = groups * len(rings)
 
     def judge(drawn: object) -> list[str]:
         wrong = seats_drawn(drawn, rings, n)
         return [wrong] if wrong else [] if len(set(drawn)) == n else [_("an episode is drawn twice.")]
 
-    return (rings, n, seed), judge
+    return ([list(ring) for ring in rings], n, seed), judge
 
 
 def seats_drawn(drawn: object, rings: Sequence[Sequence[int]], n: int) -> str:
@@ -189,9 +187,9 @@ def max_t_filled(filled: Bool[Tensor, "E T 1"]) -> Case:
     return (filled,), EpisodeBatch({"filled": filled}, batch_size=filled.shape[:2]).max_t_filled()
 
 
-def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
+def stack(episodes: Sequence[Float[Tensor, "_ F"]], rows: int) -> Case:
     """Return a case: episodes of several lengths in one block of `rows` rows; the rest is zero, and not filled."""
-    episodes = [counted(length, width) + 1 for length in lengths]
+    lengths, width = [len(episode) for episode in episodes], episodes[0].shape[1]
 
     def judge(made: object) -> list[str]:
         if not isinstance(made, dict) or not {"x", "filled"} <= set(made):
@@ -206,7 +204,7 @@ def stack(lengths: Sequence[int], rows: int, width: int) -> Case:
         )
         return wrong or _judged(made["filled"], [len(lengths), rows], mask, _("episodes have the right mask"))
 
-    return (episodes, rows), judge
+    return (list(episodes), rows), judge
 
 
 def counterexample(n_agents: int, n: int) -> Case:
@@ -366,12 +364,12 @@ VISIBLE: dict[str, Callable[[], list[Case]]] = {
     "a1-learning": lambda: [learning(EIGHT, 52)],
     "a1-rows": lambda: [to_rows(counted(2, 3, 4, 5))],
     "a1-slots": lambda: [to_slots(counted(3), 4)],
-    "a1-seat": lambda: [own_seat(2, 3, 4)],
-    "a2-insert": lambda: [insert(4, k) for k in (0, 3, 4, 6)],
+    "a1-seat": lambda: [own_seat(labelled(2, 3, 4))],
+    "a2-insert": lambda: [insert(4, range(k + 1)) for k in (0, 3, 4, 6)],
     "a2-can-sample": lambda: [can_sample([2, 2, 2], 6), can_sample([2, 2, 2], 9), can_sample([5, 1, 3], 6)],
-    "a2-sample": lambda: [sample([3, 4, 5], 2, seed) for seed in range(3)],
+    "a2-sample": lambda: [sample([range(3), range(3, 7), range(7, 12)], 2, seed) for seed in range(3)],
     "a2-max-t": lambda: [max_t_filled((torch.arange(9) < torch.tensor([[4], [7], [2]])).unsqueeze(2))],
-    "a2-stack": lambda: [stack([2, 4, 3], 5, 2)],
+    "a2-stack": lambda: [stack([counted(length, 2) + 1 for length in (2, 4, 3)], 5)],
     "a2-counterexample": lambda: [counterexample(3, 6)],
     "a2-luck": lambda: [luck(2, 1), luck(3, 4), luck(4, 3)],
     "a3-regroup": lambda: [regrouping(2, 3, 4, 5, shuffled, seeded(0)) for shuffled in (False, True)],

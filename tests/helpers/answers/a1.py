@@ -81,6 +81,7 @@ WRONG = {
         "r | {'avail_actions': (R, L + 1, A, 1)}": "01",
         "r | {'avail_actions': (R, L, A, C)}": "01",
         "r | {'state': (R, L + 1, A, S)}": "10",
+        "r | {'state': (R, L + 1, {4: 78, 6: 138, 8: 214}.get(A, S * 0))}": "10",
         "r | {'state': (R, S)}": "10",
         "r | {'reward': (R, L + 1, A)}": "10",
         "r | {'reward': (R, L + 1, A, 1)}": "10",
@@ -89,6 +90,8 @@ WRONG = {
         "r | {'seat': (R, 1)}": "10",
         "{k: v for k, v in r.items() if k != 'seat'}": "10",
         "{k: (R, L, *v[2:]) for k, v in r.items()}": "00",
+        "{k: (R, 121, *v[2:]) for k, v in r.items()}": "00",
+        "r | {'obs': (R, L + 1, A, 10 * A)}": "01",
         "{k: (L + 1, R, *v[2:]) for k, v in r.items()}": "00",
         "{k: str(v) for k, v in r.items()}": "00",
     },
@@ -106,6 +109,8 @@ WRONG = {
         "r | {'to_device obs': (G, T, A, O)}": "10",
         "r | {'to_device reward': (G * A, T)}": "10",
         "{k: (G, *v[1:]) for k, v in r.items()}": "00",
+        "r | {'sample obs': (G * A, 121, A, O), 'sample reward': (G * A, 121, 1)}": "01",
+        "r | {'sample obs': (G * A, L + 1, A, 10 * A)}": "01",
     },
     "a1-learning": {
         "r | {'obs': (G * A, T, A, O)}": "021",
@@ -130,6 +135,7 @@ WRONG = {
         "r | {'loss': (1,)}": "120",
         "r | {'loss': (G,)}": "120",
         "r | {'loss': None}": "120",
+        "r | {'q': (G, T, A, 6 + A)}": "120",
         "{}": "000",
     },
     "a1-rows": dict.fromkeys([
@@ -142,6 +148,8 @@ WRONG = {
         "r.transpose(0, 1)",
         "r.double()",
         "r[:, :1].expand_as(r)",
+        "rearrange(torch.arange(x.numel()).reshape(x.shape).to(x), 'g t a f -> t (g a) f')",
+        "r.sort(dim=0).values",
     ], "0"),
     "a1-slots": dict.fromkeys([
         "values.repeat(n_agents)",
@@ -153,6 +161,8 @@ WRONG = {
         "r.roll(1)",
         "values",
         "r.tolist()",
+        "torch.arange(len(values)).repeat_interleave(n_agents).to(values)",
+        "r.sort().values",
     ], "0"),
     "a1-seat": dict.fromkeys([
         "x.reshape(-1, x.shape[2], *x.shape[1:])[:, 0]",
@@ -165,5 +175,8 @@ WRONG = {
         "r.flip(2)",
         "r.transpose(1, 2).reshape(r.shape)",
         "r.float()",
+        "torch.stack([x[x[:, 0, 0, 0] % x.shape[2] == a][:, :, a] for a in range(x.shape[2])], dim=2)",
+        "rows, T, A, F = x.shape\ne, t, a = torch.meshgrid(*map(torch.arange, (rows // A, T, A)), indexing='ij')\n"
+        "return torch.stack([A * e + a, t, a], dim=3)[..., :F]",
     ], "0"),
 }  # fmt: skip
