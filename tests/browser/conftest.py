@@ -56,16 +56,17 @@ def lab(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address."""
+    """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address.
+
+    Its system is English, and it sets no language of the course: a notebook's folder tells it.
+    """
     own = folder.parent
-    environment = (
-        os.environ
-        | warm.kernels()
-        | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-            "OMP_NUM_THREADS": "1",
-        }
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMG_LANG"} | warm.kernels()
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "OMP_NUM_THREADS": "1",
+        "LC_ALL": "C.UTF-8",
+    }
     for name in ("CONFIG", "DATA", "RUNTIME"):
         environment[f"JUPYTER_{name}_DIR"] = str(own / f"jupyter-{name.lower()}")
     for name in ("SETTINGS", "WORKSPACES"):
@@ -161,8 +162,10 @@ class Labs:
 
         yield open_one
         for page in (page for page in pages if not page.is_closed()):
-            page.evaluate(CLOSE)
-            self.free.append(page)
+            if page.evaluate(CLOSE):
+                self.free.append(page)
+            else:
+                page.close()
 
 
 @pytest.fixture(scope="session")

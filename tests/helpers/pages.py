@@ -15,8 +15,11 @@ CLOSE = """async () => {
     one.dispose();
   }
   shell.expandLeft();
+  return !document.querySelector('.jp-Dialog');
 }"""
-"""Ends the kernels of the notebooks in a page, and closes them without asking whether to save."""
+"""Ends the kernels of the notebooks in a page, and closes them without asking whether to save. Returns whether the page
+can be used again: no dialog is open.
+"""
 SETTLED = """async () => {
   const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
   for (let k = 0; k < 2; k++) {
