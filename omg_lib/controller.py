@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from tensordict import TensorDict
 from torch import Tensor, nn
 
+from omg_lib.acting import ActingAgent, ActingInference, greedy
 from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.envs import BatchedEnv, EnvInfo
-from omg_lib.networks import ActingAgent, RecurrentAgent, greedy, input_widths, one_hot, others_actions, own_action
+from omg_lib.networks import RecurrentAgent, input_widths, one_hot, others_actions, own_action
 from omg_lib.opponents import OpponentModel, Seen, make_baseline
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
@@ -38,9 +39,9 @@ class Noise:
     | some, all | [L] | whether any row explores at a step, whether all do |
     """
 
-    explore: Tensor
-    dice: Tensor
-    latents: Tensor | None
+    explore: np.ndarray
+    dice: np.ndarray
+    latents: np.ndarray | None
     some: list[bool]
     all: list[bool]
 
@@ -55,6 +56,7 @@ class Acting:
     | seat, row | [N] | each learner's seat, and which of the R episodes it is in |
     | identity | [N, A] | its seat, one-hot |
     | agent | | the network that acts for the learners |
+    | inference | | OMG's model as it acts; None for other models and subclasses, which act as they are |
     | noise | | the `Noise` drawn for these episodes |
     | hidden | [N, H] | the agent's recurrent state |
     | context | [N, K] | the opponent model's memory; K is 0 without one |
@@ -67,24 +69,25 @@ class Acting:
     | known_team | [N] | `set_ids` for the oracle's model; None for all other learners |
     """
 
-    seat: Tensor
-    row: Tensor
+    seat: np.ndarray
+    row: np.ndarray
     identity: Tensor
     agent: ActingAgent
+    inference: ActingInference | None
     noise: Noise
-    hidden: Tensor
-    context: Tensor
-    previous_obs: Tensor
-    last: Tensor
-    unread: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
+    hidden: np.ndarray
+    context: np.ndarray
+    previous_obs: np.ndarray
+    last: np.ndarray
+    unread: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)
     coplayers: CoPlayers | None = None
     set_ids: Tensor | None = None
     team: np.ndarray | None = None
     known_team: Tensor | None = None
 
-    def own(self, x: Shaped[Tensor, " R A *F"]) -> Shaped[Tensor, " N *F"]:
+    def own(self, x: Shaped[np.ndarray, " R A *F"]) -> Shaped[np.ndarray, " N *F"]:
         """Select the learners' seats."""
-        return x.flatten(0, 1) if self.team is None else x[self.row, self.seat]
+        return x.reshape(-1, *x.shape[2:]) if self.team is None else x[self.row, self.seat]
 
 
 class Controller:
@@ -187,26 +190,26 @@ class Controller:
         set_ids = team = known_team = None
         if coplayers is not None:
             seats = episodes % agents
-            seat, row = torch.from_numpy(seats), torch.arange(runs)
+            seat, row = seats, np.arange(runs)
             drawn = coplayers.draw(self.config.seed, episodes)
             set_ids, team = torch.from_numpy(drawn), coplayers.seats(drawn, seats)
             coplayers.begin(team)
         else:
-            seat, row = torch.arange(agents).repeat(runs), torch.arange(runs).repeat_interleave(agents)
+            seat, row = np.tile(np.arange(agents), runs), np.arange(runs).repeat(agents)
         if self.config.base == "oracle":
             known_team = set_ids
-        identity = one_hot(seat, agents)
-        context_dim = self.model.context_dim if self.model is not None else 0
+        identity, model = one_hot(torch.from_numpy(seat), agents), self.acting_model
         self.acting = Acting(
             seat=seat,
             row=row,
             identity=identity,
-            agent=ActingAgent(self.actor, self.widths, identity),
+            agent=ActingAgent(self.actor, self.widths, identity.numpy()),
+            inference=ActingInference(model, identity.numpy()) if type(model) is SubgoalInference else None,
             noise=self._draw_noise(episodes, len(row) // runs, 0.0 if test_mode else epsilon, test_mode),
-            hidden=torch.zeros(len(row), self.config.rnn_hidden_dim),
-            context=torch.zeros(len(row), context_dim),
-            previous_obs=torch.zeros(len(row), self.info.obs_dim),
-            last=torch.full((runs, agents), -1),
+            hidden=np.zeros((len(row), self.config.rnn_hidden_dim), np.float32),
+            context=np.zeros((len(row), model.context_dim if model is not None else 0), np.float32),
+            previous_obs=np.zeros((len(row), self.info.obs_dim), np.float32),
+            last=np.full((runs, agents), -1),
             coplayers=coplayers,
             set_ids=set_ids,
             team=team,
@@ -217,7 +220,7 @@ class Controller:
         """Draw the noise of these episodes, each with `learners` learners."""
         steps, rows = self.info.episode_limit, len(episodes) * learners
         if test_mode and self.config.test_subgoal == "mean":
-            return Noise(torch.empty(0), torch.empty(0), None, [False] * steps, [False] * steps)
+            return Noise(np.empty(0), np.empty(0), None, [False] * steps, [False] * steps)
         dice, latents = [], []
         noise_dim = self.model.noise_dim if self.model is not None else 0
         for k in episodes:
@@ -225,13 +228,13 @@ class Controller:
             dice.append(generator.random((steps, learners, 1 + self.info.n_actions), dtype=np.float32))
             if noise_dim:
                 latents.append(generator.standard_normal((steps, learners, noise_dim), dtype=np.float32))
-        thrown = torch.from_numpy(np.concatenate(dice, axis=1))
-        explore = thrown[..., :1] < epsilon
-        count = explore.sum(dim=(1, 2))
+        thrown = np.concatenate(dice, axis=1)
+        explore = thrown[..., :1] < np.float32(epsilon)
+        count = explore.sum(axis=(1, 2))
         return Noise(
             explore=explore,
             dice=thrown[..., 1:],
-            latents=torch.from_numpy(np.concatenate(latents, axis=1)) if latents else None,
+            latents=np.concatenate(latents, axis=1) if latents else None,
             some=(count > 0).tolist(),
             all=(count == rows).tolist(),
         )
@@ -241,9 +244,10 @@ class Controller:
         now = self.acting
         if now.coplayers is None:
             return {}
-        return {"seat": now.seat} | ({"team": now.set_ids} if self.config.base == "oracle" else {})
+        return {"seat": torch.from_numpy(now.seat)} | ({"team": now.set_ids} if self.config.base == "oracle" else {})
 
     @torch.inference_mode()
+    @np.errstate(all="ignore")  # what is not finite is reported once the episodes are played
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
@@ -254,37 +258,43 @@ class Controller:
         """
         now = self.acting
         noise = now.noise
-        now.unread.append((t, now.own(obs), now.last))
+        now.unread.append((t, now.own(obs.numpy(force=True)), now.last))
         if noise.all[t]:
             score = noise.dice[t]
         else:
             score = self._read()
             if noise.some[t]:
-                score = torch.where(noise.explore[t], noise.dice[t], score)
-        chosen = greedy(score, now.own(avail_actions).cpu())
+                score = np.where(noise.explore[t], noise.dice[t], score)
+        chosen = greedy(score, now.own(avail_actions.numpy(force=True)))
         if now.coplayers is None:
-            actions = chosen.unflatten(0, now.last.shape)
+            now.last = chosen.reshape(now.last.shape)
         else:
-            actions = now.coplayers.act(env, obs, avail_actions)
-            actions[now.row, now.seat] = chosen
-        now.last = actions
-        return actions
+            now.last = now.coplayers.act(env, obs, avail_actions).numpy()
+            now.last[now.row, now.seat] = chosen
+        return torch.from_numpy(now.last)
 
-    def _read(self) -> Float[Tensor, "N C"]:
+    def _read(self) -> Float[np.ndarray, "N C"]:
         """Return Q at this step, after the recurrent networks have read all waiting steps."""
         now = self.acting
         for t, obs, last in now.unread:
-            obs = obs.to(HOST)
             own, played = now.own(last), last[now.row]
-            others = others_actions(played, now.identity, self.info.n_actions) if self.config.sees_actions else None
-            goal = self._ask_model(obs, played, t) if self.model is not None else None
-            now.hidden = now.agent.step(obs, own, others, goal, now.hidden)
+            goal = self._ask_model(obs, played, own, t) if self.model is not None else None
+            now.hidden = now.agent.step(obs, own, played, goal, now.hidden)
         now.unread.clear()
-        return self.actor.q(now.hidden)
+        return now.agent.q(now.hidden)
 
-    def _ask_model(self, obs: Float[Tensor, "N O"], last: Int[Tensor, "N A"], t: int) -> Float[Tensor, "N W"]:
+    def _ask_model(
+        self, obs: Float[np.ndarray, "N O"], last: Int[np.ndarray, "N A"], own: Int[np.ndarray, " N"], t: int
+    ) -> Float[np.ndarray, "N W"]:
         """Return what the agent reads from the opponent model. OMG samples g^ in training; by default not in tests."""
         now, latents = self.acting, self.acting.noise.latents
-        seen = Seen(obs, now.previous_obs, last, now.identity, now.known_team)
-        now.context, now.previous_obs = self.acting_model.step(seen, now.context), obs
-        return self.acting_model.agent_input(seen, now.context, None if latents is None else latents[t])
+        noise, before = None if latents is None else latents[t], now.previous_obs
+        now.previous_obs = obs
+        if now.inference is not None:
+            now.context = now.inference.step(before, last, own, now.context)
+            return now.inference.agent_input(obs, now.context, noise)
+        read, read_before, actions = map(torch.from_numpy, (obs, before, last))
+        seen = Seen(read, read_before, actions, now.identity, now.known_team)
+        context = self.acting_model.step(seen, torch.from_numpy(now.context))
+        now.context = context.numpy()
+        return self.acting_model.agent_input(seen, context, None if noise is None else torch.from_numpy(noise)).numpy()

@@ -104,49 +104,6 @@ def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
     return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
 
 
-class ActingAgent:
-    """A `RecurrentAgent` that moves the same N seats step by step, with its first layer cut by its inputs.
-
-    The seat's share of the first layer stays the same through an episode, and the share of an action is one row of it,
-    picked instead of multiplied. The weights are those of the moment at which it is made.
-
-    | symbol | shape | meaning |
-    |---|---|---|
-    | obs | [N, O] | observation |
-    | own | [N] | own last action; -1 where there is none yet |
-    | others | [N, A*C] | co-players' last actions, one-hot; None where the agent does not read them |
-    | g | [N, Z] | subgoal; None where the agent reads none |
-    | hidden | [N, H] | recurrent state |
-    """
-
-    @torch.inference_mode()
-    def __init__(self, agent: RecurrentAgent, widths: list[int], identity: Float[Tensor, "N A"]) -> None:
-        """`widths` are those of `input_widths`; `identity` is each row's own seat, one-hot."""
-        self.agent = agent
-        obs, action, seat, self.others_weight = agent.fc1.weight[:, : agent.input_dim].split(widths, dim=1)
-        self.seat_share = F.linear(identity, seat, agent.fc1.bias)
-        self.action_share = F.pad(action.t(), (0, 0, 0, 1))  # the last row, index -1, is for no action yet
-        self.obs_weight = obs.t()
-        self.gates = agent.rnn.all_weights[0]
-
-    def step(
-        self,
-        obs: Float[Tensor, "N O"],
-        own: Int[Tensor, " N"],
-        others: Float[Tensor, "N AC"] | None,
-        g: Float[Tensor, "N Z"] | None,
-        hidden: Float[Tensor, "N H"],
-    ) -> Float[Tensor, "N H"]:
-        """Return the recurrent state after one more step."""
-        read = torch.addmm(self.seat_share, obs, self.obs_weight)
-        read += self.action_share[own]
-        if others is not None:
-            read += F.linear(others, self.others_weight)
-        if g is not None:
-            read += self.agent.read_subgoal(g)
-        return torch.gru_cell(torch.relu_(read), hidden, *self.gates)
-
-
 def greedy(q: Float[Tensor, "*N C"], avail_actions: Bool[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
     """Return the best available action."""
     return q.masked_fill(~avail_actions, -torch.inf).argmax(dim=-1)

@@ -43,8 +43,8 @@ def test_exploring_draws_uniformly_among_the_available_actions():
 def test_a_share_of_epsilon_explores():
     controller = playing(batch=1, teammates="none").controller
     controller.begin(np.arange(1000), 0.25, test_mode=False)
-    share = float(controller.acting.noise.explore.float().mean())
-    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.acting.noise.explore.numel()) ** 0.5
+    share = float(controller.acting.noise.explore.mean())
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / controller.acting.noise.explore.size) ** 0.5
 
 
 def test_who_sits_where():

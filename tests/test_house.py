@@ -23,6 +23,7 @@ ROOMS = (
     "networks",
     "opponents",
     "subgoals",
+    "acting",
     "teammates",
     "controller",
     "faults",

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from omg_lib.episodes import PackedRows
-from omg_lib.networks import ActingAgent, RecurrentAgent, gru_step, one_hot, others_actions, own_action, unroll_gru
+from omg_lib.networks import RecurrentAgent, gru_step, one_hot, unroll_gru
 
 LENGTHS = [[3, 7], [7, 1], [2, 5]]
 FILLED = torch.arange(7).reshape(1, -1, 1) < torch.tensor(LENGTHS).unsqueeze(1)
@@ -67,26 +67,6 @@ def test_the_agent_is_pymarls_with_a_subgoal_beside_its_input(dueling):
         torch.testing.assert_close(q.mean(dim=1, keepdim=True), agent.value(hidden))
     else:
         torch.testing.assert_close(q, agent.fc2(hidden))
-
-
-@pytest.mark.parametrize("reads", [(False, False), (True, False), (False, True), (True, True)])
-def test_the_cut_first_layer_steps_like_the_whole_one(reads):
-    """Three rows of teams of 3 with 4 actions; one has not acted yet."""
-    torch.manual_seed(0)
-    sees_actions, subgoal = reads
-    widths = [5, 4, 3, 12 * sees_actions]
-    agent = RecurrentAgent(sum(widths), 4, hidden_dim=6, subgoal_dim=2 * subgoal)
-    identity, last = one_hot(torch.tensor([0, 2, 1]), 3), torch.tensor([[1, 0, 3], [2, 2, 0], [-1, -1, -1]])
-    acting, hidden = ActingAgent(agent, widths, identity), torch.zeros(3, 6)
-    expected = hidden
-    others = others_actions(last, identity, 4) if sees_actions else None
-    with torch.inference_mode():
-        for _ in range(3):
-            obs, g = torch.randn(3, 5), torch.randn(3, 2) if subgoal else None
-            parts = [obs, own_action(last, identity, 4), identity, *([others] if sees_actions else [])]
-            expected = agent.step(agent.read(torch.cat(parts, dim=1), g), expected)
-            hidden = acting.step(obs, torch.tensor([1, 0, -1]), others, g, hidden)
-            torch.testing.assert_close(hidden, expected)
 
 
 def test_number_of_weights_is_the_released_codes():

@@ -140,7 +140,7 @@ def test_inferred_states_are_those_that_the_seats_acted_on(run, monkeypatch):
     assert found.shape == (GROUPS, batch.batch_size[1], A, 10 * A)
     for row in range(len(batch)):
         steps, seat = int(batch["filled"][row].sum()), int(batch["seat"][row, 0])
-        acted = run.learner.prior.decoder(torch.stack(told)[: steps - 1, row])
+        acted = run.learner.prior.decoder(torch.from_numpy(np.stack(told))[: steps - 1, row])
         torch.testing.assert_close(found[row // A, : steps - 1, seat], acted, rtol=1e-4, atol=1e-5)
         assert not found[row // A, steps:, seat].any()
 
