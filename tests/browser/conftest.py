@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import warm
-from tests.helpers.pages import READY
+from tests.helpers.pages import CLOSE, OPEN, READY
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "omg"
@@ -56,16 +56,17 @@ def lab(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address."""
+    """Start a JupyterLab in a folder, for this test session only, without the user's settings; yield its address.
+
+    Its system is English, and it sets no language of the course: a notebook's folder tells it.
+    """
     own = folder.parent
-    environment = (
-        os.environ
-        | warm.kernels()
-        | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-            "OMP_NUM_THREADS": "1",
-        }
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMG_LANG"} | warm.kernels()
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "OMP_NUM_THREADS": "1",
+        "LC_ALL": "C.UTF-8",
+    }
     for name in ("CONFIG", "DATA", "RUNTIME"):
         environment[f"JUPYTER_{name}_DIR"] = str(own / f"jupyter-{name.lower()}")
     for name in ("SETTINGS", "WORKSPACES"):
@@ -128,24 +129,62 @@ def browser() -> Iterator["object"]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def open_notebook(browser: "object", lab: str) -> Iterator[Callable]:
-    """open_notebook("00_start_here.ipynb") -> the page, with a kernel ready for `run_all(page)`."""
-    pages = []
+class Labs:
+    """Pages with JupyterLab. A notebook is opened in one that is free, like a student opens the next one: loading
+    JupyterLab again takes ten times as long.
+    """
 
-    def open_one(name: str, width: int = 1280, height: int = 1700):  # tall: Lab drops cells that are out of sight
-        page = browser.new_page(viewport={"width": width, "height": height})
-        pages.append(page)
-        page.set_default_timeout(120_000)  # a busy machine is slow, which is not a failure
-        page.goto(f"{lab}/lab/tree/{name}?token={TOKEN}&reset")
+    def __init__(self, browser: "object", address: str) -> None:
+        self.browser, self.address, self.free = browser, address, []
+
+    def open(self, name: str, width: int, height: int) -> "object":
+        size = {"width": width, "height": height}
+        if self.free:
+            page = self.free.pop()
+            page.set_viewport_size(size)
+            page.evaluate(OPEN, name)
+        else:
+            page = self.browser.new_page(viewport=size)
+            page.set_default_timeout(120_000)  # a busy machine is slow, which is not a failure
+            page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell")
         page.wait_for_function(READY)
         return page
 
-    yield open_one
-    for page in (page for page in pages if not page.is_closed()):
-        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
-        page.close()
+    @contextmanager
+    def opening(self) -> Iterator[Callable]:
+        """Yield a function that opens a notebook; in the end, what it opened is closed without being saved."""
+        pages = []
+
+        def open_one(name: str, width: int = 1280, height: int = 1700) -> "object":
+            pages.append(self.open(name, width, height))
+            return pages[-1]
+
+        yield open_one
+        for page in (page for page in pages if not page.is_closed()):
+            if page.evaluate(CLOSE):
+                self.free.append(page)
+            else:
+                page.close()
+
+
+@pytest.fixture(scope="session")
+def labs(browser: "object", lab: str) -> Labs:
+    return Labs(browser, lab)
+
+
+@pytest.fixture
+def open_notebook(labs: Labs) -> Iterator[Callable]:
+    """open_notebook("00_start_here.ipynb") -> the page, with a kernel ready for `run_all(page)`."""
+    with labs.opening() as open_one:
+        yield open_one
+
+
+@pytest.fixture(scope="module")
+def open_for_all(labs: Labs) -> Iterator[Callable]:
+    """The same, for a page that all tests of a file share."""
+    with labs.opening() as open_one:
+        yield open_one
 
 
 @pytest.fixture(scope="session")

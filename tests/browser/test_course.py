@@ -34,7 +34,7 @@ FAILED = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
 
 @pytest.mark.parametrize("name", PANELS)
 def test_a_notebook_runs_and_its_sliders_act(open_notebook, run_all, nameless, name):
-    page = open_notebook(name, height=13000)
+    page = open_notebook(name)
     run_all(page)
     assert page.locator(FAILED).all_inner_texts() == []
     page.locator(".jp-OutputArea-output svg").first.wait_for(state="attached")

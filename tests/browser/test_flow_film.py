@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 LIMIT = 1_500_000
 """Bytes that README may load for it."""
-STEPS = 8
+KEEP = os.environ.get("OMG_SAVE_SCREENSHOT") == "1"
+STEPS = 8 if KEEP else 3
 """Frames of a stage in which something moves."""
 MOVING, STILL, END = 130, 700, 2500
 """Milliseconds of a frame in mid-motion, of one that shows a finished stage, and of the finished update."""
@@ -45,16 +46,15 @@ def film(page, path: Path) -> list[bytes]:
 
 
 def test_readme_opens_with_a_film_of_a_real_run(browser, tmp_path):
-    keep = os.environ.get("OMG_SAVE_SCREENSHOT") == "1"
-    n_agents, batch_size = (8, 32) if keep else (3, 4)
+    n_agents, batch_size = (8, 32) if KEEP else (3, 4)
     model = FlowModel(n_agents=n_agents, batch_size=batch_size, device="cpu")
     model.run(updates=2)
     page_file = model.export(tmp_path / "flow.html")
-    path = (IMAGES if keep else tmp_path) / "flow.gif"
+    path = (IMAGES if KEEP else tmp_path) / "flow.gif"
     with opened(browser, page_file, 1000, 720, color_scheme="light") as page:
         assert page.locator("[data-state=equal]").count() == len(model.trace.stages)
         frames = film(page, path)
-    assert len(frames) >= 3 * len(model.trace.stages), "most stages move"
+    assert len(frames) >= STEPS * len(model.trace.stages) * 3 / 8, "most stages move"
     assert path.stat().st_size <= LIMIT
 
 

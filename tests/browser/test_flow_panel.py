@@ -51,10 +51,10 @@ def notebook(*lines: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened(folder, open_notebook, run_all):
+def opened(folder, open_for_all, run_all):
     """A page with the panel, shared by all tests: opening one takes much longer than most tests."""
     (folder / "panel_under_test.ipynb").write_text(notebook("panel = FlowPanel()", "panel"))
-    page = open_notebook("panel_under_test.ipynb")
+    page = open_for_all("panel_under_test.ipynb")
     start = time.monotonic()
     run_all(page)
     page.wait_for_selector(".omg-flow svg")
@@ -105,7 +105,7 @@ def wait_all(page, state: str) -> None:
 def test_start_here_shows_the_panel(folder, open_notebook, run_all, nameless):
     if not (folder / "00_start_here.ipynb").exists():
         pytest.skip("there is no notebooks/00_start_here.ipynb")
-    page = open_notebook("00_start_here.ipynb", height=6000)
+    page = open_notebook("00_start_here.ipynb")
     run_all(page)
     page.wait_for_selector(".omg-flow svg")
     assert page.locator(".omg-flow").count() == page.locator(".omg-flow svg").count() == 1
@@ -356,7 +356,7 @@ def test_the_table_of_fields_opens(show):
 
 
 def test_screenshots_in_light_and_dark(show, tmp_path):
-    page = show()
+    page = show() if os.environ.get("OMG_SAVE_SCREENSHOT") == "1" else show(4, 8)
     page.locator(".omg-run").click()
     wait_all(page, "equal")
     page.wait_for_function("() => /update [3-9]/.test(document.querySelector('.omg-curves img').alt)")

@@ -21,7 +21,7 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def page(folder, open_notebook, run_all):
+def page(folder, open_for_all, run_all):
     cells = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
         for i, source in enumerate(CELLS)
@@ -29,7 +29,7 @@ def page(folder, open_notebook, run_all):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells}
     (folder / "panels_under_test.ipynb").write_text(json.dumps(notebook))
-    page = open_notebook("panels_under_test.ipynb", height=2600)
+    page = open_for_all("panels_under_test.ipynb", height=2600)
     run_all(page)
     page.wait_for_selector(".omg-clocks-picture svg")
     page.wait_for_selector(".omg-iteration [role=slider][aria-label]")

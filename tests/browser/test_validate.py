@@ -39,3 +39,4 @@ def test_validate_names_what_is_missing_and_not_what_is_right(open_notebook, fol
         page.screenshot(path=Path(os.environ["OMG_SCREENSHOTS"]) / "validate.png")
     assert "Not answered yet" in said and 'check_answer("a1-slots", to_slots)' in said
     assert 'check_answer("a1-rows", to_rows)' not in said and "Traceback" not in said
+    page.keyboard.press("Escape")  # or the page could not be used again

@@ -5,6 +5,21 @@ READY = """() => {
   const kernel = session?.session?.kernel;
   return !!(session?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle');
 }"""
+OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }"
+"""Opens a file; returns nothing, as it takes seconds to hand a whole widget over to Python."""
+CLOSE = """async () => {
+  const {serviceManager, shell} = window.jupyterapp;
+  for (const one of [...shell.widgets('main')]) {
+    const kernel = one.context?.sessionContext?.session;
+    if (kernel) await serviceManager.sessions.shutdown(kernel.id);
+    one.dispose();
+  }
+  shell.expandLeft();
+  return !document.querySelector('.jp-Dialog');
+}"""
+"""Ends the kernels of the notebooks in a page, and closes them without asking whether to save. Returns whether the page
+can be used again: no dialog is open.
+"""
 SETTLED = """async () => {
   const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
   for (let k = 0; k < 2; k++) {
