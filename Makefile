@@ -6,13 +6,14 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
 INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
-EVERYTHING = .[lab,envs,teacher,ray,tensorboard,book,test]
+EVERYTHING = .[lab,fast,envs,teacher,ray,tensorboard,book,test]
 # Install torch first and separately: it is most of the download, and the lines in between show progress.
 define install
 @echo "Installing torch, the largest part: this takes a few minutes ..."
 @$(INSTALL) --quiet -c constraints.txt torch
 @echo "Installing JupyterLab, the library and their dependencies ..."
 @$(INSTALL) --quiet -c constraints.txt -e "$(1)"
+@.venv/bin/python -m omg_lib compile || true
 endef
 
 comma = ,
@@ -103,7 +104,7 @@ $(NEWS): | .venv/pyvenv.cfg
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $@
 
 $(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.[lab])
+	$(call install,.[lab$(comma)fast])
 	@touch $@
 
 $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
@@ -111,5 +112,5 @@ $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	@touch $(BASE) $(TEACHER) $@
 
 $(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.[lab$(comma)teacher])
+	$(call install,.[lab$(comma)fast$(comma)teacher])
 	@touch $(BASE) $@

@@ -7,6 +7,7 @@ COMMANDS = {
     "lab": "open the course in JupyterLab; `omg-lab` alone does the same",
     "shapes": "predict every shape of one update",
     "train": "train; with --out into a folder that can be resumed",
+    "compile": "compile the battle of skirmish, once, to play it several times faster",
     "doctor": "show what this machine has, and what is missing",
     "teammates": "train a pool of fixed teammates",
     "pretrain": "pre-train a subgoal prior on states that a pool visits",
