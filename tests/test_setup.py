@@ -207,9 +207,9 @@ def workshop(tmp_path) -> Workshop:
 
 def test_lab_installs_the_base_once_and_opens_the_first_notebook(workshop):
     assert workshop.make("lab").returncode == 0
-    venv, torch, install, lab = workshop.calls("")
-    assert venv == "-m venv .venv"
-    for call, last in ((torch, "torch"), (install, "-e .[lab]")):
+    venv, torch, install, compiled, lab = workshop.calls("")
+    assert venv == "-m venv .venv" and compiled == "-m omg_lib compile"
+    for call, last in ((torch, "torch"), (install, "-e .[lab,fast]")):
         assert "pip install" in call and "-c constraints.txt" in call and call.endswith(last)
     assert "jupyterlab" in lab and lab.endswith("notebooks/00_start_here.ipynb")
 

@@ -61,7 +61,6 @@ def check_setup() -> SetupReport:
         _("cores and memory"): _cores_and_memory,
         "packages": _packages,
         "games and learners": _games_and_learners,
-        "skirmish": _skirmish,
         "torch": _torch,
         _("current folder"): _current_folder,
         "bubblewrap": _bubblewrap,
@@ -155,17 +154,6 @@ def _games_and_learners() -> list[Check]:
         Check("games", True, ", ".join(env_names()) + _offered(ENV_POINTS)),
         Check("learners", True, ", ".join(learner_names()) + _offered(LEARNER_POINTS)),
     ]
-
-
-def _skirmish() -> list[Check]:
-    """Say whether the battle is compiled; a missing numba has its row among the packages."""
-    if version_of("numba") is None:
-        return []
-    from omg_lib.envs.compiled import ready  # needs what may be missing, and has a row of its own then
-
-    remedy = "" if ready() else "python -m omg_lib compile"
-    found = _("not compiled: numpy plays the battle, several times slower") if remedy else _("the battle is compiled")
-    return [Check("skirmish", not remedy, found, remedy, optional=True)]
 
 
 def _offered(group: str) -> str:
