@@ -13,20 +13,50 @@ import tempfile
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from omg_lib.commands import COMMANDS
 from omg_lib.config import INTERRUPTED, ConfigError, RunError
 from omg_lib.system.streams import open_streams
+from omg_lib.words import N_, _, plural
+from omg_lib.words import width as columns
 
 LIBRARY = str(Path(__file__).parent)
+
+
+vars(argparse).update(_=_, ngettext=plural)  # argparse asks gettext for its words: now it asks our catalogue
+WORDS = (
+    N_("usage: "),
+    N_("positional arguments"),
+    N_("options"),
+    N_("show this help message and exit"),
+    N_("argument %(argument_name)s: %(message)s"),
+    N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"),
+    N_("expected one argument"),
+    N_("expected at least one argument"),
+    N_("ignored explicit argument %r"),
+    N_("ambiguous option: %(option)s could match %(matches)s"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+)
+"""What argparse says of these commands, by its own wording."""
+
+
+class Lines(argparse.HelpFormatter):
+    """Breaks lines by columns: a Chinese character takes two."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return super()._split_lines(text, max(11, width * len(text) // columns(text)))
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(formatter_class=Lines, **named)
+
     def error(self, message: str) -> NoReturn:
-        raise ConfigError("command line", " ".join(sys.argv[1:]), message)
+        raise ConfigError(_("command line"), " ".join(sys.argv[1:]), message)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         print(" ".join(str(error).split())[:299], file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(_("interrupted"), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe went away: nothing to say, and nobody to say it to
         sys.stderr.close()
@@ -73,25 +103,26 @@ def failure(error: Exception, debug: bool) -> str:
                 "w", prefix="omg-lab-", suffix=".txt", encoding="utf-8", errors="backslashreplace", delete=False
             ) as file:
                 file.writelines(traceback.format_exception(error))
-            written = f"; traceback: {file.name}"
+            written = _("; traceback: {name}").format(name=file.name)
         except OSError:
-            written = "; --debug prints the traceback"
+            written = _("; --debug prints the traceback")
     end = where + written
-    return f"the run failed: {' '.join(said.split())}"[: max(40, 299 - len(end))] + end
+    failed = _("the run failed: {said}").format(said=" ".join(said.split()))
+    return failed[: max(40, 299 - len(end))] + end
 
 
 def run(words: list[str]) -> int:
     """Parse these words and run their command."""
-    parser = Parser(prog="python -m omg_lib", description="Shapes and training of OMG, predicted and measured.")
+    parser = Parser(prog="python -m omg_lib", description=_("Shapes and training of OMG, predicted and measured."))
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    parsers = {name: commands.add_parser(name, help=_(text)) for name, text in COMMANDS.items()}
     if not words or words[0] not in COMMANDS:
         parser.parse_args(words)  # prints the help, or says what is wrong
     command = load(words[0])
     if signal.getsignal(signal.SIGINT) is interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     command.add_options(parsers[words[0]])
-    parsers[words[0]].add_argument("--debug", action="store_true", help="print the traceback of whatever fails")
+    parsers[words[0]].add_argument("--debug", action="store_true", help=_("print the traceback of whatever fails"))
     return command.run(parser.parse_args(words))
 
 
@@ -101,7 +132,9 @@ def load(name: str) -> ModuleType:
         return importlib.import_module(f"omg_lib.commands.{name}")
     except Exception as error:  # a broken package can raise anything
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        allowed = f"a package that it needs does not load ({said}); python -m omg_lib doctor says what to do"
+        allowed = _("a package that it needs does not load ({said}); python -m omg_lib doctor says what to do").format(
+            said=said
+        )
         raise ConfigError("command", name, allowed) from None
 
 

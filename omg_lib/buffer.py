@@ -11,6 +11,7 @@ from torch import Tensor
 from omg_lib.episodes import EpisodeBatch, truncate, upload
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.trace import stage
+from omg_lib.words import _
 
 Episode = dict[str, np.ndarray]
 """A stored episode of n steps: field -> [n+1, ...]. Its length replaces `filled`, its ring replaces `seat`."""
@@ -51,7 +52,11 @@ class ReplayBuffer:
 
     def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0, device: torch.device | None = None) -> None:
         if buffer_size < n_seats:
-            raise ValueError(f"buffer_size={buffer_size}: allowed is at least one episode for each of {n_seats} seats")
+            raise ValueError(
+                _("buffer_size={buffer_size}: allowed is at least one episode for each of {n_seats} seats").format(
+                    buffer_size=buffer_size, n_seats=n_seats
+                )
+            )
         self.n_seats, self.seed, self.samples = n_seats, seed, 0
         self.rings = [Ring(buffer_size // n_seats) for _ in range(n_seats)]
         self.layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
@@ -81,7 +86,11 @@ class ReplayBuffer:
         arrays = {key: x.numpy() for key, x in batch.items() if key not in NOT_STORED}
         arrays["actions"] = arrays["actions"].astype(np.min_scalar_type(batch["avail_actions"].shape[-1]))
         if not 0 <= min(seats) <= max(seats) < self.n_seats:
-            raise ValueError(f"seats go from {min(seats)} to {max(seats)}: allowed is 0 to {self.n_seats - 1}")
+            raise ValueError(
+                _("seats go from {low} to {high}: allowed is 0 to {last}").format(
+                    low=min(seats), high=max(seats), last=self.n_seats - 1
+                )
+            )
         for e, (length, seat) in enumerate(zip(lengths, seats, strict=True)):
             self._place(seat, self.rings[seat].inserted)
             self.rings[seat].insert({key: x[e, :length].copy() for key, x in arrays.items()})
@@ -158,10 +167,16 @@ class ReplayBuffer:
         cost of allocating. ValueError if n is not a multiple of A or exceeds what is stored.
         """
         if n < 1 or n % self.n_seats:
-            raise ValueError(f"sample({n}): allowed is a positive multiple of n_agents={self.n_seats}")
+            raise ValueError(
+                _("sample({n}): allowed is a positive multiple of n_agents={n_seats}").format(n=n, n_seats=self.n_seats)
+            )
         if not self.can_sample(n):
             held = min(len(ring.episodes) for ring in self.rings)
-            raise ValueError(f"sample({n}): needs {n // self.n_seats} episodes of every seat, the scarcest has {held}")
+            raise ValueError(
+                _("sample({n}): needs {needed} episodes of every seat, the scarcest has {held}").format(
+                    n=n, needed=n // self.n_seats, held=held
+                )
+            )
         generator = numpy_generator(self.seed, Stream.SAMPLE, self.samples)
         self.samples += 1
         drawn = [generator.choice(len(ring.episodes), n // self.n_seats, replace=False) for ring in self.rings]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omg_lib.config import ConfigError, RunError
+from omg_lib.words import _
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class TensorBoard(Callback):
         try:
             writers = importlib.import_module("tensorboardX")
         except ImportError:
-            allowed = 'it needs tensorboardX, which is not installed; run pip install -e ".[tensorboard]"'
+            allowed = _('it needs tensorboardX, which is not installed; run pip install -e ".[tensorboard]"')
             raise ConfigError("callbacks", "TensorBoard", allowed) from None
         try:
             self.writer = writers.SummaryWriter(str(folder))
         except OSError as error:
-            allowed = f"cannot be written ({error.strerror}); allowed is a writable folder"
+            allowed = _("cannot be written ({strerror}); allowed is a writable folder").format(strerror=error.strerror)
             raise ConfigError("folder", str(folder), allowed) from None
 
     def on_episode(self, played: Played) -> None:

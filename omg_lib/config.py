@@ -308,13 +308,14 @@ def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), le
     `learner`, if it is given.
     """
     known = [*FIELDS, *own]
-    told = f"; learner={learner} has {', '.join(own) or 'none'} of its own" if learner and registry.OWN else ""
+    told = _("; learner={learner} has {names} of its own") if learner and registry.OWN else ""
+    told = told.format(learner=learner, names=", ".join(own) or "none")
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name)[:80], known, 1)
             meant = _("did you mean {near}? ").format(near=near[0]) if near else ""
-            allowed = f"there is no such setting; {meant}allowed are the fields of OMGConfig{told}"
-            raise ConfigError(where, name, allowed)
+            allowed = _("there is no such setting; {meant}allowed are the fields of OMGConfig{told}")
+            raise ConfigError(where, name, allowed.format(meant=meant, told=told))
 
 
 def own_learner(name: object) -> Any | None:

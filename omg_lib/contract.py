@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 
 from omg_lib.config import ConfigError, OMGConfig, own_learner
+from omg_lib.words import _
 
 Fields = Mapping[str, tuple[str, str]]
 """Field -> (axes, dtype)."""
@@ -90,8 +91,8 @@ def contract(config: OMGConfig, records_alive: bool = False) -> Stages:
 def _inserted(stages: Stages, name: str, after: str, fields: Fields) -> Stages:
     """Return the stages with one more, which runs once, right after another."""
     if name in stages or after not in stages:
-        allowed = f"it must be new and follow a stage of this learner: {', '.join(stages)}"
-        raise ConfigError("stages", f"{name} after {after}", allowed)
+        allowed = _("it must be new and follow a stage of this learner: {stages}").format(stages=", ".join(stages))
+        raise ConfigError("stages", _("{name} after {after}").format(name=name, after=after), allowed)
     found: Stages = {}
     for key, stage in stages.items():
         found[key] = stage

@@ -23,6 +23,7 @@ from omg_lib.system.torch_state import check_torch
 from omg_lib.teammates.players import CoPlayers
 from omg_lib.teammates.pool import pool_of
 from omg_lib.trace import stage
+from omg_lib.words import _
 
 HOST = torch.device("cpu")
 
@@ -112,7 +113,7 @@ class Controller:
             pool = pool_of(config, info)
             self.coplayers = CoPlayers(pool, info, HOST, pool.training_ids(config) if sets is None else sets)
         elif sets is not None:
-            raise ConfigError("sets", sets, "all seats learn; allowed is None")
+            raise ConfigError("sets", sets, _("all seats learn; allowed is None"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(numpy_generator(config.seed, Stream.WEIGHTS).integers(2**62)))
             model = self._make_model()

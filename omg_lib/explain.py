@@ -11,6 +11,7 @@ from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import QLearner, Steps
 from omg_lib.networks import greedy
 from omg_lib.subgoals import last_step, mean_available
+from omg_lib.words import _
 
 
 @torch.no_grad()
@@ -35,7 +36,7 @@ def explain(learner: QLearner, episode: EpisodeBatch) -> TensorDict:
     ValueError for more than one episode.
     """
     if episode.batch_size[0] != 1:
-        raise ValueError(f"episode holds {episode.batch_size[0]} episodes, allowed is 1")
+        raise ValueError(_("episode holds {n} episodes, allowed is 1").format(n=episode.batch_size[0]))
     batch = episode[:, : episode.max_t_filled()].exclude("seat").to(learner.device)
     steps = learner.read(batch)
     rows = steps.rows
@@ -46,7 +47,7 @@ def explain(learner: QLearner, episode: EpisodeBatch) -> TensorDict:
     elif learner.controller.model is not None:
         model = learner.controller.model
         goal = model.agent_input(steps.seen, model.unroll(steps.seen, rows))
-    online, _ = learner.q_values(steps, learner.controller.init_hidden(1)["hidden"], goal)
+    online, __ = learner.q_values(steps, learner.controller.init_hidden(1)["hidden"], goal)
     fields |= {
         "obs": steps.obs,
         "available": steps.avail_actions,
@@ -69,7 +70,7 @@ def _subgoals(learner: OMGLearner, batch: TensorDict, steps: Steps, goal: Tensor
     """Return what the update would choose for g-, packed."""
     rows = steps.rows
     last = last_step(living(batch, learner.controller.info))
-    mu, _ = learner.prior(steps.obs)
+    mu, __ = learner.prior(steps.obs)
     end = last[rows.b, rows.a]
     scored = rows.t < end
     values = learner.score(steps, goal, mu, end, scored)

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from omg_lib.config import RunError
 from omg_lib.trace import Recorder
+from omg_lib.words import _
 
 
 class NotFiniteError(RunError):
     """NaN or infinity in a field of a stage. Raised before the optimiser step: the weights are unchanged."""
 
     def __init__(self, stage: str, field: str, when: str = "") -> None:
-        super().__init__(f"{when}NaN or infinity, first in {field} of {stage}; nothing was learnt from it")
+        said = _("NaN or infinity, first in {field} of {stage}; nothing was learnt from it")
+        super().__init__(when + said.format(field=field, stage=stage))
         self.stage, self.field = stage, field
 
     def __reduce__(self) -> tuple:

@@ -9,6 +9,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.episodes import sizes_of
 from omg_lib.trace import ShapeTrace, Stage, trace_of
+from omg_lib.words import _
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def compare(plan: ShapeTrace, trace: ShapeTrace | None) -> list[Difference]:
     ValueError before the first update, when there is no trace.
     """
     if trace is None:
-        raise ValueError("compare: nothing has been measured; finish the first update first")
+        raise ValueError(_("compare: nothing has been measured; finish the first update first"))
     steps, limit = trace.sizes["T"], plan.sizes["L"]
     if not 1 < steps <= limit + 1:
         return [Difference("truncate", "T", f"2 to {limit + 1}", steps)]

@@ -86,7 +86,9 @@ def team_sizes(env: object) -> range:
     own_maps = [name for name in ENVIRONMENTS if name.startswith(SMACV2)]
     if isinstance(env, str) and env.startswith(SMACV2):
         never = _("on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8")
-        raise ConfigError("env", env, f"{never}; allowed are smacv2, {', '.join(own_maps)}")
+        raise ConfigError(
+            "env", env, _("{never}; allowed are smacv2, {own_maps}").format(never=never, own_maps=", ".join(own_maps))
+        )
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
     raise ConfigError("env", env, _("allowed are {names}").format(names=", ".join([*env_names(), YOURS])))

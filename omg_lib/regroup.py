@@ -9,6 +9,7 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from omg_lib.trace import stage
+from omg_lib.words import _
 
 
 @stage("learner.regroup")
@@ -60,10 +61,16 @@ def rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G 
     counts = (seats.unsqueeze(1) == torch.arange(agents, device=seats.device)).sum(dim=0).tolist()
     if sum(counts) < len(seats):
         outside = seats[(seats < 0) | (seats >= agents)]
-        raise ValueError(f"seat {int(outside[0])} is not one of this team's seats, 0 to {agents - 1}")
+        raise ValueError(
+            _("seat {seat} is not one of this team's seats, 0 to {last}").format(seat=int(outside[0]), last=agents - 1)
+        )
     for a, count in enumerate(counts):
         if count != counts[0] or count == 0:
-            expected = f"{counts[0]} like seat 0" if a else "at least 1"
-            raise ValueError(f"seat {a} has {count} episodes in this sample, expected {expected}; counts are {counts}")
+            expected = _("{n} like seat 0").format(n=counts[0]) if a else _("at least 1")
+            raise ValueError(
+                _("seat {a} has {count} episodes in this sample, expected {expected}; counts are {counts}").format(
+                    a=a, count=count, expected=expected, counts=counts
+                )
+            )
     order = seats.argsort(stable=True)
     return rearrange(order, "(a g) -> g a", a=agents)

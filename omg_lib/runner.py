@@ -19,6 +19,7 @@ from omg_lib.faults import NotFiniteError
 from omg_lib.seeds import TEST_EPISODES
 from omg_lib.teammates.players import CoPlayers
 from omg_lib.trace import stage
+from omg_lib.words import _
 
 ATTEMPTS = 3
 """How many times to start the same episodes before a game that keeps dying ends the run."""
@@ -104,11 +105,14 @@ class Runner:
 
     def _play_whole(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
         """Play episodes `first` to first + R - 1. If a game dies, drop what was played and start again."""
-        for _ in range(ATTEMPTS - 1):
+        for __ in range(ATTEMPTS - 1):
             try:
                 return self._play(first, test_mode)
             except GameLost as error:
-                warnings.warn(f"a game was lost ({error}); its episode is dropped and played again", stacklevel=2)
+                warnings.warn(
+                    _("a game was lost ({error}); its episode is dropped and played again").format(error=error),
+                    stacklevel=2,
+                )
         return self._play(first, test_mode)
 
     def _play(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:

@@ -24,6 +24,7 @@ from tensordict import TensorDictBase
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.contract import LETTERS, ROUND, axis_size, contract
 from omg_lib.system.files import count, finite, listed, read_json, reason, short_text, shown, write_text
+from omg_lib.words import _
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class ShapeTrace:
         try:
             write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a writable file"
+            allowed = _("cannot be written ({reason}); allowed is a writable file").format(reason=reason(error))
             raise ConfigError("trace", str(path), allowed) from None
 
     @classmethod
@@ -116,18 +117,24 @@ class ShapeTrace:
         try:
             return cls.from_dict(read_json(Path(path)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError("trace", str(path), f"is not a readable trace ({reason(error)})") from None
+            raise ConfigError(
+                "trace", str(path), _("is not a readable trace ({reason})").format(reason=reason(error))
+            ) from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShapeTrace:
         """Rebuild a trace from `to_dict`. ValueError, KeyError or TypeError for anything else."""
         if values["schema"] != 1:
-            raise ValueError(f"schema {shown(values['schema'])}, allowed is 1")
+            raise ValueError(_("schema {value}, allowed is 1").format(value=shown(values["schema"])))
         stages = []
         for row in listed(values["stages"], 100):
             fields = {key: _field(f) for key, f in row["fields"].items()}
             if any(len(f.shape) != len(f.axes) for f in fields.values()):
-                raise ValueError(f"the names and the sizes of the axes of {short_text(row['name'])} differ in number")
+                raise ValueError(
+                    _("the names and the sizes of the axes of {name} differ in number").format(
+                        name=short_text(row["name"])
+                    )
+                )
             seconds = None if row.get("seconds") is None else finite(row["seconds"])
             leading = None if row["leading"] is None else count(row["leading"])
             stages.append(Stage(short_text(row["name"]), count(row["calls"]), leading, fields, seconds))
@@ -147,7 +154,7 @@ def _shape(value: object) -> tuple[int, ...]:
 
 def _dtype(value: object) -> str:
     if value not in ("float32", "float64", "int64", "bool"):
-        raise ValueError(f"{shown(value)} is not a dtype of a trace")
+        raise ValueError(_("{value} is not a dtype of a trace").format(value=shown(value)))
     return str(value)
 
 
@@ -240,7 +247,9 @@ class Recorder:
         made = {}
         for name, row in rows.items():
             if name not in ROUND or not 0 < count(row["calls"]) <= most:
-                raise ValueError(f"{shown(name)} is not a stage of a round, or was called too often")
+                raise ValueError(
+                    _("{name} is not a stage of a round, or was called too often").format(name=shown(name))
+                )
             fields = {key: (_shape(shape), _dtype(dtype)) for key, (shape, dtype) in row["fields"].items()}
             made[name] = {"calls": row["calls"], "seconds": finite(row["seconds"]), "first": fields, "fields": fields}
         return cls(device, made, on_stage, on_run)

@@ -36,6 +36,7 @@ from omg_lib.seeds import Stream, torch_generator
 from omg_lib.system.torch_state import check_learning, hold_settings
 from omg_lib.teammates.priors import load_prior
 from omg_lib.trace import Recorder, ShapeTrace
+from omg_lib.words import _
 
 PRIOR_EPISODES = 64
 TEST_WIDTH = 64
@@ -130,7 +131,7 @@ class Training:
                 getattr(callback, event)(what)
             except Exception as error:  # it is the user's code
                 said = f"{type(callback).__name__}.{event} raised {type(error).__name__}: {error}"
-                self._failed = CallbackError(f"update {self.update}: {said}")
+                self._failed = CallbackError(_("update {n}: {said}").format(n=self.update, said=said))
                 self._failed.__cause__ = error
 
     def _tell_of(self, batch: EpisodeBatch) -> None:
@@ -154,12 +155,14 @@ class Training:
         try:
             return self._one_update()
         except NotFiniteError as error:
-            fault: RunError = NotFiniteError(error.stage, error.field, f"update {self.update + 1}: ")
+            when = _("update {n}: {said}").format(n=self.update + 1, said="")
+            fault: RunError = NotFiniteError(error.stage, error.field, when)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)
-            fault = RunError(f"update {self.update + 1}: {self.device} has no memory left; {ways_out(self.config)}")
+            said = _("{device} has no memory left; {advice}").format(device=self.device, advice=ways_out(self.config))
+            fault = RunError(_("update {n}: {said}").format(n=self.update + 1, said=said))
         for optimiser in self.learner.optimisers().values():
             optimiser.zero_grad()
         if self.device.type == "cuda":
@@ -392,5 +395,6 @@ def resolve_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= count:
         have = ", ".join(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
-        raise ConfigError("device", name, f"this machine has {count} CUDA devices; allowed here are {have}")
+        allowed = _("this machine has {count} CUDA devices; allowed here are {have}")
+        raise ConfigError("device", name, allowed.format(count=count, have=have))
     return device

@@ -10,6 +10,9 @@ import gettext
 import os
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from unicodedata import east_asian_width
@@ -20,20 +23,24 @@ ENGLISH = "en"
 EDITIONS = {"zh": "zh_CN"}
 """Folder of an edition's notebooks -> its language."""
 FIRST = "00_start_here.ipynb"
+_SPOKEN: ContextVar[str | None] = ContextVar("language", default=None)
 
 
 @cache  # a learner may change the folder later
 def _edition() -> str | None:
-    """Return the language of the notebooks in the working folder: where Jupyter starts a kernel."""
+    """Return the language of the notebooks in the working folder, where Jupyter starts a kernel, or around it."""
     try:
         here = Path.cwd()
     except OSError:  # the folder was deleted
         return None
-    return EDITIONS.get(here.name) if (here / FIRST).exists() else None
+    near = (place for place in (here, *here.parents) if place.name in EDITIONS and (place / FIRST).exists())
+    return next((EDITIONS[place.name] for place in near), None)
 
 
 def language() -> str:
     """Return the code of the language in use, in gettext's form: en or the name of a folder in `locale/`."""
+    if spoken := _SPOKEN.get():
+        return spoken
     asked = os.environ.get("OMG_LANG")
     if asked:
         found = _known(asked)
@@ -43,6 +50,16 @@ def language() -> str:
         return found or ENGLISH
     system = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     return _edition() or _known(system) or ENGLISH
+
+
+@contextmanager
+def speaking(code: str | None) -> Iterator[None]:
+    """Speak the language with this code, whatever else asks for another; None changes nothing."""
+    before = _SPOKEN.set(code)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(before)
 
 
 def _(message: str) -> str:

@@ -22,6 +22,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from deploy.book import pages
+from omg_lib.words import EDITIONS, ENGLISH, speaking
 
 HERE = Path(__file__).parent
 LISTEN = f"{(HERE / 'listen.py').read_text(encoding='utf-8')}\n_listen({pages.TRUTH!r})"
@@ -39,16 +40,22 @@ def run(path: Path) -> nbformat.NotebookNode:
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     start = time.monotonic()
-    client.execute(env=os.environ | {"OMG_FAST": "1", "OMP_NUM_THREADS": "1"}, cwd=str(path.parent))
-    print(f"ran {path.stem} in {time.monotonic() - start:.0f} s", flush=True)
+    told = {"OMG_FAST": "1", "OMP_NUM_THREADS": "1", "OMG_LANG": language_of(path)}
+    client.execute(env=os.environ | told, cwd=str(path.parent))
+    print(f"ran {path.stem}, {language_of(path)}, in {time.monotonic() - start:.0f} s", flush=True)
     del notebook.cells[0]
     return notebook
+
+
+def language_of(path: Path) -> str:
+    """Return the language of a notebook or of its page, by the folder."""
+    return EDITIONS.get(path.parent.name, ENGLISH)
 
 
 def copy_sources(source: Path) -> list[Path]:
     """Lay out what Sphinx reads, in an empty folder; return the notebooks in it."""
     shutil.rmtree(source, ignore_errors=True)
-    leave_out = shutil.ignore_patterns("assignments", ".*", "SYLLABUS.md", "zh")
+    leave_out = shutil.ignore_patterns("assignments", ".*", "SYLLABUS.md")
     shutil.copytree(pages.ROOT / "notebooks", source / "notebooks", ignore=leave_out)
     (source / "data").symlink_to(pages.ROOT / "data", target_is_directory=True)
     for name in ("conf.py", "index.md"):
@@ -59,7 +66,7 @@ def copy_sources(source: Path) -> list[Path]:
         (source / f"api/{name}.md").write_text(text, encoding="utf-8")
     glossary = source / "notebooks/glossary.md"
     glossary.write_text(pages.glossary(glossary.read_text(encoding="utf-8")), encoding="utf-8")
-    return sorted((source / "notebooks").glob("*.ipynb"))
+    return sorted((source / "notebooks").rglob("*.ipynb"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,15 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     done = {path: future.result() for path, future in futures.items()}
     for path in paths:
-        notebook = pages.as_page(done.get(path) or nbformat.read(path, as_version=4))
-        pages.link_terms(notebook.cells, pages.terms())
+        with speaking(language_of(path)):
+            notebook = pages.as_page(done.get(path) or nbformat.read(path, as_version=4))
+        chinese = language_of(path) != ENGLISH
+        pages.link_terms(notebook.cells, pages.terms(chinese), "../glossary.md" if chinese else "glossary.md")
         nbformat.write(notebook, path)
     shutil.rmtree(asked.to, ignore_errors=True)
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", str(source / ".doctrees")]
     code = subprocess.run([*sphinx, "-b", "html", str(source), str(asked.to)]).returncode
     if code == 0:
         for page in asked.to.rglob("*.html"):
-            page.write_text(pages.accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
+            with speaking(language_of(page)):
+                made = pages.in_language(pages.accessible(page.read_text(encoding="utf-8")), language_of(page))
+            page.write_text(made, encoding="utf-8")
         print(f"The book is in {os.path.relpath(asked.to)}/index.html.")
     return code
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 
+from omg_lib.words import N_, _, plural
+
 ROOT = Path(__file__).parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TRUTH = "application/vnd.omg.truth+json"
@@ -19,22 +21,26 @@ ROOMS = (
     "checks",
 )
 """The modules of the reference."""
-FORM = """<form class="omg-question" data-question="{heard}">{ask}
-<button type="submit">Check</button> <span role="status"></span></form>"""
-FOLD = "<details><summary>Show the answer</summary>{shown}</details>"
-TRY = "<p><em>Open this notebook in JupyterLab to try your own code.</em></p>"
-PANEL = "<p><em>Open this notebook in JupyterLab to use the panel.</em></p>"
-KEPT = "The panel's last picture. The panel itself needs a kernel: run this cell again."
-LAST = "The panel's last picture. Open this notebook in JupyterLab to use it."
-LIVE = "Move a slider: the picture follows in this page. To train, open this notebook in JupyterLab."
-EDITIONS = re.compile(r"\n*\[[^\]]*\]\(zh/[^)]*\)")
-"""A link to another edition, which the book does not hold."""
+FORM = """<form class="omg-question" data-question="{heard}" data-words="{words}">{ask}
+<button type="submit">{check}</button> <span role="status"></span></form>"""
+FOLD = "<details><summary>{show}</summary>{shown}</details>"
+NOTE = "<p><em>{said}</em></p>"
+TRY = N_("Open this notebook in JupyterLab to try your own code.")
+PANEL = N_("Open this notebook in JupyterLab to use the panel.")
+KEPT = N_("The panel's last picture. The panel itself needs a kernel: run this cell again.")
+LAST = N_("The panel's last picture. Open this notebook in JupyterLab to use it.")
+LIVE = N_("Move a slider: the picture follows in this page. To train, open this notebook in JupyterLab.")
+FRAME = (
+    *(N_("Search"), N_("On this page"), N_("Next"), N_("Previous"), N_("Back to top"), N_("Skip to content")),
+    *(N_("All pages"), N_("This page"), N_("Light mode"), N_("Dark mode"), N_("Toggle site navigation sidebar")),
+    *(N_("Toggle table of contents sidebar"), N_("Toggle Light / Dark / Auto color theme"), N_("Link to this heading")),
+)
+"""Words of Sphinx's theme around a page."""
 
 
 def as_page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Turn the outputs of widgets and questions into what a page without a kernel can show."""
     for cell in notebook.cells:
-        cell.source = EDITIONS.sub("", cell.source)
         if cell.cell_type == "code":
             cell.outputs = page_outputs([here(output) for output in cell.outputs])
     return notebook
@@ -58,12 +64,13 @@ def page_outputs(outputs: list) -> list:
         data.pop(WIDGET, None)
         if "text/html" in data:
             text = "".join(data["text/html"])
-            data["text/html"] = text.replace(KEPT, LIVE if "<iframe" in text else LAST)
+            still = LIVE if "<iframe" in text else LAST
+            data["text/html"] = text.replace(_(KEPT), _(still))
         elif "application/javascript" in data or (panels and data.keys() <= {"text/plain"} and data):
             continue
         kept.append(output)
     if panels and not any("text/html" in output.get("data", {}) for output in kept):
-        kept.insert(0, nbformat.v4.new_output("display_data", {"text/html": PANEL}))
+        kept.insert(0, nbformat.v4.new_output("display_data", {"text/html": NOTE.format(said=_(PANEL))}))
     return kept
 
 
@@ -73,42 +80,64 @@ def question(heard: dict) -> str:
     `heard` is what `listen.py` leaves: `numbers` and their `labels`, the `right` one of `facts`, or `code`.
     """
     if "code" in heard:
-        return TRY + FOLD.format(shown=f"<pre>{html.escape(heard['code'])}</pre>")
+        return NOTE.format(said=_(TRY)) + fold(f"<pre>{html.escape(heard['code'])}</pre>")
     if "numbers" in heard:
-        count = len(heard["numbers"])
-        counted = "a number" if count == 1 else f"{count} numbers"
-        ask = f'<label>Your answer, {counted}: <input inputmode="numeric" autocomplete="off"></label>'
+        said = plural("Your answer, a number:", "Your answer, {n} numbers:", len(heard["numbers"]))
+        ask = said.format(n=len(heard["numbers"]))
+        ask = f'<label>{ask} <input inputmode="numeric" autocomplete="off"></label>'
         shown = str(heard["numbers"])
     else:
         names = [html.escape(name) for name in heard["facts"]]
         options = "".join(f'<label><input type="radio" name="answer" value="{name}"> {name}</label> ' for name in names)
-        ask = f"<fieldset><legend>Your answer:</legend>{options}</fieldset>"
+        said = _("Your answer:")
+        ask = f"<fieldset><legend>{said}</legend>{options}</fieldset>"
         shown = f"{heard['right']}: {heard['facts'][heard['right']]}"
-    form = FORM.format(heard=html.escape(json.dumps(heard)), ask=ask)
-    return form + FOLD.format(shown=f"<p>{html.escape(shown)}</p>")
+    words, check = html.escape(json.dumps(verdicts(), ensure_ascii=False)), _("Check")
+    form = FORM.format(heard=html.escape(json.dumps(heard)), words=words, ask=ask, check=check)
+    return form + fold(f"<p>{html.escape(shown)}</p>")
 
 
-def terms() -> dict[str, str]:
-    """Return term -> anchor for the words of the glossary's first column that are longer than a symbol."""
+def fold(shown: str) -> str:
+    return FOLD.format(show=_("Show the answer"), shown=shown)
+
+
+def verdicts() -> dict[str, str]:
+    """Return what book.js says of an answer, with places to fill in."""
+    return {
+        "count": _("Not yet: the question asks for {all} numbers, but you gave {n}."),
+        "one": _("Not yet: {n} of {all} numbers is wrong ({names})."),
+        "many": _("Not yet: {n} of {all} numbers are wrong ({names})."),
+        "right": _("Right: {answer}."),
+        "open": _("Not answered yet: choose one."),
+        "other": _('Not yet: it is not "{guess}".'),
+    }
+
+
+def terms(chinese: bool = False) -> dict[str, str]:
+    """Return term -> anchor for the words of the glossary's first column that are longer than a symbol, or for what
+    they are called in Chinese.
+    """
     text = (ROOT / "notebooks/glossary.md").read_text(encoding="utf-8")
-    words = re.findall(r"^\| ([a-z][a-z -]{3,}?)(?:,[^|]*)? \|", text, re.M)
-    return {word: "term-" + word.replace(" ", "-") for word in words if word != "word"}
+    words = re.findall(r"^\| ([a-z][a-z -]{3,}?)(?:,[^|]*)? \|[^|]*\| (\w{2,})", text, re.M)
+    found = {word: "term-" + word.replace(" ", "-") for word, __ in words if word not in ("word", "symbol")}
+    return {name: found[word] for word, name in reversed(words) if word in found} if chinese else found
 
 
-def link_terms(cells: list, known: dict[str, str]) -> None:
+def link_terms(cells: list, known: dict[str, str], place: str = "glossary.md") -> None:
     """Link each term to the glossary where a page's prose first uses it; code, links, headings and HTML stay."""
     left = dict(known)
     longest_first = "|".join(sorted(known, key=len, reverse=True))
 
     def link(found: re.Match[str]) -> str:
         anchor = left.pop(found[1].lower(), None)
-        return f"[{found[0]}](glossary.md#{anchor})" if anchor else found[0]
+        return f"[{found[0]}]({place}#{anchor})" if anchor else found[0]
 
     for cell in cells:
         if cell.cell_type == "markdown":
             parts = re.split(r"(`[^`]*`|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|^(?:#|>|\|).*$)", cell.source, flags=re.M)
             for index in range(0, len(parts), 2):
-                parts[index] = re.sub(rf"(?<![\w\[-])({longest_first})s?(?![\w\]-])", link, parts[index], flags=re.I)
+                one = rf"(?<![\w\[-])({longest_first})s?(?![\w\]-])"
+                parts[index] = re.sub(one, link, parts[index], flags=re.I | re.A)  # a Chinese word has no bounds
             cell.source = "".join(parts)
 
 
@@ -125,6 +154,13 @@ def api() -> dict[str, str]:
     for room in ROOMS:
         found[room] = f"# omg_lib.{room}\n\n```{{eval-rst}}\n.. automodule:: omg_lib.{room}\n```\n"
     return found
+
+
+def in_language(page: str, code: str) -> str:
+    """Return a built page that says its language, with the theme's words in it."""
+    for word in FRAME:
+        page = re.sub(rf'(>\s*|placeholder="|aria-label="|title="){word}(?=\s*<|")', rf"\g<1>{_(word)}", page)
+    return page.replace('<html class="no-js" lang="en"', f'<html class="no-js" lang="{code.replace("_", "-")}"', 1)
 
 
 def accessible(page: str) -> str:

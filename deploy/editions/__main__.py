@@ -22,15 +22,16 @@ def faults(edition: texts.Edition) -> list[str]:
     for path, text in make(edition, found).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             said.append(f"{path.relative_to(texts.ROOT)} is not what its texts make: run `make notebooks-zh`")
-    return [*said, *messages.faults(edition), *readme.faults(edition)]
+    said += messages.faults(edition)
+    return said + [fault for source in readme.SOURCES for fault in readme.faults(edition, source)]
 
 
-def todo(name: str) -> str:
+def todo(path: Path) -> str:
     """Return the sections that a translator still has to write for a notebook, in English; old ones too."""
     said = []
     for edition in texts.EDITIONS:
-        found = texts.read(edition.texts / f"{name}.md")
-        for cell in english(texts.NOTEBOOKS / f"{name}.ipynb").cells:
+        found = texts.read(edition.texts / f"{path.stem}.md")
+        for cell in english(path).cells:
             now = texts.digest(cell.source)
             needed = cell.cell_type == "markdown" or cells.needs_text(cell.source)
             if needed and (cell.id not in found or found[cell.id].digest != now):
@@ -60,10 +61,10 @@ def main(arguments: Sequence[str]) -> int:
             said = [fault for edition in texts.EDITIONS for fault in faults(edition)]
             print("\n".join(said) or "Every cell and every message has its translation.")
             return bool(said)
-        case ["todo", name]:
-            print(todo(name))
+        case ["todo", name] if found := [path for path in sources() if path.stem == name]:
+            print(todo(found[0]))
             return 0
-    print("allowed are messages, make, check and todo NOTEBOOK", file=sys.stderr)
+    print("allowed are messages, make, check and todo NOTEBOOK, such as 01_three_batch_sizes or a1", file=sys.stderr)
     return 2
 
 

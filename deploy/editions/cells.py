@@ -44,15 +44,21 @@ def comments(source: str) -> list[str]:
 
 
 def shown_words(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings that a code cell prints, writes on a figure, or gives as a figure's description."""
+    """Yield the strings that a code cell prints, writes on a figure, gives as a figure's description or a docstring."""
     for call in ast.walk(tree):
+        if isinstance(call, ast.FunctionDef) and isinstance(first := call.body[0], ast.Expr):
+            yield from [first.value] if isinstance(first.value, ast.Constant) else []
         if isinstance(call, ast.Call):
             name = ast.unparse(call.func)
             shown = list(call.args) if name == "print" else call.args[1:2] if name == "figure_svg" else []
             shown += [keyword.value for keyword in call.keywords if keyword.arg in SHOWN]
-            for value in shown:
+            for value in (part for one in shown for part in branches(one)):
                 parts = value.values if isinstance(value, ast.JoinedStr) else [value]
                 yield from (one for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def branches(value: ast.expr) -> list[ast.expr]:
+    return [*branches(value.body), *branches(value.orelse)] if isinstance(value, ast.IfExp) else [value]
 
 
 def code_without_words(source: str) -> str:

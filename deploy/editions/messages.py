@@ -19,7 +19,7 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
 from deploy.editions import rules
-from deploy.editions.notebooks import english, sources
+from deploy.editions.notebooks import ASSIGNMENTS, course, english
 from deploy.editions.texts import ROOT, Edition
 
 LOCALE = ROOT / "omg_lib" / "locale"
@@ -33,9 +33,12 @@ NAME = re.compile(r"(?<![\w{])(?:\w+_\w+|\.?\w+(?:\.\w+)+|(?=\w*[a-rt-z])[A-Z]\w
 
 
 def extracted() -> set[str | tuple[str, str]]:
-    """Return every message of the library, and the questions' names in the notebooks; pairs are (one, many)."""
+    """Return every message of the library, the grader and the book, and the questions' names in the notebooks; pairs
+    are (one, many).
+    """
     found: set[str | tuple[str, str]] = set()
-    for path in sorted((ROOT / "omg_lib").rglob("*.py")):
+    folders = ROOT / "omg_lib", ASSIGNMENTS / "grader", ROOT / "deploy" / "book"
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         with path.open("rb") as file:
             found |= {message for _, message, *_ in extract("python", file, KEYWORDS)}
     found |= set(asked())
@@ -43,14 +46,26 @@ def extracted() -> set[str | tuple[str, str]]:
 
 
 def asked() -> Iterator[str]:
-    """Yield what the notebooks' questions ask for: the keys of `check_values(guess, {...})`."""
-    for path in sources():
+    """Yield what the notebooks' questions ask for, the keys of `check_values(guess, {...})`, and what their figures are
+    called: the keys of `panels = {...}` and `choice_figure({...})`.
+    """
+    for path in course():
         for cell in english(path).cells:
-            if cell.cell_type == "code" and "check_values(" in cell.source:
-                for call in ast.walk(ast.parse(cell.source)):
-                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "check_values":
-                        keys = call.args[1].keys if isinstance(call.args[1], ast.Dict) else []
-                        yield from (key.value for key in keys if isinstance(key, ast.Constant))
+            if cell.cell_type == "code" and re.search(r"check_values\(|choice_figure\(|^panels =", cell.source, re.M):
+                for node in ast.walk(ast.parse(cell.source)):
+                    yield from (key.value for key in named(node) if isinstance(key, ast.Constant))
+
+
+def named(node: ast.AST) -> list:
+    """Return the keys of a dict that a call or an assignment of a notebook shows as names."""
+    match node:
+        case ast.Call(func=ast.Name(id="check_values"), args=[_, ast.Dict(keys=keys), *_]):
+            return keys
+        case ast.Call(func=ast.Name(id="choice_figure"), args=[ast.Dict(keys=keys)]):
+            return keys
+        case ast.Assign(targets=[ast.Name(id="panels")], value=ast.Dict(keys=keys)):
+            return keys
+    return []
 
 
 def path_of(edition: Edition) -> Path:

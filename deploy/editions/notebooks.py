@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from traitlets.config import Config, PyFileConfigLoader
 
-from deploy.editions.texts import NOTEBOOKS, Edition, Section
+from deploy.editions.texts import NOTEBOOKS, Edition, Section, read
 
+ASSIGNMENTS = NOTEBOOKS / "assignments"
 RELATIVE = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)\s]+)(?=\))|(?<=src=\")(?!\w+:|/)([^\"]+)")
 UP = re.compile(r"(?<=[\"'])(?=\.\./)")
 
 
-def english(path: Path) -> NotebookNode:
-    return nbformat.read(path, as_version=4)
-
-
 def sources() -> list[Path]:
+    """Return the notebooks of the course, then the assignments, where teachers write them."""
+    return [*course(), *sorted(ASSIGNMENTS.glob("source/*/*.ipynb"))]
+
+
+def course() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def english(path: Path) -> NotebookNode:
+    """Return a notebook as a reader gets it: an assignment without its solutions."""
+    found = nbformat.read(path, as_version=4)
+    return _without_solutions(found) if ASSIGNMENTS / "source" in path.parents else found
+
+
+def _without_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Return what nbgrader releases of an assignment."""
+    from nbgrader.preprocessors import ClearSolutions  # here, because only teachers have it
+
+    return ClearSolutions(config=_nbgrader_config()).preprocess(notebook, {})[0]
+
+
+@cache
+def _nbgrader_config() -> Config:
+    return PyFileConfigLoader("nbgrader_config.py", path=str(ASSIGNMENTS)).load_config()
 
 
 def translated(notebook: NotebookNode, sections: dict[str, Section], edition: Edition) -> str:
@@ -44,5 +66,17 @@ def deeper(target: str, edition: Edition) -> str:
 
 
 def make(edition: Edition, texts: dict[str, dict[str, Section]]) -> dict[Path, str]:
-    """Return the edition's notebooks by path."""
-    return {edition.notebooks / path.name: translated(english(path), texts[path.stem], edition) for path in sources()}
+    """Return the edition's notebooks of the course by path."""
+    return {edition.notebooks / path.name: translated(english(path), texts[path.stem], edition) for path in course()}
+
+
+def release(edition: Edition, course: Path) -> None:
+    """Write an edition's assignments beside those that nbgrader has released in a course folder: in release-zh/, for
+    example. They tell the grader their language.
+    """
+    for path in sorted(course.glob("release/*/*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata["omg_lang"] = edition.language
+        target = course / f"release-{edition.folder}" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(translated(notebook, read(edition.texts / f"{path.stem}.md"), edition), encoding="utf-8")

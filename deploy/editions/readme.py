@@ -1,4 +1,4 @@
-"""README in another language: a section for each of README.md's, with the digest of the one that it translates.
+"""README and the students' guide in another language: a section for each English one, with that one's digest.
 
 The digest stands in a comment before the section: `<!-- start 1f3a9c2e -->`, named like the English heading.
 """
@@ -12,28 +12,28 @@ from pathlib import Path
 from deploy.editions import rules, texts
 from deploy.editions.texts import ROOT, Edition
 
-SOURCE = ROOT / "README.md"
+SOURCES = (ROOT / "README.md", ROOT / "notebooks/assignments/grader/FOR_STUDENTS.md")
 HEADING = re.compile(r"^(?=#{1,3} )", re.MULTILINE)
 SWITCH = re.compile(r"\]\(README(\.[\w-]+)?\.md\)")
 """The link from one README to the other."""
 
 
-def english() -> dict[str, str]:
-    """Return README.md's sections by name: the heading in small letters, joined by hyphens."""
-    parts = [part for part in HEADING.split(SOURCE.read_text(encoding="utf-8")) if part]
+def english(source: Path) -> dict[str, str]:
+    """Return a document's sections by name: the heading in small letters, joined by hyphens."""
+    parts = [part for part in HEADING.split(source.read_text(encoding="utf-8")) if part]
     return {"-".join(re.findall(r"\w+", part.split("\n")[0].lower())): part.strip("\n") for part in parts}
 
 
-def path_of(edition: Edition) -> Path:
-    return ROOT / f"README.{edition.language.replace('_', '-')}.md"
+def path_of(edition: Edition, source: Path) -> Path:
+    return source.with_suffix(f".{edition.language.replace('_', '-')}.md")
 
 
-def faults(edition: Edition) -> Iterator[str]:
-    """Yield every reason why an edition's README is not the translation of README.md."""
-    path, ours, words = path_of(edition), english(), rules.terms(edition)
+def faults(edition: Edition, source: Path) -> Iterator[str]:
+    """Yield every reason why a document of an edition is not the translation of the English one."""
+    path, ours, words = path_of(edition, source), english(source), rules.terms(edition)
     theirs = texts.read(path)
     if list(ours) != list(theirs):
-        yield f"{path.name} has the sections {', '.join(theirs)}; README.md has {', '.join(ours)}"
+        yield f"{path.name} has the sections {', '.join(theirs)}; {source.name} has {', '.join(ours)}"
         return
     for name, text in ours.items():  # links to notebooks may lead to the edition's own
         if theirs[name].digest != texts.digest(text):

@@ -3,15 +3,17 @@
 A module loads when its command is asked for, so that `doctor` runs where everything else is missing.
 """
 
+from omg_lib.words import N_
+
 COMMANDS = {
-    "lab": "open the course in JupyterLab; `omg-lab` alone does the same",
-    "shapes": "predict every shape of one update",
-    "train": "train; with --out into a folder that can be resumed",
-    "compile": "compile the battle of skirmish, once, to play it several times faster",
-    "doctor": "show what this machine has, and what is missing",
-    "teammates": "train a pool of fixed teammates",
-    "pretrain": "pre-train a subgoal prior on states that a pool visits",
-    "evaluate": "play saved runs with teammates, seen and unseen",
-    "sweep": "train at many sizes, on a Ray cluster or this machine",
+    "lab": N_("open the course in JupyterLab; `omg-lab` alone does the same"),
+    "shapes": N_("predict every shape of one update"),
+    "train": N_("train; with --out into a folder that can be resumed"),
+    "compile": N_("compile the battle of skirmish, once, to play it several times faster"),
+    "doctor": N_("show what this machine has, and what is missing"),
+    "teammates": N_("train a pool of fixed teammates"),
+    "pretrain": N_("pre-train a subgoal prior on states that a pool visits"),
+    "evaluate": N_("play saved runs with teammates, seen and unseen"),
+    "sweep": N_("train at many sizes, on a Ray cluster or this machine"),
 }
 """Name of a command, and of its module -> what it does."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from omg_lib.envs.compiled import prepare
+from omg_lib.words import _
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Compile the battle of skirmish (needs numba). The same battle, several times faster."
+    parser.description = _("Compile the battle of skirmish (needs numba): the same battle, several times faster.")
 
 
 def run(args: argparse.Namespace) -> int:
-    print(f"Compiled the battle in {prepare():.0f} s.")
+    print(_("Compiled the battle in {seconds:.0f} s.").format(seconds=prepare()))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,19 +18,20 @@ from omg_lib.runs.folder import saved_config
 from omg_lib.settings.modules import import_modules
 from omg_lib.system.files import reason, write_bytes
 from omg_lib.teammates.pool import Pool, pool_of
+from omg_lib.words import _
 
 PICTURES = (".svg", ".png")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", nargs="+", metavar="DIR", required=True, help="folders written by train --out")
-    parser.add_argument("--teammates", metavar="POOL", help="other teammates than the runs' own pools")
-    parser.add_argument("--splits", default="train+test", help="sets to play with, joined by +; default train+test")
-    parser.add_argument("--episodes", default="128", help="battles with each set; default 128")
-    tuning = "first learn on for so many episodes with each set, a multiple of n_agents; default 0"
+    parser.add_argument("--runs", nargs="+", metavar="DIR", required=True, help=_("folders written by train --out"))
+    parser.add_argument("--teammates", metavar="POOL", help=_("other teammates than the runs' own pools"))
+    parser.add_argument("--splits", default="train+test", help=_("sets to play with, joined by +; default train+test"))
+    parser.add_argument("--episodes", default="128", help=_("battles with each set; default 128"))
+    tuning = _("first learn on for so many episodes with each set, a multiple of n_agents; default 0")
     parser.add_argument("--fine-tune", default="0", help=tuning)
-    parser.add_argument("--out", metavar="FILE", help="write every score to this CSV file")
-    parser.add_argument("--figure", metavar="FILE", help="draw the summary as an SVG or PNG file")
+    parser.add_argument("--out", metavar="FILE", help=_("write every score to this CSV file"))
+    parser.add_argument("--figure", metavar="FILE", help=_("draw the summary as an SVG or PNG file"))
     add_import(parser)
 
 
@@ -37,10 +39,12 @@ def run(args: argparse.Namespace) -> int:
     import_modules(args.modules)
     splits = args.splits.split("+")
     if not set(splits) <= set(SPLITS):
-        raise ConfigError("splits", args.splits, f"allowed are {', '.join(SPLITS)}, joined by +")
+        raise ConfigError(
+            "splits", args.splits, _("allowed are {splits}, joined by +").format(splits=", ".join(SPLITS))
+        )
     episodes, tuning = count("episodes", args.episodes), count("fine_tune", args.fine_tune, least=0)
     if tuning and args.teammates:
-        raise ConfigError("fine_tune", tuning, "goes without --teammates: runs learn on with their own pool's sets")
+        raise ConfigError("fine_tune", tuning, _("goes without --teammates: runs learn on with their own pool's sets"))
     configs = {folder: saved_config(folder) for folder in distinct(args.runs)}
     check_runs(configs, args.teammates, splits, tuning)
     check_writable("out", args.out)
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{head}  95 % interval   runs x sets")
     for line in lines:
         names = f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14}"
-        spread = f"{line['low']:.3f} to {line['high']:.3f}"
+        spread = f"{line['low']:.3f} to {line['high']:.3f}" if math.isfinite(line["high"]) else "unknown"  # one number
         own = " of its own" if line["own"] else ""
         print(
             f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
@@ -86,9 +90,11 @@ def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
     """Whether somebody can win the games of these runs: else returns are compared, which no figure shows."""
     won = {env_info(config.env, config.n_agents).has_winner for config in configs.values()}
     if len(won) > 1:
-        raise ConfigError("runs", len(configs), "some games have a winner, others none: allowed are runs of one kind")
+        raise ConfigError(
+            "runs", len(configs), _("some games have a winner, others none: allowed are runs of one kind")
+        )
     if figure and not all(won):
-        raise ConfigError("figure", figure, "it draws win rates, and this game has no winner; allowed is --out")
+        raise ConfigError("figure", figure, _("it draws win rates, and this game has no winner; allowed is --out"))
     check_writable("figure", figure, PICTURES)
     return all(won)
 
@@ -100,4 +106,6 @@ def draw(path: str, lines: Sequence[dict[str, object]]) -> None:
     try:
         write_bytes(path, picture(bars_figure(drawn), Path(path).suffix[1:]))
     except OSError as error:
-        raise ConfigError("figure", path, f"cannot be written ({reason(error)}); allowed is a file that can") from None
+        raise ConfigError(
+            "figure", path, _("cannot be written ({reason}); allowed is a file that can").format(reason=reason(error))
+        ) from None

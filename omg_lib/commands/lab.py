@@ -13,11 +13,12 @@ from pathlib import Path
 from omg_lib.config import ConfigError
 from omg_lib.course import course_folder, lay, ready
 from omg_lib.course.jupyter import command, environment
+from omg_lib.words import _
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", help="default: the first free one from 8888")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument("--port", help=_("default: the first free one from 8888"))
+    parser.add_argument("--no-browser", action="store_true", help=_("only print the address"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,11 +43,11 @@ def free_port(text: str) -> int:
     """Return the port. ConfigError if it is no port, or in use."""
     port = int(text) if text.isdecimal() else 0
     if not 1 <= port <= 65535:
-        raise ConfigError("port", text, "allowed is a whole number from 1 to 65535")
+        raise ConfigError("port", text, _("allowed is a whole number from 1 to 65535"))
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            allowed = "is in use, or not yours to use; choose another, or leave --port out"
+            allowed = _("is in use, or not yours to use; choose another, or leave --port out")
             raise ConfigError("port", port, allowed) from None
     return port

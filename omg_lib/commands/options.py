@@ -21,12 +21,13 @@ from omg_lib.settings.pymarl import is_pymarl, table, translate
 from omg_lib.settings.words import DEFAULTS, KINDS, joined, settings_of
 from omg_lib.system.files import reason
 from omg_lib.system.places import check_target
+from omg_lib.words import N_, _
 
 BUDGETS = {name: DEFAULTS[name] for name in ("updates", "steps", "t_max")}
 """What can end a run, with its default: the first that is not None does."""
 HELP = {
-    "t_max": "environment steps of a learner's seat: with teammates a run takes n_agents times as many; ",
-    "steps": "environment steps of the whole run, instead of --t-max; ",
+    "t_max": N_("environment steps of a learner's seat: with teammates a run takes n_agents times as many"),
+    "steps": N_("environment steps of the whole run, instead of --t-max"),
 }
 """What the name of an option does not say."""
 
@@ -36,13 +37,13 @@ HELP = {
 def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """An option for each of these fields of OMGConfig, `--set` for any, and `--import` for games and learners."""
     known = {"env": env_names(), "learner": learner_names()}
-    told = HELP | {name: f"{', '.join(names)}, {YOURS}; " for name, names in known.items()}
+    told = HELP | {name: f"{', '.join(names)}, {YOURS}" for name, names in known.items()}
     for field in dataclasses.fields(OMGConfig):
         if field.name in names:
             option = "--" + field.name.replace("_", "-")
-            shown = f"{told.get(field.name, '')}default {field.default}"
-            parser.add_argument(option, default=argparse.SUPPRESS, help=shown)
-    any_setting = "any setting of OMGConfig, such as --set lr=0.001 gamma=0.9, and your learner's own"
+            shown = [_(told.get(field.name, "")), _("default {default}").format(default=field.default)]
+            parser.add_argument(option, default=argparse.SUPPRESS, help=_("; ").join(filter(None, shown)))
+    any_setting = _("any setting of OMGConfig, such as --set lr=0.001 gamma=0.9, and your learner's own")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="words", help=any_setting
     )
@@ -50,12 +51,12 @@ def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
 
 
 def add_import(parser: argparse.ArgumentParser) -> None:
-    told = "import this module first: it registers games or learners; may be repeated"
+    told = _("import this module first: it registers games or learners; may be repeated")
     parser.add_argument("--import", action="append", default=[], metavar="MODULE", dest="modules", help=told)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    told = "a JSON, YAML or TOML file of settings, also PyMARL's; options win over it"
+    told = _("a JSON, YAML or TOML file of settings, also PyMARL's; options win over it")
     parser.add_argument("--config", metavar="FILE", help=told)
 
 
@@ -66,10 +67,10 @@ def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = 
     import_modules(args.modules)
     options = settings_of({name: str(getattr(args, name)) for name in KINDS if hasattr(args, name)})
     learner = options.get("learner") or _learner_of(args)
-    settings = joined(("the option", options), ("--set", settings_of(args.words, learner)))
+    settings = joined((_("the option"), options), ("--set", settings_of(args.words, learner)))
     for name, why in (unused or {}).items():
         if name in settings:
-            raise ConfigError(name, settings[name], why)
+            raise ConfigError(name, settings[name], _(why))
     return settings
 
 
@@ -88,7 +89,9 @@ def with_options(settings: Mapping[str, object], given: Mapping[str, object]) ->
     budgets = [name for name in BUDGETS if given.get(name) is not None]
     if len(budgets) > 1:
         ends, other = budgets[:2]
-        allowed = f"--{ends} {given[ends]} ends the run already; allowed is one of the two"
+        allowed = _("--{ends} {given} ends the run already; allowed is one of the two").format(
+            ends=ends, given=given[ends]
+        )
         raise ConfigError(other, given[other], allowed)
     rest = {name: value for name, value in BUDGETS.items() if budgets and (name != "t_max" or budgets == ["steps"])}
     return {**settings, **rest, **given}
@@ -101,14 +104,17 @@ def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, obje
         check_named_in_file(settings.get("env"))
     if is_pymarl(settings):
         settings, rows = translate(settings, given)
-        print(f"{path}: PyMARL's settings, what they are here, and why\n{table(rows)}", file=sys.stderr)
+        print(
+            _("{path}: PyMARL's settings, what they are here, and why\n{table}").format(path=path, table=table(rows)),
+            file=sys.stderr,
+        )
     return settings
 
 
 def count(name: str, text: str, least: int = 1) -> int:
     """The whole number that an option holds. ConfigError for anything else."""
     if not text.isdecimal() or int(text) < least:
-        raise ConfigError(name, text, f"allowed is a whole number, {least} or more")
+        raise ConfigError(name, text, _("allowed is a whole number, {least} or more").format(least=least))
     return int(text)
 
 
@@ -120,11 +126,15 @@ def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> 
     if path is None:
         return
     if endings and Path(path).suffix.lower() not in endings:
-        raise ConfigError(name, path, f"allowed is a file that ends in {' or '.join(endings)}")
+        raise ConfigError(
+            name, path, _("allowed is a file that ends in {endings}").format(endings=" or ".join(endings))
+        )
     try:
         check_target(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no system takes
-        allowed = f"cannot be written ({reason(error)}); allowed is a file in a folder that exists"
+        allowed = _("cannot be written ({reason}); allowed is a file in a folder that exists").format(
+            reason=reason(error)
+        )
         raise ConfigError(name, path, allowed) from None
 
 

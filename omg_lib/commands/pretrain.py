@@ -17,23 +17,25 @@ from omg_lib.config import OMGConfig
 from omg_lib.experiment.pretrain import pretrain
 from omg_lib.settings.words import KINDS
 from omg_lib.teammates.priors import save_prior
+from omg_lib.words import _
 
 OPTIONS = ("env", "n_agents", "teammates", "seed")
 USED = (*OPTIONS, "splits", "subgoal_dim", "kl_weight")
 """The settings that a prior depends on."""
-UNUSED = {name: f"a prior does not depend on it; allowed are {', '.join(USED)}" for name in KINDS if name not in USED}
+UNUSED = [name for name in KINDS if name not in USED]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
-    parser.add_argument("--episodes", default="640", help="episodes whose states are collected; default 640")
-    parser.add_argument("--steps", dest="fits", default="3000", help="Adam steps of 256 states; default 3000")
-    parser.add_argument("--subgoal-dim", default=argparse.SUPPRESS, help="default 64")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the prior's file, FILE.safetensors")
+    parser.add_argument("--episodes", default="640", help=_("episodes whose states are collected; default 640"))
+    parser.add_argument("--steps", dest="fits", default="3000", help=_("Adam steps of 256 states; default 3000"))
+    parser.add_argument("--subgoal-dim", default=argparse.SUPPRESS, help=_("default {default}").format(default=64))
+    parser.add_argument("--out", metavar="FILE", required=True, help=_("the prior's file, FILE.safetensors"))
 
 
 def run(args: argparse.Namespace) -> int:
-    config = OMGConfig.from_dict(given_settings(args, UNUSED) | {"learner": "omg"})
+    why = _("a prior does not depend on it; allowed are {names}").format(names=", ".join(USED))
+    config = OMGConfig.from_dict(given_settings(args, dict.fromkeys(UNUSED, why)) | {"learner": "omg"})
     episodes, steps = count("episodes", args.episodes), count("steps", args.fits)
     check_writable("out", args.out)
     with progress_bar() as bar:

@@ -17,6 +17,7 @@ from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.motion import handover, save_page
 from omg_lib.predict import predict
 from omg_lib.trace import ShapeTrace
+from omg_lib.words import _
 
 OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizon")
 
@@ -24,8 +25,10 @@ OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizo
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
     add_config(parser)
-    parser.add_argument("--json", metavar="FILE", help="also write the trace here")
-    parser.add_argument("--html", metavar="FILE", help="also write a page that shows the flow and needs nothing else")
+    parser.add_argument("--json", metavar="FILE", help=_("also write the trace here"))
+    parser.add_argument(
+        "--html", metavar="FILE", help=_("also write a page that shows the flow and needs nothing else")
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,25 +25,26 @@ from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, named, sweep
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.settings.words import KINDS, WORD_NONE, assigned, kinds_of, typed
 from omg_lib.system.files import write_bytes
+from omg_lib.words import N_, _
 
 OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "steps", "device")
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
 """What every sweep goes through, and by default."""
-UNUSED = {"seed": "--seeds N takes the seeds 0 to N - 1"}
+UNUSED = {"seed": N_("--seeds N takes the seeds 0 to N - 1")}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
     add_config(parser)
     for name, default in SWEPT.items():
-        told = f"joined by commas; default {default}"
+        told = _("joined by commas; default {default}").format(default=default)
         parser.add_argument("--" + name.replace("_", "-"), dest=f"each_{name}", metavar="VALUES", help=told)
-    told = "any other settings to go through, such as --vary lr=0.001,0.0005 prior=one.safetensors,two.safetensors"
+    told = _("any other settings to go through, such as --vary lr=0.001,0.0005 prior=one.safetensors,two.safetensors")
     parser.add_argument("--vary", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=told)
-    parser.add_argument("--seeds", default="1", help="trials of each combination; default 1")
-    parser.add_argument("--asha", action="store_true", help="stop trials early that are worse than others (ASHA)")
-    parser.add_argument("--gpus", default="0", help="share of a GPU for each trial, such as 0.25; default 0")
-    parser.add_argument("--out", metavar="DIR", required=True, help="called again, only what is missing is run")
+    parser.add_argument("--seeds", default="1", help=_("trials of each combination; default 1"))
+    parser.add_argument("--asha", action="store_true", help=_("stop trials early that are worse than others (ASHA)"))
+    parser.add_argument("--gpus", default="0", help=_("share of a GPU for each trial, such as 0.25; default 0"))
+    parser.add_argument("--out", metavar="DIR", required=True, help=_("called again, only what is missing is run"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     check_names("vary", texts, kinds)
     vary = {name: _listed(name, kinds[name], text) for name, text in texts.items()}
     for name in vary.keys() & {*given, "seed"}:
-        why = UNUSED.get(name, "an option gives it as well: allowed is one of the two")
+        why = _(UNUSED.get(name, N_("an option gives it as well: allowed is one of the two")))
         raise ConfigError("vary", f"{name}=...", why)
     settings = with_options(read_config(args.config, given), given)
     if settings.get("seed", 0) != 0:
-        raise ConfigError("seed", settings["seed"], UNUSED["seed"])
+        raise ConfigError("seed", settings["seed"], _(UNUSED["seed"]))
     axes = {name: vary.pop(name, None) or _axis(name, getattr(args, f"each_{name}"), settings, given) for name in SWEPT}
     trials = grid(settings, **axes, seeds=count("seeds", args.seeds), vary=vary)
     rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus), vary=vary)
@@ -73,7 +74,11 @@ def run(args: argparse.Namespace) -> int:
 def _axis(name: str, option: str | None, settings: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any]:
     """The values of one of SWEPT: its option's, else the one in the settings, else the default."""
     if option is not None and name in given:
-        raise ConfigError(name, given[name], f"--{name.replace('_', '-')} gives it as well: allowed is one of the two")
+        raise ConfigError(
+            name,
+            given[name],
+            _("--{option} gives it as well: allowed is one of the two").format(option=name.replace("_", "-")),
+        )
     if option is None and name in settings:
         return [settings[name]]
     return _listed(name, KINDS[name], option or SWEPT[name])
@@ -88,4 +93,4 @@ def _share(name: str, text: str) -> float:
     with suppress(ValueError):
         if 0 <= float(text) < math.inf:
             return float(text)
-    raise ConfigError(name, text, "allowed is a number, 0 or more")
+    raise ConfigError(name, text, _("allowed is a number, 0 or more"))

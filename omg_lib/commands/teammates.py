@@ -15,23 +15,29 @@ from omg_lib.commands.options import (
 from omg_lib.config import OMGConfig
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.teammates.pool import SCRIPT
+from omg_lib.words import N_, _
 
 OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
 UNUSED = {
-    "learner": "--algorithms names the learners",
-    "seed": "--seeds counts the seeds",
-    "teammates": "all seats of a team learn",
-    "splits": "all seats of a team learn",
-    "prior": "no learner of a pool has one",
+    "learner": N_("--algorithms names the learners"),
+    "seed": N_("--seeds counts the seeds"),
+    "teammates": N_("all seats of a team learn"),
+    "splits": N_("all seats of a team learn"),
+    "prior": N_("no learner of a pool has one"),
 }
 """Settings that a pool's training chooses itself, and why."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
-    parser.add_argument("--algorithms", nargs="+", default=list(ALGORITHMS), help=f"default {' '.join(ALGORITHMS)}")
-    parser.add_argument("--seeds", default="4", help="policies of each algorithm; default 4")
-    parser.add_argument("--out", metavar="POOL", required=True, help="the pool's folder; called again, it goes on")
+    parser.add_argument(
+        "--algorithms",
+        nargs="+",
+        default=list(ALGORITHMS),
+        help=_("default {default}").format(default=" ".join(ALGORITHMS)),
+    )
+    parser.add_argument("--seeds", default="4", help=_("policies of each algorithm; default 4"))
+    parser.add_argument("--out", metavar="POOL", required=True, help=_("the pool's folder; called again, it goes on"))
 
 
 def run(args: argparse.Namespace) -> int:

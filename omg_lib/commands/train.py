@@ -23,6 +23,7 @@ from omg_lib.runs.follow import follow
 from omg_lib.runs.state import check_config
 from omg_lib.teammates.pool import RANDOM
 from omg_lib.training import Report, Training
+from omg_lib.words import _
 
 OPTIONS = (
     *SHAPE_OPTIONS,
@@ -43,9 +44,9 @@ OPTIONS = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, OPTIONS)
     add_config(parser)
-    parser.add_argument("--out", metavar="DIR", help="a new folder for config, metrics and checkpoints")
-    parser.add_argument("--resume", metavar="DIR", help="go on with the run of this folder")
-    parser.add_argument("--trace", metavar="FILE", help="write the measured trace of the last update here")
+    parser.add_argument("--out", metavar="DIR", help=_("a new folder for config, metrics and checkpoints"))
+    parser.add_argument("--resume", metavar="DIR", help=_("go on with the run of this folder"))
+    parser.add_argument("--trace", metavar="FILE", help=_("write the measured trace of the last update here"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,9 +78,11 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
     given = given_settings(args)
     if args.resume:
         if args.config:
-            raise ConfigError("resume", args.resume, "goes without --config: the folder has it")
+            raise ConfigError("resume", args.resume, _("goes without --config: the folder has it"))
         if args.out and os.path.realpath(args.out) != os.path.realpath(args.resume):
-            allowed = f"the run goes on in the folder of --resume, {args.resume}: allowed is the same one, or no --out"
+            allowed = _(
+                "the run goes on in the folder of --resume, {resume}: allowed is the same one, or no --out"
+            ).format(resume=args.resume)
             raise ConfigError("out", args.out, allowed)
         saved = saved_config(args.resume)
         asked = OMGConfig.from_dict(saved.to_dict() | with_options({}, given))
@@ -92,11 +95,20 @@ def say_steps(config: OMGConfig) -> None:
     """Say how many steps `t_max` is where it is multiplied, and that the anneal times are not."""
     if config.updates is not None or config.steps is not None or not config.has_teammates:
         return
-    seats = f"t_max={config.t_max:,} for each of {config.n_agents} learner's seats"
-    print(f"{seats}: this run takes {config.t_max_total:,} environment steps", file=sys.stderr)
+    seats = _("t_max={t_max:,} for each of {n_agents} learner's seats").format(
+        t_max=config.t_max, n_agents=config.n_agents
+    )
+    print(
+        _("{seats}: this run takes {t_max_total:,} environment steps").format(
+            seats=seats, t_max_total=config.t_max_total
+        ),
+        file=sys.stderr,
+    )
     names = ("epsilon_anneal_time", "mix_anneal_time") if config.learner == "omg" else ("epsilon_anneal_time",)
     times = " and ".join(f"{name}={getattr(config, name):,}" for name in names)
-    print(f"{times} count steps of the whole run; --steps N sets the whole run too", file=sys.stderr)
+    print(
+        _("{times} count steps of the whole run; --steps N sets the whole run too").format(times=times), file=sys.stderr
+    )
 
 
 def say_teammates(run: Training) -> None:
@@ -105,7 +117,9 @@ def say_teammates(run: Training) -> None:
     if coplayers and all(member.algorithm == RANDOM for member in coplayers.pool.members):
         count = len(coplayers.pool.members)
         print(
-            f"teammates: {count} random networks, as {run.config.env} has no scripts; --teammates POOL names others",
+            _("teammates: {count} random networks, as {env} has no scripts; --teammates POOL names others").format(
+                count=count, env=run.config.env
+            ),
             file=sys.stderr,
         )
 
@@ -114,7 +128,9 @@ def log(report: Report) -> None:
     """One line of progress for readers that are no terminal; a terminal has the bar."""
     if not sys.stderr.isatty() and (report.update == 1 or report.update % 100 == 0):
         print(
-            f"update {report.update}, {report.t_env} steps, {numbers(report.metrics)}",
+            _("update {update}, {t_env} steps, {numbers}").format(
+                update=report.update, t_env=report.t_env, numbers=numbers(report.metrics)
+            ),
             file=sys.stderr,
             flush=True,
         )

@@ -58,7 +58,9 @@ def ready(course: Path, say: Callable[[str], None]) -> Path:
         _install(python, requirements)
         write_text(home / "omg-lab.json", json.dumps(wanted))
     except OSError as error:
-        raise ConfigError("JupyterLab", str(home), f"cannot be installed there ({reason(error)})") from None
+        raise ConfigError(
+            "JupyterLab", str(home), _("cannot be installed there ({reason})").format(reason=reason(error))
+        ) from None
     return python
 
 
@@ -128,7 +130,7 @@ def _install(python: Path, requirements: list[str]) -> None:
     elif uv:
         tool = [uv, "pip", "install", "--quiet", "--python", str(python)]
     else:
-        raise ConfigError("JupyterLab", None, 'there is no pip or uv to install it; run pip install "omg-lab[lab]"')
+        raise ConfigError("JupyterLab", None, _('there is no pip or uv to install it; run pip install "omg-lab[lab]"'))
     words = [*tool, "-c", str(folder / "constraints.txt"), *requirements]
     done = subprocess.run(words, capture_output=True, text=True, errors="replace")
     if done.returncode:
@@ -138,10 +140,10 @@ def _install(python: Path, requirements: list[str]) -> None:
 def failure(said: str) -> str:
     """Return an installer's complaint as one sentence with what to do."""
     if "No space left" in said or "Disk quota" in said:
-        return "the disk is full, and it needs about 400 MB; free some, and start omg-lab again"
+        return _("the disk is full, and it needs about 400 MB; free some, and start omg-lab again")
     offline = ("resolve", "Connection", "connect", "timed out", "Network", "No matching distribution", "dns error")
     if any(word in said for word in offline):
-        return "it could not be downloaded; check the network, and start omg-lab again (nothing is lost)"
+        return _("it could not be downloaded; check the network, and start omg-lab again (nothing is lost)")
     lines = [line for line in said.splitlines() if line.strip()]
     return _("it could not be installed: {why}").format(
         why=lines[-1].strip()[:150] if lines else _("the installer said nothing")

@@ -28,7 +28,8 @@ from omg_lib.config import ConfigError
 from omg_lib.envs import find_env
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
 from omg_lib.envs.games import GameRows, Moment
-from omg_lib.envs.pettingzoo import UNSAID
+from omg_lib.envs.pettingzoo import unsaid
+from omg_lib.words import _
 
 PATIENCE = 300.0
 """Seconds in which a worker must answer by default: StarCraft II can take 90 to start."""
@@ -65,15 +66,15 @@ class Processes(GameRows):
         self._order = (env, self.info.n_agents, self.seed, implied | options, dict(os.environ))
         self._workers: list[Worker] = []
         try:
-            for _ in range(self.batch):
+            for __ in range(self.batch):
                 self._workers.append(Worker(*self._order))
             self._ask(dict.fromkeys(range(self.batch), ("ready",)))
         except GameLost as error:
             self.close()
-            allowed = (
-                f"{error} before it was ready; allowed are environments defined in a module, or in a script "
-                'that starts its run under `if __name__ == "__main__":`'
-            )
+            allowed = _(
+                "{error} before it was ready; allowed are environments defined in a module, or in a script that starts "
+                'its run under `if __name__ == "__main__":`'
+            ).format(error=error)
             raise ConfigError("runner", "processes", allowed) from error
         except BaseException:
             self.close()
@@ -90,7 +91,7 @@ class Processes(GameRows):
             try:
                 answers[row] = self._workers[row].answer(number, until)
             except TimeoutError:
-                fates[row] = f"did not answer for {self.patience:g} seconds"
+                fates[row] = _("did not answer for {patience:g} seconds").format(patience=self.patience)
             except (OSError, EOFError):
                 fates[row] = "died"
         for row in fates:
@@ -139,7 +140,9 @@ class Worker:
             with nullcontext() if env.__module__ == "__main__" else without_main():
                 self.process.start()
         except (pickle.PickleError, AttributeError, TypeError) as error:
-            allowed = f"{env.__qualname__} cannot be sent to a process; allowed are environments defined in a module"
+            allowed = _("{qualname} cannot be sent to a process; allowed are environments defined in a module").format(
+                qualname=env.__qualname__
+            )
             raise ConfigError("runner", "processes", allowed) from error
         finally:
             theirs.close()
@@ -196,7 +199,7 @@ def work(
     """Run a worker: create the environment, then answer numbered questions until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then closes the pipe
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=f".*{UNSAID}")  # the parent has already warned
+    warnings.filterwarnings("ignore", message=f".*{unsaid()}")  # the parent has already warned
     os.environ.update(environ)
     player = Player(env, n_agents, seed, options)
     with suppress(EOFError, OSError):

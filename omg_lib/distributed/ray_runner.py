@@ -23,6 +23,7 @@ from omg_lib.controller import Controller
 from omg_lib.envs import BatchedEnv, make_env, register, registered
 from omg_lib.runner import ATTEMPTS, Runner
 from omg_lib.settings.modules import IMPORTED, import_modules
+from omg_lib.words import _
 
 OBJECT_STORE = 256 * 2**20
 """Bytes for Ray's object store if this process starts Ray: a few dozen rounds of episodes."""
@@ -52,7 +53,9 @@ def connect() -> ModuleType:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise ConfigError("RAY_ADDRESS", address, f"no cluster answers there ({reason})") from None
+        raise ConfigError(
+            "RAY_ADDRESS", address, _("no cluster answers there ({reason})").format(reason=reason)
+        ) from None
     return ray
 
 
@@ -76,7 +79,7 @@ def extra(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ConfigError("package", name, 'it is not installed; run pip install -e ".[ray]"') from None
+        raise ConfigError("package", name, _('it is not installed; run pip install -e ".[ray]"')) from None
 
 
 class EpisodeActor:
@@ -134,7 +137,9 @@ class RayRunner(Runner):
         cores = int(self.ray.cluster_resources().get("CPU", 0))
         count = config.actors or max(1, min(self.batch_size, cores))
         if count > cores:
-            raise ConfigError("actors", count, f"the cluster has {cores} CPUs and each actor needs one")
+            raise ConfigError(
+                "actors", count, _("the cluster has {cores} CPUs and each actor needs one").format(cores=cores)
+            )
         kind = self.ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=ATTEMPTS - 1)(EpisodeActor)
         rows = [len(part) for part in np.array_split(np.arange(self.batch_size), count)]
         self.firsts = np.cumsum([0, *rows[:-1]]).tolist()

@@ -23,6 +23,7 @@ from omg_lib.envs.smacv2 import Protoss, Smacv2, Terran, Zerg
 from omg_lib.errors import ConfigError
 from omg_lib.registry import ENV_POINTS, PETTINGZOO, offered, team_sizes
 from omg_lib.system.torch_state import check_torch
+from omg_lib.words import _
 
 __all__ = [
     "ENVIRONMENTS", "BatchedEnv", "EnvInfo", "GameLost", "check", "env_info", "find_env", "make_env", "register",
@@ -49,14 +50,16 @@ def register(name: str | Any, env: type[BatchedEnv] | Any, sizes: range | Any = 
     find it too. ConfigError for a name that the library uses, and for what is no environment.
     """
     if not isinstance(name, str) or not name.strip():
-        raise ConfigError("env", name, "allowed is a name, such as my game")
+        raise ConfigError("env", name, _("allowed is a name, such as my game"))
     if name in OWN or name.startswith(PETTINGZOO):
-        raise ConfigError("env", name, "the library uses this name; allowed is another one")
+        raise ConfigError("env", name, _("the library uses this name; allowed is another one"))
     if not (isinstance(env, type) and issubclass(env, BatchedEnv)):
-        raise ConfigError("env", name, f"{env!r} is no environment; allowed is a subclass of BatchedEnv or Games")
+        raise ConfigError(
+            "env", name, _("{env!r} is no environment; allowed is a subclass of BatchedEnv or Games").format(env=env)
+        )
     sizes = env.sizes if sizes is None else sizes
     if not isinstance(sizes, range) or not sizes:
-        raise ConfigError("sizes", sizes, "allowed is a range of team sizes, such as range(2, 9)")
+        raise ConfigError("sizes", sizes, _("allowed is a range of team sizes, such as range(2, 9)"))
     ENVIRONMENTS[name], registry.ENVIRONMENTS[name] = env, sizes
 
 

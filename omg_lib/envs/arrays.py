@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from omg_lib.config import ConfigError
+from omg_lib.words import _
 
 Array = Any
 """A numpy array or a torch tensor, depending on the backend."""
@@ -30,13 +31,13 @@ class Arrays:
         try:
             self.device = torch.device(device)
         except (RuntimeError, TypeError) as error:
-            raise ConfigError("device", device, "allowed are 'cpu', 'cuda' and 'cuda:i'") from error
+            raise ConfigError("device", device, _("allowed are 'cpu', 'cuda' and 'cuda:i'")) from error
         if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device", str(device), "this machine has no CUDA device; allowed here is 'cpu'")
+            raise ConfigError("device", str(device), _("this machine has no CUDA device; allowed here is 'cpu'"))
         host = self.device.type == "cpu"
         backend = backend or (on_cpu if host else "torch")
         if backend not in BACKENDS or (backend != "torch" and not host):
-            raise ConfigError("backend", backend, "allowed are 'torch', and on the CPU 'numpy' and 'numba'")
+            raise ConfigError("backend", backend, _("allowed are 'torch', and on the CPU 'numpy' and 'numba'"))
         self.numpy, self.compiled = backend != "torch", backend == "numba"
         self.xp: Any = np if self.numpy else torch
 
@@ -49,15 +50,21 @@ class Arrays:
     def whole(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Array:
         """Convert a caller's values to the backend's int64; ValueError unless they are whole numbers of this shape."""
         if tuple(values.shape) != shape:
-            raise ValueError(f"{name} have shape {list(values.shape)}, allowed is {list(shape)}")
+            raise ValueError(
+                _("{name} have shape {shape}, allowed is {wanted}").format(
+                    name=name, shape=list(values.shape), wanted=list(shape)
+                )
+            )
         if self.numpy:
             array = values.numpy(force=True) if isinstance(values, Tensor) else values
             if array.dtype.kind not in "iu":
-                raise ValueError(f"{name} are {array.dtype}, allowed are whole numbers")
+                raise ValueError(
+                    _("{name} are {dtype}, allowed are whole numbers").format(name=name, dtype=array.dtype)
+                )
             return array.astype(np.int64)
         tensor = torch.as_tensor(values, device=self.device)
         if tensor.dtype == torch.bool or tensor.is_floating_point():
-            raise ValueError(f"{name} are {tensor.dtype}, allowed are whole numbers")
+            raise ValueError(_("{name} are {dtype}, allowed are whole numbers").format(name=name, dtype=tensor.dtype))
         return tensor.long()
 
     def give_out(self, array: Array) -> Tensor:

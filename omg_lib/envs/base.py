@@ -52,7 +52,7 @@ class EnvInfo:
 
     def __post_init__(self) -> None:
         if self.deaths not in DEATHS:
-            raise ConfigError("deaths", self.deaths, f"allowed are {', '.join(DEATHS)}")
+            raise ConfigError("deaths", self.deaths, _("allowed are {deaths}").format(deaths=", ".join(DEATHS)))
 
     @property
     def records_alive(self) -> bool:

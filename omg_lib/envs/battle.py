@@ -23,10 +23,12 @@ from omg_lib.envs.rules import (
     Rules,
 )
 from omg_lib.envs.styles import ABSENT, ATTACK, RANGE, STOP, Drill, View
+from omg_lib.words import _
 
 
 def unavailable(action: int, seat: int, row: int) -> ValueError:
-    return ValueError(f"action {action} of seat {seat} in row {row} is not available")
+    said = _("action {action} of seat {seat} in row {row} is not available")
+    return ValueError(said.format(action=action, seat=seat, row=row))
 
 
 class Battle:

@@ -77,11 +77,12 @@ class CompiledBattle(Battle):
 
     def __init__(self, arrays: Arrays, n: int, batch: int, rules: Rules) -> None:
         if not installed():
-            raise ConfigError("backend", "numba", "numba is not installed: pip install numba; 'numpy' needs nothing")
+            raise ConfigError("backend", "numba", _("numba is not installed: pip install numba; 'numpy' needs nothing"))
         try:
             from omg_lib.envs import kernels
         except RuntimeError as error:  # numba finds no folder that it may write to
-            raise ConfigError("backend", "numba", f"{error}; 'numpy' needs no folder") from error
+            said = _("{error}; 'numpy' needs no folder").format(error=error)
+            raise ConfigError("backend", "numba", said) from error
         if not ready():
             _forget(Path(kernels.look.stats.cache_path))
         self._kernels = kernels

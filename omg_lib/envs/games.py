@@ -20,6 +20,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.arrays import Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
 from omg_lib.envs.watch import check_range
+from omg_lib.words import _
 
 
 class Moment(NamedTuple):
@@ -98,7 +99,11 @@ class GameRows(BatchedEnv):
             self._next_episode = whole_number("first", first, 0)
         chosen = torch.ones(self.batch, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
         if chosen.shape != (self.batch,) or chosen.dtype != torch.bool:
-            raise ValueError(f"mask is {chosen.dtype} {list(chosen.shape)}, allowed is bool [{self.batch}]")
+            raise ValueError(
+                _("mask is {dtype} {shape}, allowed is bool [{batch}]").format(
+                    dtype=chosen.dtype, shape=list(chosen.shape), batch=self.batch
+                )
+            )
         rows = chosen.nonzero()[:, 0].tolist()
         numbers = {row: self._next_episode + i for i, row in enumerate(rows)}
         self.episode = self.episode.copy()
@@ -114,13 +119,17 @@ class GameRows(BatchedEnv):
         available in a row that is not done; RuntimeError before the first reset.
         """
         if not self._next_episode:
-            raise RuntimeError("no episode has begun: call reset() before step()")
+            raise RuntimeError(_("no episode has begun: call reset() before step()"))
         played = self._host.whole("actions", actions, self._rewards.shape)
         chosen = played[..., None] == np.arange(self.info.n_actions)
         allowed = (self._available & chosen).any(-1) | self._done[:, None]
         if not allowed.all():
             row, seat = np.argwhere(~allowed)[0]
-            raise ValueError(f"action {int(played[row, seat])} of seat {seat} in row {row} is not available")
+            raise ValueError(
+                _("action {action} of seat {seat} in row {row} is not available").format(
+                    action=int(played[row, seat]), seat=seat, row=row
+                )
+            )
         self._rewards[:] = 0
         rows = np.flatnonzero(~self._done).tolist()
         self._time[rows] += 1
@@ -139,7 +148,9 @@ class GameRows(BatchedEnv):
             self._available[row] = self._checked("available", now.available, self._available[row].shape, True)
             self._alive[row] = self._checked("alive", now.alive, self._alive[row].shape, True)
             if self.info.deaths != "told" and not self._alive[row].all():
-                allowed = f"its Moment has `alive`: allowed is deaths='told', not {self.info.deaths!r}"
+                allowed = _("its Moment has `alive`: allowed is deaths='told', not {deaths!r}").format(
+                    deaths=self.info.deaths
+                )
                 raise ConfigError("env", self.info.name, allowed)
             paid = self._rewards[row].shape if self.info.general_sum else ()
             nothing = not np.any(plain(now.rewards))  # a bare 0 is fine for all; any other number would be paid n times
@@ -147,7 +158,9 @@ class GameRows(BatchedEnv):
             over = bool(now.over)
             if not over and not self._available[row].any(axis=1).all():
                 seat = int(np.argmin(self._available[row].any(axis=1)))
-                allowed = f"its Moment has `available` without an action for seat {seat}; allowed is one or more"
+                allowed = _(
+                    "its Moment has `available` without an action for seat {seat}; allowed is one or more"
+                ).format(seat=seat)
                 raise ConfigError("env", self.info.name, allowed)
             self._cut[row] = not over and (bool(now.cut) or self._time[row] >= self.info.episode_limit)
             self._done[row], self._won[row] = over or self._cut[row], now.won
@@ -158,8 +171,10 @@ class GameRows(BatchedEnv):
         if found.shape == (*shape, 1):
             found = found[..., 0]
         if found.dtype.kind not in "biuf" or (found.shape != shape and not (one_for_all and found.shape == ())):
-            wanted = f"are numbers {list(shape)}" if shape else "is one number"
-            allowed = f"its Moment has {what} {shown(values)}; allowed {wanted}"
+            wanted = _("are numbers {shape}").format(shape=list(shape)) if shape else _("is one number")
+            allowed = _("its Moment has {what} {values}; allowed {wanted}").format(
+                what=what, values=shown(values), wanted=wanted
+            )
             raise ConfigError("env", self.info.name, allowed)
         if found.dtype.kind != "b":
             check_range(self.info, f"its Moment's {what}", found)
@@ -187,7 +202,11 @@ class GameRows(BatchedEnv):
         wanted = self._host.whole("styles", styles, self._rewards.shape)
         known = len(self.info.styles)
         if not ((0 <= wanted) & (wanted < known)).all():
-            raise ValueError(f"styles go from {wanted.min()} to {wanted.max()}, allowed is 0 to {known - 1}")
+            raise ValueError(
+                _("styles go from {low} to {high}, allowed is 0 to {last}").format(
+                    low=wanted.min(), high=wanted.max(), last=known - 1
+                )
+            )
         return self._give_out(np.array(self._scripts(wanted.tolist())))
 
     @abstractmethod
@@ -255,7 +274,7 @@ def shown(value: Any) -> str:
 def no_options(name: str, options: dict[str, Any]) -> None:
     """Raise ConfigError if there are any options."""
     if options:
-        raise ConfigError("option", next(iter(options)), f"{name} has no options")
+        raise ConfigError("option", next(iter(options)), _("{name} has no options").format(name=name))
 
 
 @contextmanager
@@ -265,5 +284,5 @@ def extra(env: str, package: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        missing = f'the package {package} is not installed; run pip install -e ".[envs]"'
+        missing = _('the package {package} is not installed; run pip install -e ".[envs]"').format(package=package)
         raise ConfigError("env", env, missing) from error

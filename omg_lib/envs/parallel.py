@@ -12,6 +12,7 @@ import numpy as np
 from omg_lib.config import ConfigError, RunError
 from omg_lib.envs.base import EnvInfo
 from omg_lib.envs.games import Game, Moment, plain, shown
+from omg_lib.words import N_, _
 
 STEP = ("observations", "rewards", "terminations", "truncations", "infos")
 RESET = ("observations", "infos")
@@ -49,7 +50,7 @@ class Parallel(Game):
 
     def begin(self, chance: np.random.Generator) -> Moment:
         self.episodes += 1
-        with self._watched("begun"):
+        with self._watched(N_("begun")):
             given = self.package.reset(seed=int(chance.integers(2**31)))
             obs, infos = self._read(given, "reset", RESET)
             self.ended = set()
@@ -57,7 +58,7 @@ class Parallel(Game):
             return self._moment(obs, infos, self.playing, self.playing)
 
     def step(self, actions: list[int]) -> Moment:
-        with self._watched("played"):
+        with self._watched(N_("played")):
             package, acting = self.package, self.playing
             seats = zip(package.possible_agents, actions, strict=True)
             chosen = {a: action + int(package.action_space(a).start) for a, action in seats if a in package.agents}
@@ -76,27 +77,37 @@ class Parallel(Game):
 
     def _watched(self, what: str) -> Any:
         first = self.episodes == 1
-        said = f"its {'first episode' if first else 'episode'} cannot be {what}"
-        return in_its_words(self.info.name, said, ConfigError if first else RunError)
+        said = _("its first episode cannot be {what}") if first else _("its episode cannot be {what}")
+        return in_its_words(self.info.name, said.format(what=_(what)), ConfigError if first else RunError)
 
     def _read(self, given: Any, method: str, names: tuple[str, ...]) -> tuple[Mapping[Any, Any], ...]:
         """Check what a method returned: dictionaries by agent."""
         rule = f"{len(names)} dictionaries: {', '.join(names)}"
         if not isinstance(given, tuple) or len(given) != len(names):
             count = f"{len(given)} values" if isinstance(given, tuple) else type(given).__name__
-            raise UnfitError(f"{method}() returned {count}, allowed are {rule}")
+            raise UnfitError(
+                _("{method}() returned {count}, allowed are {rule}").format(method=method, count=count, rule=rule)
+            )
         for name, values in zip(names, given, strict=True):
             if not isinstance(values, Mapping):
-                raise UnfitError(f"the {name} of {method}() are {shown(values)}, allowed is a dictionary by agent")
+                raise UnfitError(
+                    _("the {name} of {method}() are {values}, allowed is a dictionary by agent").format(
+                        name=name, method=method, values=shown(values)
+                    )
+                )
             strangers = [a for a in values if a not in self.package.possible_agents]
             if strangers and name != "infos":
-                raise UnfitError(f"the {name} of {method}() name {shown(strangers[0])}, allowed are possible_agents")
+                raise UnfitError(
+                    _("the {name} of {method}() name {agent}, allowed are possible_agents").format(
+                        name=name, method=method, agent=shown(strangers[0])
+                    )
+                )
         return given
 
     def _see_who_plays(self) -> None:
         strangers = [a for a in self.package.agents if a not in self.package.possible_agents]
         if strangers:
-            raise UnfitError(f"agents holds {shown(strangers[0])}, allowed are possible_agents")
+            raise UnfitError(_("agents holds {agent}, allowed are possible_agents").format(agent=shown(strangers[0])))
         self.playing = tuple(a for a in self.package.agents if a not in self.ended)
 
     def _moment(
@@ -171,10 +182,18 @@ def observation(package: Any, agent: Any, given: Any) -> tuple[np.ndarray, Any]:
         else:
             row = flatten(space, int(plain(given)) if isinstance(space, Discrete) else given)
     except Exception as error:
-        raise UnfitError(f"the observation of {agent} is {shown(given)}, allowed is one of {space}") from error
+        raise UnfitError(
+            _("the observation of {agent} is {given}, allowed is one of {space}").format(
+                agent=agent, given=shown(given), space=space
+            )
+        ) from error
     row = numbers("observation", agent, row)
     if len(row) != flatdim(space):
-        raise UnfitError(f"the observation of {agent} is {shown(given)}, its space holds {flatdim(space)} numbers")
+        raise UnfitError(
+            _("the observation of {agent} is {given}, its space holds {n} numbers").format(
+                agent=agent, given=shown(given), n=flatdim(space)
+            )
+        )
     return row, mask
 
 
@@ -184,7 +203,11 @@ def action_mask(agent: Any, given: Any, count: int) -> np.ndarray:
         return np.ones(count, bool)
     mask = plain(given)
     if mask.shape != (count,) or mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise UnfitError(f"the action mask of {agent} is {shown(given)}, allowed are {count} numbers, each 0 or 1")
+        raise UnfitError(
+            _("the action mask of {agent} is {given}, allowed are {count} numbers, each 0 or 1").format(
+                agent=agent, given=shown(given), count=count
+            )
+        )
     return mask.astype(bool)
 
 
@@ -193,7 +216,11 @@ def numbers(what: str, whose: Any, given: Any) -> np.ndarray:
     array = plain(given)
     row = array.astype(np.float32).ravel() if array.dtype.kind in "biuf" else array
     if array.dtype.kind not in "biuf" or not np.isfinite(row).all():
-        raise UnfitError(f"the {what} of {whose} is {_worst(given, array)}, allowed are finite numbers")
+        raise UnfitError(
+            _("the {what} of {whose} is {worst}, allowed are finite numbers").format(
+                what=what, whose=whose, worst=_worst(given, array)
+            )
+        )
     return row
 
 
@@ -201,7 +228,11 @@ def number(what: str, whose: Any, given: Any) -> float:
     """Return one finite number, bare or in an array of one."""
     array = plain(given)
     if array.size != 1 or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise UnfitError(f"the {what} of {whose} is {shown(given)}, allowed is one finite number")
+        raise UnfitError(
+            _("the {what} of {whose} is {given}, allowed is one finite number").format(
+                what=what, whose=whose, given=shown(given)
+            )
+        )
     return float(array.item())
 
 
@@ -209,7 +240,11 @@ def flag(what: str, whose: Any, given: Any) -> bool:
     """Return True or False, bare or in an array of one."""
     array = plain(given)
     if array.size != 1 or array.dtype.kind not in "biuf":
-        raise UnfitError(f"the {what} of {whose} is {shown(given)}, allowed is True or False")
+        raise UnfitError(
+            _("the {what} of {whose} is {given}, allowed is True or False").format(
+                what=what, whose=whose, given=shown(given)
+            )
+        )
     return bool(array.item())
 
 
@@ -217,4 +252,6 @@ def _worst(given: Any, array: np.ndarray) -> str:
     """Describe the first number that is not finite, or the value that is not numbers."""
     if array.dtype.kind != "f":
         return shown(given)
-    return f"{array[~np.isfinite(array)][0]} in one place" if not np.isfinite(array).all() else "too large for float32"
+    if np.isfinite(array).all():
+        return _("too large for float32")
+    return _("{value} in one place").format(value=array[~np.isfinite(array)][0])

@@ -22,6 +22,7 @@ from omg_lib.config import PETTINGZOO, ConfigError
 from omg_lib.envs.base import EnvInfo, whole_number
 from omg_lib.envs.games import Game, Games, extra
 from omg_lib.envs.parallel import Parallel, in_its_words, seen_space
+from omg_lib.words import _
 
 LIMIT = 200
 """Maximum steps of an episode if neither the game nor its name sets a limit."""
@@ -29,7 +30,11 @@ OWN_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_step
 """Names that games use for their own limit."""
 OURS = "episode_limit"
 """The argument in a name that sets the limit of any game."""
-UNSAID = f"gives no episode limit: episodes are cut after {LIMIT} steps"
+
+
+def unsaid() -> str:
+    """Return what is said of a game that has no limit of its own."""
+    return _("gives no episode limit: episodes are cut after {limit} steps").format(limit=LIMIT)
 
 
 class PettingZoo(Games):
@@ -60,11 +65,19 @@ class PettingZoo(Games):
         """Create the game once to read its sizes. ConfigError if that fails, and for another n_agents."""
         if options:
             name = next(iter(options))
-            raise ConfigError("option", name, f"allowed is an argument in the name: {PETTINGZOO}{spec},{name}=...")
+            raise ConfigError(
+                "option",
+                name,
+                _("allowed is an argument in the name: {pettingzoo}{spec},{name}=...").format(
+                    pettingzoo=PETTINGZOO, spec=spec, name=name
+                ),
+            )
         found = _sizes(spec)
         n, allowed = whole_number("n_agents", n_agents, 2), found.n_agents
         if n != allowed:
-            more = f"the game has {allowed} agents, allowed is {allowed}; in many games ,N={n} in the name sets it"
+            more = _(
+                "the game has {allowed} agents, allowed is {allowed}; in many games ,N={n} in the name sets it"
+            ).format(allowed=allowed, n=n)
             raise ConfigError("n_agents", n, f"{found.name}: {more}")
         return found
 
@@ -78,7 +91,12 @@ def _sizes(spec: str) -> EnvInfo:
     with warnings.catch_warnings(action="ignore"):  # the game warns again when it is played
         found, limit = _measured(spec)
     if limit is None:
-        warnings.warn(f"{found.name} {UNSAID}; to change this, append ,{OURS}=... to its name", stacklevel=2)
+        warnings.warn(
+            _("{name} {unsaid}; to change this, append ,{ours}=... to its name").format(
+                name=found.name, unsaid=unsaid(), ours=OURS
+            ),
+            stacklevel=2,
+        )
     return replace(found, episode_limit=limit or LIMIT)
 
 
@@ -106,7 +124,11 @@ def _described(name: str, package: Any) -> EnvInfo:
     for agent in agents:
         space = package.action_space(agent)
         if not isinstance(space, Discrete):
-            raise ConfigError("env", name, f"{agent} has the actions {space}; allowed are Discrete ones")
+            raise ConfigError(
+                "env",
+                name,
+                _("{agent} has the actions {space}; allowed are Discrete ones").format(agent=agent, space=space),
+            )
     width = max(flatdim(seen_space(package, agent)) for agent in agents)
     count = max(int(package.action_space(agent).n) for agent in agents)
     return EnvInfo(name, len(agents), width, 0, count, LIMIT, has_winner=False, general_sum=True, deaths="told")
@@ -131,15 +153,21 @@ def _made(spec: str) -> Any:
     try:
         loaded = import_module(module)
     except ImportError as error:
-        needed = 'mpe2 and pettingzoo come with pip install -e ".[envs]"'
-        raise ConfigError("env", name, f"the module cannot be imported ({str(error)[:80]}); {needed}") from error
+        needed = _('mpe2 and pettingzoo come with pip install -e ".[envs]"')
+        raise ConfigError(
+            "env",
+            name,
+            _("the module cannot be imported ({error}); {needed}").format(error=str(error)[:80], needed=needed),
+        ) from error
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {str(error)[:80]}"
-        raise ConfigError("env", name, f"the module cannot be imported ({said})") from error
+        raise ConfigError("env", name, _("the module cannot be imported ({said})").format(said=said)) from error
     make = getattr(loaded, "parallel_env", None)
     if make is None:
-        enough = "a file with the line `from MODULE import CLASS as parallel_env` is enough"
-        raise ConfigError("env", name, f"it has no parallel_env, allowed are modules with one; {enough}")
+        enough = _("a file with the line `from MODULE import CLASS as parallel_env` is enough")
+        raise ConfigError(
+            "env", name, _("it has no parallel_env, allowed are modules with one; {enough}").format(enough=enough)
+        )
     if OURS in arguments and not _takes(make, OURS):
         del arguments[OURS]
     with in_its_words(name, "its parallel_env cannot be made"):
@@ -156,14 +184,14 @@ def _takes(make: Callable, name: str) -> bool:
 
 def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
     """Split a spec into the module before the first comma and the keyword arguments after it."""
-    module, _, arguments = spec.partition(",")
+    module, __, arguments = spec.partition(",")
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
         values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
         if call.args or None in values:
             raise ValueError
     except (SyntaxError, ValueError, AttributeError):
-        allowed = "allowed are name=value pairs after the module, as in pettingzoo:mpe2.simple_spread_v3,N=5"
+        allowed = _("allowed are name=value pairs after the module, as in pettingzoo:mpe2.simple_spread_v3,N=5")
         raise ConfigError("env", PETTINGZOO + spec, allowed) from None
     if OURS in values:
         whole_number(OURS, values[OURS], 1)

@@ -10,6 +10,7 @@ import numpy as np
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import real_number, whole_number
 from omg_lib.envs.styles import RANGE
+from omg_lib.words import _
 
 HEALTH = 45.0
 DAMAGE = 6.0
@@ -62,14 +63,18 @@ class Rules:
         known = [field.name for field in fields(cls)]
         for option in options:
             if option not in known:
-                raise ConfigError("option", option, f"{variant} allows {', '.join([*known, 'backend'])}")
+                raise ConfigError(
+                    "option",
+                    option,
+                    _("{variant} allows {allowed}").format(variant=variant, allowed=", ".join([*known, "backend"])),
+                )
         values = {**defaults, **options}
         for name in values.keys() & BOUNDS.keys():
             values[name] = real_number(name, values[name], *BOUNDS[name])
         if "limit" in values:
             values["limit"] = whole_number("limit", values["limit"], 1, 100_000)
         if not isinstance(values.get("enemies", ""), str):
-            raise ConfigError("enemies", values["enemies"], "allowed is the name of a style")
+            raise ConfigError("enemies", values["enemies"], _("allowed is the name of a style"))
         return cls(**values)
 
 

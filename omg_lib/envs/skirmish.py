@@ -21,6 +21,7 @@ from omg_lib.envs.battle import Battle
 from omg_lib.envs.compiled import CompiledBattle, ready
 from omg_lib.envs.rules import MAP_HALF, SPREAD, Rules, partners_defaults
 from omg_lib.envs.styles import ATTACK, BASIC, Drill, Style, strict_orders
+from omg_lib.words import _
 
 
 def action_names(n_agents: int) -> tuple[str, ...]:
@@ -52,7 +53,11 @@ class Skirmish(BatchedEnv):
     def rules(cls, n: int, options: dict[str, Any]) -> Rules:
         rules, styles = Rules.of(cls.name, cls.default_rules(n), options), tuple(cls.styles(n))
         if rules.enemies not in styles:
-            raise ConfigError("enemies", rules.enemies, f"allowed are {', '.join(BASIC)}, and '{styles[-1]}' etc.")
+            raise ConfigError(
+                "enemies",
+                rules.enemies,
+                _("allowed are {names}, and '{last}' etc.").format(names=", ".join(BASIC), last=styles[-1]),
+            )
         return rules
 
     @classmethod
@@ -116,7 +121,7 @@ class Skirmish(BatchedEnv):
             chosen = mask.numpy(force=True).copy() if isinstance(mask, Tensor) else np.array(mask)
             if chosen.shape != (self.batch,) or chosen.dtype != bool:
                 shown = f"{chosen.dtype} {list(chosen.shape)}"
-                raise ValueError(f"mask is {shown}, allowed is bool [{self.batch}]")
+                raise ValueError(_("mask is {shown}, allowed is bool [{batch}]").format(shown=shown, batch=self.batch))
         rows = np.flatnonzero(chosen)
         self.episode = self.episode.copy()
         self.episode[rows] = self._next_episode + np.arange(len(rows))
@@ -137,7 +142,7 @@ class Skirmish(BatchedEnv):
         available in a row that is not done; RuntimeError before the first reset.
         """
         if not self._next_episode:
-            raise RuntimeError("no episode has begun: call reset() before step()")
+            raise RuntimeError(_("no episode has begun: call reset() before step()"))
         battle, give = self.battle, self.arrays.give_out
         own = self.arrays.whole("actions", actions, (self.batch, self.n))
         reward = battle.step(own, self._enemy_drill)
@@ -154,7 +159,11 @@ class Skirmish(BatchedEnv):
         if not np.array_equal(rows, self._own_drill.styles):
             last = len(self._table) - 1
             if rows.min() < 0 or rows.max() > last:
-                raise ValueError(f"styles go from {rows.min()} to {rows.max()}, allowed is 0 to {last}")
+                raise ValueError(
+                    _("styles go from {low} to {high}, allowed is 0 to {last}").format(
+                        low=rows.min(), high=rows.max(), last=last
+                    )
+                )
             self._own_drill = Drill(self.arrays, self._table, rows, MAP_HALF)
         return self.arrays.give_out(self.battle.orders(0, self._own_drill))
 

@@ -18,6 +18,7 @@ from omg_lib.envs.games import Games
 from omg_lib.envs.starcraft import StarCraft
 from omg_lib.system.files import write_bytes
 from omg_lib.system.starcraft import starcraft_checks
+from omg_lib.words import _
 
 RACES = {
     "10gen_terran": ("marine", "marauder", "medivac"),
@@ -108,15 +109,22 @@ class Smacv2(Games):
     ) -> Setting:
         """Parse the options; ConfigError for any that is not allowed."""
         if options:
-            raise ConfigError("option", next(iter(options)), f"{cls.name} has units, start and timeout")
+            raise ConfigError(
+                "option", next(iter(options)), _("{name} has units, start and timeout").format(name=cls.name)
+            )
         race = RACES[cls.map_name]
         units = dict(zip(race, cls.weights, strict=False)) if units is None else units
         if not isinstance(units, Mapping) or not set(units) <= set(race) or set(units) <= set(NEVER_ALONE):
-            allowed = f"allowed is {{type: weight}} of {', '.join(race)}, but not only {' or '.join(NEVER_ALONE)}"
+            allowed = _("allowed is {{type: weight}} of {race}, but not only {never_alone}").format(
+                race=", ".join(race), never_alone=" or ".join(NEVER_ALONE)
+            )
             raise ConfigError("units", units, allowed)
-        weights = {unit: real_number(f"weight of {unit}", weight, 0.001, 1000.0) for unit, weight in units.items()}
+        weights = {
+            unit: real_number(_("weight of {unit}").format(unit=unit), weight, 0.001, 1000.0)
+            for unit, weight in units.items()
+        }
         if start not in STARTS:
-            raise ConfigError("start", start, f"allowed are {', '.join(STARTS)}")
+            raise ConfigError("start", start, _("allowed are {starts}").format(starts=", ".join(STARTS)))
         n, seconds = whole_number("n_agents", n_agents, 2, 20), whole_number("timeout", timeout, 1, 600)
         return Setting(n, cls.map_name, weights, start, seconds)
 
@@ -138,7 +146,7 @@ class Smacv2(Games):
         checks = starcraft_checks()
         faults = [check for check in checks if not check.ok and check.name != "smac"]
         if faults:
-            more = f" ({len(faults) - 1} more: python -m omg_lib doctor)" if faults[1:] else ""
+            more = _(" ({n} more: python -m omg_lib doctor)").format(n=len(faults) - 1) if faults[1:] else ""
             raise ConfigError("env", self.name, f"{faults[0].name}: {faults[0].found}; {faults[0].remedy}{more}")
         for check in checks:
             if check.remedy:

@@ -19,6 +19,7 @@ import numpy as np
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import GameLost
 from omg_lib.envs.games import Game, Moment
+from omg_lib.words import _
 
 PATIENCE = 5
 """Seconds to wait for a game to start before printing a notice."""
@@ -33,8 +34,10 @@ class StarCraft(Game):
         try:
             self.package = load_package()
         except Exception as error:  # importing a third-party package can raise anything
-            reason = f"smacv2 cannot be loaded ({type(error).__name__}: {str(error)[:80]})"
-            raise ConfigError("env", name, f"{reason}; run python -m omg_lib doctor") from error
+            reason = _("smacv2 cannot be loaded ({name}: {error})").format(
+                name=type(error).__name__, error=str(error)[:80]
+            )
+            raise ConfigError("env", name, _("{reason}; run python -m omg_lib doctor").format(reason=reason)) from error
         self.name, self.options, self.seed, self.timeout = name, options, seed, timeout
         self.env: Any = None
         self.started = False
@@ -70,7 +73,7 @@ class StarCraft(Game):
 
     def _place_units(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Draw teams and places until the game has placed all units, as the package's wrapper does."""
-        for _ in range(DRAWS):
+        for __ in range(DRAWS):
             drawn = [distribution.generate() for distribution in self.distributions]
             try:
                 return self.env.reset({key: value for part in drawn for key, value in part.items()})
@@ -129,14 +132,14 @@ class StarCraft(Game):
             self.close()
             if self.started:
                 raise error if isinstance(error, GameLost) else GameLost(f"StarCraft II: {error}") from error
-            reason = f"StarCraft II did not start ({' '.join(str(error).split())[:160]})"
-            advice = "run its program by hand to see why, or allow more than timeout="
-            raise ConfigError("env", self.name, f"{reason}; {advice}{self.timeout} seconds") from error
+            reason = _("StarCraft II did not start ({error})").format(error=" ".join(str(error).split())[:160])
+            advice = _("run its program by hand to see why, or allow more than timeout={n} seconds")
+            raise ConfigError("env", self.name, f"{reason}; {advice.format(n=self.timeout)}") from error
 
     def replay(self) -> bytes:
         """Return the game's own replay of all it has played. GameLost if there is none, RuntimeError before a game."""
         if self.env is None:
-            raise RuntimeError("no game is running: call reset() first")
+            raise RuntimeError(_("no game is running: call reset() first"))
         with self._watched():
             return self.env._controller.save_replay()
 
@@ -187,11 +190,15 @@ def load_package() -> SimpleNamespace:
         @property
         def running(self) -> bool:
             if self._controller is None and self._proc is not None and self._proc.poll() is not None:
-                raise sc_process.SC2LaunchError(f"it exited with code {self._proc.poll()}")
+                raise sc_process.SC2LaunchError(_("it exited with code {code}").format(code=self._proc.poll()))
             if self._controller is None:
                 self.waited += 1
                 if self.waited % PATIENCE == 0:
-                    print(f"StarCraft II is still starting, after {self.waited} seconds", file=sys.stderr, flush=True)
+                    print(
+                        _("StarCraft II is still starting, after {seconds} seconds").format(seconds=self.waited),
+                        file=sys.stderr,
+                        flush=True,
+                    )
             return super().running
 
     sc_process.StarcraftProcess = WatchedProcess  # pysc2 looks it up here when it starts a game

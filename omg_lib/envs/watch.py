@@ -14,6 +14,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import BatchedEnv, EnvInfo
+from omg_lib.words import _
 
 LARGEST = 2.0**24
 """Beyond it float32 no longer tells whole numbers apart, and no network here learns from such inputs."""
@@ -28,13 +29,16 @@ def check_tensor(info: EnvInfo, call: str, given: Any, dtype: torch.dtype, shape
 
     NaN and infinity pass: the runner names them with the stage and the field.
     """
-    wanted = f"expected is a tensor, {str(dtype).removeprefix('torch.')} {list(shape)}"
+    wanted = _("expected is a tensor, {dtype} {shape}").format(
+        dtype=str(dtype).removeprefix("torch."), shape=list(shape)
+    )
+    returned = _("{call} returned {given}; {wanted}")
     if not isinstance(given, Tensor):
         kind = f"{type(given).__name__} {given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else None
-        raise fault(info, f"{call} returned {kind or type(given).__name__}; {wanted}")
+        raise fault(info, returned.format(call=call, given=kind or type(given).__name__, wanted=wanted))
     if given.dtype != dtype or tuple(given.shape) != shape:
         found = f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
-        raise fault(info, f"{call} returned {found}; {wanted}")
+        raise fault(info, returned.format(call=call, given=found, wanted=wanted))
     if dtype.is_floating_point:
         check_range(info, call, given.numpy(force=True))
 
@@ -43,8 +47,8 @@ def check_range(info: EnvInfo, what: str, given: np.ndarray) -> None:
     """Raise ConfigError for a finite number beyond `LARGEST`."""
     too_large = (np.abs(given) > LARGEST) & np.isfinite(given)
     if too_large.any():
-        allowed = f"float32 is exact up to {LARGEST:,.0f} only: scale it"
-        raise fault(info, f"{what} holds {given[too_large].flat[0]:g}; {allowed}")
+        said = _("{what} holds {value:g}; float32 is exact up to {largest:,.0f} only: scale it")
+        raise fault(info, said.format(what=what, value=given[too_large].flat[0], largest=LARGEST))
 
 
 def check_shown(env: BatchedEnv, playing: np.ndarray) -> None:
@@ -58,7 +62,8 @@ def check_shown(env: BatchedEnv, playing: np.ndarray) -> None:
     stuck = ~available.numpy(force=True).any(axis=2) & playing[:, None]
     if stuck.any():
         row, seat = np.argwhere(stuck)[0]
-        raise fault(info, f"avail_actions() leaves seat {seat} in row {row} no action; expected is one or more")
+        said = _("avail_actions() leaves seat {seat} in row {row} no action; expected is one or more")
+        raise fault(info, said.format(seat=seat, row=row))
 
 
 def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None:
@@ -69,8 +74,9 @@ def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None
     names = {"battle_won", "episode_limit"} | ({"rewards"} if info.general_sum else set())
     if not isinstance(outcome, dict) or outcome.keys() != names:
         found = sorted(outcome) if isinstance(outcome, dict) else type(outcome).__name__
-        why = "; `rewards` belong to general_sum=True" if "rewards" in found else ""
-        raise fault(info, f"step()'s info has {found}; expected is a dict with {', '.join(sorted(names))}{why}")
+        why = _("; `rewards` belong to general_sum=True") if "rewards" in found else ""
+        said = _("step()'s info has {found}; expected is a dict with {names}{why}")
+        raise fault(info, said.format(found=found, names=", ".join(sorted(names)), why=why))
     for key in ("battle_won", "episode_limit"):
         check_tensor(info, f"step()'s info['{key}']", outcome[key], torch.bool, (R,))
     if info.general_sum:
@@ -78,4 +84,5 @@ def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None
 
 
 def endless(info: EnvInfo) -> ConfigError:
-    return fault(info, f"step() does not end the episode: expected is done after {info.episode_limit} steps at most")
+    said = _("step() does not end the episode: expected is done after {n} steps at most")
+    return fault(info, said.format(n=info.episode_limit))

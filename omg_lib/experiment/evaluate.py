@@ -28,6 +28,7 @@ from omg_lib.system.files import read_table
 from omg_lib.teammates.players import CoPlayers
 from omg_lib.teammates.pool import Pool, TeammateSet
 from omg_lib.training import Training
+from omg_lib.words import _
 
 WIDTH = 64
 """Episodes played in parallel."""
@@ -61,8 +62,8 @@ def evaluate(run: Training, splits: Sequence[str], episodes: int = 128, pool: Po
         return [play(run, None, 0, episodes)]
     own = run.controller.coplayers
     if pool is not None and run.config.base == "oracle" and pool.sets != own.pool.sets:
-        allowed = "the oracle knows only its own pool's sets: allowed is the run's pool"
-        raise ConfigError("teammates", "another pool", allowed)
+        allowed = _("the oracle knows only its own pool's sets: allowed is the run's pool")
+        raise ConfigError("teammates", _("another pool"), allowed)
     coplayers = own if pool is None else CoPlayers(pool, run.env.info, HOST)
     return [play(run, coplayers, number, episodes) for number in coplayers.pool.ids(*splits)]
 
@@ -149,14 +150,20 @@ def check_rounds(config: OMGConfig, episodes: int) -> None:
     """Raise ConfigError unless the learner plays each seat equally often."""
     seats = config.n_agents
     if whole_number("fine_tune", episodes, 1) % seats:
-        near = f"{max(1, episodes // seats) * seats} or {(episodes // seats + 1) * seats}"
-        raise ConfigError("fine_tune", episodes, f"each of the {seats} seats learns equally often: allowed is {near}")
+        near = _("{less} or {more}").format(
+            less=max(1, episodes // seats) * seats, more=(episodes // seats + 1) * seats
+        )
+        raise ConfigError(
+            "fine_tune",
+            episodes,
+            _("each of the {seats} seats learns equally often: allowed is {near}").format(seats=seats, near=near),
+        )
 
 
 def check_company(config: OMGConfig) -> None:
     """Raise ConfigError for a run without teammates."""
     if not config.has_teammates:
-        raise ConfigError("teammates", config.teammates, "all seats learn in this run: allowed is any but none")
+        raise ConfigError("teammates", config.teammates, _("all seats learn in this run: allowed is any but none"))
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
@@ -186,7 +193,7 @@ def interval_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float, in
     own = len(met) > 1 and len(set(every)) == len(every)
     same = all(scores.keys() == first.keys() for scores in met.values())
     if not same and not (own and all(len(scores) == len(first) for scores in met.values())):
-        raise ConfigError("runs", len(met), "they met different teammates; allowed are runs with the same sets")
+        raise ConfigError("runs", len(met), _("they met different teammates; allowed are runs with the same sets"))
     values = [list(scores.values()) if own else [scores[name] for name in first] for scores in met.values()]
     within = (-np.inf, np.inf) if rows[0]["win_rate"] is None else RATES
     return *interval(np.array(values), own_sets=own, within=within), len(met), len(first)

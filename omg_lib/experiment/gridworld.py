@@ -39,6 +39,7 @@ from jaxtyping import Bool, Float, Int
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import whole_number
+from omg_lib.words import _
 
 Row = Int[np.ndarray, " N"]
 SIZE = 11
@@ -175,7 +176,7 @@ def learn(
     returns, pairs = np.empty((2, repetitions, POINTS + 1))
     rows = table + games.rows(condition, state)
     for point, count in enumerate(np.diff(rounds, prepend=0)):
-        for _ in range(count):
+        for __ in range(count):
             actions = np.where(play.random(n) < EPSILON, _draw(play, N_ACTIONS, n), best_actions(q, rows, play))
             won, over = games.step(actions)
             update(q, rows, actions, won, table + games.rows(condition, state))
@@ -259,7 +260,7 @@ def state_pairs(condition: str | Any, state: str | Any = "both") -> int:
     over = HAS_REWARD[:, None] & ~np.eye(CELLS, dtype=bool)
     reached = np.zeros((len(REWARDS), CELLS, CELLS), dtype=bool)  # goal, agent, opponent
     reached[:, START, OPPONENT_START] = True
-    for _ in range(LIMIT - 1):
+    for __ in range(LIMIT - 1):
         goal, own, opponent = np.nonzero(reached)
         for intent in SHORTEST_STEPS[goal, opponent].T:
             reached[goal[:, None], TARGETS[own, :N_ACTIONS], TARGETS[opponent, intent][:, None]] = True
@@ -293,4 +294,4 @@ def table(curves: Sequence[Learned]) -> list[dict[str, str | int | float]]:
 def _check(condition: object, state: object) -> None:
     for name, value, choices in (("condition", condition, CONDITIONS), ("state", state, STATES)):
         if not isinstance(value, str) or value not in choices:
-            raise ConfigError(name, value, "allowed are " + ", ".join(choices))
+            raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(choices)))

@@ -12,6 +12,7 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.system.files import sha256
 from omg_lib.teammates.pool import pool_of
+from omg_lib.words import _
 
 ANYWHERE = ("device", "buffer_device", "runner", "actors", "deterministic")
 """Settings for where and how a run is computed, which do not affect what it learns."""
@@ -44,7 +45,11 @@ def told_apart(configs: Mapping[str, OMGConfig]) -> dict[str, str]:
     for folder, mine in settings.items():
         twin = first.setdefault((configs[folder].seed, *mine.values()), folder)
         if twin != folder:
-            raise ConfigError("runs", folder, f"it has the same seed and settings as {twin}: allowed is one of the two")
+            raise ConfigError(
+                "runs",
+                folder,
+                _("it has the same seed and settings as {twin}: allowed is one of the two").format(twin=twin),
+            )
     names = [key for key in next(iter(settings.values())) if len({mine[key] for mine in settings.values()}) > 1]
     words = [key for key in names if key not in NAMED]
     return {folder: " ".join(f"{key}={mine[key]}" for key in words) for folder, mine in settings.items()}

@@ -28,6 +28,7 @@ from omg_lib.runner import Runner
 from omg_lib.seeds import TEST_EPISODES
 from omg_lib.subgoals import last_step
 from omg_lib.training import Training
+from omg_lib.words import _
 
 CELL = 2.0
 """Width of a cell in map units: a unit crosses a cell in about two steps, and sees 4.5 cells far."""
@@ -71,7 +72,11 @@ def hit_ratio(predicted: Sequence[Hashable], visited: Sequence[Hashable]) -> flo
     later one does: the maximum is the share of distinct states. ValueError for another number of predictions.
     """
     if not visited or len(visited) - len(predicted) not in (0, 1):
-        raise ValueError(f"{len(predicted)} predictions for {len(visited)} states, allowed are as many or one less")
+        raise ValueError(
+            _("{predicted} predictions for {visited} states, allowed are as many or one less").format(
+                predicted=len(predicted), visited=len(visited)
+            )
+        )
     latest = {state: t for t, state in enumerate(visited)}
     return len({state for t, state in enumerate(predicted) if latest.get(state, -1) >= t}) / len(visited)
 
@@ -106,7 +111,11 @@ def play_tests(run: Training, episodes: int | Any) -> EpisodeBatch:
     config = run.config
     seats = config.n_agents if config.has_teammates else 1
     if whole_number("episodes", episodes, 1) % seats:
-        raise ConfigError("episodes", episodes, f"each of the {seats} seats plays equally often: allowed are multiples")
+        raise ConfigError(
+            "episodes",
+            episodes,
+            _("each of the {seats} seats plays equally often: allowed are multiples").format(seats=seats),
+        )
     with closing(make_env(config.env, config.n_agents, batch=episodes, seed=config.seed)) as env:
         return to_device(truncate(Runner(config, env, run.controller).run(test_mode=True)), run.device)
 
@@ -164,7 +173,7 @@ def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
     """
     learner = _learner(run)
     if not isinstance(run.env, Skirmish):
-        raise ConfigError("env", run.config.env, "the hit ratio reads skirmish's observations: allowed is skirmish")
+        raise ConfigError("env", run.config.env, _("the hit ratio reads skirmish's observations: allowed is skirmish"))
     batch = play_tests(run, episodes)
     grouped = _grouped(batch)
     obs = grouped["obs"]
@@ -187,7 +196,7 @@ def subgoal_report(run: Training, episodes: int | Any) -> SubgoalReport:
 
 def _learner(run: Training) -> OMGLearner:
     if not isinstance(run.learner, OMGLearner):
-        raise ConfigError("learner", run.config.learner, "only omg infers subgoals: allowed is a run of omg")
+        raise ConfigError("learner", run.config.learner, _("only omg infers subgoals: allowed is a run of omg"))
     return run.learner
 
 

@@ -19,6 +19,7 @@ from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
 from omg_lib.teammates.players import CoPlayers
 from omg_lib.teammates.pool import pool_of
+from omg_lib.words import _
 
 HELD_OUT = 5
 """Every fifth episode is held out for the report."""
@@ -55,7 +56,7 @@ def pretrain(
     """
     whole_number("episodes", episodes, 2)
     if not config.has_teammates:
-        allowed = "a prior is fitted to teammates' observations; allowed is any but none"
+        allowed = _("a prior is fitted to teammates' observations; allowed is any but none")
         raise ConfigError("teammates", config.teammates, allowed)
     info = env_info(config.env, config.n_agents)
     seen = collect_states(config, episodes)

@@ -13,6 +13,7 @@ from omg_lib.runs.folder import load
 from omg_lib.system import files
 from omg_lib.system.files import reason
 from omg_lib.teammates.pool import Pool
+from omg_lib.words import _
 
 
 def scores_of(
@@ -22,7 +23,12 @@ def scores_of(
     with load(folder) as run:
         config = run.config
         if not run.finished:
-            print(f"{folder}: its training stands at update {run.update} and has not ended", file=sys.stderr)
+            print(
+                _("{folder}: its training stands at update {update} and has not ended").format(
+                    folder=folder, update=run.update
+                ),
+                file=sys.stderr,
+            )
         if tuning:
             numbers = run.controller.coplayers.pool.ids(*splits)
             scores = [fine_tune(run, number, tuning, episodes)[1] for number in numbers]
@@ -55,5 +61,5 @@ def write_rows(path: str | Path, rows: Sequence[dict[str, object]]) -> None:
     try:
         files.write_rows(path, rows, list(rows[0]))
     except OSError as error:
-        allowed = f"cannot be written ({reason(error)}); allowed is a file that can"
+        allowed = _("cannot be written ({reason}); allowed is a file that can").format(reason=reason(error))
         raise ConfigError("out", str(path), allowed) from None

@@ -27,6 +27,7 @@ from omg_lib.system.files import finite, read_json, read_rows, reason, write_row
 from omg_lib.system.limits import resident_bytes
 from omg_lib.system.places import Place, check_target, names, refuse_links
 from omg_lib.training import Training
+from omg_lib.words import ENGLISH, _, speaking
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -71,7 +72,7 @@ def grid(
     ]
     for config in made:
         if config.runner != "local":
-            raise ConfigError("runner", config.runner, "a sweep's trial plays its own episodes: allowed is local")
+            raise ConfigError("runner", config.runner, _("a sweep's trial plays its own episodes: allowed is local"))
     return list(dict.fromkeys(made))
 
 
@@ -162,7 +163,9 @@ def _cost(folder: Place) -> dict[str, float]:
     except FileNotFoundError:
         return cost
     except (OSError, ValueError) as error:
-        raise ConfigError("out", str(folder.path), f"its cost.json cannot be read ({reason(error)})") from None
+        raise ConfigError(
+            "out", str(folder.path), _("its cost.json cannot be read ({reason})").format(reason=reason(error))
+        ) from None
 
 
 def _share(run: Training) -> float:
@@ -187,8 +190,9 @@ def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
 
     adopt(code)
     settings = parameters["trial"]
-    for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
-        tune.report(row)
+    with speaking(ENGLISH):  # the sentence of an error goes into results.csv
+        for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
+            tune.report(row)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
@@ -205,7 +209,9 @@ class Results:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError) as error:
-            allowed = f"its results.csv cannot be read ({reason(error)}); allowed is a new folder, or a sweep's"
+            allowed = _("its results.csv cannot be read ({reason}); allowed is a new folder, or a sweep's").format(
+                reason=reason(error)
+            )
             raise ConfigError("out", str(out), allowed) from None
 
     def lacks(self, name: str, config: OMGConfig) -> bool:
@@ -215,7 +221,9 @@ class Results:
             saved = saved_config(folder).to_dict()
             other = [key for key, value in config.to_dict().items() if saved[key] != value]
             if other:
-                reason = f"{name} was trained there with {other[0]}={saved[other[0]]!r}; allowed is a new folder"
+                reason = _("{name} was trained there with {other}={saved!r}; allowed is a new folder").format(
+                    name=name, other=other[0], saved=saved[other[0]]
+                )
                 raise ConfigError("out", str(self.path.parent), reason)
         return self.rows.get(name, {}).get("state") not in (FINISHED, STOPPED)
 
@@ -248,7 +256,7 @@ def sweep(
             refuse_links(Place(out) / TUNE_FOLDER)
             check_target(out / "results.svg")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+            allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
             raise ConfigError("out", str(out), allowed) from None
         _tune(missing, out, results, asha, gpus, table)
     return list(results.rows.values())

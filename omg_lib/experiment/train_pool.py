@@ -15,6 +15,7 @@ from omg_lib.networks import RecurrentAgent
 from omg_lib.system.files import reason
 from omg_lib.teammates.pool import KINDS, SCRIPT, Member, Pool, TeammateSet
 from omg_lib.training import Training
+from omg_lib.words import _
 
 ALGORITHMS = ("iql", *JOINT_LEARNERS)
 POOL_SETTINGS = dict(
@@ -41,15 +42,19 @@ def train_pool(
     """
     for algorithm in algorithms:
         if algorithm not in ALGORITHMS:
-            raise ConfigError("algorithms", algorithm, f"allowed are {', '.join(ALGORITHMS)}")
+            raise ConfigError(
+                "algorithms", algorithm, _("allowed are {algorithms}").format(algorithms=", ".join(ALGORITHMS))
+            )
     if config.see_actions:
-        raise ConfigError("see_actions", True, "a pool's policies read only their own seat's history: allowed is False")
+        raise ConfigError(
+            "see_actions", True, _("a pool's policies read only their own seat's history: allowed is False")
+        )
     info, settings = env_info(config.env, config.n_agents), config.to_dict()
     members, policies = [], {}
     if os.path.lexists(Path(out) / "pool.json"):
         begun = Pool.load(out, config.env, info)
         if OMGConfig.from_dict(begun.config | {"runner": config.runner}) != config:
-            raise ConfigError("out", str(out), "its pool was made with other settings; allowed is a new folder")
+            raise ConfigError("out", str(out), _("its pool was made with other settings; allowed is a new folder"))
         members, policies = [m for m in begun.members if m.algorithm != SCRIPT], begun.policies
     _make_folder(out)
     for seed in range(seeds):
@@ -71,7 +76,7 @@ def _make_folder(out: str | Path) -> None:
         Path(out).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
     except (OSError, ValueError) as error:  # ValueError: an invalid name
-        allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+        allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
         raise ConfigError("out", str(out), allowed) from None
 
 

@@ -18,6 +18,7 @@ from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.registry import add_learner
+from omg_lib.words import _
 
 LEARNERS: dict[str, type[QLearner]] = {
     "iql": QLearner,
@@ -49,10 +50,14 @@ def make_learner(
     """Create the learner that the configuration names; it calls `poll` between chunks of work."""
     made = own_learner(config.learner) or LEARNERS[config.learner]
     for key in set(config.extra).intersection(METRICS):  # `results` has both in one row
-        allowed = f"its setting {key!r} is a column of metrics.csv: allowed is another name"
+        allowed = _("its setting {key!r} is a column of metrics.csv: allowed is another name").format(key=key)
         raise ConfigError("learner", config.learner, allowed)
     learner = made(config, controller, device, poll)
     for name, optimiser in learner.optimisers().items():
         if type(optimiser).__name__ not in SAVED:
-            raise ConfigError(f"optimiser {name}", type(optimiser).__name__, f"allowed are {', '.join(SAVED)}")
+            raise ConfigError(
+                _("optimiser {name}").format(name=name),
+                type(optimiser).__name__,
+                _("allowed are {saved}").format(saved=", ".join(SAVED)),
+            )
     return learner

@@ -24,6 +24,7 @@ from omg_lib.opponents import OpponentModel, Seen
 from omg_lib.registry import Scalar
 from omg_lib.regroup import last_actions, regroup
 from omg_lib.trace import stage
+from omg_lib.words import _
 
 
 @dataclass(frozen=True)
@@ -190,16 +191,18 @@ class QLearner:
         """Return a subclass's metrics. ConfigError for a name that is taken, and for more than one number."""
         for name in own:
             if name in METRICS or name == "own_loss" or not name.isidentifier():
-                raise ConfigError("own_metrics", name, "the library has this column; allowed is another name")
+                raise ConfigError("own_metrics", name, _("the library has this column; allowed is another name"))
             if name in FIELDS or name in self.config.extra:  # `results` has both in one row
-                raise ConfigError("own_metrics", name, "a setting has this name; allowed is another one")
+                raise ConfigError("own_metrics", name, _("a setting has this name; allowed is another one"))
         return {name: self._shaped(name, torch.as_tensor(value), []) for name, value in own.items()}
 
     def _shaped(self, name: str, found: Tensor, wanted: Sequence[int]) -> Tensor:
         """Return what a hook gave. ConfigError for another shape, which would silently broadcast."""
         if list(found.shape) != list(wanted):
             what = f"{type(self).__name__}.{name}"
-            raise ConfigError(what, list(found.shape), f"allowed is a tensor of shape {list(wanted)}")
+            raise ConfigError(
+                what, list(found.shape), _("allowed is a tensor of shape {wanted}").format(wanted=list(wanted))
+            )
         return found
 
     def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
@@ -302,7 +305,7 @@ class QLearner:
         discount = self.config.gamma * (~steps.terminated)
         target = steps.reward + discount * bootstrap
         most = steps.rows.shape[1] - 1  # no episode has more steps
-        for _ in range(min(self.config.td_steps, most) - 1):
+        for __ in range(min(self.config.td_steps, most) - 1):
             further = torch.where(steps.rows.following(steps.real), steps.rows.following(target), bootstrap)
             target = steps.reward + discount * further
         return target

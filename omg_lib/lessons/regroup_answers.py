@@ -34,6 +34,9 @@ class Answer:
     code: str
     apply: Callable[[Tensor, Tensor], Tensor]
 
+    def __str__(self) -> str:
+        return _(self.words)
+
 
 def _cut(x: Tensor) -> tuple[Tensor, Tensor]:
     """x cut into blocks of A rows, [G, A, T, A, F], and a = arange(A)."""

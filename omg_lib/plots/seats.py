@@ -13,6 +13,7 @@ from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
 from omg_lib.plots.page import figure_svg, svg_box, svg_frame, svg_hatches, svg_text
+from omg_lib.system.fonts import drawn
 from omg_lib.words import _
 
 Number = int | float
@@ -37,8 +38,8 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
     """
     episodes, steps, agents, width = sample["obs"].shape
     groups, learner = episodes // agents, sample["seat"][:, 0, 0].tolist()
-    drawn = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
-    taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if drawn else set()
+    fits = isinstance(result, Tensor) and tuple(result.shape) == (groups, steps, agents, width)
+    taken = {(e, s) for e, _, s in result.reshape(-1, width).tolist()} if fits else set()
     x, said = LEFT + agents * SEAT + GAP, _("A sample of labels, not regrouped yet.")
     parts = [svg_hatches("omg-moved", LOOKS)]
     parts.append(
@@ -61,7 +62,7 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
     if result is not None:
         verdict = judge(result, sample)
         said = " ".join([verdict.said, *(f"{line}." for line in verdict.axes)])
-        parts += _result(result, sample["seat"], x) if drawn else [svg_text(x - 40, TOP + 15, _other(result), 12)]
+        parts += _result(result, sample["seat"], x) if fits else [svg_text(x - 40, TOP + 15, _other(result), 12)]
     bottom = TOP + max(episodes * ROW, groups * (steps * ROW + 8)) + 10
     parts.append(_legend(bottom))
     wide = max(x + agents * CELL + 6, 620)
@@ -71,7 +72,7 @@ def seats_svg(sample: TensorDictBase, result: object = None) -> str:
 def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> str:
     """Return `cost_figure` as the text of an `<svg>` element with a transparent background."""
     ends = [
-        f"{title}: "
+        f"{_(title)}: "
         + ", ".join(_("answer {key} ends at {loss:.3f}").format(key=run.key, loss=run.losses[-1]) for run in runs)
         for title, runs in panels.items()
     ]
@@ -85,10 +86,10 @@ def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str
     for ax, (title, runs) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for run in runs:
             colour, line = LINES[keys.index(run.key) % len(LINES)]
-            label = f"{run.key}: {words[run.key]}"
+            label = f"{run.key}: {drawn(words[run.key])}"
             ax.plot(range(1, len(run.losses) + 1), run.losses, color=colour, linestyle=line, label=label)
-        ax.set_title(title, color=INK, fontsize=10)
-        ax.set_xlabel("update", color=INK, fontsize=9)
+        ax.set_title(drawn(title), color=INK, fontsize=10)
+        ax.set_xlabel(drawn("update"), color=INK, fontsize=9)
         ax.set(facecolor="none", ylim=(0, None))
         ax.tick_params(colors=INK, labelsize=8)
         ax.spines[:].set_color(INK)

@@ -125,7 +125,7 @@ def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
     place = k + 0.8 * (np.arange(slots) / slots - 0.5 + 0.5 / slots).reshape(-1, 1)
     for x, (name, share), (colour, hatch) in zip(place, shares.items(), RUN_LOOKS, strict=False):
         face = "none" if hatch else colour
-        ax.bar(x, share, 0.72 / slots, label=name, facecolor=face, edgecolor=colour, hatch=hatch, linewidth=1)
+        ax.bar(x, share, 0.72 / slots, label=drawn(name), facecolor=face, edgecolor=colour, hatch=hatch, linewidth=1)
     if slots > len(shares):
         ax.vlines(place[-1], 0, PAPER_SHARES, color=INK, linewidth=1.2)
         ax.plot(place[-1], PAPER_SHARES, "D", color=INK, markersize=6, label=drawn("the paper's Table 3"))

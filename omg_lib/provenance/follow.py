@@ -25,6 +25,7 @@ from omg_lib.provenance.policy import Policy, policy_of
 from omg_lib.provenance.recurrence import Recurrence
 from omg_lib.provenance.replay import Recorder
 from omg_lib.provenance.rules import GEOMETRY, Label, Rules, name_of
+from omg_lib.words import _
 
 _busy = threading.Lock()
 
@@ -126,7 +127,9 @@ class Follower(TorchDispatchMode):
     def write(self, x: Tensor, label: Tensor | None) -> None:
         """Give a result its label."""
         if label is not None and label.ndim > x.ndim:
-            raise ValueError(f"a label {list(label.shape)} for a result {list(x.shape)}")
+            raise ValueError(
+                _("a label {shape} for a result {other}").format(shape=list(label.shape), other=list(x.shape))
+            )
         if label is not None and label.ndim < x.ndim:
             label = label.reshape([1] * (x.ndim - label.ndim) + list(label.shape))
         self.shadow.write(x, label, self.pending)
@@ -232,7 +235,7 @@ def follow(
     and neither are its results. Raises ConfigError for bad arguments, RuntimeError for a block inside a block.
     """
     if not _busy.acquire(blocking=False):
-        raise RuntimeError("follow is open already: close the outer block before you open another")
+        raise RuntimeError(_("follow is open already: close the outer block before you open another"))
     try:
         follower = Follower(inputs, seat, real, policy_of(policy))
         parts = follower.shadow, follower.kinds, follower.journal, follower.recorder, follower.real, follower.roles

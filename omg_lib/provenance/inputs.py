@@ -10,6 +10,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ENDS, FILLED, GETS, NOTHING, ROLES, Kind, Kinds
 from omg_lib.provenance.labels import MAX_EPISODES, MAX_SEATS, MAX_STEPS, pack
+from omg_lib.words import _
 
 AXES = {"e": MAX_EPISODES, "t": MAX_STEPS, "a": MAX_SEATS, "_": None}
 KNOWN = {
@@ -43,36 +44,44 @@ class Input:
 def read_input(name: str, given: object) -> Input:
     """`(tensor, axes)` or `(tensor, axes, role)`; ConfigError says what is wrong with it."""
     if not isinstance(given, tuple) or len(given) not in (2, 3) or not isinstance(given[0], Tensor):
-        raise ConfigError(name, type(given).__name__, '(tensor, axes), as (obs, "e t a _"), or (tensor, axes, role)')
+        raise ConfigError(name, type(given).__name__, _('(tensor, axes), as (obs, "e t a _"), or (tensor, axes, role)'))
     tensor, words = given[0], str(given[1])
     axes = tuple(words.split())
     letters = [axis for axis in axes if axis != "_"]
     if not set(axes) <= AXES.keys() or len(axes) != tensor.ndim or len(set(letters)) < len(letters):
-        allowed = f"{tensor.ndim} words, of e (episode), t (step), a (seat), each once, and _"
-        raise ConfigError(f"axes of {name}", words, allowed)
+        allowed = _("{n} words, of e (episode), t (step), a (seat), each once, and _").format(n=tensor.ndim)
+        raise ConfigError(_("axes of {name}").format(name=name), words, allowed)
     if "e" not in axes or "t" not in axes:
-        raise ConfigError(f"axes of {name}", words, "e and t among them")
+        raise ConfigError(_("axes of {name}").format(name=name), words, _("e and t among them"))
     for axis, size in zip(axes, tensor.shape, strict=True):
         if AXES[axis] is not None and size > AXES[axis]:
-            raise ConfigError(f"axis {axis} of {name}", size, f"at most {AXES[axis]}")
+            raise ConfigError(
+                _("axis {axis} of {name}").format(axis=axis, name=name),
+                size,
+                _("at most {most}").format(most=AXES[axis]),
+            )
     role, shift = KNOWN.get(name, ("sees", 0))
     if len(given) == 3:
         role, shift = given[2], 0
     if role not in ROLES:
-        raise ConfigError(f"role of {name}", role, ", ".join(ROLES))
+        raise ConfigError(_("role of {name}").format(name=name), role, ", ".join(ROLES))
     return Input(name, tensor, axes, ROLES.index(role), shift)
 
 
 def read_inputs(inputs: dict) -> list[Input]:
     """All inputs; ConfigError if two say different numbers of episodes, steps or seats."""
     if not inputs:
-        raise ConfigError("inputs", inputs, 'at least one, as {"obs": (obs, "e t a _")}')
+        raise ConfigError("inputs", inputs, _('at least one, as {"obs": (obs, "e t a _")}'))
     found = [read_input(name, given) for name, given in inputs.items()]
     for letter in ("e", "t", "a"):
         sizes = {one.size(letter): one.name for one in found if one.size(letter) is not None}
         if len(sizes) > 1:
-            (first, other), (size, _) = list(sizes.values())[:2], list(sizes)[:2]
-            raise ConfigError(f"axis {letter} of {other}", list(sizes)[1], f"{size}, as {first} has")
+            (first, other), (size, __) = list(sizes.values())[:2], list(sizes)[:2]
+            raise ConfigError(
+                _("axis {letter} of {other}").format(letter=letter, other=other),
+                list(sizes)[1],
+                _("{size}, as {first} has").format(size=size, first=first),
+            )
     return found
 
 
@@ -82,7 +91,11 @@ def read_seat(seat: Tensor | None, episodes: int) -> Tensor | None:
         return None
     if not isinstance(seat, Tensor) or seat.ndim == 0 or seat.shape[0] != episodes or seat.is_floating_point():
         shape = list(seat.shape) if isinstance(seat, Tensor) else type(seat).__name__
-        raise ConfigError("seat", shape, f"whole numbers [{episodes}], [{episodes}, 1] or [{episodes}, T, 1]")
+        raise ConfigError(
+            "seat",
+            shape,
+            _("whole numbers [{episodes}], [{episodes}, 1] or [{episodes}, T, 1]").format(episodes=episodes),
+        )
     return seat.reshape(episodes, -1)[:, 0].long()
 
 
@@ -92,7 +105,7 @@ def read_real(real: Tensor | None, found: list[Input]) -> Tensor | None:
     if real is not None:
         if not isinstance(real, Tensor) or list(real.shape[:2]) != size or real.numel() != size[0] * size[1]:
             shape = list(real.shape) if isinstance(real, Tensor) else type(real).__name__
-            raise ConfigError("real", shape, f"a mask {size}")
+            raise ConfigError("real", shape, _("a mask {size}").format(size=size))
         return real.reshape(size).bool()
     for one in found:
         if one.role == FILLED:

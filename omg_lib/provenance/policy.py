@@ -46,7 +46,7 @@ class Policy:
     def __post_init__(self) -> None:
         unknown = [name for name in self.shared if name not in ("obs", "actions")]
         if unknown:
-            raise ConfigError("shared", unknown[0], '"obs" and "actions"')
+            raise ConfigError("shared", unknown[0], _('"obs" and "actions"'))
 
     def shares(self, kind: Kind) -> bool:
         """Whether a teammate's value of this kind may be used: it holds nothing that is not shared."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from omg_lib.config import ConfigError
+from omg_lib.words import _
 
 AXES = {
     "obs": "e t a _", "state": "e t _", "actions": "e t a _", "actions_onehot": "e t a _", "avail_actions": "e t a _",
@@ -42,7 +43,7 @@ def small_batch(
     smallest = (("groups", groups, 1), ("agents", agents, 2), ("steps", steps, 3), ("n_actions", n_actions, 2))
     for name, value, least in smallest:
         if value < least:
-            raise ConfigError(name, value, f"at least {least}")
+            raise ConfigError(name, value, _("at least {least}").format(least=least))
     episodes = groups * agents if seats else groups
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, steps - 1, (episodes,), generator=generator)

@@ -7,6 +7,7 @@ import os
 import weakref
 
 from omg_lib.system.places import Place, opened
+from omg_lib.words import _
 
 try:
     import fcntl
@@ -54,7 +55,7 @@ class Claim:
         except FileNotFoundError:
             same = False
         if not same:
-            raise OSError(errno.ENOENT, "the folder was removed, moved or replaced")
+            raise OSError(errno.ENOENT, _("the folder was removed, moved or replaced"))
 
     def release(self) -> None:
         """Release the folder."""

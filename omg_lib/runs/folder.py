@@ -48,6 +48,7 @@ from omg_lib.system.files import read_json, reason, write_tensors, write_text
 from omg_lib.system.places import Place, append, make_folder, names, remove, rename, settle
 from omg_lib.system.versions import versions
 from omg_lib.training import Progress, Report, Training, resolve_device
+from omg_lib.words import _
 
 SECONDS_BETWEEN = 10.0
 KEPT = 2
@@ -80,7 +81,7 @@ class RunFolder:
         folder = cls(path)
         with folder._refusing("out"):
             if folder._holds_a_run():
-                allowed = "the folder already holds a run; allowed is a new folder, or resume the run"
+                allowed = _("the folder already holds a run; allowed is a new folder, or resume the run")
                 raise ConfigError("out", str(folder.path), allowed)
             folder._make()
             folder._claim.take()
@@ -93,12 +94,12 @@ class RunFolder:
         try:
             yield
         except BlockingIOError:
-            who = "another run, in this process or another, is training in this folder"
-            allowed = f"{who}; allowed is another folder, or to wait"
+            who = _("another run, in this process or another, is training in this folder")
+            allowed = _("{who}; allowed is another folder, or to wait").format(who=who)
             raise ConfigError(name, str(self.path), allowed) from None
         except OSError as error:
             self.close()
-            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+            allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
             raise ConfigError(name, str(self.path), allowed) from None
         except BaseException:
             self.close()
@@ -133,10 +134,10 @@ class RunFolder:
         try:
             self._claim.take()
         except BlockingIOError:
-            raise OSError(errno.EBUSY, "another run is training there") from None
+            raise OSError(errno.EBUSY, _("another run is training there")) from None
         if self._names() != sorted(self._kept):
             self.close()
-            raise OSError(errno.EBUSY, "another run has continued there")
+            raise OSError(errno.EBUSY, _("another run has continued there"))
 
     def close(self) -> None:
         """Release the folder."""
@@ -165,7 +166,11 @@ class RunFolder:
         if name not in self._kept:  # otherwise this state is already saved
             arrays = {key: x.numpy(force=True) for key, x in tensors_of(run).items()}
             for key in [key for key, x in arrays.items() if not np.isfinite(x).all()]:
-                raise RunError(f"update {run.update} left NaN or infinity in {key}; nothing was saved; {self._left()}")
+                raise RunError(
+                    _("update {update} left NaN or infinity in {key}; nothing was saved; {left}").format(
+                        update=run.update, key=key, left=self._left()
+                    )
+                )
             try:
                 self._hold()
                 self._write(name, run, arrays)
@@ -216,7 +221,11 @@ class RunFolder:
                 remove(self._segments / name)
 
     def _failure(self, what: str, error: OSError) -> RunError:
-        return RunError(f"{what} could not be written in {self.path} ({reason(error)}); {self._left()}")
+        return RunError(
+            _("{what} could not be written in {path} ({reason}); {left}").format(
+                what=what, path=self.path, reason=reason(error), left=self._left()
+            )
+        )
 
     def _left(self) -> str:
         """Return what can be resumed, from what is really on disk."""
@@ -224,7 +233,7 @@ class RunFolder:
             last = max(set(self._kept).intersection(self._names()), default=None)
         except OSError:
             last = None
-        return f"you can resume from {last}" if last else "there is no checkpoint to resume from"
+        return _("you can resume from {last}").format(last=last) if last else _("there is no checkpoint to resume from")
 
     # --- resuming ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +246,7 @@ class RunFolder:
         """
         folder = cls(path)
         if not (folder._place / "config.json").is_file():
-            allowed = "it has no config.json; allowed is a folder written by --out"
+            allowed = _("it has no config.json; allowed is a folder written by --out")
             raise ConfigError("resume", str(folder.path), allowed)
         with folder._refusing("resume"):
             folder._claim.take()
@@ -247,7 +256,9 @@ class RunFolder:
             else:
                 folder._make()
                 folder._begin(run.config)
-                folder.notice = f"no checkpoint in {folder.path} yet: the run starts from the beginning"
+                folder.notice = _("no checkpoint in {path} yet: the run starts from the beginning").format(
+                    path=folder.path
+                )
         return folder
 
     def _note_changes(self, run: Training) -> None:
@@ -257,7 +268,9 @@ class RunFolder:
         try:
             saved = read_json(self._place / "config.json")
         except ValueError as error:
-            raise ConfigError("resume", str(self.path), f"its config.json cannot be read ({reason(error)})") from None
+            raise ConfigError(
+                "resume", str(self.path), _("its config.json cannot be read ({reason})").format(reason=reason(error))
+            ) from None
         settings = run.config.to_dict()
         before = {key: saved.get(key, DEFAULTS[key]) for key in MAY_CHANGE}
         changed = {key: settings[key] for key in MAY_CHANGE if before[key] != settings[key]}
@@ -299,14 +312,16 @@ class RunFolder:
                 faults[name] = f"{name}: {reason(error)}"
                 continue
             if faults:
-                self.notice = f"{'; '.join(faults.values())[:200]}: the run continues from {name}."
+                self.notice = _("{faults}: the run continues from {name}.").format(
+                    faults="; ".join(faults.values())[:200], name=name
+                )
             self._kept = {older: segments_of(self._checkpoints / older) for older in self._names() if older < name}
             self._kept[name] = set(self._sums)
             return list(faults)
         if faults:
-            why = f"no checkpoint can be read ({next(iter(faults.values()))})"
+            why = _("no checkpoint can be read ({reason})").format(reason=next(iter(faults.values())))
         else:
-            why = "there is no checkpoint; allowed is a folder written by --out"
+            why = _("there is no checkpoint; allowed is a folder written by --out")
         raise ConfigError("resume", str(self.path), why)
 
     def _names(self) -> list[str]:
@@ -323,7 +338,9 @@ def saved_config(path: str | Path) -> OMGConfig:
     try:
         values = read_json(Place(Path(path)) / "config.json")
     except (OSError, ValueError) as error:
-        allowed = f"no readable config.json ({reason(error)}); allowed is a folder written by --out"
+        allowed = _("no readable config.json ({reason}); allowed is a folder written by --out").format(
+            reason=reason(error)
+        )
         raise ConfigError("resume", str(path), allowed) from None
     check_named_in_file(values.get("env"))
     return OMGConfig.from_dict(values | {name: _found(values.get(name), Path(path)) for name in PATHS})
@@ -346,13 +363,17 @@ def load(path: str | Path, progress: Progress | None = None, **changes: object) 
     """
     for name, value in changes.items():
         if name not in MAY_CHANGE:
-            raise ConfigError(name, value, f"the run was trained with its own; only {', '.join(MAY_CHANGE)} may change")
+            raise ConfigError(
+                name,
+                value,
+                _("the run was trained with its own; only {names} may change").format(names=", ".join(MAY_CHANGE)),
+            )
     here = {"runner": "local", "actors": None}
     run, folder = Training(dataclasses.replace(saved_config(path), **here | changes), progress), RunFolder(path)
     try:
         folder._restore(run, with_episodes=False)
     except OSError as error:
-        raise ConfigError("resume", str(path), f"cannot be read ({reason(error)})") from None
+        raise ConfigError("resume", str(path), _("cannot be read ({reason})").format(reason=reason(error))) from None
     if folder.notice:
         warnings.warn(folder.notice, stacklevel=2)
     return run

@@ -13,6 +13,7 @@ from omg_lib.config import RunError
 from omg_lib.faults import NotFiniteError
 from omg_lib.runs.folder import RunFolder
 from omg_lib.training import Report, Training
+from omg_lib.words import _
 
 
 def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
@@ -41,7 +42,9 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
         except NotFiniteError as error:
             if folder is None:
                 raise
-            raise RunError(f"{error}; the state before it is in {folder.save(run)}") from None
+            raise RunError(
+                _("{error}; the state before it is in {path}").format(error=error, path=folder.save(run))
+            ) from None
         except GeneratorExit:  # the caller left the loop over the reports
             _save(run, folder)
             raise
@@ -54,7 +57,7 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
 
 def _save(run: Training, folder: RunFolder | None) -> None:
     if folder:
-        print(f"saved {folder.save(run)}", file=sys.stderr)
+        print(_("saved {path}").format(path=folder.save(run)), file=sys.stderr)
 
 
 class Interrupt:

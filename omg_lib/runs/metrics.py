@@ -14,6 +14,7 @@ from omg_lib.contract import METRICS
 from omg_lib.system.files import File, finite, write_text
 from omg_lib.system.places import Place, append, reading, rename, replacing
 from omg_lib.training import Report
+from omg_lib.words import _
 
 LINE = 4096
 """Maximum characters read of a row."""
@@ -56,7 +57,7 @@ def last_row(metrics: File) -> dict[str, str]:
     for row in _rows(metrics):
         last = row or last
     if last is None:
-        raise ValueError("it has no row")
+        raise ValueError(_("it has no row"))
     return dict(zip(_columns(metrics), last, strict=True))
 
 
@@ -101,4 +102,5 @@ def cut(metrics: Place, update: int) -> str:
             draft.write(_line(row).encode())
         if torn > 1:
             rename(metrics, "metrics.damaged.csv")
-    return f" {torn} rows of metrics.csv cannot be read: the file is kept as metrics.damaged.csv." if torn > 1 else ""
+    said = _(" {torn} rows of metrics.csv cannot be read: the file is kept as metrics.damaged.csv.")
+    return said.format(torn=torn) if torn > 1 else ""

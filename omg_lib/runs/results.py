@@ -9,6 +9,7 @@ from omg_lib.config import ConfigError
 from omg_lib.settings.words import DEFAULTS, flat
 from omg_lib.system.files import read_json, read_rows, reason
 from omg_lib.system.places import Place
+from omg_lib.words import _
 
 ALWAYS = ("env", "learner", "n_agents", "batch_size", "seed")
 """Settings that every row has."""
@@ -31,9 +32,11 @@ def results(folder: str | Path) -> list[dict[str, object]]:
             saved = read_json(Place(path) / "config.json")
             configs[name], tables[name] = flat(DEFAULTS | saved), read_rows(Place(path) / "metrics.csv")
         except (OSError, ValueError, TypeError) as error:
-            raise ConfigError("folder", str(path), f"this run cannot be read ({reason(error)})") from None
+            raise ConfigError(
+                "folder", str(path), _("this run cannot be read ({reason})").format(reason=reason(error))
+            ) from None
     if not tables:
-        raise ConfigError("folder", str(folder), "there is no run; allowed is a folder of runs written by --out")
+        raise ConfigError("folder", str(folder), _("there is no run; allowed is a folder of runs written by --out"))
     known = dict.fromkeys(key for config in configs.values() for key in config if key not in NO_SETTING)
     differ = [key for key in known if len({repr(config.get(key)) for config in configs.values()}) > 1]
     names = list(dict.fromkeys([*ALWAYS, *differ]))

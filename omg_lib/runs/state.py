@@ -35,6 +35,7 @@ from omg_lib.system.files import (
 from omg_lib.system.places import Place
 from omg_lib.trace import Field
 from omg_lib.training import RECENT_EPISODES, Training
+from omg_lib.words import _
 
 MAY_CHANGE = (
     "updates", "t_max", "steps", "lr", "omg_lr", "epsilon_start", "epsilon_finish", "epsilon_anneal_time", "device",
@@ -64,7 +65,7 @@ def read_state(folder: Path | Place) -> dict[str, Any]:
     """Return the counters of a checkpoint. Raise ValueError if they have changed since they were written."""
     state = read_json(folder / "state.json")
     if "sha256" in state and state.pop("sha256") != digest(state):
-        raise ValueError("state.json is not what was written: it is damaged")
+        raise ValueError(_("state.json is not what was written: it is damaged"))
     return state
 
 
@@ -88,7 +89,7 @@ def load_checkpoint(
     inserted, sums = check_inserted(run, state["inserted"]), dict(state.get("segments", {}))
     if not sums or not episodes.is_folder():
         if with_episodes and any(inserted):
-            raise ValueError("its episodes are gone: you can play it, but not train it further")
+            raise ValueError(_("its episodes are gone: you can play it, but not train it further"))
         sums, inserted = {}, [0] * len(inserted)
     paths = {name: episodes / _plain(name) for name in sorted(sums)}
     for name, path in paths.items():
@@ -113,7 +114,7 @@ def read_tensors(path: Place, wanted_of: Callable[[Layout], Layout], written: ob
         wanted = wanted_of(file.layout)
         check_layout(file.layout, wanted)
         if written is not None and sha256(path, file.size) != written:
-            raise ValueError(f"{path.name} is not what was written: it is damaged")
+            raise ValueError(_("{name} is not what was written: it is damaged").format(name=path.name))
         return file.arrays(wanted)
 
 
@@ -125,7 +126,7 @@ def read_segment(run: Training, path: Place, written: object) -> dict[str, np.nd
 def _plain(name: str) -> str:
     """Return the name if it is a segment's, so that it stays in its folder. Raise ValueError otherwise."""
     if not re.fullmatch(r"\d{1,20}\.safetensors", name):
-        raise ValueError(f"{shown(name)} is not the name of a segment")
+        raise ValueError(_("{name} is not the name of a segment").format(name=shown(name)))
     return name
 
 
@@ -197,7 +198,7 @@ def load_state(run: Training, state: Mapping[str, Any]) -> None:
 def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None:
     """Raise ConfigError if a saved run's configuration differs from the one to continue with, and name each field."""
     if not isinstance(saved, dict):
-        raise ValueError("its configuration is not a JSON object")
+        raise ValueError(_("its configuration is not a JSON object"))
     differ = []
     before, own = DEFAULTS | own_settings(config.learner) | flat(saved), flat(config.to_dict())
     for key, mine in own.items():
@@ -206,7 +207,11 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
         if key not in MAY_CHANGE and mine != theirs and not moved:
             differ.append(f"{key}={shown(mine)} here and {shown(theirs)} there")
     if differ:
-        raise ConfigError(name, path, f"{'; '.join(differ)[:150]}; only {', '.join(MAY_CHANGE)} may differ")
+        raise ConfigError(
+            name,
+            path,
+            _("{differ}; only {names} may differ").format(differ="; ".join(differ)[:150], names=", ".join(MAY_CHANGE)),
+        )
 
 
 def pool_digest(run: Training) -> str | None:
@@ -220,7 +225,11 @@ def check_pool(name: str, path: str, state: Mapping[str, Any], run: Training) ->
     """
     if state.get("pool", pool_digest(run)) != pool_digest(run):
         where = f"teammates={shown(run.config.teammates)}"
-        raise ConfigError(name, path, f"the pool {where} is not the one it was trained with; allowed is that one")
+        raise ConfigError(
+            name,
+            path,
+            _("the pool {where} is not the one it was trained with; allowed is that one").format(where=where),
+        )
 
 
 # --- episodes --------------------------------------------------------------------------------------------------------
@@ -235,7 +244,9 @@ def check_inserted(run: Training, inserted: object) -> list[int]:
     """Return how many episodes each seat ever received. Raise ValueError for what this run's buffer cannot have."""
     counts = [count(came) for came in listed(inserted, len(run.buffer.rings))]
     if len(counts) != len(run.buffer.rings):
-        raise ValueError(f"inserted names {len(counts)} seats of {len(run.buffer.rings)}")
+        raise ValueError(
+            _("inserted names {counts} seats of {rings}").format(counts=len(counts), rings=len(run.buffer.rings))
+        )
     return counts
 
 
@@ -243,7 +254,9 @@ def wanted_segment(run: Training, found: Layout) -> Layout:
     """Return the layout of a segment with as many episodes and rows. Raise ValueError if there cannot be so many."""
     (episodes,), rows = found["lengths"][1], found["reward"][1][0]
     if not 0 < episodes <= run.config.buffer_size or not episodes < rows <= episodes * (run.env.info.episode_limit + 1):
-        raise ValueError(f"{episodes} episodes with {rows} rows are not possible in this run")
+        raise ValueError(
+            _("{episodes} episodes with {rows} rows are not possible in this run").format(episodes=episodes, rows=rows)
+        )
     wanted = {key: (f.dtype, (rows, *f.shape[2:])) for key, f in played_fields(run).items() if key not in NOT_STORED}
     wanted["actions"] = np.min_scalar_type(run.env.info.n_actions).name, wanted["actions"][1]
     return wanted | dict.fromkeys(("lengths", "seats", "numbers"), ("int64", (episodes,)))
@@ -253,13 +266,13 @@ def load_segment(run: Training, arrays: dict[str, np.ndarray], inserted: list[in
     """Put a segment's episodes into the run's buffer. Return their numbers by seat. Raise ValueError if impossible."""
     lengths, seats, numbers = (arrays[key] for key in ("lengths", "seats", "numbers"))
     if lengths.min() < 2 or lengths.max() > run.env.info.episode_limit + 1 or lengths.sum() != len(arrays["reward"]):
-        raise ValueError("its episodes are longer or shorter than its rows")
+        raise ValueError(_("its episodes are longer or shorter than its rows"))
     if seats.min() < 0 or seats.max() >= len(inserted):
-        raise ValueError("it names seats that do not exist")
+        raise ValueError(_("it names seats that do not exist"))
     if numbers.min() < 0 or (numbers >= np.array(inserted)[seats]).any():
-        raise ValueError("it numbers episodes that were never played")
+        raise ValueError(_("it numbers episodes that were never played"))
     if not 0 <= arrays["actions"].min() <= arrays["actions"].max() < run.env.info.n_actions:
-        raise ValueError("it holds actions that do not exist")
+        raise ValueError(_("it holds actions that do not exist"))
     run.buffer.restore(arrays)
     return [set(numbers[seats == seat].tolist()) for seat in range(len(inserted))]
 
@@ -269,6 +282,6 @@ def check_buffer(run: Training, inserted: list[int], restored: list[set[int]]) -
     for ring, came, numbers in zip(run.buffer.rings, inserted, restored, strict=True):
         held = min(came, ring.capacity)
         if len(numbers.intersection(range(came - held, came))) < held:
-            raise ValueError("some of its episodes are missing")
+            raise ValueError(_("some of its episodes are missing"))
     layout = {key: (f.shape[1:], np.dtype(f.dtype)) for key, f in played_fields(run).items()}
     run.buffer.load_state_dict({"inserted": inserted}, layout)

@@ -15,6 +15,7 @@ import yaml
 
 from omg_lib.config import ConfigError
 from omg_lib.system.files import parse_json, read_text, reason
+from omg_lib.words import _
 
 DEPTH = 3
 """How deep a value may be nested: PyMARL's `env_args` hold tables."""
@@ -25,14 +26,14 @@ class PlainYaml(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise ValueError("it uses aliases (*name), which are not read")
+            raise ValueError(_("it uses aliases (*name), which are not read"))
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{str(name)[:40]} is there twice")
+                raise ValueError(_("{name} is there twice").format(name=str(name)[:40]))
         return super().construct_mapping(node, deep)
 
 
@@ -48,7 +49,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         settings = parse(read_text(Path(path)))
         _check_plain(settings, DEPTH)
     except RecursionError:
-        raise _unreadable(path, ValueError("it is nested too deeply")) from None
+        raise _unreadable(path, ValueError(_("it is nested too deeply"))) from None
     except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:
         raise _unreadable(path, error) from None
     return settings
@@ -60,19 +61,21 @@ def parse_yaml(text: str) -> dict[str, Any]:
     if settings is None:
         return {}
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
-        raise ValueError("it does not hold names with values")
+        raise ValueError(_("it does not hold names with values"))
     return settings
 
 
 def _check_plain(value: object, depth: int) -> None:
     if isinstance(value, dict | list):
         if depth == 0:
-            raise ValueError("it is nested too deeply")
+            raise ValueError(_("it is nested too deeply"))
         for part in value.values() if isinstance(value, dict) else value:
             _check_plain(part, depth - 1)
 
 
 def _unreadable(path: str | Path, error: Exception) -> ConfigError:
     kind = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML"}.get(Path(path).suffix.lower(), "JSON")
-    allowed = f"is no readable {kind} file ({reason(error)}); allowed is a JSON, YAML or TOML file of settings"
+    allowed = _("is no readable {kind} file ({reason}); allowed is a JSON, YAML or TOML file of settings").format(
+        kind=kind, reason=reason(error)
+    )
     return ConfigError("config", str(path), allowed)

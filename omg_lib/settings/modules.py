@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable
 
 from omg_lib.config import ConfigError
+from omg_lib.words import _
 
 IMPORTED: list[str] = []
 """What was imported here, in order: other processes import the same."""
@@ -21,7 +22,9 @@ def import_modules(names: Iterable[str]) -> None:
         sys.path.append(os.getcwd())
     for name in names:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
-            raise ConfigError("import", name, "allowed is a module's name as in Python, such as my_game or lab.games")
+            raise ConfigError(
+                "import", name, _("allowed is a module's name as in Python, such as my_game or lab.games")
+            )
         try:
             importlib.import_module(name)
         except ConfigError:
@@ -29,7 +32,7 @@ def import_modules(names: Iterable[str]) -> None:
         except (Exception, SystemExit) as error:  # its code can raise anything
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}{_line_of(error)}"
             raise ConfigError(
-                "import", name, f"it cannot be imported ({said}); allowed is a module that can"
+                "import", name, _("it cannot be imported ({said}); allowed is a module that can").format(said=said)
             ) from error
         if name not in IMPORTED:
             IMPORTED.append(name)
@@ -40,4 +43,5 @@ def _line_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if os.path.isfile(frame.filename) and frame.filename != __file__]
     own = [frame for frame in own if os.path.dirname(importlib.__file__) not in frame.filename]
-    return f", {os.path.basename(own[-1].filename)} line {own[-1].lineno}" if own else ""
+    said = _(", {name} line {n}")
+    return said.format(name=os.path.basename(own[-1].filename), n=own[-1].lineno) if own else ""

@@ -9,51 +9,56 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from omg_lib.config import ENVIRONMENTS, PETTINGZOO, SMACV2, ConfigError, OMGConfig
+from omg_lib.words import N_, _
 
 RENAMED = {
-    "hidden_dim": ("rnn_hidden_dim", "EPyMARL's name"),
-    "target_update_interval_or_tau": ("target_update_interval", "above 1; a tau is refused"),
-    "t_max": ("steps", "both count all environment steps"),
-    "use_cuda": ("device", "True: auto, False: cpu"),
-    "learner": ("learner", "q_learner is iql, or what `mixer` names"),
-    "mixer": ("learner", "null: iql; vdn, qmix"),
-    "env": ("env", "sc2_v2's maps 10gen_*; any other needs --env"),
-    "env_args": ("n_agents", "of sc2_v2, from n_units; games here have options of their own"),
-    "runner": ("batch_size_run", "episode and parallel are one runner here, as wide as this says"),
+    "hidden_dim": ("rnn_hidden_dim", N_("EPyMARL's name")),
+    "target_update_interval_or_tau": ("target_update_interval", N_("above 1; a tau is refused")),
+    "t_max": ("steps", N_("both count all environment steps")),
+    "use_cuda": ("device", N_("True: auto, False: cpu")),
+    "learner": ("learner", N_("q_learner is iql, or what `mixer` names")),
+    "mixer": ("learner", N_("null: iql; vdn, qmix")),
+    "env": ("env", N_("sc2_v2's maps 10gen_*; any other needs --env")),
+    "env_args": ("n_agents", N_("of sc2_v2, from n_units; games here have options of their own")),
+    "runner": ("batch_size_run", N_("episode and parallel are one runner here, as wide as this says")),
 }
 """Their name -> ours, and how."""
 FIXED: dict[str, tuple[object, str]] = {
-    "double_q": (True, "the target here is double Q's"),
-    "agent": ("rnn", "the agent here is PyMARL's RNNAgent"),
-    "mac": ("basic_mac", "all seats share one network"),
-    "agent_output_type": ("q", "learners here learn values"),
-    "action_selector": ("epsilon_greedy", "actions are epsilon-greedy"),
-    "obs_agent_id": (True, "agents here read their seat"),
-    "obs_last_action": (True, "agents here read their last action"),
-    "obs_individual_obs": (False, "agents read their own observation only"),
-    "use_rnn": (True, "the agent here is recurrent"),
-    "standardise_returns": (False, "returns are not standardised here"),
-    "standardise_rewards": (False, "rewards are not standardised here"),
-    "common_reward": (True, "the team's reward is shared here"),
-    "evaluation_epsilon": (0, "tests are greedy"),
-    "test_greedy": (True, "tests are greedy"),
-    "mixing_embed_dim": (32, "QMIX's mixer has this width"),
-    "hypernet_layers": (1, "QMIX's hypernetworks have this many layers"),
-    "evaluate": (False, "use the command evaluate"),
+    "double_q": (True, N_("the target here is double Q's")),
+    "agent": ("rnn", N_("the agent here is PyMARL's RNNAgent")),
+    "mac": ("basic_mac", N_("all seats share one network")),
+    "agent_output_type": ("q", N_("learners here learn values")),
+    "action_selector": ("epsilon_greedy", N_("actions are epsilon-greedy")),
+    "obs_agent_id": (True, N_("agents here read their seat")),
+    "obs_last_action": (True, N_("agents here read their last action")),
+    "obs_individual_obs": (False, N_("agents read their own observation only")),
+    "use_rnn": (True, N_("the agent here is recurrent")),
+    "standardise_returns": (False, N_("returns are not standardised here")),
+    "standardise_rewards": (False, N_("rewards are not standardised here")),
+    "common_reward": (True, N_("the team's reward is shared here")),
+    "evaluation_epsilon": (0, N_("tests are greedy")),
+    "test_greedy": (True, N_("tests are greedy")),
+    "mixing_embed_dim": (32, N_("QMIX's mixer has this width")),
+    "hypernet_layers": (1, N_("QMIX's hypernetworks have this many layers")),
+    "evaluate": (False, N_("use the command evaluate")),
 }
 """Their name -> the value that is allowed, and why: any other would be another algorithm, or another task."""
 IGNORED = {
-    **dict.fromkeys(("log_interval", "runner_log_interval", "learner_log_interval"), "metrics.csv has every update"),
-    **dict.fromkeys(("use_tensorboard", "use_wandb"), "metrics.csv has every update"),
-    **dict.fromkeys(("save_model", "save_model_interval", "local_results_path"), "--out DIR keeps checkpoints"),
-    **dict.fromkeys(("checkpoint_path", "load_step"), "--resume DIR continues a run"),
-    **dict.fromkeys(("save_replay", "render", "save_episodes", "episode_dir", "clear_existing_episodes"), "a display"),
-    **dict.fromkeys(("name", "label", "repeat_id", "hypergroup"), "a name for their results"),
-    "buffer_cpu_only": "set buffer_device instead",
-    "critic_lr": "there is no critic",
-    "add_value_last_step": "there is no critic",
-    "hypernet_embed": "belongs to hypernetworks of two layers",
-    "reward_scalarisation": "belongs to rewards for each agent",
+    **dict.fromkeys(
+        ("log_interval", "runner_log_interval", "learner_log_interval"), N_("metrics.csv has every update")
+    ),
+    **dict.fromkeys(("use_tensorboard", "use_wandb"), N_("metrics.csv has every update")),
+    **dict.fromkeys(("save_model", "save_model_interval", "local_results_path"), N_("--out DIR keeps checkpoints")),
+    **dict.fromkeys(("checkpoint_path", "load_step"), N_("--resume DIR continues a run")),
+    **dict.fromkeys(
+        ("save_replay", "render", "save_episodes", "episode_dir", "clear_existing_episodes"), N_("a display")
+    ),
+    **dict.fromkeys(("name", "label", "repeat_id", "hypergroup"), N_("a name for their results")),
+    "buffer_cpu_only": N_("set buffer_device instead"),
+    "critic_lr": N_("there is no critic"),
+    "add_value_last_step": N_("there is no critic"),
+    "hypernet_embed": N_("belongs to hypernetworks of two layers"),
+    "reward_scalarisation": N_("belongs to rewards for each agent"),
 }
 """Their name -> why it is ignored."""
 SAME = (
@@ -100,25 +105,26 @@ def translate(values: Mapping[str, Any], given: Collection[str] = ()) -> tuple[d
 
     def take(name: str, value: Any) -> None:
         if found.setdefault(name, value) != value:
-            raise ConfigError(name, value, f"another name sets {name}={found[name]}; allowed is one of the two")
+            allowed = _("another name sets {name}={value}; allowed is one of the two")
+            raise ConfigError(name, value, allowed.format(name=name, value=found[name]))
 
     for name, value in values.items():
         if name in FIXED:
-            rows.append(Row(f"{name}={value}", "", f"as here: {FIXED[name][1]}"))
+            rows.append(Row(f"{name}={value}", "", _("as here: {why}").format(why=_(FIXED[name][1]))))
         elif name in IGNORED:
-            rows.append(Row(f"{name}={value}", "", f"ignored: {IGNORED[name]}"))
+            rows.append(Row(f"{name}={value}", "", _("ignored: {why}").format(why=_(IGNORED[name]))))
         elif name in RENAMED:
             ours = _renamed(name, value, values, given)
             for key, setting in ours.items():
                 take(key, setting)
             becomes = ", ".join(f"{key}={setting}" for key, setting in ours.items())
-            rows.append(Row(f"{name}={_short(value)}", becomes, RENAMED[name][1]))
+            rows.append(Row(f"{name}={_short(value)}", becomes, _(RENAMED[name][1])))
         else:
             take(name, value)
             rows.append(Row(f"{name}={_short(value)}", f"{name}={_short(value)}"))
     if "learner" in values.keys() | found.keys() and any(name in values for name in EPYMARL):
         found.setdefault("optimiser", "adam")
-        rows.append(Row("EPyMARL", f"optimiser={found['optimiser']}", "its learners use Adam"))
+        rows.append(Row("EPyMARL", f"optimiser={found['optimiser']}", _("its learners use Adam")))
     return found, rows
 
 
@@ -126,8 +132,9 @@ def _check_fixed(values: Mapping[str, Any]) -> None:
     """Raise ConfigError that names every setting which would make the run another algorithm."""
     wrong = [name for name, (allowed, _) in FIXED.items() if name in values and not _same(values[name], allowed)]
     if wrong:
-        rules = "; ".join(f"{name}: {FIXED[name][1]}, allowed is {FIXED[name][0]}" for name in wrong)
-        raise ConfigError(wrong[0], values[wrong[0]], rules)
+        said = _("{name}: {why}, allowed is {value}")
+        rules = [said.format(name=name, why=_(FIXED[name][1]), value=FIXED[name][0]) for name in wrong]
+        raise ConfigError(wrong[0], values[wrong[0]], _("; ").join(rules))
 
 
 def _same(value: object, allowed: object) -> bool:
@@ -142,44 +149,45 @@ def _renamed(name: str, value: Any, values: Mapping[str, Any], given: Collection
         return {} if "env" in given else _game(values)
     if name == "runner":
         if value not in ("episode", "parallel"):
-            raise ConfigError("runner", value, "allowed in a PyMARL file are episode and parallel")
+            raise ConfigError("runner", value, _("allowed in a PyMARL file are episode and parallel"))
         return {}
     if name == "use_cuda":
         if not isinstance(value, bool):
-            raise ConfigError(name, value, "allowed is True or False")
+            raise ConfigError(name, value, _("allowed is True or False"))
         return {"device": "auto" if value else "cpu"}
     if name == "target_update_interval_or_tau":
         if isinstance(value, float) and value.is_integer() and value > 1:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 1:
-            raise ConfigError(name, value, "targets here are copied, not mixed: allowed is a whole number above 1")
+            raise ConfigError(name, value, _("targets here are copied, not mixed: allowed is a whole number above 1"))
     return {RENAMED[name][0]: value}
 
 
 def _learner(values: Mapping[str, Any]) -> dict[str, Any]:
     learner, mixer = values.get("learner", "q_learner"), values.get("mixer")
     if learner != "q_learner":
-        raise ConfigError("learner", learner, "allowed in a PyMARL file is q_learner; --learner names one of ours")
+        raise ConfigError("learner", learner, _("allowed in a PyMARL file is q_learner; --learner names one of ours"))
     if not isinstance(mixer, str | None) or mixer not in MIXERS:
-        raise ConfigError("mixer", mixer, "allowed are null, vdn and qmix; --learner names one of ours")
+        raise ConfigError("mixer", mixer, _("allowed are null, vdn and qmix; --learner names one of ours"))
     return {"learner": MIXERS[mixer]}
 
 
 def _game(values: Mapping[str, Any]) -> dict[str, Any]:
     env, options = values.get("env"), values.get("env_args") or {}
     if not isinstance(options, Mapping):
-        raise ConfigError("env_args", options, "allowed is a table of names and values")
+        raise ConfigError("env_args", options, _("allowed is a table of names and values"))
     if env is None:
         return {}
     if env in ENVIRONMENTS or str(env).startswith(PETTINGZOO):
         return {"env": env}
     if env not in ("sc2_v2", "sc2v2"):
-        raise ConfigError("env", env, "this game has no counterpart here: name one with --env, such as skirmish")
+        raise ConfigError("env", env, _("this game has no counterpart here: name one with --env, such as skirmish"))
     found = {"env": SMACV2 + str(options.get("map_name", "10gen_terran"))}
     units = options.get("capability_config")
     sides = [units.get(key) for key in ("n_units", "n_enemies")] if isinstance(units, Mapping) else []
     if sides and sides[1] not in (None, sides[0]):
-        raise ConfigError("n_enemies", sides[1], f"battles here are n against n: allowed is n_units={sides[0]}")
+        allowed = _("battles here are n against n: allowed is n_units={n_units}")
+        raise ConfigError("n_enemies", sides[1], allowed.format(n_units=sides[0]))
     return found | ({"n_agents": sides[0]} if sides and sides[0] is not None else {})
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from omg_lib.config import ConfigError, OMGConfig, check_names, own_settings
+from omg_lib.words import _
 
 FLAGS = {"true": True, "false": False}
 NOTHING = ("none", "null")
@@ -55,9 +56,13 @@ def assigned(words: Iterable[str], name: str = "set") -> dict[str, str]:
         key, equals, text = word.partition("=")
         key = key.strip().replace("-", "_").removeprefix("extra.")
         if not equals or not key:
-            raise ConfigError(name, word, "allowed is NAME=VALUE, such as lr=0.001")
+            raise ConfigError(name, word, _("allowed is NAME=VALUE, such as lr=0.001"))
         if key in found:
-            raise ConfigError(name, word, f"{key}={found[key]} is given as well; allowed is one of the two")
+            raise ConfigError(
+                name,
+                word,
+                _("{key}={value} is given as well; allowed is one of the two").format(key=key, value=found[key]),
+            )
         found[key] = text
     return found
 
@@ -80,6 +85,8 @@ def joined(*sources: tuple[str, Mapping[str, object]]) -> dict[str, object]:
     for where, settings in sources:
         for key, value in settings.items():
             if key in found:
-                raise ConfigError(key, value, f"{where} and another option give it; allowed is one of the two")
+                raise ConfigError(
+                    key, value, _("{where} and another option give it; allowed is one of the two").format(where=where)
+                )
             found[key] = value
     return found

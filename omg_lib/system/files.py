@@ -26,6 +26,7 @@ import numpy as np
 
 from omg_lib.config import ConfigError
 from omg_lib.system.places import Place, reading, replacing
+from omg_lib.words import _
 
 JSON_BYTES = 4 * 2**20
 TABLE_BYTES = 64 * 2**20
@@ -46,7 +47,9 @@ def read_bytes(path: File, most: int) -> bytes:
     with reading(path, most) as file:
         data = file.read(most + 1)
     if len(data) > most:  # it has grown
-        raise ValueError(f"{Place.of(path).name} is larger than the limit of {most:,} bytes")
+        raise ValueError(
+            _("{name} is larger than the limit of {most:,} bytes").format(name=Place.of(path).name, most=most)
+        )
     return data
 
 
@@ -67,9 +70,9 @@ def parse_json(text: str) -> dict[str, Any]:
             text, parse_constant=_number, parse_float=_number, parse_int=_whole, object_pairs_hook=_once
         )
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_("it is nested too deeply")) from None
     if not isinstance(values, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError(_("not a JSON object"))
     return values
 
 
@@ -77,19 +80,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:40]} is there twice")
+        raise ValueError(
+            _("{name} is there twice").format(name=next(name for name in names if names.count(name) > 1)[:40])
+        )
     return found
 
 
 def _number(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"the number {text[:20]} is not finite")
+        raise ValueError(_("the number {text} is not finite").format(text=text[:20]))
     return value
 
 
 def _whole(text: str) -> int:
     if len(text) > 19 or abs(value := int(text)) >= 2**63:
-        raise ValueError(f"the whole number {text[:20]}... is too large")
+        raise ValueError(_("the whole number {text}... is too large").format(text=text[:20]))
     return value
 
 
@@ -101,7 +106,7 @@ def read_rows(path: File) -> list[dict[str, str]]:
         raise ValueError(str(error)) from None
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
-            raise ValueError(f"row {number} does not have one cell per name")
+            raise ValueError(_("row {number} does not have one cell per name").format(number=number))
     return rows
 
 
@@ -110,7 +115,7 @@ def read_table(path: File) -> list[dict[str, str]]:
     try:
         return read_rows(path)
     except (OSError, ValueError) as error:
-        allowed = f"is not a readable table ({reason(error)[:80]}); allowed is a CSV file"
+        allowed = _("is not a readable table ({reason}); allowed is a CSV file").format(reason=reason(error)[:80])
         raise ConfigError("path", str(path), allowed) from None
 
 
@@ -125,7 +130,11 @@ class TensorFile:
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(HEADER_BYTES, self.size - 8):
-            raise ValueError(f"{name} is truncated, or its header is longer than {HEADER_BYTES:,} bytes")
+            raise ValueError(
+                _("{name} is truncated, or its header is longer than {most:,} bytes").format(
+                    name=name, most=HEADER_BYTES
+                )
+            )
         header = parse_json(file.read(length).decode())
         self.metadata = {key: str(value) for key, value in header.pop("__metadata__", {}).items()}
         self.layout: Layout = {}
@@ -137,7 +146,7 @@ class TensorFile:
         spans = sorted(self._spans.values())
         ends = [(0, 8 + length), *spans, (self.size, self.size)]
         if any(len(span) != 2 or before[1] != span[0] for before, span in pairwise(ends)):
-            raise ValueError(f"{name} is truncated, or its tensors are not contiguous")
+            raise ValueError(_("{name} is truncated, or its tensors are not contiguous").format(name=name))
 
     def arrays(self, wanted: Layout) -> dict[str, np.ndarray]:
         """Read the tensors, which must be exactly these, all finite."""
@@ -147,15 +156,19 @@ class TensorFile:
     def _array(self, key: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         start, end = self._spans[key]
         if math.prod(shape) * np.dtype(dtype).itemsize != end - start:
-            raise ValueError(f"{key} has {end - start} bytes, too few or too many for {dtype} {list(shape)}")
+            raise ValueError(
+                _("{key} has {size} bytes, too few or too many for {dtype} {shape}").format(
+                    key=key, size=end - start, dtype=dtype, shape=list(shape)
+                )
+            )
         x = np.empty(shape, dtype)
         self._file.seek(start)
         if self._file.readinto(x.reshape(-1).view(np.uint8)) < end - start:
-            raise ValueError(f"{self.name} is truncated")
+            raise ValueError(_("{name} is truncated").format(name=self.name))
         if x.dtype.kind == "f" and not np.isfinite(x).all():
-            raise ValueError(f"{key} contain NaN or infinity")
+            raise ValueError(_("{key} contain NaN or infinity").format(key=key))
         if x.dtype.kind == "b" and x.size and x.view(np.uint8).max() > 1:
-            raise ValueError(f"{key} contains bytes that are neither true nor false")
+            raise ValueError(_("{key} contains bytes that are neither true nor false").format(key=key))
         return x
 
 
@@ -166,17 +179,24 @@ def open_tensors(path: File) -> Iterator[TensorFile]:
         try:
             found = TensorFile(file, Place.of(path).name)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"the header of {Place.of(path).name} is damaged ({reason(error)})") from None
+            raise ValueError(
+                _("the header of {name} is damaged ({reason})").format(name=Place.of(path).name, reason=reason(error))
+            ) from None
         yield found
 
 
 def check_layout(found: Layout, wanted: Layout) -> None:
     """Raise ValueError naming the first tensor that is missing, unexpected, or of another dtype or shape."""
     for key in sorted(found.keys() ^ wanted.keys()):
-        raise ValueError(f"{key[:60]} is {'missing' if key in wanted else 'unexpected'}")
+        said = _("{key} is missing") if key in wanted else _("{key} is unexpected")
+        raise ValueError(said.format(key=key[:60]))
     for key, (dtype, shape) in wanted.items():
         if found[key] != (dtype, shape):
-            raise ValueError(f"{key} is {found[key][0]} {list(found[key][1])}, expected is {dtype} {list(shape)}")
+            raise ValueError(
+                _("{key} is {dtype} {shape}, expected is {right} {wanted}").format(
+                    key=key, dtype=found[key][0], shape=list(found[key][1]), right=dtype, wanted=list(shape)
+                )
+            )
 
 
 def sha256(path: File, most: int | None = None) -> str:
@@ -203,42 +223,42 @@ def shown(value: object) -> str:
 def count(value: object) -> int:
     """Check a whole number, 0 or more."""
     if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(f"{shown(value)} is not a count")
+        raise ValueError(_("{value} is not a count").format(value=shown(value)))
     return value
 
 
 def finite(value: object) -> float:
     """Check a finite number."""
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError(f"{shown(value)} is not a finite number")
+        raise ValueError(_("{value} is not a finite number").format(value=shown(value)))
     return float(value)
 
 
 def share(value: object) -> float:
     """Check a number from 0 to 1."""
     if not 0 <= (number := finite(value)) <= 1:
-        raise ValueError(f"{number} is not between 0 and 1")
+        raise ValueError(_("{number} is not between 0 and 1").format(number=number))
     return number
 
 
 def flag(value: object) -> bool:
     """Check a boolean."""
     if type(value) is not bool:
-        raise ValueError(f"{shown(value)} is neither true nor false")
+        raise ValueError(_("{value} is neither true nor false").format(value=shown(value)))
     return value
 
 
 def short_text(value: object) -> str:
     """Check a short text."""
     if not isinstance(value, str) or len(value) > 200:
-        raise ValueError(f"{shown(value)} is not a name")
+        raise ValueError(_("{value} is not a name").format(value=shown(value)))
     return value
 
 
 def listed(value: object, most: int) -> list[Any]:
     """Check a list of at most `most` values."""
     if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"{shown(value)} is not a list of at most {most} values")
+        raise ValueError(_("{value} is not a list of at most {most} values").format(value=shown(value), most=most))
     return value
 
 

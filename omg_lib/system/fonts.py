@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from omg_lib.words import _, language, say
+from omg_lib.words import N_, _, language, say
 
 FAMILIES = {
     "zh": (
@@ -29,6 +29,9 @@ def drawn(message: str) -> str:
     return message if base in FAMILIES and not find_font(base) else _(message)
 
 
+MISSING = N_("No font here has Chinese characters, so figures are in English: install Noto Sans CJK for Chinese ones.")
+
+
 @cache
 def find_font(base: str) -> str | None:
     """Add a font for a language to matplotlib's and return its name; None, said in one line, if there is none."""
@@ -39,5 +42,5 @@ def find_font(base: str) -> str | None:
     if name:
         rcParams["font.family"] = [*rcParams["font.family"], name]
     else:
-        say("No font here has Chinese characters, so figures are in English: install Noto Sans CJK for Chinese ones.")
+        say(_(MISSING))
     return name

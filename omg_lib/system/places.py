@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from omg_lib.words import _
+
 LEVEL_BY_LEVEL = shutil.rmtree.avoids_symlink_attacks and os.supports_dir_fd >= {os.open, os.mkdir, os.rename}
 FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: search without listing
 CAREFUL = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
@@ -76,7 +78,7 @@ class Opened:
     def at(self, name: str) -> str:
         """Return the path argument for a function of `os`, for use with `dir_fd=self.fd`."""
         if not name or name in (os.curdir, os.pardir) or len(Path(name).parts) != 1:
-            raise OSError(errno.EINVAL, f"{name[:40]!r} is not a file name")
+            raise OSError(errno.EINVAL, _("{name!r} is not a file name").format(name=name[:40]))
         return name if LEVEL_BY_LEVEL else str(self.path / name)
 
     def look(self, name: str) -> os.stat_result:
@@ -95,8 +97,8 @@ class Opened:
         """Descend to the subfolder with this name."""
         mode = self.look(name).st_mode
         if not stat.S_ISDIR(mode):
-            what = "a link, which is not followed" if stat.S_ISLNK(mode) else "not a folder"
-            raise OSError(errno.ENOTDIR, f"{name} is {what}")
+            what = _("a link, which is not followed") if stat.S_ISLNK(mode) else _("not a folder")
+            raise OSError(errno.ENOTDIR, _("{name} is {what}").format(name=name, what=what))
         if LEVEL_BY_LEVEL:
             below = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self.fd)
             self.close()
@@ -112,7 +114,7 @@ class Opened:
             found = os.fstat(fd)
             check_plain(name, found)
             if flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
-                raise OSError(errno.EMLINK, f"{name} also has another name (a hard link)")
+                raise OSError(errno.EMLINK, _("{name} also has another name (a hard link)").format(name=name))
         except BaseException:
             os.close(fd)
             raise
@@ -159,9 +161,9 @@ def opened(folder: Place) -> Iterator[Opened]:
 def check_plain(name: str, found: os.stat_result) -> None:
     """Raise OSError for a link, a folder, a pipe, a socket or a device."""
     if stat.S_ISLNK(found.st_mode):
-        raise OSError(errno.ELOOP, f"{name} is a link, which is not followed")
+        raise OSError(errno.ELOOP, _("{name} is a link, which is not followed").format(name=name))
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, f"{name} is not a regular file")
+        raise OSError(errno.EINVAL, _("{name} is not a regular file").format(name=name))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -175,7 +177,9 @@ def reading(path: str | Path | Place, most: int | None = None) -> Iterator[Binar
         fd = here.open(place.name, os.O_RDONLY)
     with os.fdopen(fd, "rb") as file:
         if most is not None and os.fstat(fd).st_size > most:
-            raise OSError(errno.EFBIG, f"{place.name} is larger than the limit of {most:,} bytes")
+            raise OSError(
+                errno.EFBIG, _("{name} is larger than the limit of {most:,} bytes").format(name=place.name, most=most)
+            )
         yield file
 
 
@@ -245,7 +249,10 @@ def refuse_links(folder: Place) -> None:
     for path, folders, files in os.walk(folder.path):
         for name in (*folders, *files):
             if os.path.islink(os.path.join(path, name)):
-                raise OSError(errno.ELOOP, f"{name} in {folder.name} is a link, which is not followed")
+                raise OSError(
+                    errno.ELOOP,
+                    _("{name} in {folder} is a link, which is not followed").format(name=name, folder=folder.name),
+                )
 
 
 def make_folder(place: Place) -> None:
@@ -271,7 +278,7 @@ def remove(place: Place) -> None:
         try:
             shutil.rmtree(here.at(place.name), dir_fd=here.fd)
         except RecursionError:
-            raise OSError(errno.ELOOP, f"{place.name} contains folders nested too deeply") from None
+            raise OSError(errno.ELOOP, _("{name} contains folders nested too deeply").format(name=place.name)) from None
 
 
 def settle(folder: Place) -> None:

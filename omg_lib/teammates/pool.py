@@ -34,6 +34,7 @@ from omg_lib.system.files import (
     write_tensors,
     write_text,
 )
+from omg_lib.words import _
 
 KINDS = ("homologue", "non_homologue")
 SCRIPT, RANDOM = "script", "random"
@@ -94,7 +95,9 @@ class Pool:
         """Return the positions of these splits' sets; ConfigError if there are none."""
         found = tuple(i for i, s in enumerate(self.sets) if s.split in splits)
         if not found:
-            raise ConfigError("splits", "+".join(splits), f"the pool has no such set; it has {self._splits()}")
+            raise ConfigError(
+                "splits", "+".join(splits), _("the pool has no such set; it has {splits}").format(splits=self._splits())
+            )
         return found
 
     def training_ids(self, config: OMGConfig) -> tuple[int, ...]:
@@ -125,7 +128,7 @@ class Pool:
             values["weights_sha256"] = write_tensors(folder / "weights.safetensors", weights)
             write_text(folder / "pool.json", json.dumps(values, indent=1) + "\n")
         except OSError as error:
-            allowed = f"cannot be written ({reason(error)}); allowed is a writable folder"
+            allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
             raise ConfigError("out", str(path), allowed) from None
 
     @classmethod
@@ -229,10 +232,10 @@ def _check_sets(
             raise refuse(f"two of its {what} are called {twice!r}")
     for s in sets:
         if s.split not in SPLITS or s.kind not in KINDS:
-            allowed = f"allowed are {', '.join(SPLITS)} and {', '.join(KINDS)}"
+            allowed = _("allowed are {splits} and {kinds}").format(splits=", ".join(SPLITS), kinds=", ".join(KINDS))
             raise refuse(f"set {s.name!r} has split {shown(s.split)!r} and kind {shown(s.kind)!r}; {allowed}")
         if len(s.members) != info.n_agents - 1 or not names.issuperset(s.members):
-            wanted = f"must name {info.n_agents - 1} members of the pool"
+            wanted = _("must name {n} members of the pool").format(n=info.n_agents - 1)
             raise refuse(f"set {s.name!r} {wanted}, it names {shown(s.members)}")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.subgoals import SubgoalPrior
 from omg_lib.system.files import TensorFile, open_tensors, parse_json, reason, write_tensors
+from omg_lib.words import _
 
 
 def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -> None:
@@ -24,7 +25,7 @@ def save_prior(prior: SubgoalPrior, path: str | Path, made: dict[str, object]) -
         arrays = {key: x.numpy(force=True) for key, x in weights.items()}
         write_tensors(Path(path), arrays, {"made": json.dumps(made | {"sha256": digest(weights)})})
     except (OSError, ValueError) as error:
-        allowed = f"cannot be written ({reason(error)[:80]}); allowed is a writable file"
+        allowed = _("cannot be written ({reason}); allowed is a writable file").format(reason=reason(error)[:80])
         raise ConfigError("out", str(path), allowed) from None
 
 
@@ -44,7 +45,9 @@ def load_prior(prior: SubgoalPrior, path: str | Path) -> None:
     except ConfigError:
         raise
     except (OSError, KeyError, IndexError, ValueError) as error:
-        raise ConfigError("prior", str(path), f"is not a readable prior ({reason(error)[:80]})") from None
+        raise ConfigError(
+            "prior", str(path), _("is not a readable prior ({reason})").format(reason=reason(error)[:80])
+        ) from None
 
 
 def _read_prior(prior: SubgoalPrior, path: str | Path, file: TensorFile) -> None:
@@ -53,16 +56,22 @@ def _read_prior(prior: SubgoalPrior, path: str | Path, file: TensorFile) -> None
     wanted = prior.encoder[0].in_features, prior.mu.out_features
     if found != wanted:
         sizes = "obs_dim={} and subgoal_dim={}"
-        allowed = f"it is for {sizes.format(*found)}, this run has {sizes.format(*wanted)}"
+        allowed = _("it is for {found}, this run has {wanted}").format(
+            found=sizes.format(*found), wanted=sizes.format(*wanted)
+        )
         raise ConfigError("prior", str(path), allowed)
     layout = {key: (str(x.dtype).removeprefix("torch."), tuple(x.shape)) for key, x in prior.state_dict().items()}
-    for key, (_, shape) in layout.items():
+    for key, (__, shape) in layout.items():
         if file.layout.get(key, ("", None))[1] != shape:
-            raise ConfigError("prior", str(path), f"its weights {key} are missing, or are not {list(shape)}")
+            raise ConfigError(
+                "prior",
+                str(path),
+                _("its weights {key} are missing, or are not {shape}").format(key=key, shape=list(shape)),
+            )
     try:
         weights = {key: torch.from_numpy(x) for key, x in file.arrays(layout).items()}
     except (OSError, ValueError) as error:
-        raise ConfigError("prior", str(path), f"its weights {reason(error)}") from None
+        raise ConfigError("prior", str(path), _("its weights {reason}").format(reason=reason(error))) from None
     if saved not in (None, digest(weights)):
-        raise ConfigError("prior", str(path), "its weights differ from those that were saved: the file is damaged")
+        raise ConfigError("prior", str(path), _("its weights differ from those that were saved: the file is damaged"))
     prior.load_state_dict(weights)

@@ -307,8 +307,8 @@ def test_the_search_for_leaks_finds_them_where_they_are():
 
 
 def test_the_released_notebooks_hold_no_solution_and_no_hidden_test(released):
-    files = [path for path in (released / "release").rglob("*") if path.is_file()]
-    assert sorted(path.name for path in files) == [f"{name}.ipynb" for name in NAMES]
+    files = [path for folder in ("release", "release-zh") for path in (released / folder).rglob("*") if path.is_file()]
+    assert [path.name for path in sorted(files)] == [f"{name}.ipynb" for name in NAMES] * 2
     for path in files:
         assert leaks(path, solutions() | hidden_tests()) == set(), path.name
         assert "SOLUTION" not in path.read_text() and "HIDDEN" not in path.read_text()
@@ -329,7 +329,8 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     place = clone / "notebooks" / "assignments"
-    shutil.copytree(released / "release", place / "release")
+    for folder in ("release", "release-zh"):
+        shutil.copytree(released / folder, place / folder)
     assert run(place, "student-copy").returncode == 0
     copy = clone / "build" / "student-copy"
     files = [path for path in copy.rglob("*") if path.is_file()]
@@ -338,6 +339,9 @@ def test_the_students_copy_holds_nothing_of_a_teachers(released, tmp_path):
     assert inside == {"GUIDE.md", *(f"{name}/{name}.ipynb" for name in NAMES)}
     guide = (copy / "notebooks" / "assignments" / "GUIDE.md").read_text()
     assert guide == (COURSE / "grader" / "FOR_STUDENTS.md").read_text() and "send your teacher" in guide
+    chinese = copy / "notebooks" / "zh" / "assignments"
+    assert {path.relative_to(chinese).as_posix() for path in files if chinese in path.parents} == inside
+    assert "老师" in (chinese / "GUIDE.md").read_text(encoding="utf-8")
     assert (copy / "omg_lib" / "regroup.py").is_file() and (copy / "Makefile").is_file()
     kept = {path.relative_to(copy).as_posix() for path in files if "tests" in path.relative_to(copy).parts[:1]}
     assert kept and not [name for name in kept if name.startswith(("tests/assignments/", "tests/helpers/answers/"))]

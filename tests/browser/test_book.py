@@ -128,6 +128,23 @@ def test_a_question_of_numbers_is_checked_in_the_page(book, page):
         assert form.locator("[role=status]").inner_text() == verdict
 
 
+def test_the_chinese_page_of_the_same_notebook_asks_and_answers_in_chinese(book, page):
+    open_page(page, book, "notebooks/00_start_here.html")
+    page.locator("article a[href='zh/00_start_here.html']").click()
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    assert page.locator("article").inner_text().count("形状") > 1
+    form = page.locator("form.omg-question").first
+    for answer, verdict in (
+        ("1, 128, 32", "还不对：题目要 4 个数，你给了 3 个。"),
+        ("1 128 32 128", "正确：[1, 128, 32, 128]。"),
+    ):
+        form.locator("input").fill(answer)
+        form.get_by_role("button", name="检查").click()
+        assert form.locator("[role=status]").inner_text() == verdict
+    page.locator("article a[href='../00_start_here.html']").click()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
 def test_a_choice_is_checked_in_the_page_and_code_has_a_fold(book, page):
     open_page(page, book, "notebooks/04_regroup.html")
     form = page.locator("form.omg-question").last

@@ -192,6 +192,16 @@ def test_returns_are_not_drawn_as_win_rates_nor_mixed_with_them(tmp_path, capsys
     assert err.count("\n") == 1 and all(part in err for part in said), err
 
 
+def test_one_return_says_nothing_about_its_spread(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    words = ["train", "--env", "foraging", "--n-agents", "2", "--learner", "iql", "--teammates", "none"]
+    assert main([*words, "--updates", "1", "--batch-size", "1", "--device", "cpu", "--out", run]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--runs", run, "--episodes", "3"]) == 0
+    head, line = capsys.readouterr().out.splitlines()[-2:]
+    assert "return  95 % interval" in head and " unknown " in line and "inf" not in line
+
+
 def test_the_pool_calls_a_policy_of_a_game_without_winners_no_script(tmp_path, capsys):
     pytest.importorskip("mpe2", reason="predator_prey needs the extra envs")
     words = "teammates --env predator_prey --n-agents 2 --algorithms iql --seeds 1 --t-max 20 --batch-size 1"

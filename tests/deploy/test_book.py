@@ -12,6 +12,7 @@ from nbclient.exceptions import CellExecutionError
 from deploy.book import __main__ as book
 from deploy.book import pages
 from deploy.book.pages import page_outputs
+from omg_lib.words import speaking
 from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_another_panel_leaves_its_last_picture_with_a_sentence():
     live = shown(**{"text/html": f"<p>{pages.KEPT}</p><iframe>", "text/plain": ""})
     assert pages.LIVE in page_outputs([widget(), live])[0].data["text/html"], "the flow panel is no picture"
     (alone,) = page_outputs([widget()])
-    assert alone.data["text/html"] == pages.PANEL
+    assert pages.PANEL in alone.data["text/html"]
 
 
 def test_other_outputs_stay_as_they_are():
@@ -46,7 +47,7 @@ def test_other_outputs_stay_as_they_are():
 
 
 def test_no_path_of_this_machine_is_on_a_page():
-    said = f"{ROOT}/omg_lib/regroup.py:9\n/tmp/ipykernel_12/345.py:3 \"x\""
+    said = f'{ROOT}/omg_lib/regroup.py:9\n/tmp/ipykernel_12/345.py:3 "x"'
     cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("stream", text=said)])
     (made,) = pages.as_page(nbformat.v4.new_notebook(cells=[cell])).cells
     assert made.outputs[0].text == 'omg_lib/regroup.py:9\nthe cell:3 "x"'
@@ -71,10 +72,33 @@ def test_a_choice_becomes_radio_buttons():
     assert asked(output) == heard and text.count('type="radio"') == 2 and "<p>a &amp; b: 5 nm</p>" in text
 
 
+def test_a_page_of_another_edition_speaks_its_language():
+    kept = widget(**{"text/html": "<p>面板的最后一幅图。</p><img>"})
+    with speaking("zh_CN"):
+        (alone,) = page_outputs([widget()])
+        (form,) = page_outputs([shown(**{pages.TRUTH: {"numbers": [1, 2], "labels": ["a", "b"]}})])
+        assert page_outputs([kept])[0].data["text/html"] == "<p>面板的最后一幅图。</p><img>"
+        page = pages.in_language('<html class="no-js" lang="en"><input placeholder="Search"><a>Next</a> Next', "zh_CN")
+    assert "就可以使用面板" in alone.data["text/html"]
+    assert "你的答案（2 个数）" in form.data["text/html"] and "显示答案" in form.data["text/html"]
+    assert (
+        json.loads(html.unescape(re.search('data-words="([^"]*)"', form.data["text/html"])[1]))["right"]
+        == "正确：{answer}。"
+    )
+    assert page == '<html class="no-js" lang="zh-CN"><input placeholder="搜索"><a>下一篇</a> Next'
+
+
+def test_chinese_terms_are_linked_inside_a_sentence():
+    cell = nbformat.v4.new_markdown_cell("用运行器（runner）玩一局；`运行器` 再玩。")
+    pages.link_terms([cell], pages.terms(chinese=True), "../glossary.md")
+    assert cell.source == "用[运行器](../glossary.md#term-runner)（runner）玩一局；`运行器` 再玩。"
+    assert set(pages.terms(chinese=True).values()) <= set(pages.terms().values())
+
+
 def test_code_that_only_a_kernel_can_check_becomes_a_fold():
     (output,) = page_outputs([shown(**{pages.TRUTH: {"code": "x < 1"}})])
     text = output.data["text/html"]
-    assert "<form" not in text and "<pre>x &lt; 1</pre>" in text and text.startswith(pages.TRY)
+    assert "<form" not in text and "<pre>x &lt; 1</pre>" in text and pages.TRY in text.partition("<details>")[0]
 
 
 KINDS = {

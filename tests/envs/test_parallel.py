@@ -13,7 +13,7 @@ from omg_lib.__main__ import main
 from omg_lib.config import ConfigError, RunError
 from omg_lib.distributed.processes import Processes
 from omg_lib.envs import env_info, make_env
-from omg_lib.envs.pettingzoo import LIMIT, UNSAID
+from omg_lib.envs.pettingzoo import LIMIT, unsaid
 from tests.helpers.batches import SMALL, short_pretraining
 
 pytest.importorskip("pettingzoo")
@@ -321,7 +321,7 @@ def test_a_file_that_names_a_class_parallel_env_is_enough(tmp_path, monkeypatch)
 def test_the_limit_is_the_names_or_the_games_own(game, attributes, arguments, limit, recwarn):
     name = game(ends={}, **attributes) + arguments
     assert env_info(name, 2).episode_limit == limit
-    assert not [one for one in recwarn if UNSAID in str(one.message)]
+    assert not [one for one in recwarn if unsaid() in str(one.message)]
     batch, _ = played(name)
     assert int(batch["filled"].sum()) == limit + 1 and not batch["terminated"].any()
 
@@ -331,7 +331,7 @@ def test_a_limit_that_nobody_says_is_noticed_once(game, recwarn):
     for _ in range(2):
         assert env_info(name, 2).episode_limit == LIMIT
         played(name)
-    (notice,) = [str(one.message) for one in recwarn if UNSAID in str(one.message)]
+    (notice,) = [str(one.message) for one in recwarn if unsaid() in str(one.message)]
     assert name in notice and ",episode_limit=" in notice
 
 

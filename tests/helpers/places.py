@@ -7,8 +7,8 @@ ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "notebooks" / "assignments"
 NAMES = ("a1", "a2", "a3", "a4")
 MADE = (
-    "release", "submitted", "autograded", "feedback", "gradebook.db", "grades.csv", ".grading", "__pycache__",
-    ".ipynb_checkpoints",
+    "release", "release-*", "submitted", "autograded", "feedback", "gradebook.db", "grades.csv", ".grading",
+    "__pycache__", ".ipynb_checkpoints",
 )  # fmt: skip
 
 

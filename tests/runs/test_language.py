@@ -3,10 +3,15 @@
 import csv
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from omg_lib.__main__ import main
+from omg_lib.config import OMGConfig
+from omg_lib.experiment import sweep
+from omg_lib.words import _ as word
 
 ASKED = "train --n-agents 2 --batch-size 2 --updates 2 --learner iql --set test_nepisode=2 --out".split()
 
@@ -34,3 +39,13 @@ def test_a_run_leaves_the_same_files_in_every_language(tmp_path, monkeypatch, ca
         told[language] = re.sub(r'"seconds": [^,}]+', "", json.dumps(json.loads(trace.read_text())))
     assert len(made["en"]) >= 6 and made["en"] == made["zh_CN"] and told["en"] == told["zh_CN"]
     assert "metrics.csv" in made["en"] and capsys.readouterr().out
+
+
+def test_a_trial_of_a_sweep_speaks_english_because_its_errors_go_into_a_file(monkeypatch):
+    reported: list[str] = []
+    tune = SimpleNamespace(report=reported.append)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(tune=tune))
+    monkeypatch.setattr(sweep, "train_in", lambda *_: (word("not a folder") for __ in range(1)))
+    monkeypatch.setenv("OMG_LANG", "zh_CN")
+    sweep.run_trial({"trial": {"folder": ".", "config": OMGConfig().to_dict()}})
+    assert reported == ["not a folder"] and word("not a folder") == "不是文件夹"

@@ -1,28 +1,29 @@
 // Checks an answer in the page, as omg_lib.checks does at the first try.
-function checkNumbers({numbers, labels}, form) {
+// `words` are the sentences, in the page's language.
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+function checkNumbers({numbers, labels}, words, form) {
   const guess = (form.querySelector("input").value.match(/-?\d+/g) || []).map(Number);
-  if (guess.length !== numbers.length) {
-    return `Not yet: the question asks for ${numbers.length} numbers, but you gave ${guess.length}.`;
-  }
+  if (guess.length !== numbers.length) return filled(words.count, {all: numbers.length, n: guess.length});
   const wrong = numbers.map((_, i) => i).filter(i => guess[i] !== numbers[i]);
-  if (!wrong.length) return `Right: [${numbers.join(", ")}].`;
-  const are = wrong.length === 1 ? "is" : "are";
-  return `Not yet: ${wrong.length} of ${numbers.length} numbers ${are} wrong (${wrong.map(i => labels[i]).join(", ")}).`;
+  if (!wrong.length) return filled(words.right, {answer: `[${numbers.join(", ")}]`});
+  const names = wrong.map(i => labels[i]).join(", ");
+  return filled(wrong.length === 1 ? words.one : words.many, {n: wrong.length, all: numbers.length, names});
 }
 
-function checkChoice({right, facts}, form) {
+function checkChoice({right, facts}, words, form) {
   const chosen = form.querySelector("input:checked")?.value;
-  if (chosen === undefined) return "Not answered yet: choose one.";
-  return chosen === right ? `Right: ${right} (${facts[right]}).` : `Not yet: it is not "${chosen}".`;
+  if (chosen === undefined) return words.open;
+  return filled(...chosen === right ? [words.right, {answer: `${right} (${facts[right]})`}] : [words.other, {guess: chosen}]);
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   for (const form of document.querySelectorAll("form.omg-question")) {
-    const question = JSON.parse(form.dataset.question);
+    const question = JSON.parse(form.dataset.question), words = JSON.parse(form.dataset.words);
     const check = question.numbers ? checkNumbers : checkChoice;
     form.addEventListener("submit", event => {
       event.preventDefault();
-      form.querySelector("[role=status]").textContent = check(question, form);
+      form.querySelector("[role=status]").textContent = check(question, words, form);
     });
   }
 });

@@ -39,8 +39,13 @@ def assignments() -> list[str]:
 
 
 def release() -> int:
-    """Make release/ from source/, without solutions and hidden tests."""
-    return max(nbgrader("generate_assignment", name, "--create", "--force") for name in assignments())
+    """Make release/ from source/, without solutions and hidden tests, and the same in other languages: release-zh/."""
+    from deploy.editions import notebooks, texts  # here, because only the whole repository has it
+
+    failed = max(nbgrader("generate_assignment", name, "--create", "--force") for name in assignments())
+    for edition in texts.EDITIONS:
+        notebooks.release(edition, COURSE)
+    return failed
 
 
 def grade(*more: str) -> int:
@@ -110,7 +115,11 @@ def deliver(refused: Collection[Submission | None]) -> None:
 
 
 def student_copy(target: str = "build/student-copy") -> int:
-    """Copy the files in git to a new folder, without the teacher's, and add the released notebooks and their guide."""
+    """Copy the files in git to a new folder, without the teacher's, and add the released notebooks and their guide, in
+    every language.
+    """
+    from deploy.editions import readme, texts  # here, because only the whole repository has it
+
     place = ROOT / target
     if place.exists():
         shutil.rmtree(place)
@@ -119,7 +128,12 @@ def student_copy(target: str = "build/student-copy") -> int:
         if not name.startswith(TEACHERS) and (ROOT / name).is_file():
             copy(STUDENTS if name == f"{HERE}GUIDE.md" else ROOT / name, place / name)
     for path in sorted((COURSE / "release").glob("*/*")):
-        copy(path, place / "notebooks" / "assignments" / path.relative_to(COURSE / "release"))
+        copy(path, place / HERE / path.relative_to(COURSE / "release"))
+    for edition in texts.EDITIONS:
+        released, theirs = COURSE / f"release-{edition.folder}", place / "notebooks" / edition.folder / "assignments"
+        copy(readme.path_of(edition, STUDENTS), theirs / "GUIDE.md")
+        for path in sorted(released.glob("*/*")):
+            copy(path, theirs / path.relative_to(released))
     print(f"The students' copy is in {target}.")
     return 0
 

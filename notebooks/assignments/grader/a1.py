@@ -20,6 +20,7 @@ from omg_lib.lessons.assignments.cases import (
     to_rows,
     to_slots,
 )
+from omg_lib.words import _
 
 PER_SEAT = ("obs", "actions", "avail_actions")
 AFTER = ("truncate obs", "truncate reward", "to_device obs", "to_device reward")
@@ -62,42 +63,42 @@ def tasks(folder: Path) -> list[Task]:
             "a1-arithmetic-test", "a1-arithmetic",
             lambda random: of_configs(arithmetic, random) + of_configs(arithmetic, random, learner="iql"),
             [
-                Criterion("sample_size with teammates", 1, entries("sample_size"), "omg"),
-                Criterion("runs_per_update with teammates", 1, entries("runs_per_update"), "omg"),
-                Criterion("t_max_total with teammates", 1, entries("t_max_total"), "omg"),
-                Criterion("network_rows with teammates", 1, entries("network_rows"), "omg"),
-                Criterion("all four numbers without teammates", 2, equal, "iql"),
+                Criterion(_("sample_size with teammates"), 1, entries("sample_size"), "omg"),
+                Criterion(_("runs_per_update with teammates"), 1, entries("runs_per_update"), "omg"),
+                Criterion(_("t_max_total with teammates"), 1, entries("t_max_total"), "omg"),
+                Criterion(_("network_rows with teammates"), 1, entries("network_rows"), "omg"),
+                Criterion(_("all four numbers without teammates"), 2, equal, "iql"),
             ],
         ),
         Task(
             "a1-acting-test", "a1-acting",
             lambda random: of_configs(acting, random),
             [
-                Criterion("fields of every seat", 1, entries(*PER_SEAT)),
-                Criterion("fields of the whole episode", 1, entries(*PER_EPISODE)),
+                Criterion(_("fields of every seat"), 1, entries(*PER_SEAT)),
+                Criterion(_("fields of the whole episode"), 1, entries(*PER_EPISODE)),
             ],
         ),
         Task(
             "a1-sampling-test", "a1-sampling",
             lambda random: of_configs(sampling, random, random.randint(9, 90)),
             [
-                Criterion("the sample", 1, entries("sample obs", "sample reward")),
-                Criterion("truncated, and on the device", 1, entries(*AFTER)),
+                Criterion(_("the sample"), 1, entries("sample obs", "sample reward")),
+                Criterion(_("truncated, and on the device"), 1, entries(*AFTER)),
             ],
         ),
         Task(
             "a1-learning-test", "a1-learning",
             lambda random: of_configs(learning, random, random.randint(9, 90)),
             [
-                Criterion("regrouped", 1, entries(*REGROUPED)),
-                Criterion("the OMG loss", 2, entries(*SUBGOALS)),
-                Criterion("hidden state, values and loss", 1, entries("hidden", "q", "loss")),
+                Criterion(_("regrouped"), 1, entries(*REGROUPED)),
+                Criterion(_("the OMG loss"), 2, entries(*SUBGOALS)),
+                Criterion(_("hidden state, values and loss"), 1, entries("hidden", "q", "loss")),
             ],
         ),
         Task("a1-rows-test", "a1-rows", row_cases,
-             [Criterion("every row is one slot's own sequence", 2, equal)]),
+             [Criterion(_("every row is one slot's own sequence"), 2, equal)]),
         Task("a1-slots-test", "a1-slots", slot_cases,
-             [Criterion("every row has its own group's number", 2, equal)]),
+             [Criterion(_("every row has its own group's number"), 2, equal)]),
         Task("a1-seat-test", "a1-seat", seat_cases,
-             [Criterion("every slot holds its own seat's data", 2, equal)]),
+             [Criterion(_("every slot holds its own seat's data"), 2, equal)]),
     ]  # fmt: skip

@@ -22,6 +22,7 @@ from omg_lib.lessons.assignments.cases import (
     seats_drawn,
     stack,
 )
+from omg_lib.words import _
 
 DRAWS = 500
 """Samples, each with its own seed; a fair sampler fails by bad luck once in 10 ** 12 gradings."""
@@ -68,11 +69,11 @@ def sample_cases(random: Random) -> list[tuple[str, Case]]:
 
 def right_seats(cases: Sequence[Case], answers: Sequence[object]) -> str:
     """Require that row k holds an episode of seat k % A, even if another row holds it too."""
-    for ((rings, n, _), _), answer in zip(cases, answers, strict=True):
+    for ((rings, n, __), __), answer in zip(cases, answers, strict=True):
         if isinstance(answer, Failed):
             return answer.why
         if wrong := seats_drawn(answer, rings, n):
-            return wrong.rstrip(".")
+            return wrong.rstrip(".。")
     return ""
 
 
@@ -84,17 +85,19 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
     if wrong:
         return wrong
     told = {}
-    for ((_, _, seed), _), answer in zip(cases, answers, strict=True):
+    for ((__, __, seed), __), answer in zip(cases, answers, strict=True):
         if told.setdefault(seed, answer) != answer:
-            return "the same seed gave another sample, so not all randomness comes from it"
+            return _("the same seed gave another sample, so not all randomness comes from it")
     pairs = [rows for seat in range(3) for rows in [(seat, seat + 3)]]
     others = [(one, other) for one in range(6) for other in range(one) if one % 3 != other % 3]
     for rows in [*pairs, *others, (0, 1, 2), (3, 4, 5)]:
         kinds = HELD * (HELD - 1) if rows in pairs else HELD ** len(rows)
         drawn = Counter(tuple(answer[row] for row in rows) for answer in told.values())
         if uneven(drawn, kinds, len(told)):
-            where = f"rows {', '.join(map(str, rows))} hold some episodes together more often than others"
-            return f"in {len(told)} samples with as many seeds, {where}"
+            said = _(
+                "in {n} samples with as many seeds, rows {rows} hold some episodes together more often than others"
+            )
+            return said.format(n=len(told), rows=", ".join(map(str, rows)))
     return ""
 
 
@@ -131,7 +134,7 @@ def stack_cases(random: Random) -> list[tuple[str, Case]]:
 
 def chance_cases(random: Random) -> list[tuple[str, Case]]:
     made = []
-    for _ in range(5):
+    for __ in range(5):
         agents, held = random.randint(2, 8), random.randint(2, 30)
         made.append(("", ((agents, held), held**agents / math.comb(agents * held, agents))))
     return made
@@ -146,22 +149,22 @@ def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
         Task("a2-insert-test", "a2-insert", insert_cases, [
-            Criterion("while there is room", 1, equal, "room"),
-            Criterion("a full ring: the oldest goes, the others keep their places", 3, equal, "full"),
+            Criterion(_("while there is room"), 1, equal, "room"),
+            Criterion(_("a full ring: the oldest goes, the others keep their places"), 3, equal, "full"),
         ]),
         Task("a2-can-sample-test", "a2-can-sample", enough_cases, [
-            Criterion("all seats hold equally many", 1, equal, "even"),
-            Criterion("one seat holds fewer", 2, equal, "scarce"),
+            Criterion(_("all seats hold equally many"), 1, equal, "even"),
+            Criterion(_("one seat holds fewer"), 2, equal, "scarce"),
         ]),
         Task("a2-sample-test", "a2-sample", sample_cases, [
-            Criterion("every row has its own seat", 2, right_seats, "seats"),
-            Criterion("without replacement", 1, equal, "seats"),
-            Criterion("every choice equally likely, with all randomness from the seed", 2, by_chance, "chance"),
+            Criterion(_("every row has its own seat"), 2, right_seats, "seats"),
+            Criterion(_("without replacement"), 1, equal, "seats"),
+            Criterion(_("every choice equally likely, with all randomness from the seed"), 2, by_chance, "chance"),
         ]),
-        Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion("the longest episode", 2, equal)]),
-        Task("a2-stack-test", "a2-stack", stack_cases, [Criterion("numbers, zeros and mask", 2, equal)]),
+        Task("a2-max-t-test", "a2-max-t", length_cases, [Criterion(_("the longest episode"), 2, equal)]),
+        Task("a2-stack-test", "a2-stack", stack_cases, [Criterion(_("numbers, zeros and mask"), 2, equal)]),
         Task("a2-counterexample-test", "a2-counterexample", naive_cases,
-             [Criterion("the naive buffer samples, and no draw can be regrouped", 2, equal)]),
+             [Criterion(_("the naive buffer samples, and no draw can be regrouped"), 2, equal)]),
         Task("a2-luck-test", "a2-luck",
-             chance_cases, [Criterion("the probability", 2, equal)]),
+             chance_cases, [Criterion(_("the probability"), 2, equal)]),
     ]  # fmt: skip

@@ -26,6 +26,7 @@ from omg_lib.lessons.assignments.cases import (
     windows,
 )
 from omg_lib.subgoals import gaussian_kl
+from omg_lib.words import _
 
 Made = list[tuple[str, Case]]
 
@@ -120,37 +121,37 @@ def tasks(folder: Path) -> list[Task]:
     """The tests; what else a submission holds plays no part."""
     return [
         Task("a3-regroup-test", "a3-regroup", regroup_cases, [
-            Criterion("rows in the order of seats", 1, equal, "order"),
-            Criterion("shuffled rows", 3, equal, "shuffled"),
+            Criterion(_("rows in the order of seats"), 1, equal, "order"),
+            Criterion(_("shuffled rows"), 3, equal, "shuffled"),
         ]),
         Task("a3-living-test", "a3-living", living_cases, [
-            Criterion("padding does not count", 1, equal, "whole"),
-            Criterion("steps after a unit's death do not count", 2, equal, "dead"),
+            Criterion(_("padding does not count"), 1, equal, "whole"),
+            Criterion(_("steps after a unit's death do not count"), 2, equal, "dead"),
         ]),
         Task("a3-windows-test", "a3-windows", window_cases, [
-            Criterion("the next H states, away from the end", 2, away_from_the_end, "long"),
-            Criterion("the last living state fills the rest", 2, equal),
+            Criterion(_("the next H states, away from the end"), 2, away_from_the_end, "long"),
+            Criterion(_("the last living state fills the rest"), 2, equal),
         ]),
         Task("a3-value-test", "a3-value",
              lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
-             [Criterion("the mean over the available actions", 2, equal)]),
+             [Criterion(_("the mean over the available actions"), 2, equal)]),
         Task("a3-choose-test", "a3-choose",
              of_both(choice_case, ("optimistic", "conservative")), [
-            Criterion("optimistic", 1, equal, "optimistic"),
-            Criterion("conservative", 1, equal, "conservative"),
+            Criterion(_("optimistic"), 1, equal, "optimistic"),
+            Criterion(_("conservative"), 1, equal, "conservative"),
         ]),
         Task("a3-kl-test", "a3-kl",
              of_axes(kl_case, ("standard", "any")), [
-            Criterion("to the standard Gaussian", 1, equal, "standard"),
-            Criterion("to any Gaussian", 2, equal, "any"),
+            Criterion(_("to the standard Gaussian"), 1, equal, "standard"),
+            Criterion(_("to any Gaussian"), 2, equal, "any"),
         ]),
         Task("a3-mean-test", "a3-mean",
              of_axes(mean_case, ("some", "none")), [
-            Criterion("masked values do not enter, not even NaN", 1, equal, "some"),
-            Criterion("zero if the mask keeps nothing", 1, equal, "none"),
+            Criterion(_("masked values do not enter, not even NaN"), 1, equal, "some"),
+            Criterion(_("zero if the mask keeps nothing"), 1, equal, "none"),
         ]),
         Task("a3-loss-test", "a3-loss", loss_cases, [
-            Criterion("reconstruction", 2, equal, "recon"),
-            Criterion("with the KL", 2, equal, "whole"),
+            Criterion(_("reconstruction"), 2, equal, "recon"),
+            Criterion(_("with the KL"), 2, equal, "whole"),
         ]),
     ]  # fmt: skip

@@ -22,6 +22,7 @@ from omg_lib.lessons.experiment import (
     seeds_of,
     settings,
 )
+from omg_lib.words import _
 
 
 def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequence[object]], str]:
@@ -69,7 +70,8 @@ def tasks(folder: Path) -> list[Task]:
         results = read_results(folder / "results.json", wanted)
         arm, seed = random.choice(ARMS), random.choice(wanted.seeds)
         same = again(results, wanted, arm, seed)
-        return "" if same else f"{arm}, seed {seed}, gives another result when it runs again"
+        said = _("{arm}, seed {seed}, gives another result when it runs again").format(arm=arm, seed=seed)
+        return "" if same else said
 
     def bands(random: Random) -> list[tuple[str, Case]]:
         return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]
@@ -82,16 +84,16 @@ def tasks(folder: Path) -> list[Task]:
     chance = Random()
     return [
         Task("a4-plan-test", "a4-plan", one_plan, [
-            Criterion("both arms have settings that are allowed", 1, told(legal)),
-            Criterion("they differ in one setting", 1, told(differs)),
-            Criterion("at least three seeds", 1, told(seeds)),
+            Criterion(_("both arms have settings that are allowed"), 1, told(legal)),
+            Criterion(_("they differ in one setting"), 1, told(differs)),
+            Criterion(_("at least three seeds"), 1, told(seeds)),
         ]),
         Task("a4-results-test", "a4-plan", one_plan, [
-            Criterion("every seed of both arms is finished", 1, told(finished)),
-            Criterion("a run that is trained again comes out the same", 2, told(lambda plan: real(plan, chance))),
+            Criterion(_("every seed of both arms is finished"), 1, told(finished)),
+            Criterion(_("a run that is trained again comes out the same"), 2, told(lambda plan: real(plan, chance))),
         ]),
         Task("a4-band-test", "a4-band", bands, [
-            Criterion("the mean", 1, means),
-            Criterion("the interval, for any number of seeds", 3, equal),
+            Criterion(_("the mean"), 1, means),
+            Criterion(_("the interval, for any number of seeds"), 3, equal),
         ]),
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from traitlets import Bool
 
 from grader.drawing import FORMATS, drawing, drawings, picture
+from grader.slim import edition
 
 PYTHON = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -48,7 +49,7 @@ class Harmless(Preprocessor):
             cell["id"] = f"cell-{number}"
         for name, value in resources.items():  # the formgrader's page has names of students as they are
             resources[name] = escape(value) if isinstance(value, str) else value
-        return new_notebook(cells=cells, metadata=PYTHON), resources
+        return new_notebook(cells=cells, metadata=PYTHON | edition(nb.metadata)), resources
 
 
 def harmless_cell(cell: NotebookNode, longest: int = MOST_IN_CELL) -> NotebookNode:

@@ -8,6 +8,7 @@ answers that come from a separate process.
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from traitlets import Bool, Integer, List, Unicode
 from grader.records import note_seed
 from grader.submissions import Submission
 from omg_lib.lessons.assignments.cells import answer_text
+from omg_lib.words import speaking
 
 
 class ReleasedCells(NbGraderPreprocessor):
@@ -107,7 +109,7 @@ def released_as(notebook: Notebook, cell: SourceCell) -> dict:
 
 
 class GradeAnswers(NbGraderPreprocessor):
-    """Writes the points of every test cell, and the reasons, as its output."""
+    """Writes the points of every test cell, and the reasons, as its output: in the notebook's own language."""
 
     python = List(
         Unicode(), [sys.executable], help="The command that starts Python for submitted code, with torch and einops."
@@ -128,11 +130,12 @@ class GradeAnswers(NbGraderPreprocessor):
         }
         from grader.tasks import marks  # here, because it loads torch, and ReleasedCells does without
 
-        tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
-        found = marks(tasks, sources, seed, self.python, self.seconds, self.unsafe)
-        for cell in nb.cells:
-            if is_grade(cell) and not is_solution(cell):
-                cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id])
+        with speaking(None if os.environ.get("OMG_LANG") else nb.metadata.get("omg_lang")):
+            tasks = importlib.import_module(f"grader.{assignment}").tasks(Path(resources["metadata"]["path"]))
+            found = marks(tasks, sources, seed, self.python, self.seconds, self.unsafe)
+            for cell in nb.cells:
+                if is_grade(cell) and not is_solution(cell):
+                    cell.outputs = outputs(found[cell.metadata.nbgrader.grade_id])
         note_seed(Submission(resources["nbgrader"]["student"], assignment), seed)
         return nb, resources
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from grader.child import MOST_BYTES, decode, encode
 from grader.feedback import SILENT, failure
 from grader.host import STARTING, protection, started
+from omg_lib.words import _
 
 MEMORY = 1 << 30
 """Bytes that a task may use, beyond those of Python and torch."""
@@ -62,7 +63,7 @@ def _read(line: bytes, question: Question, seconds: int) -> list[object]:
         try:
             return failed(one["error"]) if "error" in one else decode(one["value"])
         except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError):
-            return Failed("the answer cannot be read")
+            return Failed(_("the answer cannot be read"))
 
     calls = len(question.calls)
     try:
@@ -70,4 +71,4 @@ def _read(line: bytes, question: Question, seconds: int) -> list[object]:
         given = found.get("answers", [])
         return [value(one) for one in given] if len(given) == calls else [failed(found.get("error", SILENT))] * calls
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return [Failed(SILENT)] * calls
+        return [Failed(_(SILENT))] * calls

@@ -6,6 +6,8 @@ pages colour code for minutes. Few parts and little text keep both short.
 
 from __future__ import annotations
 
+from omg_lib.words import EDITIONS
+
 MOST_PARTS = 1_000
 """Most cells, outputs and other list entries; an assignment has about thirty."""
 MOST_SOURCE = 300_000
@@ -15,8 +17,8 @@ SOURCES = ("source", "input")
 
 
 def slim(found: dict) -> dict:
-    """Return a notebook without metadata except the cells' ids in the gradebook, and without data that is not text.
-    Raise ValueError if it has too many parts or too much text. It must not be nested deeply.
+    """Return a notebook without data that is not text, and with no metadata but its edition and the cells' ids in the
+    gradebook. Raise ValueError if it has too many parts or too much text. It must not be nested deeply.
     """
     parts = source = 0
 
@@ -46,7 +48,12 @@ def is_text(x: object) -> bool:
 
 
 def claim(metadata: dict) -> dict:
-    """Return the metadata by which a cell claims to be a released one."""
+    """Return the metadata by which a cell claims to be a released one, and a notebook to be of an edition."""
     claimed = metadata.get("nbgrader")
     name = claimed.get("grade_id") if isinstance(claimed, dict) else None
-    return {"nbgrader": {"grade_id": name}} if isinstance(name, str) else {}
+    return ({"nbgrader": {"grade_id": name}} if isinstance(name, str) else {}) | edition(metadata)
+
+
+def edition(metadata: dict) -> dict:
+    """Return the metadata by which a notebook claims to be of an edition of the course; {} if there is no such one."""
+    return {"omg_lang": metadata["omg_lang"]} if metadata.get("omg_lang") in [*EDITIONS.values()] else {}

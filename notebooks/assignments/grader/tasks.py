@@ -14,6 +14,7 @@ from grader.process import Failed, Question, ask
 from omg_lib.lessons.assignments.cases import Case
 from omg_lib.lessons.assignments.cells import FUNCTIONS, HELPERS
 from omg_lib.lessons.assignments.data import plain
+from omg_lib.words import _
 
 Judge = Callable[[Sequence[Case], Sequence[object]], str]
 """Cases and their answers -> what is wrong, "" if nothing is."""
@@ -56,12 +57,13 @@ class Mark:
     why: str = ""
 
     def __str__(self) -> str:
-        return f"{self.points} of {self.most}: {self.says}" + (f" ({self.why})" if self.why else "")
+        said = _("{points} of {most}: {says}").format(points=self.points, most=self.most, says=self.says)
+        return said + (_(" ({why})").format(why=self.why) if self.why else "")
 
 
 def equal(cases: Sequence[Case], answers: Sequence[object]) -> str:
     """Require that every answer equals the library's."""
-    for (_, truth), answer in zip(cases, answers, strict=True):
+    for (__, truth), answer in zip(cases, answers, strict=True):
         wrong = answer.why if isinstance(answer, Failed) else mismatch(answer, truth)
         if wrong:
             return wrong
@@ -102,7 +104,7 @@ def question(task: Task, cases: Sequence[tuple[str, Case]], sources: dict[str, s
     """Return the question to ask a submission whose answer cells are `sources`."""
     cells = [*HELPERS.get(task.answer, ()), task.answer]
     return Question(
-        [sources[cell] for cell in cells if cell in sources], FUNCTIONS[task.answer], [args for _, (args, _) in cases]
+        [sources[cell] for cell in cells if cell in sources], FUNCTIONS[task.answer], [args for __, (args, __) in cases]
     )
 
 
@@ -113,11 +115,11 @@ def judged(task: Task, cases: Sequence[tuple[str, Case]], answers: Sequence[obje
 
 
 def _mark(criterion: Criterion, cases: Sequence[tuple[str, Case]], answers: Sequence[object]) -> Mark:
-    about = [criterion.about in ("", kind) for kind, _ in cases]
+    about = [criterion.about in ("", kind) for kind, __ in cases]
     try:
-        why = criterion.judge([case for _, case in compress(cases, about)], list(compress(answers, about)))
+        why = criterion.judge([case for __, case in compress(cases, about)], list(compress(answers, about)))
     except Exception as error:  # a strange answer is a wrong answer
-        why = f"the answer cannot be judged: {type(error).__name__}"
+        why = _("the answer cannot be judged: {name}").format(name=type(error).__name__)
     return Mark(criterion.says, 0 if why else criterion.points, criterion.points, why)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omg_lib.words import _
+
 
 def plain(x: object) -> object:
     """Return an answer in the form in which it is judged, in any process: numpy arrays become tensors, a tensor or
@@ -16,7 +18,8 @@ def plain(x: object) -> object:
         x = torch.from_numpy(np.array(x))
     if isinstance(x, Tensor):
         if x.is_complex():
-            raise TypeError(f"a tensor of {str(x.dtype).removeprefix('torch.')} is not a valid answer")
+            said = _("a tensor of {dtype} is not a valid answer")
+            raise TypeError(said.format(dtype=str(x.dtype).removeprefix("torch.")))
         x = x.detach().cpu()
         if x.dtype not in (torch.float32, torch.float64, torch.bool):
             x = x.float() if x.is_floating_point() else x.long()
@@ -27,4 +30,4 @@ def plain(x: object) -> object:
         return [plain(part) for part in x]
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
-    raise TypeError(f"a {type(x).__name__} is not a valid answer")
+    raise TypeError(_("a {name} is not a valid answer").format(name=type(x).__name__))

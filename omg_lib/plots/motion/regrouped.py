@@ -31,7 +31,7 @@ def regrouped(regroup: Regroup, config: OMGConfig) -> dict[str, Any]:
     regrouping, with the reason in `said`. ConfigError if all seats learn, since nothing is regrouped then.
     """
     if not config.has_teammates:
-        raise ConfigError("learner", config.learner, "all seats learn, so nothing is regrouped; allowed is omg")
+        raise ConfigError("learner", config.learner, _("all seats learn, so nothing is regrouped; allowed is omg"))
     sample = labelled(config.batch_size, config.n_agents, STEPS)
     sizes = {"A": config.n_agents, "G": config.batch_size}
     try:
