@@ -13,8 +13,10 @@ define install
 @$(INSTALL) --quiet -c constraints.txt torch
 @echo "Installing JupyterLab, the library and their dependencies ..."
 @$(INSTALL) --quiet -c constraints.txt -e "$(1)"
-@.venv/bin/python -m omg_lib compile || true
 endef
+
+# What takes a quarter of a minute, and nothing waits for: until then numpy plays the battle.
+COMPILE = .venv/bin/python -m omg_lib compile
 
 comma = ,
 
@@ -105,12 +107,15 @@ $(NEWS): | .venv/pyvenv.cfg
 
 $(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	$(call install,.[lab$(comma)fast])
+	@nice $(COMPILE) >/dev/null 2>&1 &
 	@touch $@
 
 $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	$(call install,$(EVERYTHING))
+	@$(COMPILE) || true
 	@touch $(BASE) $(TEACHER) $@
 
 $(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	$(call install,.[lab$(comma)fast$(comma)teacher])
+	@$(COMPILE) || true
 	@touch $(BASE) $@
