@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
 INSTALL = .venv/bin/python -m pip install --disable-pip-version-check
-EVERYTHING = .[lab,envs,teacher,ray,tensorboard,book,test]
+EVERYTHING = .[lab,fast,envs,teacher,ray,tensorboard,book,test]
 # Install torch first and separately: it is most of the download, and the lines in between show progress.
 define install
 @echo "Installing torch, the largest part: this takes a few minutes ..."
@@ -14,6 +14,9 @@ define install
 @echo "Installing JupyterLab, the library and their dependencies ..."
 @$(INSTALL) --quiet -c constraints.txt -e "$(1)"
 endef
+
+# What takes a quarter of a minute, and nothing waits for: until then numpy plays the battle.
+COMPILE = .venv/bin/python -m omg_lib compile
 
 comma = ,
 
@@ -103,13 +106,16 @@ $(NEWS): | .venv/pyvenv.cfg
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $@
 
 $(BASE): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.[lab])
+	$(call install,.[lab$(comma)fast])
+	@nice $(COMPILE) >/dev/null 2>&1 &
 	@touch $@
 
 $(FULL): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
 	$(call install,$(EVERYTHING))
+	@$(COMPILE) || true
 	@touch $(BASE) $(TEACHER) $@
 
 $(TEACHER): pyproject.toml constraints.txt | .venv/pyvenv.cfg $(NEWS)
-	$(call install,.[lab$(comma)teacher])
+	$(call install,.[lab$(comma)fast$(comma)teacher])
+	@$(COMPILE) || true
 	@touch $(BASE) $@

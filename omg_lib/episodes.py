@@ -126,11 +126,11 @@ class PackedRows:
 
     def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
         """Convert padded to packed."""
-        return x[self.b, self.t, self.a]
+        return x.flatten(0, 2).index_select(0, self._places)
 
     def pack_shared(self, x: Shaped[Tensor, " B T *F"]) -> Shaped[Tensor, " P *F"]:
         """Convert padded to packed, where all seats of an episode share one value."""
-        return x[self.b, self.t]
+        return x.flatten(0, 1).index_select(0, self._shared_places)
 
     def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
         """Return where the same sequence's step t lies among the packed ones; it must be filled."""
@@ -153,6 +153,15 @@ class PackedRows:
     def from_whole(self, x: Shaped[Tensor, " T N *F"]) -> Shaped[Tensor, " P *F"]:
         """Invert `whole`."""
         return x[self.t, self.n]
+
+    # `index_select` takes rows in a third of the time of indexing with a tensor.
+    @cached_property
+    def _shared_places(self) -> Int[Tensor, " P"]:
+        return self.b * self.shape[1] + self.t
+
+    @cached_property
+    def _places(self) -> Int[Tensor, " P"]:
+        return self._shared_places * self.shape[2] + self.a
 
     @cached_property
     def _starts(self) -> Int[Tensor, " ends"]:
@@ -181,11 +190,11 @@ class PackedRows:
     def previous(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
         """Return the same row's value one step earlier; zero at t = 0."""
         rows = self.counts[0]
-        return torch.cat([torch.zeros_like(x[:rows]), x[self._before[rows:]]])
+        return torch.cat([torch.zeros_like(x[:rows]), x.index_select(0, self._before[rows:])])
 
     def following(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
         """Return the same row's value one step later; zero at its last step."""
-        later = x[self._after]
+        later = x.index_select(0, self._after)
         later[~self.has_next] = 0
         return later
 

@@ -213,9 +213,11 @@ def workshop(tmp_path) -> Workshop:
 
 def test_lab_installs_the_base_once_and_opens_the_first_notebook(workshop):
     assert workshop.make("lab").returncode == 0
-    venv, torch, install, lab = workshop.calls("")
+    calls = workshop.calls("")
+    assert calls.count("-m omg_lib compile") <= 1, "at work beside the lab, whose start it does not delay"
+    venv, torch, install, lab = (call for call in calls if "compile" not in call)
     assert venv == "-m venv .venv"
-    for call, last in ((torch, "torch"), (install, "-e .[lab]")):
+    for call, last in ((torch, "torch"), (install, "-e .[lab,fast]")):
         assert "pip install" in call and "-c constraints.txt" in call and call.endswith(last)
     assert "jupyterlab" in lab and lab.endswith("notebooks/00_start_here.ipynb")
 
@@ -241,6 +243,13 @@ def test_tests_add_every_extra_and_leave_the_base_installed(workshop):
         assert re.search(rf"[\[,]{extra}[\],]", full)
     assert workshop.make("test", "lab", "setup").returncode == 0
     assert workshop.calls("pip install") == []
+
+
+@pytest.mark.parametrize("target", ["setup", "assignments"])
+def test_tests_and_teachers_wait_until_the_battle_is_compiled(workshop, target):
+    workshop.make(target)
+    calls = workshop.calls("")
+    assert calls.index("-m omg_lib compile") > max(i for i, call in enumerate(calls) if "pip install" in call)
 
 
 def test_after_the_tests_the_lab_has_nothing_to_install(workshop):

@@ -9,6 +9,7 @@ COMMANDS = {
     "lab": N_("open the course in JupyterLab; `omg-lab` alone does the same"),
     "shapes": N_("predict every shape of one update"),
     "train": N_("train; with --out into a folder that can be resumed"),
+    "compile": N_("compile the battle of skirmish, once, to play it several times faster"),
     "doctor": N_("show what this machine has, and what is missing"),
     "teammates": N_("train a pool of fixed teammates"),
     "pretrain": N_("pre-train a subgoal prior on states that a pool visits"),

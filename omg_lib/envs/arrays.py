@@ -17,24 +17,28 @@ from omg_lib.words import _
 Array = Any
 """A numpy array or a torch tensor, depending on the backend."""
 
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numpy", "numba", "torch")
 
 
 class Arrays:
-    """One backend: `xp` is the library; the methods cover what the two libraries name differently."""
+    """One backend: `xp` is the library; the methods cover what the two libraries name differently.
 
-    def __init__(self, device: str | torch.device, backend: str | None = None) -> None:
+    `numba` keeps its data in numpy; whether an environment has loops that are compiled is its own affair.
+    """
+
+    def __init__(self, device: str | torch.device, backend: str | None = None, on_cpu: str = "numpy") -> None:
+        """`on_cpu` is the backend that a CPU has by default."""
         try:
             self.device = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise ConfigError("device", device, _("allowed are 'cpu', 'cuda' and 'cuda:i'")) from error
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device", str(device), _("this machine has no CUDA device; allowed here is 'cpu'"))
-        on_cpu = self.device.type == "cpu"
-        backend = backend or ("numpy" if on_cpu else "torch")
-        if backend not in BACKENDS or (backend == "numpy" and not on_cpu):
-            raise ConfigError("backend", backend, _("allowed are 'torch', and on the CPU 'numpy'"))
-        self.numpy = backend == "numpy"
+        host = self.device.type == "cpu"
+        backend = backend or (on_cpu if host else "torch")
+        if backend not in BACKENDS or (backend != "torch" and not host):
+            raise ConfigError("backend", backend, _("allowed are 'torch', and on the CPU 'numpy' and 'numba'"))
+        self.numpy, self.compiled = backend != "torch", backend == "numba"
         self.xp: Any = np if self.numpy else torch
 
     def put(self, values: Any) -> Array:

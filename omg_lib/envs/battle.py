@@ -22,7 +22,13 @@ from omg_lib.envs.rules import (
     WIN_BONUS,
     Rules,
 )
-from omg_lib.envs.styles import ABSENT, ATTACK, RANGE, View
+from omg_lib.envs.styles import ABSENT, ATTACK, RANGE, STOP, Drill, View
+from omg_lib.words import _
+
+
+def unavailable(action: int, seat: int, row: int) -> ValueError:
+    said = _("action {action} of seat {seat} in row {row} is not available")
+    return ValueError(said.format(action=action, seat=seat, row=row))
 
 
 class Battle:
@@ -35,6 +41,7 @@ class Battle:
     | cooldown | [R, team, n] | steps until the gun is ready |
     | shots | [R, team, n, n] | 1 if unit i hit foe j in the last step |
     | joined | [R, n] | with combined fire: share of own units that hit enemy j in this step or the last |
+    | last | [R, n] | what the own units did in the last step; -1 before any |
     | time | [R] | steps played |
     | over, won, cut | [R] | a side is dead; only the enemy is dead; the limit came first |
     | alive, ready | [R, team, n] | |
@@ -55,12 +62,16 @@ class Battle:
         steps = np.zeros((2, ATTACK + n))
         steps[:, 2:ATTACK] = [[0, 0, SPEED, -SPEED], [SPEED, -SPEED, 0, 0]]
         self._steps = put(steps)
-        self._attacks = put(np.arange(ATTACK, ATTACK + n))
+        self._all_actions = put(np.arange(ATTACK + n))
+        self._attacks = self._all_actions[ATTACK:]
+        self._seat = put(np.arange(n)[:, None])
+        self._mates = put(np.array([[j for j in range(n) if j != i] for i in range(n)]))
         self._others = put(~np.eye(n, 2 * n, dtype=bool))
 
         self.position = put(np.zeros((2, batch, 2, n)))
         self.health, self.cooldown, self._phase = (put(np.zeros((batch, 2, n))) for _ in range(3))
         self.shots, self.joined = put(np.zeros((batch, 2, n, n))), put(np.zeros((batch, n)))
+        self.last = put(np.full((batch, n), -1))
         self.time = put(np.zeros(batch))
         self.over, self.won = put(np.ones(batch, bool)), put(np.zeros(batch, bool))
         self._look()
@@ -77,6 +88,7 @@ class Battle:
         self.cooldown = where(units, 0.0, self.cooldown)
         self.shots = where(units[..., None], 0.0, self.shots)
         self.joined = where(rows[:, None], 0.0, self.joined)
+        self.last = where(rows[:, None], -1, self.last)
         self.time = where(rows, 0.0, self.time)
         self.over, self.won = self.over & ~rows, self.won & ~rows
         self._look()
@@ -97,7 +109,9 @@ class Battle:
         moves = xp.stack([y < edge, y > -edge, x < edge, x > -edge], axis=-1) & alive
         self.available = xp.concatenate([~alive, alive, moves, self.in_range[:, 0]], axis=-1)
 
-    def view(self, team: int) -> View:
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    def _view(self, team: int) -> View:
         """Return what the scripts of one team read."""
         n = self.n
         return View(
@@ -112,7 +126,57 @@ class Battle:
             foe_health=self.health[:, 1 - team],
         )
 
-    def play(self, orders: Array) -> Array:
+    def orders(self, team: int, drill: Drill) -> Array:
+        """Return what the scripts of one team do now [R, n]."""
+        return drill.actions(self._view(team))
+
+    def obs(self) -> Array:
+        """Return what the own units see [R, n, O]: see `Skirmish.obs`."""
+        xp, n, sight, distance = self.arrays.xp, self.n, self.rules.sight, self.distance[:, 0]
+        rows = len(distance)
+        seen = self.arrays.floats(distance < sight)
+        scale = seen / sight
+        x, y = self.to[:, :, 0] * scale
+        health = self.health / self.full_health
+        flag = xp.concatenate([seen[..., :n], self.arrays.floats(self.in_range[:, 0])], axis=-1)
+        units = xp.stack([flag, distance * scale, x, y, seen * health.reshape(rows, 1, 2 * n)], axis=-1)
+        moves = self.arrays.floats(self.available[..., 2:ATTACK])
+        enemies = units[:, :, n:].reshape(rows, n, 5 * n)
+        mates = units[:, self._seat, self._mates].reshape(rows, n, 5 * n - 5)
+        return xp.concatenate([moves, enemies, mates, health[:, 0, :, None]], axis=-1)
+
+    def state(self) -> Array:
+        """Return the whole battle [R, S]: see `Skirmish.state`."""
+        xp = self.arrays.xp
+        alive = self.arrays.floats(self.alive)
+        health, cooldown = self.health / self.full_health, self.cooldown * alive / COOLDOWN
+        x, y = self.position * (alive / (2 * MAP_HALF))
+        own = xp.stack([health[:, 0], cooldown[:, 0], x[:, 0], y[:, 0]], axis=-1)
+        enemies = xp.stack([health[:, 1], -x[:, 1], y[:, 1]], axis=-1)
+        last = self.arrays.floats(self.last[..., None] == self._all_actions)
+        parts = [part.reshape(len(part), part.shape[1] * part.shape[2]) for part in (own, enemies, last)]
+        return xp.concatenate(parts, axis=-1)
+
+    # --- a step ------------------------------------------------------------------------------------------------------
+
+    def step(self, own: Array, enemies: Drill) -> Array:
+        """Play `own` actions [R, n] against the enemies' scripts; returns the own team's reward [R].
+
+        ValueError for an action that is not available in a running row; nothing has changed then.
+        """
+        xp, running = self.arrays.xp, self.running[:, None]
+        own = xp.where(running, own, STOP)
+        self._refuse_unavailable(own)
+        self.last = xp.where(running, own, self.last)
+        return self._play(xp.stack([own, self.orders(1, enemies)], axis=1))
+
+    def _refuse_unavailable(self, own: Array) -> None:
+        allowed = (self.available & (own[..., None] == self._all_actions)).any(-1) | ~self.running[:, None]
+        if not allowed.all():
+            row, seat = np.argwhere(~self.arrays.host(allowed))[0]
+            raise unavailable(int(own[row, seat]), seat, row)
+
+    def _play(self, orders: Array) -> Array:
         """Move and shoot for both teams at once, by `orders [R, team, n]`; returns the own team's reward [R]."""
         running = self.running
         units = running[:, None, None]

@@ -15,11 +15,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from omg_lib.config import ConfigError
-from omg_lib.envs.arrays import Array, Arrays
+from omg_lib.envs.arrays import Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
 from omg_lib.envs.battle import Battle
-from omg_lib.envs.rules import COOLDOWN, MAP_HALF, SPREAD, Rules, partners_defaults
-from omg_lib.envs.styles import ATTACK, BASIC, STOP, Drill, Style, strict_orders
+from omg_lib.envs.compiled import CompiledBattle, ready
+from omg_lib.envs.rules import MAP_HALF, SPREAD, Rules, partners_defaults
+from omg_lib.envs.styles import ATTACK, BASIC, Drill, Style, strict_orders
 from omg_lib.words import _
 
 
@@ -29,7 +30,7 @@ def action_names(n_agents: int) -> tuple[str, ...]:
 
 
 class Skirmish(BatchedEnv):
-    """n marines against n scripted marines; options: those of `Rules`, and `backend`, "numpy" or "torch"."""
+    """n marines against n scripted marines; options: those of `Rules`, and `backend`: "numpy", "numba" or "torch"."""
 
     name: ClassVar[str] = "skirmish"
 
@@ -90,14 +91,10 @@ class Skirmish(BatchedEnv):
         self.options = self.rules(n, options)
         self.batch = whole_number("batch", batch, 1)
         self.seed = whole_number("seed", seed, 0)
-        self.arrays = Arrays(device, backend)
+        self.arrays = Arrays(device, backend, "numba" if ready() else "numpy")
         self.device = self.arrays.device
-        self.battle = Battle(self.arrays, n, self.batch, self.options)
-
-        self._all_actions = self.arrays.put(np.arange(self.info.n_actions))
-        self._seat = self.arrays.put(np.arange(n)[:, None])
-        self._mates = self.arrays.put(np.array([[j for j in range(n) if j != i] for i in range(n)]))
-        self._last_actions = self.arrays.put(np.full((self.batch, n), -1))
+        kind = CompiledBattle if self.arrays.compiled else Battle
+        self.battle = kind(self.arrays, n, self.batch, self.options)
 
         table = self.styles(n)
         self._table = np.array(list(table.values()), np.float32)
@@ -134,9 +131,7 @@ class Skirmish(BatchedEnv):
         for row in rows:
             place[:, row], phase[row] = self._draw(int(self.episode[row]))
         put = self.arrays.put
-        new = put(chosen)
-        self.battle.begin(new, put(place), put(phase))
-        self._last_actions = self.arrays.xp.where(new[:, None], -1, self._last_actions)
+        self.battle.begin(put(chosen), put(place), put(phase))
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -148,27 +143,12 @@ class Skirmish(BatchedEnv):
         """
         if not self._next_episode:
             raise RuntimeError(_("no episode has begun: call reset() before step()"))
-        xp, battle, give = self.arrays.xp, self.battle, self.arrays.give_out
-        running = battle.running[:, None]
-        own = xp.where(running, self.arrays.whole("actions", actions, (self.batch, self.n)), STOP)
-        self._refuse_unavailable(own)
-        orders = xp.stack([own, self._enemy_drill.actions(battle.view(1))], axis=1)
-        self._last_actions = xp.where(running, own, self._last_actions)
-        reward = battle.play(orders)
+        battle, give = self.battle, self.arrays.give_out
+        own = self.arrays.whole("actions", actions, (self.batch, self.n))
+        reward = battle.step(own, self._enemy_drill)
         # Here and below `& True` copies: callers must not hold the battle's own arrays.
         info = {"battle_won": give(battle.won & True), "episode_limit": give(battle.cut & True)}
         return give(reward), give(~battle.running), info
-
-    def _refuse_unavailable(self, own: Array) -> None:
-        chosen = own[..., None] == self._all_actions
-        allowed = (self.battle.available & chosen).any(-1) | ~self.battle.running[:, None]
-        if not allowed.all():
-            row, seat = np.argwhere(~self.arrays.host(allowed))[0]
-            raise ValueError(
-                _("action {action} of seat {seat} in row {row} is not available").format(
-                    action=int(own[row, seat]), seat=seat, row=row
-                )
-            )
 
     def scripted_actions(self, styles: Tensor | np.ndarray) -> Int64[Tensor, "R A"]:
         """Return an available action for each seat, following its style.
@@ -185,7 +165,7 @@ class Skirmish(BatchedEnv):
                     )
                 )
             self._own_drill = Drill(self.arrays, self._table, rows, MAP_HALF)
-        return self.arrays.give_out(self._own_drill.actions(self.battle.view(0)))
+        return self.arrays.give_out(self.battle.orders(0, self._own_drill))
 
     def avail_actions(self) -> Bool[Tensor, "R A C"]:
         """Return what is available: 0 no-op (dead units only), 1 stop, 2-5 north, south, east, west, 6+j attack j."""
@@ -207,18 +187,7 @@ class Skirmish(BatchedEnv):
         x and y point from the seat to the unit; x, y and distance are fractions of the sight range, health is a
         fraction of full health. Units out of sight are zeros, and dead units observe only zeros.
         """
-        xp, n, R, battle = self.arrays.xp, self.n, self.batch, self.battle
-        sight, distance = self.options.sight, battle.distance[:, 0]
-        seen = self.arrays.floats(distance < sight)
-        scale = seen / sight
-        x, y = battle.to[:, :, 0] * scale
-        health = battle.health / battle.full_health
-        flag = xp.concatenate([seen[..., :n], self.arrays.floats(battle.in_range[:, 0])], axis=-1)
-        units = xp.stack([flag, distance * scale, x, y, seen * health.reshape(R, 1, 2 * n)], axis=-1)
-        moves = self.arrays.floats(battle.available[..., 2:ATTACK])
-        enemies = units[:, :, n:].reshape(R, n, 5 * n)
-        mates = units[:, self._seat, self._mates].reshape(R, n, 5 * n - 5)
-        return self.arrays.give_out(xp.concatenate([moves, enemies, mates, health[:, 0, :, None]], axis=-1))
+        return self.arrays.give_out(self.battle.obs())
 
     def state(self) -> Float[Tensor, "R S"]:
         """Return SMAC's state, in this order.
@@ -232,15 +201,7 @@ class Skirmish(BatchedEnv):
         Health and cooldown are fractions of their maximum; x and y are relative to the centre, in map widths.
         Dead units are zeros.
         """
-        xp, R, battle = self.arrays.xp, self.batch, self.battle
-        alive = self.arrays.floats(battle.alive)
-        health, cooldown = battle.health / battle.full_health, battle.cooldown * alive / COOLDOWN
-        x, y = battle.position * (alive / (2 * MAP_HALF))
-        own = xp.stack([health[:, 0], cooldown[:, 0], x[:, 0], y[:, 0]], axis=-1)
-        enemies = xp.stack([health[:, 1], -x[:, 1], y[:, 1]], axis=-1)
-        last = self.arrays.floats(self._last_actions[..., None] == self._all_actions)
-        parts = [part.reshape(R, part.shape[1] * part.shape[2]) for part in (own, enemies, last)]
-        return self.arrays.give_out(xp.concatenate(parts, axis=-1))
+        return self.arrays.give_out(self.battle.state())
 
     def frame(self, row: int = 0) -> dict[str, Any]:
         """Return a snapshot of one row for drawing, as numpy arrays in the map's frame.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,20 @@ class View(NamedTuple):
     foe_health: Array  # [R, n] in HP
 
 
+class Columns(NamedTuple):
+    """The styles of a batch of teams as `kernels` reads them: numpy arrays [R, n], `by_index` [R, n, n]."""
+
+    by_index: np.ndarray
+    by_distance: np.ndarray
+    by_health: np.ndarray
+    strict: np.ndarray
+    kite: np.ndarray
+    hold: np.ndarray  # infinite if no seat holds: even with no enemy left it moves
+    flank: np.ndarray
+    flanks: np.ndarray
+    follow: np.ndarray
+
+
 class Drill:
     """The styles of a batch of teams, unpacked once; a step then computes only what its seats need."""
 
@@ -94,6 +109,20 @@ class Drill:
         )
         defaults = Style()._asdict()
         self.used = {name: bool((column != defaults[name]).any()) for name, column in style._asdict().items()}
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns(
+            by_index=self.by_index,
+            by_distance=self.by_distance[..., 0].copy(),
+            by_health=self.by_health[..., 0].copy(),
+            strict=self.strict,
+            kite=self.kite,
+            hold=self.hold if self.used["hold"] else np.full_like(self.hold, np.inf),
+            flank=self.flank,
+            flanks=self.flanks,
+            follow=self.follow,
+        )
 
     def actions(self, view: View) -> Array:
         """Return an available action for every seat [R, n]."""

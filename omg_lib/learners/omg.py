@@ -166,7 +166,8 @@ class OMGLearner(QLearner):
 
         def value(chunk: Tensor | slice) -> Float[Tensor, "some H"]:
             self.poll()
-            q = agent.q(agent.branch(read[chunk].unsqueeze(1) + candidates[windows[chunk]], hidden[chunk]))
+            ahead = candidates.index_select(0, windows[chunk].flatten()).unflatten(0, windows[chunk].shape)
+            q = agent.q(agent.branch(read[chunk].unsqueeze(1) + ahead, hidden[chunk]))
             return mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
 
         if isinstance(rows, PaddedRows):  # all steps at once: to pick some, the host would wait for their number

@@ -1,0 +1,150 @@
+"""Skirmish on a CPU several times faster: `Battle` with its loops compiled by numba, the same battle bit for bit.
+
+Compiling takes some seconds, so it is done once, at installation (`python -m omg_lib compile`), and kept beside the
+code. A battle is compiled by default where that has been done; otherwise it is played by numpy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from omg_lib.config import ConfigError
+from omg_lib.envs.arrays import Array, Arrays
+from omg_lib.envs.battle import Battle, unavailable
+from omg_lib.envs.rules import Rules
+from omg_lib.envs.styles import ATTACK, Drill
+from omg_lib.system.files import reason
+from omg_lib.system.versions import processor
+from omg_lib.words import _
+
+FOLDER = Path(__file__).parent
+
+
+def installed() -> bool:
+    """Whether numba is here."""
+    try:
+        metadata.version("numba")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def ready() -> bool:
+    """Whether the kernels have been compiled for this code, numba and processor. Imports nothing."""
+    return installed() and _mark().is_file()
+
+
+def _mark() -> Path:
+    """The file that says so, among what numba keeps."""
+    sources = [(FOLDER / f"{name}.py").read_bytes() for name in ("kernels", "rules", "styles")]
+    parts = [*sources, metadata.version("numba").encode(), np.__version__.encode(), processor().encode()]
+    digest = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+    return FOLDER / "__pycache__" / f"kernels-{digest}.ready"
+
+
+def _forget(folder: Path) -> None:
+    """Remove what numba kept: it looks at kernels.py alone, and the numbers of other files are in there too."""
+    for file in folder.glob("kernels.*.nb?"):
+        file.unlink(missing_ok=True)
+
+
+def prepare() -> float:
+    """Compile the kernels and keep them; returns the seconds that it took. ConfigError if they cannot be kept."""
+    from omg_lib.envs.skirmish import Skirmish
+
+    start = time.monotonic()
+    try:
+        if installed():
+            _mark().unlink(missing_ok=True)
+        env = Skirmish(2, backend="numba")
+        env.reset()
+        env.step(env.scripted_actions(np.zeros((1, 2), int)))
+        env.obs(), env.state()
+        _mark().touch()
+    except OSError as error:
+        said = _("it cannot be written ({reason})").format(reason=reason(error))
+        raise ConfigError("folder", str(FOLDER), said) from error
+    return time.monotonic() - start
+
+
+class CompiledBattle(Battle):
+    """A `Battle` whose arrays are changed where they lie."""
+
+    def __init__(self, arrays: Arrays, n: int, batch: int, rules: Rules) -> None:
+        if not installed():
+            raise ConfigError("backend", "numba", _("numba is not installed: pip install numba; 'numpy' needs nothing"))
+        try:
+            from omg_lib.envs import kernels
+        except RuntimeError as error:  # numba finds no folder that it may write to
+            said = _("{error}; 'numpy' needs no folder").format(error=error)
+            raise ConfigError("backend", "numba", said) from error
+        if not ready():
+            _forget(Path(kernels.look.stats.cache_path))
+        self._kernels = kernels
+        super().__init__(arrays, n, batch, rules)
+
+    def _look(self) -> None:
+        batch, n = self.time.size, self.n
+        for name in ("position", "health", "cooldown", "_phase", "shots", "joined", "last", "time"):
+            setattr(self, name, np.ascontiguousarray(getattr(self, name)))
+        empty = np.empty
+        self.cut, self.running = empty(batch, bool), empty(batch, bool)
+        self.alive, self.ready = empty((batch, 2, n), bool), empty((batch, 2, n), bool)
+        self.to, self.distance = empty((2, batch, 2, n, 2 * n), np.float32), empty((batch, 2, n, 2 * n), np.float32)
+        self.in_range, self.available = empty((batch, 2, n, n), bool), empty((batch, n, ATTACK + n), bool)
+        self._board = self._kernels.Board(
+            position=self.position,
+            health=self.health,
+            cooldown=self.cooldown,
+            phase=self._phase,
+            shots=self.shots,
+            joined=self.joined,
+            last=self.last,
+            time=self.time,
+            over=self.over,
+            won=self.won,
+            cut=self.cut,
+            running=self.running,
+            alive=self.alive,
+            ready=self.ready,
+            to=self.to,
+            distance=self.distance,
+            in_range=self.in_range,
+            available=self.available,
+            full_health=self.full_health,
+            powers=(np.arange(n + 1, dtype=np.float32) / n) ** self.rules.combined_fire,
+            combined=self.rules.combined_fire > 0,
+            limit=self.rules.limit,
+            sight=self.rules.sight,
+            scale=float(self._scale),
+        )
+        self._kernels.look_all(self._board)
+
+    def orders(self, team: int, drill: Drill) -> Array:
+        found = np.empty((self.time.size, self.n), np.int64)
+        self._kernels.order_all(self._board, team, drill.columns, found)
+        return found
+
+    def step(self, own: Array, enemies: Drill) -> Array:
+        reward = np.empty(self.time.size, np.float32)
+        refused = self._kernels.step(self._board, own, enemies.columns, reward)
+        if refused >= 0:
+            row, seat = divmod(refused, self.n)
+            raise unavailable(int(own[row, seat]), seat, row)
+        return reward
+
+    def obs(self) -> Array:
+        found = np.empty((self.time.size, self.n, 10 * self.n), np.float32)
+        self._kernels.write_obs(self._board, found)
+        return found
+
+    def state(self) -> Array:
+        found = np.empty((self.time.size, self.n * (self.n + 13)), np.float32)
+        self._kernels.write_state(self._board, found)
+        return found
+
