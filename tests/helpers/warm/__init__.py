@@ -33,9 +33,10 @@ def _socket(owner: int) -> str:
     """Start the server of this process and return its address; it ends with this process."""
     folder = tempfile.mkdtemp(prefix="omg-warm-")
     path = f"{folder}/socket"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ALWAYS
+    # Without RAY_TMPDIR: tests end every process of a cluster by it, and the server serves later tests too.
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "RAY_TMPDIR")}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.warm.server", path], cwd=ROOT, env=environment, start_new_session=True,
+        [sys.executable, "-m", "tests.helpers.warm.server", path], cwd=ROOT, env=kept | ALWAYS, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
