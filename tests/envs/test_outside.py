@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import warm
-from tests.helpers.clusters import ray_folder
+from tests.helpers.clusters import cluster_of
 
 GAME = """
 import numpy as np
@@ -75,6 +75,7 @@ def omg_lab(folder, *words, **settings):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", ["local", "processes"])
 def test_a_module_registers_a_game(tmp_path, runner):
     (tmp_path / "my_game.py").write_text(REGISTERED)
@@ -88,15 +89,15 @@ def test_a_module_registers_a_game(tmp_path, runner):
 
 
 @pytest.mark.slow
-def test_ray_finds_it_too(tmp_path):
+def test_ray_finds_it_too(tmp_path, monkeypatch):
     """The actors of `--runner ray`, and the trials of a sweep. What Ray played is loaded and evaluated without it, and
-    a fault in one's own game is named as it is anywhere.
+    a fault in one's own game is named as it is anywhere. All of it on one cluster, which takes long to start.
     """
-    pytest.importorskip("ray", reason="Ray is not installed")
     (tmp_path / "mine.py").write_text(OWN)
     own = ["--import", "mine", "--env", "coins", "--n-agents", "3", "--batch-size", "1", "--learner", "weighted"]
     own += ["--updates", "1", "--set", "test_nepisode=2"]
-    with ray_folder():
+    with cluster_of(nodes=0) as cluster:
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
         told = omg_lab(tmp_path, "train", *own, "alpha=0.3", "--runner", "ray", "--out", "on_ray")
         assert told.returncode == 0 and "q_mean" in told.stdout, told.stderr
         told = omg_lab(tmp_path, "train", *own, "--env", "bents", "--runner", "ray")
@@ -119,6 +120,7 @@ def test_ray_finds_it_too(tmp_path):
     assert told.stdout == "0.3 local False\n", told.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", ["local", "processes"])
 def test_a_fault_in_ones_own_game_is_named_with_its_line(tmp_path, runner):
     (tmp_path / "mine.py").write_text(OWN)
@@ -151,6 +153,7 @@ weighted = "coins_package:Weighted"
 """
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_found_by_its_entry_points(tmp_path):
     """Installed with pip, as a user would: its game and its learner, in this process and in those of its games."""
     for needed in ("pip", "setuptools"):

@@ -35,6 +35,7 @@ def ray_folder() -> Iterator[str]:
             patch.setenv(name, value)
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # else Ray waits a minute for a lost head
+        patch.setenv("RAY_health_check_period_ms", "500")  # a dead node fails 5 checks at once, a busy one has 50 s
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
         patch.delenv("RAY_ADDRESS", raising=False)
         try:
@@ -78,12 +79,15 @@ def patiently(start: Callable[[], Any]) -> Any:
 
 
 class Cluster:
-    """A head and `nodes` workers, with one CPU each, all on this machine; `address` is for RAY_ADDRESS."""
+    """A head and `nodes` workers of one CPU each, on this machine, without what only shows a cluster to people.
+
+    `address` is for RAY_ADDRESS.
+    """
 
     def __init__(self, nodes: int, folder: str) -> None:
         from ray.cluster_utils import Cluster as Made
 
-        one = SMALL | {"num_cpus": 1, "include_log_monitor": False}
+        one = SMALL | {"num_cpus": 1, "include_log_monitor": False, "no_monitor": True}
         self.folder, self.made = folder, patiently(lambda: Made(initialize_head=True, head_node_args=one))
         self.address, self.head = self.made.address, self.made.head_node
         self.workers = [patiently(lambda: self.made.add_node(wait=False, **one)) for _ in range(nodes)]
