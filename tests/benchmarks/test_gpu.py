@@ -21,6 +21,8 @@ from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 2
+PARTS = ("equality", "tests", "train", "stages", "rollouts")
+"""Not whole runs: tests/device/test_rehearsal.py has them too."""
 
 
 def command(*more):
@@ -35,7 +37,7 @@ def ordered(values):
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     target = tmp_path_factory.mktemp("gpu") / "gpu.json"
-    told = command("--json", str(target))
+    told = command("--json", str(target), "--parts", *PARTS)
     assert "iql_float32: the loss differs from the CPU's by" in told.stdout
     return json.loads(target.read_text())
 
@@ -48,6 +50,7 @@ def test_the_record_says_where_it_comes_from(result):
     assert result["rounds"] == ROUNDS
     assert result["sizes"]["T"] == 121
     assert result["sizes"]["rows"] == 2 * 16
+    assert result["tests"]["passed"], result["tests"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import gpu
+from tests.helpers.batches import short_pretraining
 
 TESTED_ELSEWHERE = ("tests",)
 """Parts that would run this folder."""
@@ -14,7 +15,8 @@ def test_all_that_a_gpu_is_needed_for_runs_on_the_double_and_is_saved_part_by_pa
     monkeypatch.setitem(gpu.QUICK, "widths", (2,))
     saved = []
     parts = [part for part in gpu.PARTS if part not in TESTED_ELSEWHERE]
-    found = gpu.measure("cuda", None, 1, True, parts, save=lambda result: saved.append(set(result)))
+    with short_pretraining():
+        found = gpu.measure("cuda", None, 1, True, parts, save=lambda result: saved.append(set(result)))
     assert (found["failed"], found["skipped"]) == ({}, [])
     assert found["device"] == str(double) and found["equality"]["within"]
     assert len(saved) == len(parts)
