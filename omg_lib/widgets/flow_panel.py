@@ -12,10 +12,11 @@ from weakref import WeakSet
 import anywidget
 from traitlets import Dict, Unicode
 
+from omg_lib.memory.need import need
 from omg_lib.plots.curves import curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
 from omg_lib.plots.motion import css, flow_frame, module
-from omg_lib.plots.words import fields_table
+from omg_lib.plots.words import bytes_text, fields_table
 from omg_lib.training import resolve_device
 from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.panel import SHOWN, Kept, last_picture, still
@@ -125,6 +126,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
             "progress": list(model.progress),
             "offers": dict(model.offers),
             "computes": device_text(model.config),
+            "buffer": bytes_text(need(model.config).buffer),
             "device": str(resolve_device(model.config.device)),
             "seq": dict(self._answered),
         }

@@ -6,7 +6,7 @@ import pytest
 
 from omg_lib import OMGConfig
 from omg_lib.lessons.regroup_answers import ANSWERS
-from omg_lib.plots.motion import flow_page, handover
+from omg_lib.plots.motion import flow_frame, flow_page, handover
 from omg_lib.plots.motion.regrouped import regrouped
 from omg_lib.widgets import FlowModel
 from tests.helpers.flow import OUTSIDE, opened
@@ -208,6 +208,26 @@ def test_measurements_of_another_plan_are_refused(browser, run, tmp_path):
     with opened(browser, file) as page:
         assert page.locator(".omg-status").text_content() == "The measurements are of another plan: the plan is shown."
         assert page.locator("[data-state=predicted]").count() == 11
+
+
+def test_a_frame_is_as_high_as_what_it_holds(browser, tmp_path):
+    page = flow_page(FlowModel(batch_size=4).handover(), "", framed=True)
+    (tmp_path / "framed.html").write_text(f"<!doctype html><body>{flow_frame(page)}</body>", encoding="utf-8")
+    holder = browser.new_context(viewport={"width": 1000, "height": 700})
+    outer = holder.new_page()
+    outer.goto((tmp_path / "framed.html").as_uri())
+    height = "() => document.querySelector('iframe').offsetHeight"
+    inner = outer.frame_locator("iframe")
+    inner.locator(".omg-flow svg [data-stage]").first.wait_for()
+    outer.wait_for_function(f"() => ({height})() !== 760", timeout=60_000)
+    tall = outer.evaluate(height)
+    inner.get_by_label("compact").check()
+    outer.wait_for_function(f"() => ({height})() < {tall}", timeout=60_000)
+    hidden = "() => document.documentElement.scrollHeight - document.documentElement.clientHeight"
+    assert outer.frames[1].evaluate(hidden) == 0, "nothing of it scrolls"
+    inner.get_by_label("compact").uncheck()
+    outer.wait_for_function(f"() => ({height})() === {tall}", timeout=60_000)
+    holder.close()
 
 
 def test_where_scripts_do_not_run_the_still_picture_stays_with_a_sentence(browser, path):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from omg_lib import OMGConfig
+from omg_lib.memory.need import need
+from omg_lib.plots.words import bytes_text
 from tests.helpers.flow import OUTSIDE
 from tests.helpers.pages import COUNT, LISTEN, READY, SETTLED, UPDATE
 
@@ -136,6 +139,8 @@ def test_a_slider_moved_by_keyboard_redraws_the_picture_at_once(show):
     number.press("Enter")
     page.wait_for_function("() => document.querySelector('.omg-flow svg').textContent.includes('32 × 16 = 512')")
     assert handle.get_attribute("aria-valuetext") == "16"
+    full = "a full buffer takes " + bytes_text(need(OMGConfig(n_agents=16)).buffer)
+    page.wait_for_function("full => document.querySelector('.omg-computes').textContent.includes(full)", arg=full)
 
 
 def test_run_stop_move_and_run_again(show):

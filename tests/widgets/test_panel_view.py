@@ -5,6 +5,8 @@ import time
 import pytest
 
 from omg_lib import ConfigError
+from omg_lib.memory.need import need
+from omg_lib.plots.words import bytes_text
 from omg_lib.widgets import FlowPanel
 from omg_lib.widgets import flow_panel as view
 
@@ -47,6 +49,13 @@ def test_a_number_that_is_not_allowed_is_a_sentence_and_the_plan_stays(panel, ba
     assert panel.model.state == "idle" and panel.view["status"].startswith(f"n_agents={bad}: ")
     say(panel, 3, do="set", settings={"n_agents": 3})
     assert panel.view["status"].startswith("Predicted")
+
+
+def test_the_bytes_of_a_full_buffer_follow_the_settings(panel):
+    shown = panel.view["buffer"]
+    assert shown == bytes_text(need(panel.model.config).buffer)
+    say(panel, do="set", settings={"n_agents": 8})
+    assert panel.view["buffer"] == bytes_text(need(panel.model.config).buffer) != shown
 
 
 def test_what_the_page_has_no_control_for_is_not_set(panel):

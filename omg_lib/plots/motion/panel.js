@@ -150,10 +150,10 @@ export class Panel {
     if (line.textContent !== words) line.textContent = words;
   }
 
-  frame() {  // in a frame of its own it asks for the height that it needs
+  frame() {  // in a frame of its own it asks for the height that it needs; `scrollHeight` would never be less than it has
     if (window === window.top) return;
-    const grow = () => { try { window.frameElement.style.height = `${document.documentElement.scrollHeight + 4}px`; } catch { /* a sandbox: the frame scrolls */ } };
-    new ResizeObserver(grow).observe(this.root);
+    const fit = () => { try { window.frameElement.style.height = `${Math.ceil(document.documentElement.getBoundingClientRect().height) + 4}px`; } catch { /* a sandbox: the frame scrolls */ } };
+    new ResizeObserver(fit).observe(this.root);
   }
 
   // --- the kernel -----------------------------------------------------------------------------------------------------
@@ -164,14 +164,14 @@ export class Panel {
     this.kernel.send({...message, from: this.id, seq: this.sent});
   }
 
-  // What Python shows: settings, status, progress, offers, computes, seq (the last message that it has
+  // What Python shows: settings, status, progress, offers, computes, buffer, seq (the last message that it has
   // answered, of each view: a panel can be shown in two cells).
   view(view) {
     const {controls} = this.data.texts;
     this.say(view.status);
     const parts = {progress: progressHtml(view.progress, controls.progress), offers: offersHtml(view.offers, controls.offer)};
     for (const [name, html] of Object.entries(parts)) if (this.find(name).innerHTML !== html) this.find(name).innerHTML = html;
-    this.find('computes').textContent = tell(controls.computes, {device: view.computes});
+    this.find('computes').textContent = tell(controls.computes, {device: view.computes, buffer: view.buffer});
     if (view.device !== this.picture.device) { this.picture.device = view.device; this.picture.touch(); }
     if ((view.seq[this.id] ?? 0) < this.sent) return;  // Python answers an older message: the reader has moved on
     const now = this.picture.settings, next = Object.entries(view.settings).filter(([name, value]) => now[name] !== value);

@@ -23,7 +23,7 @@ CONTROLS = {
     "save": N_("Save"),
     "offer": N_("set {name} to {value}"),
     "progress": N_("progress"),
-    "computes": N_("computes on: {device}"),
+    "computes": N_("computes on: {device}; a full buffer takes {buffer}"),
     "list": N_("list every field of every stage"),
     "fields": N_("fields"),
 }
