@@ -181,16 +181,34 @@ def test_compact_shows_sliders_and_network_rows_at_1280_by_720(browser, path):
         assert not why.is_visible(), "every row has its own sentence now"
 
 
-@pytest.mark.parametrize(
-    "settings", [dict(n_agents=16, batch_size=64), dict(n_agents=2, batch_size=1), dict(learner="qmix")]
-)
-@pytest.mark.parametrize("width", [400, 640, 1000, 1280])
-def test_no_text_sticks_out(browser, run, tmp_path, settings, width):
+def wrongly_regrouped() -> dict:
+    return handover(OMGConfig()) | {"regrouped": regrouped(ANSWERS[1].apply, OMGConfig())}
+
+
+# Rows of which a text reaches into the next one.
+BELOW = """() => [...document.querySelectorAll('.omg-flow [data-stage]')].flatMap(row => {
+  const end = row.querySelector('.omg-back').getBoundingClientRect().bottom + 2;
+  const low = [...row.querySelectorAll('text')].filter(one => one.getBoundingClientRect().bottom > end);
+  return low.map(one => one.textContent);
+})"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("make", [
+    lambda: FlowModel(n_agents=16, batch_size=64).handover(), lambda: FlowModel(n_agents=2, batch_size=1).handover(),
+    lambda: FlowModel(learner="qmix").handover(), wrongly_regrouped,
+], ids=["large", "small", "qmix", "regrouped"])  # fmt: skip
+def test_no_text_sticks_out(browser, tmp_path, monkeypatch, make, language):
+    monkeypatch.setenv("OMG_LANG", language)
     file = tmp_path / "flow.html"
-    file.write_text(flow_page(FlowModel(**settings).handover(), ""), encoding="utf-8")
-    with opened(browser, file, width) as page:
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        assert page.evaluate(OUTSIDE) == []
+    file.write_text(flow_page(make(), ""), encoding="utf-8")
+    with opened(browser, file) as page:
+        for width in (400, 640, 725, 740, 820, 1000, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("() => flow.picture.lay.W === flow.picture.width()")
+            assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+            assert page.evaluate(OUTSIDE) == [], width
+            assert page.evaluate(BELOW) == [], width
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

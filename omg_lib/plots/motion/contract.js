@@ -107,6 +107,46 @@ export function msText(ms) {
   return ms < 0.01 ? '<0.01 ms' : `${ms.toFixed(ms >= 100 ? 0 : ms >= 1 ? 1 : 2)} ms`;
 }
 
+// Why a stage has this shape, or how the measured one differs from the plan.
+const OWN = 'learner.regroup';
+export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run, regrouped, elsewhere, texts}) =>
+  wrong || (name === OWN && regrouped?.said) || (name === OWN && elsewhere && tell(texts.picture.elsewhere, elsewhere)) || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
+
+// The same with the bytes of all fields.
+export function reasonText(stage, plan) {
+  const [main] = stage.fields, size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
+  const open = !stage.measured && main?.axes.some(axis => /^T/.test(axis)) ? '≤' : '';
+  return whyText(stage, plan) + (size ? ` · ${open}${stage.calls > 1 ? `${stage.calls} × ` : ''}${bytesText(size)}` : '');
+}
+
+export const fieldText = field => `${field.key} [${['..', ...field.axes.slice(2)].join(', ')}]`;
+
+// Lines of at most `room` pixels. An average letter is half as wide as it is high; a Chinese one fills a square, and a
+// line may end after each.
+const widthOf = (text, size) => [...text].reduce((sum, letter) => sum + (letter > '\u2e7f' ? 1 : 0.53), 0) * size;
+export function wrap(words, size, room) {
+  const lines = [''];
+  for (const piece of words.match(/[\u2e80-\uffff][，。；：、）]*|[^\s\u2e80-\uffff]+|\s+/g) ?? []) {
+    const last = lines.length - 1;
+    if (lines[last] && widthOf(lines[last] + piece.trim(), size) > room) lines.push(piece.trim());
+    else lines[last] += piece;
+  }
+  return lines;
+}
+
+// The same for fields, which stay whole; `first` stands before them.
+export function wrapFields(first, fields, size, room) {
+  const lines = [[]];
+  let used = widthOf(first, size);
+  for (const field of fields) {
+    const wide = widthOf(`  ${fieldText(field)}`, size);
+    if (lines[lines.length - 1].length && used + wide > room) { lines.push([]); used = 0; }
+    lines[lines.length - 1].push(field);
+    used += wide;
+  }
+  return lines;
+}
+
 export const axesText = field => field.axes.map((axis, i) => `${axis} ${field.shape[i]}`).join(', ');
 
 // The three numbers of an update, in one sentence.

@@ -1,24 +1,25 @@
 // Where everything stands. One true scale: a cell is one seat of one episode, and has the same size in every stage.
-import {axisSize, unravel} from './contract.js';
+import {axisSize, fill, reasonText, tell, unravel, wrap, wrapFields} from './contract.js';
 
 const HEIGHTS = {'runner.run': [34, 26], 'buffer.insert_episode_batch': [44, 32], truncate: [34, 22], to_device: [20, 18], 'learner.td_loss': [16, 14]};
 const SAMPLE = [64, 42];  // all seats of an episode, one below the other; roomy and compact
 const UNFOLDED = 130;  // the time axis, once it is unfolded
 const LINE = 10;  // between a block and the line of rows that it unfolds into
+export const FONT = {head: 12, why: 11, also: 9.5, legend: 10.5};
 const WIDEST = 24, LENS = 14, RING = 46, HELD = 150;  // HELD: the text beside the rings
 export const CHIP = {roomy: [44, 34], compact: [54, 18]};
 
 // `look` has compact and unfolded. Sizes are CSS pixels.
 export function layout(plan, W, look) {
-  const {A, G} = plan.sizes, size = look.compact ? 1 : 0, narrow = W < 640;
+  const {A, G} = plan.sizes, size = look.compact ? 1 : 0, narrow = W < 720;
   const left = narrow ? 8 : 200, right = narrow ? 8 : look.compact ? 296 : 258, wide = W - left - right;
   const each = Math.max(1, Math.ceil(G * A / wide)), groups = Math.ceil(G / each);
   const cell = {w: Math.min(WIDEST, wide / (groups * A)), h: SAMPLE[size] / A, each, groups}, line = Math.min(cell.h, 12);
   const heights = name => name === 'truncate' && look.unfolded ? UNFOLDED : name in HEIGHTS ? HEIGHTS[name][size]
     : name === 'buffer.sample' || name === 'learner.regroup' || (name === 'learner.omg_loss' && !size) ? SAMPLE[size]
     : name === 'controller.init_hidden' ? SAMPLE[size] + LINE : name === 'learner.q_values' ? line : 0;
-  const rows = [];
-  let y = look.compact ? 50 : narrow ? 112 : 84, others = '';
+  const rows = [], room = W - left - 8, head = wrap(fill(plan.words.headline, plan.sizes), FONT.head, W - 16);
+  let y = look.compact ? 50 : (narrow ? 97 : 69) + head.length * (FONT.head + 3), others = '';
   for (const stage of plan.stages) {
     const h = heights(stage.name), chips = stage.fields[0]?.axes.length ? CHIP[look.compact ? 'compact' : 'roomy'][1] : 0;
     const own = JSON.stringify(stage.fields.slice(1).map(field => [field.key, field.axes.slice(2)]));
@@ -26,16 +27,20 @@ export function layout(plan, W, look) {
     others = own;
     const top = narrow ? 30 : look.compact ? 4 : 6;
     const body = narrow ? top + h + (chips ? chips + 8 : 4) : Math.max(top + Math.max(h, chips), look.compact ? 26 : 40);
-    const why = look.compact ? 0 : narrow ? 30 : 15;
+    const why = look.compact ? [] : wrap(reasonText(stage, plan), FONT.why, room), under = y + body + 11 + why.length * (FONT.why + 3);
+    const also = wrapFields(plan.texts.picture.also, stage.fields.slice(chips ? 1 : 0), FONT.also, room);
     rows.push({
-      stage, y, told, h: body + why + (told ? 14 : 0) + 5,
+      stage, y, told, h: body + why.length * (FONT.why + 3) + 1 + (told ? also.length * (FONT.also + 2.5) + 2 : 0) + 5,
       chart: {x: left, y: y + top, w: wide, h},
       chips: narrow ? {x: left, y: y + top + h + 6} : {x: W - right + 10, y: y + top},
-      why: {x: left, y: y + body + 11}, also: {x: left, y: y + body + 25},
+      why: {x: left, y: y + body + 11, lines: why}, also: {x: left, y: under, lines: also},
     });
     y += rows[rows.length - 1].h;
   }
-  const lay = {W, H: y + (narrow ? 46 : 24), narrow, compact: look.compact, left, rows, cell, line};
+  const mark = each > 1 ? tell(plan.texts.picture.marks, {each}) : plan.texts.picture.one_mark;
+  const legend = wrap(tell(plan.grouped ? plan.texts.picture.colours : plan.texts.picture.all_learn, {mark}), FONT.legend, W - 16);
+  const H = Math.ceil(y + 10 + legend.length * (FONT.legend + 3));
+  const lay = {W, H, narrow, compact: look.compact, left, rows, cell, line, head, legend: {lines: legend, y: y + 14}};
   lay.at = name => rows.find(row => row.stage.name === name);
   return Object.assign(lay, {lens: lensOf(plan, lay), rings: ringsOf(plan, lay)});
 }
@@ -51,7 +56,7 @@ function lensOf(plan, lay) {
 
 function ringsOf(plan, lay) {
   const {chart} = lay.at('buffer.insert_episode_batch'), pitch = Math.min(RING, (chart.w - (lay.narrow ? 0 : HELD)) / plan.rings);
-  const r = Math.min(chart.h, pitch) / 2 - 3;
+  const r = Math.max(1, Math.min(chart.h, pitch) / 2 - 3);
   return Array.from({length: plan.rings}, (_, s) => ({x: chart.x + pitch * (s + 0.5), y: chart.y + chart.h / 2, r}));
 }
 

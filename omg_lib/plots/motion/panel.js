@@ -1,9 +1,8 @@
 // The panel around the picture, in a page of its own or in a notebook with a kernel.
-import {fill, predict, predicted, tell} from './contract.js';
+import {fill, predict, predicted, tell, whyText} from './contract.js';
 import {search} from './follow.js';
 import {offersHtml, panelHtml, progressHtml} from './controls.js';
 import {Picture} from './picture.js';
-import {whyText} from './skeleton.js';
 
 export class Panel {
   // `kernel.send(message)` reaches Python; without a kernel the panel shows plans, and the run that `data` holds.

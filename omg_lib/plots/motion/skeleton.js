@@ -1,6 +1,6 @@
 // Everything that stands still: text, chips, rings and the data attributes, as SVG text; and how a new one replaces it.
-import {fill, bytesText, msText, tell} from './contract.js';
-import {CHIP} from './layout.js';
+import {fieldText, msText, tell} from './contract.js';
+import {CHIP, FONT} from './layout.js';
 
 const safe = text => String(text).replace(/[&<>"]/g, c => ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'})[c]);
 const put = (x, y, size, words, more = '') => `<text x="${x}" y="${y}" font-size="${size}" ${more}>${safe(words)}</text>`;
@@ -13,15 +13,7 @@ export function seatColour(seat, seats) {
   return `rgb(${RAMP[i].map((c, j) => Math.round(c + (RAMP[i + 1][j] - c) * (at - i))).join(' ')})`;
 }
 
-function wrapped(x, y, size, words, most, more = '') {
-  const lines = [''];
-  for (const word of words.split(' ')) {
-    const last = lines.length - 1;
-    if (lines[last] && lines[last].length + word.length > most) lines.push(word);
-    else lines[last] += (lines[last] ? ' ' : '') + word;
-  }
-  return lines.map((line, i) => put(x, y + i * (size + 3), size, line, more)).join('');
-}
+const column = (x, y, size, lines, more = '') => lines.map((line, i) => put(x, y + i * (size + 3), size, line, more)).join('');
 
 // The four numbers, and why they differ.
 function heads(plan, lay, kinds) {
@@ -41,7 +33,7 @@ function heads(plan, lay, kinds) {
       put(beside, lay.narrow ? low + 14 : low, 11, made, 'opacity=".8"');
   }).join('');
   if (lay.compact) return out;
-  return out + wrapped(8, lay.narrow ? 76 : 66, 12, fill(plan.words.headline, plan.sizes), lay.narrow ? lay.W / 6.3 : 999);
+  return out + column(8, lay.narrow ? 76 : 66, FONT.head, lay.head);
 }
 
 export function facts(stage, shown) {
@@ -49,11 +41,6 @@ export function facts(stage, shown) {
   return [room, stage.calls > 1 ? tell(shown.plan.texts.picture.calls, stage) : '', ms === undefined ? '' : msText(ms), deviceOf(stage.name, shown)]
     .filter(Boolean).join(' · ');
 }
-
-// Why a stage has this shape, or how the measured one differs from the plan.
-const OWN = 'learner.regroup';
-export const whyText = ({name, measured, wrong}, {words: {reasons}, sizes, measured: run, regrouped, elsewhere, texts}) =>
-  wrong || (name === OWN && regrouped?.said) || (name === OWN && elsewhere && tell(texts.picture.elsewhere, elsewhere)) || fill(reasons[measured ? `${name}, measured` : name] ?? reasons[name] ?? '', measured ? {...sizes, T: run.sizes.T} : sizes);
 
 // Main memory up to truncate, the learner's device from to_device on.
 export function deviceOf(name, {plan, device}) {
@@ -82,11 +69,12 @@ function named(field, stage) {
 }
 
 // Every other field, too; shown where the stage before has others.
-function also(row, stage, from, words) {
-  const spans = stage.fields.slice(from).map(field =>
-    `<tspan ${named(field, stage)}>${safe(field.key)} [${safe(['..', ...field.axes.slice(2)].join(', '))}]  </tspan>`);
-  if (!spans.length) return '';
-  return `<text x="${row.also.x}" y="${row.also.y}" font-size="9.5" opacity=".8" ${row.told ? '' : 'display="none"'}>${words.also} ${spans.join('')}</text>`;
+function also(row, stage, words) {
+  const {x, y, lines} = row.also;
+  if (!lines[0].length) return '';
+  const spans = lines.map((fields, i) => fields.map((field, j) =>
+    `<tspan ${i && !j ? `x="${x}" dy="${FONT.also + 2.5}" ` : ''}${named(field, stage)}>${safe(fieldText(field))}  </tspan>`).join('')).join('');
+  return `<text x="${x}" y="${y}" font-size="${FONT.also}" opacity=".8" ${row.told ? '' : 'display="none"'}>${words.also} ${spans}</text>`;
 }
 
 function rings(plan, lay) {
@@ -122,9 +110,7 @@ function beside(row, lay, plan, shown) {
 
 function row(row, lay, plan, shown, kinds) {
   const {stage, y} = row, [colour, sign] = shown.marks[stage.state], [main] = stage.fields, name = stage.name.split('.').pop();
-  const words = plan.texts.picture, size = stage.fields.reduce((sum, field) => sum + field.bytes, 0);
-  const open = !stage.measured && main?.axes.some(axis => /^T/.test(axis)) ? '≤' : '';
-  const cost = size ? ` · ${open}${stage.calls > 1 ? `${stage.calls} × ` : ''}${bytesText(size)}` : '';
+  const words = plan.texts.picture;
   return `<g data-stage="${safe(stage.name)}" data-state="${stage.state}" data-calls="${stage.calls}" data-leading="${stage.leading ?? ''}">` +
     `<rect class="omg-back" x="0" y="${y}" width="${lay.W}" height="${row.h - 2}"/>` +
     `<path d="M4 ${y}H${lay.W - 4}" stroke="currentColor" stroke-opacity=".15"/>` +
@@ -134,19 +120,15 @@ function row(row, lay, plan, shown, kinds) {
     put(23, y + 14, 12, name, 'font-weight="bold"') + put(23, y + 26, 9.5, facts(stage, shown), 'class="omg-facts" opacity=".85"') +
     box(23, y + 29, 0, 3, 'class="omg-ms" fill="#dd7011"') +
     (stage.leading === null ? '' : put(lay.narrow ? lay.W - 8 : lay.left - 8, y + 18, 18, stage.leading, `font-weight="bold" text-anchor="end" fill="${kinds[plan.kinds[main.axes[0]]]}"`)) +
-    (main?.axes.length ? chips(row, lay, plan, kinds) + also(row, stage, 1, words) : also(row, stage, 0, words)) +
+    (main?.axes.length ? chips(row, lay, plan, kinds) : '') + also(row, stage, words) +
     beside(row, lay, plan, shown) +
-    (lay.compact ? '' : wrapped(row.why.x, row.why.y, 11, whyText(stage, plan) + cost, lay.narrow ? lay.W / 5.8 : 999,
-      stage.wrong ? `fill="${colour}" font-weight="bold"` : '')) + '</g>';
+    column(row.why.x, row.why.y, FONT.why, row.why.lines, stage.wrong ? `fill="${colour}" font-weight="bold"` : '') + '</g>';
 }
 
 // The parts, from top to bottom: heads, a row for each stage, the legend. `shown` has plan, device, ms (a running mean
 // for each stage), kinds and marks (colours).
 export function skeleton(lay, shown) {
-  const {plan, kinds} = shown, {each} = lay.cell, words = plan.texts.picture;
-  const mark = each > 1 ? tell(words.marks, {each}) : words.one_mark;
-  const legend = tell(plan.grouped ? words.colours : words.all_learn, {mark});
-  const last = wrapped(8, lay.H - (lay.narrow ? 32 : 10), 10.5, legend, lay.narrow ? lay.W / 5.6 : 999, 'opacity=".85"');
+  const {plan, kinds} = shown, last = column(8, lay.legend.y, FONT.legend, lay.legend.lines, 'opacity=".85"');
   return [`<g>${heads(plan, lay, kinds)}</g>`, ...lay.rows.map(one => row(one, lay, plan, shown, kinds)), `<g>${last}</g>`];
 }
 
