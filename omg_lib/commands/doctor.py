@@ -8,7 +8,7 @@ from omg_lib.system.doctor import check_setup
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """It has none."""
+    """Add no options."""
 
 
 def run(args: argparse.Namespace) -> int:
