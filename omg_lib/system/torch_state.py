@@ -100,8 +100,8 @@ CUBLAS = ProcessSetting(lambda: os.environ.get(WORKSPACE), _set_workspace)
 def hold_settings(holder: object, on_cpu: bool, deterministic: bool) -> Callable[[], None]:
     """Set what a run needs for the whole process; return the call that restores it.
 
-    float32 on a GPU means float32, so that both forms of the GRU agree. On a CPU it means one thread, unless
-    OMP_NUM_THREADS is set: a second thread gains little here and costs far more on a busy machine.
+    float32 on a GPU means float32, so that both forms of the GRU agree. On a CPU a run uses one thread,
+    unless OMP_NUM_THREADS is set: a second thread gains little here and costs far more on a busy machine.
     """
     wanted: list[tuple[ProcessSetting, Any]] = [(PRECISION, ("none", "none"))]
     if on_cpu and "OMP_NUM_THREADS" not in os.environ:
