@@ -103,6 +103,7 @@ def update(settings: dict, threads: int, limit: int | None = None, min_time: flo
     configuration is invalid, returns {"refused": why}.
     """
     torch.set_num_threads(threads)
+    np.ones((64, 64)) @ np.ones((64, 64))  # OpenBLAS takes its memory at its first product, and exits if it gets none
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (resident("VmData") + limit, resource.RLIM_INFINITY))
     try:
