@@ -178,7 +178,7 @@ def gaussian_kl(
 
 
 def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
-    """Return `last_step` in a battle, where dead units observe zeros and stay dead, and living units never do."""
+    """Return `last_step` for a battle: dead units stay dead and observe only zeros, living units never do."""
     return last_step(filled & (obs != 0).any(dim=-1))
 
 

@@ -1,4 +1,4 @@
-"""OMG: Q-learning on (state, subgoal). Acting infers the subgoal; learning chooses it in hindsight."""
+"""OMG: Q-learning on (state, subgoal). To act, the agent infers the subgoal; to learn, it chooses it in hindsight."""
 
 from __future__ import annotations
 
