@@ -5,7 +5,7 @@ Reading order: config, contract, trace, envs, episodes, networks, opponents, sub
 buffer, regroup, learners, training, predict; then runs and experiment.
 
 Importing this package needs the standard library only. A public name, or a room such as `omg_lib.envs`, loads when it
-is first used (PEP 562), so that `doctor` can say what is missing where nothing is installed.
+is first used (PEP 562), so `doctor` runs and names what is missing even if nothing is installed.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ PUBLIC = {
     "trace": ("ShapeTrace",),
     "training": ("Training", "run_sequential"),
 }
-"""Module -> the public names that it defines; a test holds this against the imports above."""
+"""Module -> the public names that it defines; a test compares them with the imports above."""
 _HOME = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_HOME)
 
 
 class _Package(ModuleType):
-    """Keeps `omg_lib.predict` and `omg_lib.regroup` the functions.
+    """Makes sure that `omg_lib.predict` and `omg_lib.regroup` are the functions, not the modules.
 
-    The import system binds a module to its package under the module's name. Two public functions are called like the
-    module that defines them, and they win.
+    The import system sets a module as an attribute of its package. Two public functions have the same name as the
+    module that defines them, and the function wins.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -1,10 +1,10 @@
-"""The networks as they act: step by step, for the same few seats, in numpy.
+"""The networks while they act: step by step, for the same few seats, in numpy.
 
-A step of one seat is a dozen tiny operations, and torch takes several times as long as numpy to start each. `step` and
-`agent_input` of the modules themselves are the reference: both give the same numbers up to rounding.
+One step of one seat is a dozen tiny operations, and torch takes several times as long as numpy to start each. The
+modules' own `step` and `agent_input` are the reference: both give the same numbers up to rounding.
 
-What is one-hot is never multiplied: its share of a product is a row of the weight, picked. What stays the same through
-an episode is computed once. The weights are those of the moment at which an object is made.
+One-hot inputs are never multiplied: their share of a product is one row of the weight matrix. What stays the same
+during an episode is computed once. An object keeps the weights from the moment it was created.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from omg_lib.subgoals import LOG_VAR_RANGE, SubgoalInference
 Floats = np.ndarray
 """Float32 arrays [N, F]."""
 SMALL = 1 << 17
-"""Multiplications of a product that numpy does on one thread, in half the time that torch takes to begin."""
+"""numpy does a product of this many multiplications, on one thread, in half the time that torch takes to start."""
 
 
 def greedy(q: Float[np.ndarray, "N C"], avail_actions: Bool[np.ndarray, "N C"]) -> Int[np.ndarray, " N"]:
@@ -29,12 +29,12 @@ def greedy(q: Float[np.ndarray, "N C"], avail_actions: Bool[np.ndarray, "N C"]) 
 
 
 def columns(weight: Tensor) -> Floats:
-    """Return a weight [out, in] as [in, out], in one piece."""
+    """Return a weight [out, in] as [in, out], contiguous."""
     return np.ascontiguousarray(weight.detach().numpy().T)
 
 
 def product(x: Floats, w: Floats) -> Floats:
-    """Return x @ w. Above `SMALL` by torch: numpy's library would use threads that this process was not given."""
+    """Return x @ w. Above `SMALL` torch computes it: numpy's library would use more threads than this process may."""
     if len(x) * w.size <= SMALL:
         return x @ w
     return torch.mm(torch.from_numpy(x), torch.from_numpy(w)).numpy()
@@ -45,7 +45,7 @@ class PickedRows:
 
     def __init__(self, rows: Floats, n_actions: int, own: Bool[np.ndarray, "N A"]) -> None:
         """`rows` [A*C, out]. Each seat's `own` block is skipped."""
-        self.nothing = len(rows)  # no action yet, or one's own
+        self.nothing = len(rows)  # no action yet, or the seat's own
         self.rows = np.concatenate([rows, np.zeros_like(rows[:1])])
         self.first = np.where(own, -n_actions - 1, np.arange(own.shape[1]) * n_actions)
 
@@ -56,7 +56,7 @@ class PickedRows:
 
 
 class Gates:
-    """One step of a GRU, without the product with its input and its biases: [N, 3H] and `bias` [3H] make it up."""
+    """One step of a GRU. The caller computes the input's product [N, 3H] and adds `bias` [3H]."""
 
     def __init__(self, gru: nn.GRU) -> None:
         w_in, w_hidden, b_in, b_hidden = (w.detach().numpy().copy() for w in gru.all_weights[0])
@@ -68,7 +68,7 @@ class Gates:
         self.bias[: 2 * size] += b_hidden[: 2 * size]
 
     def __call__(self, x: Floats, hidden: Floats) -> Floats:
-        """`x` [N, 3H] is the input's share and the bias; overwritten."""
+        """`x` [N, 3H] is the input's share plus the bias; it is overwritten."""
         size = self.size
         h = product(hidden, self.w_hidden)
         both, new = x[:, : 2 * size], h[:, 2 * size :]
@@ -87,7 +87,7 @@ class Gates:
 
 
 class ActingAgent:
-    """A `RecurrentAgent` that moves N seats. `others` of `step` are all last actions, of which it skips its own.
+    """A `RecurrentAgent` that acts in N seats. `step` takes all last actions as `others`, and skips the seat's own.
 
     | symbol | shape | meaning |
     |---|---|---|
@@ -140,7 +140,7 @@ class ActingAgent:
 
 
 class ActingInference:
-    """A `SubgoalInference` that infers for N seats: `step` and `agent_input` of the module.
+    """A `SubgoalInference` that infers for N seats; it has the module's `step` and `agent_input`.
 
     | symbol | shape | meaning |
     |---|---|---|

@@ -18,7 +18,7 @@ Episode = dict[str, np.ndarray]
 
 NOT_STORED = ("filled", "seat")
 UPLOADED = 256
-"""Episodes that go to a GPU at once, at most."""
+"""At most this many episodes go to a GPU at once."""
 
 
 class Ring:
@@ -46,8 +46,8 @@ class ReplayBuffer:
     With seats (n_seats = A) there is one ring per seat, so a sample can always hold G episodes of every seat.
     Without seats (n_seats = 1) there is one ring. The k-th sample depends only on (seed, k) and the stored episodes.
 
-    With `device`, a GPU, every episode also has a padded place there. Samples are picked there: only episodes that are
-    new since the last sample are uploaded, in one copy, with the numbers of the places.
+    If `device` is a GPU, every episode also has a padded place there, and samples are gathered there. Only the episodes
+    that are new since the last sample are uploaded, in one copy, with the numbers of their places.
     """
 
     def __init__(self, buffer_size: int, n_seats: int = 1, seed: int = 0, device: torch.device | None = None) -> None:
@@ -97,7 +97,7 @@ class ReplayBuffer:
         return batch
 
     def _place(self, seat: int, number: int) -> None:
-        """Remember that the place of this episode of a ring, the number-th that came, has to be uploaded."""
+        """Note that the place of this episode (the `number`-th of its ring) must be uploaded."""
         if self.device is not None:
             capacity = self.rings[seat].capacity
             self._new[seat * capacity + number % capacity] = None
@@ -134,11 +134,11 @@ class ReplayBuffer:
         self._new = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next sample depends on beside the episodes themselves."""
+        """Return what the next sample depends on, apart from the episodes themselves."""
         return {"inserted": self.inserted}
 
     def load_state_dict(self, state: dict[str, Any], layout: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
-        """Go on from what `state_dict` gave, once the episodes are back; a batch of them has this `layout`."""
+        """Continue from what `state_dict` returned, after the episodes are restored; batches have this `layout`."""
         for ring, came in zip(self.rings, state["inserted"], strict=True):
             ring.inserted = came
         if any(state["inserted"]):
@@ -163,8 +163,8 @@ class ReplayBuffer:
     def sample(self, n: int, reuse: bool = False) -> EpisodeBatch:
         """Draw n episodes, n / A of each seat without replacement, as a batch [n, L+1, ...]; row g*A + a has seat a.
 
-        The batch owns its memory. With `reuse` the next such sample overwrites it, which saves the training loop the
-        cost of allocating. ValueError if n is not a multiple of A or exceeds what is stored.
+        The batch owns its memory. With `reuse`, the next such sample overwrites it, so the training loop allocates only
+        once. ValueError if n is not a multiple of A or exceeds what is stored.
         """
         if n < 1 or n % self.n_seats:
             raise ValueError(
@@ -194,7 +194,7 @@ class ReplayBuffer:
         return batch
 
     def _pick(self, places: list[int]) -> EpisodeBatch:
-        """Return the episodes of these places, from the device, once the new ones are there."""
+        """Upload the new episodes, then return the episodes in these places, on the device."""
         new = list(self._new)
         numbers = EpisodeBatch({"place": torch.tensor(new + places)}, batch_size=[len(new) + len(places)])
         index = upload(numbers, self.device)["place"]
@@ -209,7 +209,7 @@ class ReplayBuffer:
         return EpisodeBatch(fields, batch_size=shape)
 
     def _send(self, places: list[int], index: Tensor) -> None:
-        """Copy the episodes of these places, `index` on the device, to the device."""
+        """Copy the episodes of these places to the device; `index` is `places` on the device."""
         capacity = self.rings[0].capacity
         episodes = [self.rings[place // capacity].episodes[place % capacity] for place in places]
         batch = truncate(self._fill(self._blank(len(places)), [0] * len(places), episodes))

@@ -1,4 +1,4 @@
-"""Who is told what a run does: `Callback`, and the one that writes for TensorBoard."""
+"""`Callback` tells your code what a run does; `TensorBoard` is one that writes event files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Played:
-    """One finished training episode: its number, its length in steps, its return, and whether it was won (None where a
+    """One finished training episode: its number, its length in steps, its return, and whether it was won (None if the
     game has no winner). With teammates the return is the learner seat's in a general-sum game, else the team's.
     """
 
@@ -39,8 +39,8 @@ class Played:
 
 @dataclass(frozen=True)
 class Tested:
-    """A greedy test: means over its episodes, in a general-sum game with teammates of the learner seat's return. Length
-    is in steps, `win_rate` None where a game has no winner.
+    """A greedy test: means over its episodes. In a general-sum game with teammates, the return is the learner seat's.
+    The length is in steps; `win_rate` is None if the game has no winner.
     """
 
     update: int
@@ -52,10 +52,10 @@ class Tested:
 
 
 class Callback:
-    """Told what happens in a run: `Training(config, callbacks=[...])`. Overwrite what you need.
+    """Called by a run as things happen: `Training(config, callbacks=[...])`. Override the methods you need.
 
-    Calls come from the thread that trains, after what they tell of is complete. If one raises, the run ends with a
-    CallbackError before the next update; nothing that was trained is lost.
+    Calls come from the training thread, once the event is complete. If a callback raises, the run ends with a
+    CallbackError before the next update; no training is lost.
     """
 
     def on_episode(self, played: Played) -> None:
@@ -68,19 +68,18 @@ class Callback:
         """Called for each update."""
 
     def on_stop(self, finished: bool) -> None:
-        """Called when a loop over the run ends, for any reason; `finished`: the budget is spent."""
+        """Called when a loop over the run ends, for any reason; `finished` says whether the budget is spent."""
 
 
 class CallbackError(RunError):
-    """A callback failed; the run stands between two updates."""
+    """A callback failed; the run has stopped between two updates."""
 
 
 class TensorBoard(Callback):
     """Writes an event file for TensorBoard: every metric, tests and episodes, over environment steps.
 
-    `folder` is made if it is missing. A resumed run goes on in the same folder with a file of its own; TensorBoard
-    joins them. It needs the extra: `pip install -e ".[tensorboard]"`. ConfigError without it, and for a folder that
-    cannot be written.
+    `folder` is created if it is missing. A resumed run adds a file to the same folder, and TensorBoard joins them. It
+    needs the extra: `pip install -e ".[tensorboard]"`. ConfigError without it, and for a folder that cannot be written.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -109,7 +108,7 @@ class TensorBoard(Callback):
         self._write("train", values, report.t_env)
 
     def on_stop(self, finished: bool) -> None:
-        self.writer.close()  # its own flush leaves numbers behind; a further loop opens a further file
+        self.writer.close()  # the writer's flush does not write everything; another loop opens another file
 
     def _write(self, group: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():

@@ -37,7 +37,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class OMGConfig:
-    """Settings of one run; the defaults are the released code's on SMAC's 8m (see `omg_lib.config` for the table).
+    """Settings of one run; the defaults are the released code's on SMAC's 8m. `omg_lib/settings/README.md` has a table.
 
     | symbol | field | meaning |
     |---|---|---|
@@ -51,7 +51,7 @@ class OMGConfig:
     declares; those you leave out take its defaults.
 
     `deterministic` restricts a GPU to algorithms that give the same result every time; on a CPU all of them do.
-    `buffer_device` "cuda" keeps the stored episodes also where the learner is; "auto" does so where they fit.
+    `buffer_device="cuda"` also keeps the stored episodes on the learner's GPU; "auto" does so if they fit.
 
     `teammates` is None (the learner's default), "none" (all seats learn), "scripted" (the environment's own) or a
     pool's folder; `splits` names the pool's sets used in training. `prior` is a file of pre-trained weights, ignored by
@@ -279,8 +279,8 @@ class OMGConfig:
     def from_dict(cls, values: Mapping[str, object]) -> OMGConfig:
         """Create a configuration from a mapping such as `to_dict` returns; missing fields take their defaults.
 
-        A registered learner's own settings may stand beside the fields, by their plain names. The `versions` of a run's
-        config.json are no setting.
+        A registered learner's own settings may appear beside the fields, under their plain names. `versions`, which a
+        run's config.json also contains, is ignored.
         """
         values = _with_extra({name: value for name, value in values.items() if name != "versions"})
         check_names("config", values, own_settings(values.get("learner")), values.get("learner", cls.learner))
@@ -304,8 +304,8 @@ FIELDS = tuple(field.name for field in dataclasses.fields(OMGConfig))
 
 
 def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), learner: object = None) -> None:
-    """Raise ConfigError for the first of these names that is no setting, with the nearest one. `own` are more: those of
-    `learner`, if it is given.
+    """Raise ConfigError for the first name that is not a setting, and suggest the nearest one. `own` adds the settings
+    of `learner`.
     """
     known = [*FIELDS, *own]
     told = _("; learner={learner} has {names} of its own") if learner and registry.OWN else ""
@@ -319,7 +319,7 @@ def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), le
 
 
 def own_learner(name: object) -> Any | None:
-    """Return the class that is registered, or offered by a package, under this name; None if there is none."""
+    """Return the class that you registered, or that a package offers, under this name; None if there is none."""
     return registry.own_learner(name, FIELDS)
 
 
@@ -330,7 +330,7 @@ def own_settings(learner: object) -> Mapping[str, Scalar]:
 
 
 def _with_extra(values: Mapping[str, object]) -> Mapping[str, object]:
-    """Return settings with a registered learner's own ones, given by their plain names, moved to `extra`."""
+    """Return the settings, with a registered learner's own ones moved from their plain names to `extra`."""
     own = own_settings(values.get("learner"))
     plain = {name: values[name] for name in values if name in own}
     if not plain:
@@ -341,7 +341,7 @@ def _with_extra(values: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _checked_extra(learner: str, extra: object) -> Extra:
-    """Return a learner's own settings, each of its default's type. ConfigError for a name or a value that it lacks."""
+    """Return a learner's own settings, each with its default's type. ConfigError for an unknown name or a bad value."""
     given, own = _checked_mapping(extra), own_settings(learner)
     for name in given:
         if name not in own:

@@ -1,4 +1,4 @@
-"""Controller: who sits in which seat, and what every seat does at this step."""
+"""Controller: decides who sits in which seat, and what each seat does at this step."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Acting:
     | seat, row | [N] | each learner's seat, and which of the R episodes it is in |
     | identity | [N, A] | its seat, one-hot |
     | agent | | the network that acts for the learners |
-    | inference | | OMG's model as it acts; None for other models and subclasses, which act as they are |
+    | inference | | OMG's model for acting, in numpy; None if the model's own module acts |
     | noise | | the `Noise` drawn for these episodes |
     | hidden | [N, H] | the agent's recurrent state |
     | context | [N, K] | the opponent model's memory; K is 0 without one |
@@ -95,11 +95,11 @@ class Controller:
     """Holds the networks that act, and chooses the action of every seat in R episodes.
 
     With teammates, one seat learns: seat k mod A in episode k. One set of fixed co-players takes the other seats. Each
-    episode draws it from `sets`, numbers of the pool's sets (by default those that the configuration trains with).
+    episode draws its set from `sets`, numbers of the pool's sets (by default those that the configuration trains with).
     Without teammates, one shared network acts for all seats. `acting` is the state of the running episodes.
 
-    Actions are chosen on the host, where the games are: `actor` and `acting_model` are the networks themselves, or with
-    a GPU copies of them, which `begin` renews with one download after the weights have changed.
+    Actions are chosen on the host, where the games run. `actor` and `acting_model` are the networks themselves; with a
+    GPU they are copies, which `begin` renews in one download when the weights have changed.
     """
 
     acting: Acting
@@ -141,7 +141,7 @@ class Controller:
         return self.model if self._copies is None or self.model is None else self._copies[1]  # type: ignore[return-value]
 
     def _renew_copies(self) -> None:
-        """Copy weights that have changed to the host, all in one download."""
+        """Copy the weights to the host in one download, if they have changed."""
         weights = list(self._networks().parameters())
         versions = [w._version for w in weights]
         if self._copies is not None and versions != self._copied:
@@ -218,7 +218,7 @@ class Controller:
         )
 
     def _draw_noise(self, episodes: np.ndarray, learners: int, epsilon: float, test_mode: bool) -> Noise:
-        """Draw the noise of these episodes, each with `learners` learners."""
+        """Draw the noise of these episodes, for `learners` learners in each."""
         steps, rows = self.info.episode_limit, len(episodes) * learners
         if test_mode and self.config.test_subgoal == "mean":
             return Noise(np.empty(0), np.empty(0), None, [False] * steps, [False] * steps)
@@ -248,14 +248,14 @@ class Controller:
         return {"seat": torch.from_numpy(now.seat)} | ({"team": now.set_ids} if self.config.base == "oracle" else {})
 
     @torch.inference_mode()
-    @np.errstate(all="ignore")  # what is not finite is reported once the episodes are played
+    @np.errstate(all="ignore")  # NaN and infinity are reported once the episodes are played
     def select_actions(
         self, env: BatchedEnv, obs: Float[Tensor, "R A O"], avail_actions: Bool[Tensor, "R A C"], t: int
     ) -> Int[Tensor, "R A"]:
         """Choose epsilon-greedily from Q(s, g^, .) in the learners' seats; the co-players choose in theirs.
 
-        A row that explores takes the available action with the highest die. The networks read a step only when their
-        answer counts: steps at which every row explores wait in `unread`.
+        A row that explores takes the available action with the highest random number. The networks run only when their
+        answer matters: steps at which every row explores wait in `unread`.
         """
         now = self.acting
         noise = now.noise

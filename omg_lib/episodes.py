@@ -1,4 +1,4 @@
-"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without the padding; PaddedRows: with it, for
+"""EpisodeBatch: episodes padded to one length. PackedRows: the same data without padding. PaddedRows: with padding, for
 a GPU.
 
 An episode of n steps fills rows 0..n. Row n holds only the last observation. Transition t is real iff `filled[t+1]`.
@@ -57,12 +57,12 @@ class EpisodeBatch(TensorDict):
         return int(self["filled"].sum(dim=1).max())
 
     def lengths(self) -> list[int]:
-        """Return the steps of each episode; its last observation is no step."""
+        """Return the number of steps of each episode; its last observation does not count."""
         return (self["filled"].sum(dim=1).flatten() - 1).tolist()
 
 
 ALIGNED = 64
-"""Each field begins at a multiple of so many bytes in the copy that goes to a device."""
+"""In the copy that goes to a device, each field begins at a multiple of this many bytes."""
 
 
 @stage("truncate")
@@ -89,13 +89,13 @@ def upload(batch: EpisodeBatch, device: torch.device) -> EpisodeBatch:
 
 
 def _as(memory: Tensor, x: Any) -> Tensor:
-    """Return the beginning of some bytes as a tensor like x."""
+    """Return the first bytes as a tensor with the shape and dtype of x."""
     return memory[: x.numel() * x.element_size()].view(x.dtype).view(x.shape)
 
 
 def page_locked(size: int, device: torch.device) -> Tensor:
-    """Return host memory of so many bytes that CUDA reads by itself while the host goes on. torch keeps it until then,
-    and uses it again.
+    """Return this many bytes of pinned host memory, which CUDA reads while the host continues. torch keeps it until the
+    copy is done, then reuses it.
     """
     return torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
 
@@ -133,7 +133,7 @@ class PackedRows:
         return x.flatten(0, 1).index_select(0, self._shared_places)
 
     def at(self, t: Int[Tensor, " P *F"]) -> Int[Tensor, " P *F"]:
-        """Return where the same sequence's step t lies among the packed ones; it must be filled."""
+        """Return the position of step t of the same sequence among the packed steps; that step must be filled."""
         return self._starts[t] + self.n.reshape(self.n.shape + (1,) * (t.ndim - 1))
 
     def unpack(self, x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " B T A *F"]:
@@ -200,11 +200,11 @@ class PackedRows:
 
 
 class PaddedRows(PackedRows):
-    """The same interface over all T * N steps, padding included: the form of a GPU.
+    """The same interface over all T * N steps, including padding: the form for a GPU.
 
-    No shape depends on the data, so the host never waits for a number, and a recurrent network is one call. Where
-    `PackedRows` has no step, this form has one that reads its sequence's first step: finite whatever the padding holds,
-    and left out of every loss by the masks `has_next` and `scored`. Results are zero there once they are unpacked.
+    No shape depends on the data, so the host never waits for a number, and a recurrent network takes one call. A
+    padding step, which `PackedRows` lacks, reads the first step of its sequence: it stays finite whatever the padding
+    holds, and the masks `has_next` and `scored` exclude it from every loss. Unpacking sets it to zero.
     """
 
     def __init__(self, filled: Bool[Tensor, "B T A"]) -> None:
@@ -216,7 +216,7 @@ class PaddedRows(PackedRows):
         place = torch.arange(steps * self.rows, device=filled.device)
         self.t, self.n = place // self.rows, place % self.rows
         self.b, self.a = self.n // seats, self.n % seats
-        self._read = self.t * self.filled  # the step that each place reads: its own, or the first where it is padding
+        self._read = self.t * self.filled  # the step that each position reads: padding reads the first
 
     def pack(self, x: Shaped[Tensor, " B T A *F"]) -> Shaped[Tensor, " P *F"]:
         return x[self.b, self._read, self.a]
@@ -256,12 +256,12 @@ class PaddedRows(PackedRows):
 
 
 def _where(mask: Bool[Tensor, " P"], x: Shaped[Tensor, " P *F"]) -> Shaped[Tensor, " P *F"]:
-    """Return x where the mask is true, else zero; a product, which a GPU does in one launch."""
+    """Return x where the mask is true, else zero. This is a product, which takes one launch on a GPU."""
     return x * mask.reshape(mask.shape + (1,) * (x.ndim - 1))
 
 
 def rows_of(filled: Bool[Tensor, "B T A"]) -> PackedRows:
-    """Return the filled steps in the form that is fast on their device; both give the same numbers."""
+    """Return the filled steps in the form that is faster on their device; both forms give the same numbers."""
     return PackedRows(filled) if filled.device.type == "cpu" else PaddedRows(filled)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong, in one sentence each."""
+"""The errors, each in one sentence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ INTERRUPTED = 130
 
 
 def printable(said: str) -> str:
-    """Return a sentence that may quote a file's names or contents, without what a terminal would act on."""
+    """Return a sentence, which may quote a file's names or contents, without characters that a terminal acts on."""
     return "".join(c if c.isprintable() else " " for c in said)
 
 

@@ -18,19 +18,19 @@ from omg_lib.words import _
 def explain(learner: QLearner, episode: EpisodeBatch) -> TensorDict:
     """Return what the learner computes at the T filled rows of one episode, [1, L+1, ...], from each of the A seats.
 
-    The networks are those of now, without exploration and without noise: what acts in a test. Batch size [T, A], with
-    the names t and a.
+    It uses the current networks, without exploration or noise, as in a test. The batch size is [T, A], with the names t
+    and a.
 
     | field | shape | meaning |
     |---|---|---|
-    | learns | [T, A] | whether the learner sits there; with teammates the other rows are what it would think |
+    | learns | [T, A] | whether the learner sits there; in teammates' seats the values are what it would think |
     | obs, available, action | [T, A, O], [T, A, C], [T, A] | what it saw, could do, did (not in the last row) |
     | q, v | [T, A, C], [T, A] | value of each action, and their mean over the available ones |
     | greedy | [T, A] | the best available action |
     | hidden | [T, A, H] | the agent's recurrent state after it read the step |
     | inferred | [T, A, W] | what the opponent model tells the agent; for OMG the inferred subgoal g^ |
     | candidate_values | [T, A, H] | OMG: V(s, g) of the candidate subgoals; 0 where there is no future |
-    | chosen | [T, A] | OMG: the candidate g-, 1 to H steps ahead, while the seat lives; 0 where none |
+    | chosen | [T, A] | OMG: the candidate g-, 1 to H steps ahead, while the seat is alive; 0 if there is none |
     | chosen_subgoal | [T, A, Z] | OMG: the prior's mean of that state |
 
     ValueError for more than one episode.
@@ -67,7 +67,7 @@ def explain(learner: QLearner, episode: EpisodeBatch) -> TensorDict:
 
 
 def _subgoals(learner: OMGLearner, batch: TensorDict, steps: Steps, goal: Tensor) -> dict[str, Tensor]:
-    """Return what the update would choose for g-, packed."""
+    """Return the g- that the update would choose, packed."""
     rows = steps.rows
     last = last_step(living(batch, learner.controller.info))
     mu, __ = learner.prior(steps.obs)

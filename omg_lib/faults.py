@@ -32,7 +32,8 @@ def finite_numbers(
 ) -> dict[str, float]:
     """Return scalars as numbers; NotFiniteError if one of `checked` is not finite.
 
-    Those on a GPU come in one download: each read waits for it. There they share a type, by torch's promotion.
+    Scalars on a GPU are read in one download, because each read waits for the GPU. They are stacked there, so torch
+    promotes them to one dtype.
     """
     scalars = {name: scalar.detach() for name, scalar in {**checked, **others}.items()}
     there = [name for name, scalar in scalars.items() if scalar.device.type != "cpu"]
@@ -60,7 +61,7 @@ class Finder(Recorder):
 
 
 def first_fault(update: Callable[[], object], error: NotFiniteError, device: torch.device) -> tuple[str, str]:
-    """Rerun an update that raised this error and return the first (stage, field) that is not finite."""
+    """Repeat the update that raised this error, and return the first (stage, field) that is not finite."""
     finder = Finder(device)
     with finder.recording():
         try:

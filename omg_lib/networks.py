@@ -15,10 +15,11 @@ from omg_lib.episodes import PackedRows, PaddedRows
 def unroll_gru(
     gru: nn.GRU, x: Float[Tensor, "P I"], rows: PackedRows, hidden: Float[Tensor, "N H"]
 ) -> Float[Tensor, "P H"]:
-    """Run a GRU over packed rows from `hidden`; the hidden state after each step.
+    """Run a GRU over packed rows, starting from `hidden`; return the hidden state after each step.
 
-    Same mathematics, two forms. On a CPU: step by step over the rows that still hold data, so tensors stay in the
-    cache. On a GPU: the padded sequences in one call, because a kernel launch costs more than its arithmetic.
+    The same mathematics in two forms. On a CPU it goes step by step over the rows that still have data, so tensors stay
+    in the cache. On a GPU it takes the padded sequences in one call, because a kernel launch costs more than its
+    arithmetic.
     """
     if isinstance(rows, PaddedRows):
         return rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0])
@@ -98,8 +99,8 @@ class RecurrentAgent(nn.Module):
 
 
 def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:
-    """Concatenate what an agent reads besides a subgoal: observation, own last action, seat and, if asked for, its
-    co-players' last actions. All but the observation are one-hot.
+    """Return the width of each part that an agent reads besides a subgoal: observation, own last action, seat and, if
+    it sees them, its co-players' last actions. All but the observation are one-hot.
     """
     return [info.obs_dim, info.n_actions, info.n_agents, info.n_agents * info.n_actions * sees_actions]
 

@@ -1,6 +1,6 @@
 """Games and learners by name: the library's, those that you register, and those that installed packages offer.
 
-Nothing here needs torch. A learner's class says in plain attributes what a configuration has to know about it; of a
+Nothing here needs torch. A learner's class states in plain attributes what a configuration must know about it; for a
 game, only its team sizes matter here.
 """
 
@@ -47,7 +47,7 @@ Scalar = bool | int | float | str
 
 
 class Extra(dict[str, Scalar]):
-    """A registered learner's own settings by name. It cannot change, so a configuration has a hash."""
+    """A registered learner's own settings by name. It is immutable, so a configuration can be hashed."""
 
     def __setitem__(self, name: str, value: object) -> None:
         raise TypeError(_("a configuration is frozen: use dataclasses.replace(config, extra={...})"))
@@ -55,7 +55,7 @@ class Extra(dict[str, Scalar]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
-    def __reduce__(self) -> tuple:  # pickle would set one item after another
+    def __reduce__(self) -> tuple:  # otherwise pickle would set the items one by one
         return type(self), (dict(self),)
 
 
@@ -95,16 +95,17 @@ def team_sizes(env: object) -> range:
 
 
 def env_names() -> tuple[str, ...]:
-    """Return every game that this process knows: the library's, registered ones, and those of packages."""
+    """Return the games that this process knows: the library's, registered ones, and those of packages."""
     names = [name for name in ENVIRONMENTS if not name.startswith("smacv2")]
     packaged = sorted(entry_points(group=ENV_POINTS).names)
     return tuple(dict.fromkeys((*names, *packaged, "smacv2[:MAP]", f"{PETTINGZOO}MODULE")))
 
 
 def check_named_in_file(env: object) -> None:
-    """Refuse the module of a game that a file names, unless it is an installed package's or imported already.
+    """Refuse a game's module that a file names, unless it belongs to an installed package or is already imported.
 
-    Files come from strangers, and naming a module runs its code. ConfigError for a module that you did not choose.
+    Files can come from strangers, and importing a module runs its code. ConfigError for a module that you did not
+    choose.
     """
     if not (isinstance(env, str) and env.startswith(PETTINGZOO)):
         return
@@ -128,7 +129,7 @@ def _is_installed(package: str) -> bool:
 
 
 def add_learner(name: Any, cls: Any, taken: Collection[str]) -> None:
-    """Register a class; `taken` are names that its settings must not have. ConfigError says what is not allowed."""
+    """Register a class. Its settings must not use a name in `taken`. ConfigError for anything that is not allowed."""
     if name in LEARNERS:
         raise ConfigError("learner", name, _("the library uses this name; allowed is another one"))
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
@@ -166,5 +167,5 @@ def own_learner(name: object, taken: Collection[str]) -> Any | None:
 
 
 def learner_names() -> tuple[str, ...]:
-    """Return every learner that this process knows: the library's, registered ones, and those of packages."""
+    """Return the learners that this process knows: the library's, registered ones, and those of packages."""
     return tuple(dict.fromkeys((*LEARNERS, *OWN, *sorted(entry_points(group=LEARNER_POINTS).names))))

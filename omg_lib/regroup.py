@@ -35,7 +35,7 @@ def regroup(batch: TensorDictBase) -> TensorDict:
     for key, x in batch.items():
         if key == "seat":
             continue
-        # x[rows] is [G, A, T, ...]; the learner wants time before the seats
+        # x[rows] is [G, A, T, ...]; the learner expects time before the seats
         picked = x[rows, :, own] if x.ndim == 4 else x[rows]
         out[key] = rearrange(picked, "g a t f -> g t a f")
     if "actions" in batch.keys():
@@ -56,7 +56,7 @@ def last_actions(played: Int[Tensor, "G T *A A"]) -> Int[Tensor, "G T *A A"]:
 
 
 def rows_of_seats(seat: Shaped[Tensor, "E T 1"], agents: int) -> Int[Tensor, "G A"]:
-    """Return row numbers of the sample: [g, a] is the g-th row whose seat is a. Waits once for a GPU, to check."""
+    """Return row numbers of the sample: [g, a] is the g-th row whose seat is a. Checking them waits once for a GPU."""
     seats = seat[:, 0, 0]
     counts = (seats.unsqueeze(1) == torch.arange(agents, device=seats.device)).sum(dim=0).tolist()
     if sum(counts) < len(seats):

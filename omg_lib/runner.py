@@ -22,7 +22,7 @@ from omg_lib.trace import stage
 from omg_lib.words import _
 
 ATTEMPTS = 3
-"""How many times to start the same episodes before a game that keeps dying ends the run."""
+"""How often the same episodes may start before a game that keeps dying ends the run."""
 
 
 @runtime_checkable
@@ -65,7 +65,7 @@ class Runner:
         self.batch_size = env.batch
         self.t_env = self.episode = self.test_episode = 0
         self.epsilon = config.epsilon_start
-        self._watched = False  # the first episodes are held against the contract
+        self._watched = False  # the first episodes are checked against the contract
 
     @stage("runner.run")
     def run(self, test_mode: bool = False) -> EpisodeBatch:
@@ -116,7 +116,7 @@ class Runner:
         return self._play(first, test_mode)
 
     def _play(self, first: int, test_mode: bool) -> tuple[dict[str, Tensor], int]:
-        """Play from the reset to the end of the longest episode. In numpy, which writes single rows fastest."""
+        """Play from the reset to the end of the longest episode. Uses numpy, which writes single rows fastest."""
         env, info, runs = self.env, self.env.info, self.batch_size
         env.reset(first=first)
         self.controller.begin(env.episode, self.epsilon, test_mode, self.coplayers)

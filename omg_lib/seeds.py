@@ -1,7 +1,7 @@
 """One seed, many independent streams: every random draw of a run depends only on (seed, purpose, index).
 
-So an episode does not depend on the runner's width, an update does not depend on earlier draws, and a resumed run
-continues as if it had never stopped.
+An episode therefore does not depend on the runner's width, an update does not depend on earlier draws, and a resumed
+run continues as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ def numpy_generator(seed: int, stream: Stream, k: int = 0) -> np.random.Generato
 
 
 def torch_generator(seed: int, stream: Stream, k: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return the same for torch. A GPU's own generator draws other numbers than the CPU's, and uploads none."""
+    """Return the same for torch. A GPU's own generator needs no upload, and draws other numbers than the CPU's."""
     state = np.random.SeedSequence((seed, k, int(stream))).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]) >> 1)

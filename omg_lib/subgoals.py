@@ -22,7 +22,7 @@ LOG_VAR_RANGE = (-8.0, 4.0)
 """Log variances are clamped to this range: outside it, exp() makes the KL explode before the weights can adapt."""
 
 DRAWN = 100
-"""Steps of pre-training whose random numbers are drawn at once."""
+"""Number of pre-training steps whose random numbers are drawn together."""
 
 
 class SubgoalPrior(nn.Module):
@@ -94,12 +94,12 @@ class SubgoalPrior(nn.Module):
             optimiser.step()
             errors.append(error.detach())
             progress(done, steps)
-        return torch.stack(errors).tolist()  # a GPU is waited for once
+        return torch.stack(errors).tolist()  # waits for the GPU only once
 
     def _draws(
         self, steps: int, batch: int, states: Float[Tensor, "N O"], generator: torch.Generator
     ) -> Iterator[tuple[Int[Tensor, " B"], Float[Tensor, "B Z"]]]:
-        """Yield which states each step learns from, and its noise; a GPU gets those of `DRAWN` steps in one copy."""
+        """Yield the states and the noise of each step. A GPU receives those of `DRAWN` steps in one copy."""
         for first in range(0, steps, DRAWN):
             picks, noises = [], []
             for _ in range(min(DRAWN, steps - first)):
@@ -178,7 +178,7 @@ def gaussian_kl(
 
 
 def last_living(obs: Float[Tensor, "G T A O"], filled: Bool[Tensor, "G T A"]) -> Int[Tensor, "G A"]:
-    """Return `last_step` in a battle, where dead units observe zeros and stay dead, and living units never do."""
+    """Return `last_step` for a battle: dead units stay dead and observe only zeros, living units never do."""
     return last_step(filled & (obs != 0).any(dim=-1))
 
 

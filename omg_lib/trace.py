@@ -196,10 +196,10 @@ def stage(name: str) -> Callable[[Callable], Callable]:
 
 @dataclass
 class Recorder:
-    """Collect the stages of one update. A stage that runs inside another is part of it and not listed.
+    """Collect the stages of one update. A stage that runs inside another is part of it and is not listed.
 
-    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned; `on_run(name)`
-    hears that it begins, `on_run("")` that it has ended.
+    The record keeps shapes, not values; `on_stage(name, fields)` receives what each stage returned; `on_run(name)` is
+    called when a stage begins, `on_run("")` when it ends.
     """
 
     device: torch.device

@@ -1,4 +1,4 @@
-"""Training: the one loop that notebooks, the command line, tests and sweeps drive."""
+"""Training: the one loop that notebooks, the command line, tests and sweeps all use."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ OnStage = Callable[[str, TensorDictBase], None]
 
 
 class Stopped(Exception):  # noqa: N818 -- no error
-    """Raised between two chunks of work after `stop()`; nothing of the broken update remains."""
+    """Raised between two chunks of work after `stop()`; nothing of the interrupted update remains."""
 
 
 class Training:
     """A run of one configuration, ready to iterate.
 
     Each turn of `for report in run` plays the episodes of one update, trains once and reports. After a break, or after
-    `stop()` from any thread, a second loop goes on where the first one ended. `progress(phase, done, total)` hears of
-    the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates, or
-    environment steps where `updates` is None). `sets` are the numbers of the pool's sets of teammates that episodes
-    draw from, by default those of the configuration's training splits. `on_stage(name, fields)` is handed what each
-    stage of an update returned, right after it; `on_run(name)` hears that a stage begins, `on_run("")` that it ends.
-    `callbacks` are told of episodes, tests, updates and the end.
+    `stop()` from any thread, a second loop continues where the first one ended. `progress(phase, done, total)` is
+    called in the phases collect (episodes before the first update), prior (its pre-training steps) and update (updates,
+    or environment steps if `updates` is None). `sets` are the numbers of the pool's teammate sets that episodes draw
+    from, by default those of the configuration's training splits. `on_stage(name, fields)` receives what each stage of
+    an update returned, right after it; `on_run(name)` is called when a stage begins, `on_run("")` when it ends.
+    `callbacks` are called for episodes, tests, updates and the end.
 
-    `plan` is the predicted trace. What a run sets for the whole process (one thread on a CPU, float32 and maybe
-    determinism on a GPU) holds until `close()`. ConfigError if this machine lacks the device or the memory; RunError in
-    the middle of a run, which then stands before the update that failed.
+    `plan` is the predicted trace. What a run sets for the whole process (one thread on a CPU; on a GPU float32 and, if
+    asked for, determinism) lasts until `close()`. ConfigError if this machine lacks the device or the memory; RunError
+    during a run, which then stays in its state before the failed update.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Training:
         self.recent: deque[tuple[float, bool]] = deque(maxlen=RECENT_EPISODES)
         self.win_rate: float | None = None
         self.tested_at = 0
-        self.round: Recorder | None = None  # what was played for the update to come
+        self.round: Recorder | None = None  # what was played for the next update
         self._progress: Progress = progress or (lambda phase, done, total: None)
         self._on_stage, self._on_run, self.callbacks = on_stage, on_run, tuple(callbacks)
         self._failed: CallbackError | None = None
@@ -125,7 +125,7 @@ class Training:
                 raise failed
 
     def _tell(self, event: str, what: object) -> None:
-        """Tell every callback. If one fails, the loop over the run raises that once this update is reported."""
+        """Call every callback. If one fails, the loop raises its error after it has reported this update."""
         for callback in self.callbacks:
             try:
                 getattr(callback, event)(what)
@@ -135,7 +135,7 @@ class Training:
                 self._failed.__cause__ = error
 
     def _tell_of(self, batch: EpisodeBatch) -> None:
-        """Tell the callbacks of each of these training episodes, which the runner has just played."""
+        """Tell the callbacks about each of these training episodes, which the runner has just played."""
         if self.callbacks:
             first, winner = self.runner.episode - len(batch), self.env.info.has_winner
             played = zip(batch.lengths(), self.runner.returns.tolist(), self.runner.wins.tolist(), strict=True)
@@ -144,13 +144,13 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether the budget is spent: `updates` if given, else environment steps."""
+        """Whether the budget (`updates` if given, else environment steps) is spent."""
         if self.config.updates is not None:
             return self.update >= self.config.updates
         return self.runner.t_env >= self.config.t_max_total
 
     def _next_update(self) -> Report:
-        """One update. What ends the run becomes a RunError that keeps no tensor of it alive."""
+        """Run one update. An error that ends the run becomes a RunError that keeps no tensor of it alive."""
         check_learning()
         try:
             return self._one_update()
@@ -172,7 +172,7 @@ class Training:
     def _one_update(self) -> Report:
         played = self._collect()
         self._fit_prior()
-        recorder = played.copy()  # an update that is stopped half-way leaves its episodes, and their record, behind
+        recorder = played.copy()  # an update that is stopped half-way keeps its episodes and their record
         with recorder.recording():
             self.buffer.samples = self.update
             sample = truncate(self.buffer.sample(self.config.sample_size, reuse=True))
@@ -192,7 +192,7 @@ class Training:
         return Report(self.update, self.runner.t_env, metrics)
 
     def _train(self, sample: EpisodeBatch) -> dict[str, float]:
-        """Train once. NotFiniteError, with the stage and the field that were first, before a weight has changed."""
+        """Train once. NotFiniteError, naming the first stage and field, before any weight has changed."""
 
         def train() -> dict[str, float]:
             return self.learner.train(sample, self.runner.t_env, self._episodes_per_seat())
@@ -205,7 +205,7 @@ class Training:
     def _collect(self) -> Recorder:
         """Play rounds of `runs_per_update` runs until a sample can be drawn: many before the first update, then one.
 
-        Returns the record of the last round; a round that `stop()` broke goes on where it was.
+        Returns the record of the last round; a round that `stop()` interrupted continues where it was.
         """
         while True:
             if self.round is None:
@@ -225,7 +225,7 @@ class Training:
             self.round = None
 
     def _fit_prior(self) -> None:
-        """Pre-train the subgoal prior on what living seats saw in the first episodes, once."""
+        """Pre-train the subgoal prior once, on what living seats saw in the first episodes."""
         given = self.config.prior is not None
         if not isinstance(self.learner, OMGLearner) or given or self.update or self.prior_errors:
             return
@@ -240,7 +240,7 @@ class Training:
         self.prior_errors = self.learner.prior.fit(states, generator, self.config.kl_weight, progress=progress)
 
     def _lived(self, episode: Episode) -> Float[Tensor, "N O"]:
-        """What living seats saw in a stored episode."""
+        """Return what living seats saw in a stored episode."""
         batch = TensorDict({key: torch.from_numpy(x)[None] for key, x in episode.items()}, batch_size=[1])
         batch["filled"] = torch.ones_like(batch["terminated"])
         return batch["obs"][living(batch, self.env.info)]
@@ -264,14 +264,14 @@ class Training:
             return {}
         try:
             tested = self.play_test()
-        except Stopped:  # the update itself is done: report it, the loop stops at its next turn
+        except Stopped:  # the update itself is done: report it; the loop stops at its next turn
             return {}
         self.win_rate, self.tested_at = tested.win_rate, self.runner.t_env
         self._tell("on_test", tested)
         return {"test_return": tested.test_return, "test_length": tested.test_length}
 
     def test(self) -> float | None:
-        """Share of the test battles that the greedy policy wins; None where a game has no winner."""
+        """Return the share of test battles that the greedy policy wins; None if the game has no winner."""
         return self.play_test().win_rate
 
     def play_test(self) -> Tested:
@@ -293,7 +293,7 @@ class Training:
     def explain(self, episode: EpisodeBatch | int = 0) -> TensorDict:
         """Return what the learner thinks at each step of one episode, by name: see `omg_lib.explain.explain`.
 
-        A number means the test battle of that number, played now as the tests play it.
+        A number means the test battle with that number, which is played now as the tests play it.
         """
         if isinstance(episode, EpisodeBatch):
             return explain(self.learner, episode)
@@ -306,7 +306,7 @@ class Training:
             runner.close()
 
     def _make_test_runner(self) -> Runner:
-        """Many games side by side where they are cheap; else those of training, which rest between two updates."""
+        """Return a runner of many games side by side if they are cheap, else training's, idle between updates."""
         if self.config.runner != "local" or self.env.a_program_each:
             return self.runner
         total = self.config.test_nepisode
@@ -316,9 +316,9 @@ class Training:
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters that the next update depends on, the runner's and the learner's among them, as plain data.
+        """Return what the next update depends on, including the runner's and the learner's counters, as plain data.
 
-        Tensors are those of `learner.modules()` and `learner.optimisers()`, episodes those of `buffer.segment`.
+        `learner.modules()` and `learner.optimisers()` have the tensors, `buffer.segment` the episodes.
         """
         own = {
             "update": self.update,
@@ -331,9 +331,7 @@ class Training:
         return self.runner.state_dict() | self.learner.state_dict() | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave. ValueError, KeyError or TypeError, before anything is changed, for a round
-        that no run has.
-        """
+        """Continue from what `state_dict` returned. ValueError, KeyError or TypeError if no run has such a round."""
         rows, most = state["round"], self.config.runs_per_update
         begun = None if rows is None else Recorder.from_dict(self.device, rows, most, self._on_stage, self._on_run)
         self.update, self.win_rate, self.tested_at = state["update"], state["win_rate"], state["tested_at"]
@@ -346,7 +344,7 @@ class Training:
     # --- control -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the loop at its next chunk of work; safe from any thread. Where no loop runs it does nothing."""
+        """End the loop at its next chunk of work; safe from any thread. Does nothing if no loop is running."""
         if self._loops:
             self._stop.set()
 
@@ -355,7 +353,7 @@ class Training:
             raise Stopped
 
     def close(self) -> None:
-        """Release the environments, and put back what was set for the whole process; closing twice is fine."""
+        """Release the environments and restore what was set for the whole process; closing twice is fine."""
         self._opened.close()
 
     def __enter__(self) -> Training:
@@ -368,27 +366,27 @@ class Training:
 
 
 def games_of(config: OMGConfig, width: int) -> BatchedEnv:
-    """`width` games of a configuration, where its `runner` plays them: the one place that chooses."""
+    """Create `width` games of a configuration where its `runner` setting puts them; no other place decides this."""
     if config.runner == "processes":
         return Processes(config.n_agents, batch=width, seed=config.seed, name=config.env)
     return make_env(config.env, config.n_agents, batch=width, seed=config.seed)
 
 
 def run_sequential(config: OMGConfig, progress: Progress | None = None) -> list[Report]:
-    """A whole run, as PyMARL's function of this name: the reports of all updates."""
+    """Train a whole run, like PyMARL's function of this name, and return the reports of all updates."""
     with Training(config, progress) as run:
         return list(run)
 
 
 def make_runner(config: OMGConfig, env: BatchedEnv, controller: Controller) -> Runner:
-    """Who plays the training episodes. ConfigError if this machine lacks what that needs."""
+    """Create the runner of the training episodes. ConfigError if this machine lacks what it needs."""
     if config.runner == "ray":
         return RayRunner(config, env, controller)
     return (EpisodeRunner if config.batch_size_run == 1 else ParallelRunner)(config, env, controller)
 
 
 def resolve_device(name: str) -> torch.device:
-    """The torch device that a configuration's "auto", "cpu", "cuda" or "cuda:1" means on this machine."""
+    """Return the torch device that "auto", "cpu", "cuda" or "cuda:1" means on this machine."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")

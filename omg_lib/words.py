@@ -28,7 +28,7 @@ _SPOKEN: ContextVar[str | None] = ContextVar("language", default=None)
 
 @cache  # a learner may change the folder later
 def _edition() -> str | None:
-    """Return the language of the notebooks in the working folder, where Jupyter starts a kernel, or around it."""
+    """Return the language of the notebooks in the working folder (a kernel's start) or a folder above it."""
     try:
         here = Path.cwd()
     except OSError:  # the folder was deleted
@@ -54,7 +54,7 @@ def language() -> str:
 
 @contextmanager
 def speaking(code: str | None) -> Iterator[None]:
-    """Speak the language with this code, whatever else asks for another; None changes nothing."""
+    """Use the language with this code, whatever the settings say; None changes nothing."""
     before = _SPOKEN.set(code)
     try:
         yield
@@ -117,5 +117,5 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """Return a text with spaces behind it, as wide as so many columns."""
+    """Return a text padded with spaces on the right to this many columns."""
     return text + " " * (columns - width(text))

@@ -1,6 +1,7 @@
-"""The commands of `python -m omg_lib`, a module each: `add_options(parser)` and `run(args)`, its exit code.
+"""The commands of `python -m omg_lib`, one module each, with `add_options(parser)` and `run(args)`, which returns the
+exit code.
 
-A module loads when its command is asked for, so that `doctor` runs where everything else is missing.
+A module loads only when its command is called, so `doctor` runs even if everything else is missing.
 """
 
 from omg_lib.words import N_
@@ -16,4 +17,4 @@ COMMANDS = {
     "evaluate": N_("play saved runs with teammates, seen and unseen"),
     "sweep": N_("train at many sizes, on a Ray cluster or this machine"),
 }
-"""Name of a command, and of its module -> what it does."""
+"""Name of a command and of its module -> what it does."""

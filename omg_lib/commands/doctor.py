@@ -10,7 +10,7 @@ from omg_lib.words import _
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """It has none."""
+    """Add no options."""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: Sequence[str], tuning: int) -> None:
-    """Refuse, before any battle, runs that cannot meet these sets."""
+    """Refuse runs that cannot meet these sets, before any battle is played."""
     for config in configs.values():
         info = env_info(config.env, config.n_agents)
         if pool_path or config.has_teammates:
@@ -87,7 +87,7 @@ def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: 
 
 
 def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
-    """Whether somebody can win the games of these runs: else returns are compared, which no figure shows."""
+    """Return whether the games of these runs have a winner; otherwise returns are compared, without a figure."""
     won = {env_info(config.env, config.n_agents).has_winner for config in configs.values()}
     if len(won) > 1:
         raise ConfigError(
@@ -100,7 +100,7 @@ def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
 
 
 def draw(path: str, lines: Sequence[dict[str, object]]) -> None:
-    """The summary as a picture: bars of win rates. ConfigError if it cannot be written."""
+    """Draw the summary as bars of win rates. ConfigError if the file cannot be written."""
     kinds = [" ".join(filter(None, (line["split"], line["kind"], line["settings"]))) for line in lines]
     drawn = [line | {"kind": kind} for line, kind in zip(lines, kinds, strict=True)]
     try:

@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open the course; returns when JupyterLab ends (on Linux and macOS it takes this process over)."""
+    """Open the course; return when JupyterLab ends (on Linux and macOS, JupyterLab replaces this process)."""
     port = None if args.port is None else free_port(args.port)
     course = course_folder(Path.cwd())
     for sentence in lay(course):
@@ -40,7 +40,7 @@ def say(sentence: str) -> None:
 
 
 def free_port(text: str) -> int:
-    """Return the port. ConfigError if it is no port, or in use."""
+    """Return the port. ConfigError if it is not a port, or is in use."""
     port = int(text) if text.isdecimal() else 0
     if not 1 <= port <= 65535:
         raise ConfigError("port", text, _("allowed is a whole number from 1 to 65535"))

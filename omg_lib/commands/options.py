@@ -1,4 +1,4 @@
-"""What several commands share: settings from the command line and from files, files to write, progress."""
+"""Shared by several commands: settings from the command line and from files, files to write, progress."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from omg_lib.system.places import check_target
 from omg_lib.words import N_, _
 
 BUDGETS = {name: DEFAULTS[name] for name in ("updates", "steps", "t_max")}
-"""What can end a run, with its default: the first that is not None does."""
+"""The budgets that can end a run, with their defaults; the first one that is not None applies."""
 HELP = {
     "t_max": N_("environment steps of a learner's seat: with teammates a run takes n_agents times as many"),
     "steps": N_("environment steps of the whole run, instead of --t-max"),
 }
-"""What the name of an option does not say."""
+"""Help for options whose names do not explain themselves."""
 
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """An option for each of these fields of OMGConfig, `--set` for any, and `--import` for games and learners."""
+    """Add an option for each of these fields of OMGConfig, `--set` for any field, and `--import` for games and
+    learners.
+    """
     known = {"env": env_names(), "learner": learner_names()}
     told = HELP | {name: f"{', '.join(names)}, {YOURS}" for name, names in known.items()}
     for field in dataclasses.fields(OMGConfig):
@@ -61,8 +63,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = None) -> dict[str, object]:
-    """The settings named on the command line, as the types that their fields declare. The modules of `--import` are
-    imported first. ConfigError for a setting given twice, and for one of `unused`, {name: why}.
+    """Return the settings on the command line, converted to the types that their fields declare. Import the modules of
+    `--import` first. ConfigError for a setting given twice, and for one of `unused`, {name: why}.
     """
     import_modules(args.modules)
     options = settings_of({name: str(getattr(args, name)) for name in KINDS if hasattr(args, name)})
@@ -75,7 +77,7 @@ def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = 
 
 
 def _learner_of(args: argparse.Namespace) -> object:
-    """The learner that the resumed run's folder or a file of settings names; None if neither does."""
+    """Return the learner that the resumed run's folder or a settings file names; None if neither does."""
     if getattr(args, "resume", None) is not None:
         return saved_config(args.resume).learner
     path = getattr(args, "config", None)
@@ -83,8 +85,8 @@ def _learner_of(args: argparse.Namespace) -> object:
 
 
 def with_options(settings: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
-    """Settings with those of the command line. A budget that is given there replaces the others, which would end the
-    run elsewhere; two budgets are refused.
+    """Return settings overridden by those of the command line. A budget given there replaces the others, which would
+    end the run at another point; two budgets are refused.
     """
     budgets = [name for name in BUDGETS if given.get(name) is not None]
     if len(budgets) > 1:
@@ -98,7 +100,9 @@ def with_options(settings: Mapping[str, object], given: Mapping[str, object]) ->
 
 
 def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, object]:
-    """The settings of a file; {} without one. PyMARL's are translated, and stderr gets the table of their names."""
+    """Return the settings of a file; {} without one. PyMARL's are translated, and the table of their names goes to
+    stderr.
+    """
     settings = read_settings(path) if path is not None else {}
     if "env" not in given:
         check_named_in_file(settings.get("env"))
@@ -112,7 +116,7 @@ def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, obje
 
 
 def count(name: str, text: str, least: int = 1) -> int:
-    """The whole number that an option holds. ConfigError for anything else."""
+    """Return an option's whole number. ConfigError for anything else."""
     if not text.isdecimal() or int(text) < least:
         raise ConfigError(name, text, _("allowed is a whole number, {least} or more").format(least=least))
     return int(text)
@@ -122,7 +126,7 @@ def count(name: str, text: str, least: int = 1) -> int:
 
 
 def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> None:
-    """Refuse a file before the work that would fill it. None, which means that no file is wanted, is fine."""
+    """Refuse a file that cannot be written before the work starts. None means that no file is wanted."""
     if path is None:
         return
     if endings and Path(path).suffix.lower() not in endings:
@@ -139,7 +143,7 @@ def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> 
 
 
 def picture(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a file of this kind, such as svg. ValueError for one that is not known."""
+    """Return a figure as the bytes of a file of this kind, such as svg. ValueError for an unknown kind."""
     out = io.BytesIO()
     figure.savefig(out, format=kind, transparent=True)
     return out.getvalue()
@@ -149,12 +153,12 @@ def picture(figure: Figure, kind: str) -> bytes:
 
 
 def progress_bar() -> tqdm:
-    """A bar on a terminal's stderr; nothing elsewhere."""
+    """Return a progress bar for a terminal's stderr; it shows nothing elsewhere."""
     return tqdm(file=sys.stderr, mininterval=0.5, disable=None if sys.stderr.isatty() else True)
 
 
 def show_progress(bar: tqdm) -> Callable[[str, int, int], None]:
-    """A progress callback that moves a bar."""
+    """Return a progress callback that moves a bar."""
 
     def show(name: str, done: int, total: int) -> None:
         bar.total, bar.n = total, min(done, total)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(trace: ShapeTrace) -> str:
-    """A trace as text: one line per field, its axes by name and by size."""
+    """Format a trace as text: one line per field, with its axes by name and by size."""
     sizes = ", ".join(f"{letter} = {size}" for letter, size in trace.sizes.items())
     lines = [
         sizes,

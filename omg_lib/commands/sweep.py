@@ -29,7 +29,7 @@ from omg_lib.words import N_, _
 
 OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "steps", "device")
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
-"""What every sweep goes through, and by default."""
+"""The settings that every sweep varies, with their default values."""
 UNUSED = {"seed": N_("--seeds N takes the seeds 0 to N - 1")}
 
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _axis(name: str, option: str | None, settings: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any]:
-    """The values of one of SWEPT: its option's, else the one in the settings, else the default."""
+    """Return the values of one of SWEPT: the option's, else the one in the settings, else the default."""
     if option is not None and name in given:
         raise ConfigError(
             name,
@@ -85,7 +85,7 @@ def _axis(name: str, option: str | None, settings: Mapping[str, Any], given: Map
 
 
 def _listed(name: str, kind: str, text: str) -> list[Any]:
-    """The values that are joined by commas, each of this type."""
+    """Return the values between the commas, each of this type."""
     return [typed(kind, value.strip(), name in WORD_NONE) for value in text.split(",")]
 
 

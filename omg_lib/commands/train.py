@@ -1,4 +1,4 @@
-"""`train`: train a run, into a folder that can be resumed if one is named."""
+"""`train`: train a run; with a folder, it can be resumed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train_config(args: argparse.Namespace) -> OMGConfig:
-    """The configuration of `train`: defaults, then --config or the resumed run's, then the options."""
+    """Return the configuration of `train`: the defaults, overridden by --config or the resumed run, then by the
+    options.
+    """
     given = given_settings(args)
     if args.resume:
         if args.config:
@@ -92,7 +94,7 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
 
 
 def say_steps(config: OMGConfig) -> None:
-    """Say how many steps `t_max` is where it is multiplied, and that the anneal times are not."""
+    """If `t_max` is multiplied, say how many steps it is in all, and that the anneal times are not multiplied."""
     if config.updates is not None or config.steps is not None or not config.has_teammates:
         return
     seats = _("t_max={t_max:,} for each of {n_agents} learner's seats").format(
@@ -112,7 +114,7 @@ def say_steps(config: OMGConfig) -> None:
 
 
 def say_teammates(run: Training) -> None:
-    """Say so where the teammates are networks that never learned anything."""
+    """If the teammates are untrained networks, say so."""
     coplayers = run.controller.coplayers
     if coplayers and all(member.algorithm == RANDOM for member in coplayers.pool.members):
         count = len(coplayers.pool.members)
@@ -125,7 +127,7 @@ def say_teammates(run: Training) -> None:
 
 
 def log(report: Report) -> None:
-    """One line of progress for readers that are no terminal; a terminal has the bar."""
+    """Print one line of progress, unless stderr is a terminal, which has the bar."""
     if not sys.stderr.isatty() and (report.update == 1 or report.update % 100 == 0):
         print(
             _("update {update}, {t_env} steps, {numbers}").format(
@@ -137,7 +139,7 @@ def log(report: Report) -> None:
 
 
 def result_line(run: Training, report: Report | None) -> str:
-    """The line on stdout that ends the command."""
+    """Return the command's last line on stdout."""
     if report is None:
         return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
     head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"

@@ -1,8 +1,8 @@
-"""A JupyterLab for the course, without touching the environment that the library is installed in.
+"""A JupyterLab for the course, without changes to the environment in which the library is installed.
 
-Where JupyterLab is installed (the extra `lab`), that one is used. Elsewhere the course folder gets an environment of
-its own, which sees the packages of the one around it and adds only JupyterLab: nothing is downloaded twice, it works
-where site-packages is read-only, and a researcher's environment stays without Jupyter.
+If JupyterLab is installed (the extra `lab`), it is used. Otherwise the course folder gets its own environment, which
+sees the packages of the library's environment and adds only JupyterLab. So nothing is downloaded twice, it works even
+if site-packages is read-only, and a researcher's environment stays free of Jupyter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 LAUNCH = """import sys; sys.modules["rfc3987_syntax"] = None
 from jupyterlab.labapp import main; sys.exit(main())"""
-"""`python -m jupyterlab` without the grammar of web addresses, which takes seconds to build and no notebook needs."""
+"""`python -m jupyterlab` without the grammar of web addresses, which takes seconds to build and which no notebook
+needs."""
 
 
 def ready(course: Path, say: Callable[[str], None]) -> Path:
@@ -85,7 +86,7 @@ def environment(course: Path) -> dict[str, str]:
         overrides.parent.mkdir(parents=True, exist_ok=True)
         write_text(overrides, json.dumps(NEWS))
     found = dict(os.environ)
-    around = Path(sys.prefix) / "share" / "jupyter"  # the page's half of a widget that the environment around has
+    around = Path(sys.prefix) / "share" / "jupyter"  # the browser part of a widget that the library's environment has
     for name, path in (("JUPYTER_CONFIG_PATH", kept), ("JUPYTER_PATH", around)):
         found[name] = os.pathsep.join(filter(None, (os.environ.get(name), str(path))))
     if not _has_home():
@@ -115,14 +116,14 @@ def _stamp(home: Path) -> dict[str, object]:
 
 
 def _see_around(home: Path) -> None:
-    """Let an environment see the packages of the one that runs now, after its own."""
+    """Let an environment also see the packages of the running one, after its own."""
     inside = sysconfig.get_path("purelib", "venv", {"base": str(home), "platbase": str(home)})
-    lines = [f"import site; site.addsitedir({path!a})\n" for path in _around()]  # in ASCII, whatever the path holds
+    lines = [f"import site; site.addsitedir({path!a})\n" for path in _around()]  # in ASCII, whatever the path contains
     write_text(Path(inside) / "omg-lab-around.pth", "".join(lines))
 
 
 def _install(python: Path, requirements: list[str]) -> None:
-    """Install with pip, if the environment around has it, or with uv. ConfigError if that fails."""
+    """Install with pip, if the library's environment has it, or with uv. ConfigError if that fails."""
     folder = CARRIED.parent if CARRIED.is_dir() else CHECKOUT
     uv = os.environ.get("UV") or shutil.which("uv")
     if find_spec("pip"):
@@ -138,7 +139,7 @@ def _install(python: Path, requirements: list[str]) -> None:
 
 
 def failure(said: str) -> str:
-    """Return an installer's complaint as one sentence with what to do."""
+    """Return an installer's error as one sentence that says what to do."""
     if "No space left" in said or "Disk quota" in said:
         return _("the disk is full, and it needs about 400 MB; free some, and start omg-lab again")
     offline = ("resolve", "Connection", "connect", "timed out", "Network", "No matching distribution", "dns error")

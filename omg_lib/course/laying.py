@@ -1,8 +1,8 @@
-"""Lay the course into a student's folder, and never lose what the student wrote there.
+"""Copy the course into a student's folder, and never lose what the student wrote there.
 
-A wheel carries the course in a folder `files` beside this module. The student's folder has a hidden
-`.omg-lab/record.json` with the fingerprint of every file as it was laid. So the next version knows which files the
-student has changed: those stay, and the new file goes beside them. A file that is missing is laid again.
+A wheel carries the course in a folder `files` beside this module. In the student's folder, a hidden
+`.omg-lab/record.json` has the fingerprint of every file as it was copied. So the next version knows which files the
+student has changed: they stay, and the new file goes beside them. Missing files are copied again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CARRIED = Path(__file__).with_name("files")
 CHECKOUT = Path(__file__).parents[2]
 FIRST = "notebooks/00_start_here.ipynb"
 KEPT = ".omg-lab"
-"""The hidden folder, in the student's, of what `omg-lab` itself keeps."""
+"""The hidden folder, inside the student's, for what `omg-lab` itself keeps."""
 FILE_BYTES = 16 * 2**20
 Prints = dict[str, str]
 """The fingerprint of a file: "" -> of all its bytes; in a notebook also a cell's id -> of its source."""
@@ -38,7 +38,8 @@ def course_folder(here: Path) -> Path:
 
 
 def lay(folder: Path, carried: Path = CARRIED, version: str = omg_lib.__version__) -> list[str]:
-    """Lay the carried course into `folder`; return a sentence for everything that the student should know.
+    """Copy the course that the wheel carries into `folder`; return a sentence for everything that the student should
+    know.
 
     ConfigError if something else is in the folder, or if it cannot be written.
     """
@@ -54,7 +55,7 @@ def lay(folder: Path, carried: Path = CARRIED, version: str = omg_lib.__version_
         folder.mkdir(exist_ok=True)
         make_folder(place / KEPT)
         files = {path.relative_to(carried).as_posix(): path for path in sorted(carried.rglob("*")) if path.is_file()}
-        if before is None:  # written first: what an interrupted start did not lay, the next one does
+        if before is None:  # written first: what an interrupted start did not copy, the next start does
             _write_record(place, {name: prints(name, path.read_bytes()) for name, path in files.items()})
         said, laid = [], {}
         for name, path in files.items():
@@ -84,7 +85,7 @@ def _digest(data: bytes) -> str:
 
 
 def _lay_file(place: Place, name: str, data: bytes, new: Prints, old: Mapping[str, str], version: str) -> list[str]:
-    """Lay one file, or its new version beside the student's; return what to say about it."""
+    """Copy one file, or put its new version beside the student's; return what to say about it."""
     *folders, last = name.split("/")
     for part in folders:
         place /= part
@@ -113,7 +114,7 @@ def _lay_file(place: Place, name: str, data: bytes, new: Prints, old: Mapping[st
 
 
 def _differences(new: Prints, old: Mapping[str, str]) -> str:
-    """Name what is different between two versions of the course's file."""
+    """Name what differs between two versions of one of the course's files."""
     cells = [name for name in {**new, **old} if name and new.get(name) != old.get(name)]
     if not cells or not old:
         return _("its content differs")
@@ -122,7 +123,7 @@ def _differences(new: Prints, old: Mapping[str, str]) -> str:
 
 
 def _record(place: Place) -> dict[str, Prints] | None:
-    """Return the fingerprints of what was laid before, or None where nothing was."""
+    """Return the fingerprints of what was copied before, or None if nothing was."""
     try:
         files = read_json(place / KEPT / "record.json", most=FILE_BYTES)["files"]
         return {str(name): dict(found) for name, found in files.items()}

@@ -1,9 +1,8 @@
 """Where the data comes from: one batched interface, one module per environment.
 
 To add an environment, write one module with a subclass of `BatchedEnv` (or of `Games`, if its games are played one by
-one), a line in `ENVIRONMENTS` and one in `omg_lib.config`; from outside the library, call `register`, or name the
-class in your package's entry points (group `omg_lib.envs`). README.md in
-this folder shows how.
+one), a line in `ENVIRONMENTS` here, and its team sizes in `omg_lib.registry`. From outside the library, call
+`register`, or name the class in your package's entry points (group `omg_lib.envs`). README.md in this folder shows how.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ OWN = tuple(ENVIRONMENTS)
 def register(name: str | Any, env: type[BatchedEnv] | Any, sizes: range | Any = None) -> None:
     """Register an environment class under `name`, for teams of these sizes, by default `env.sizes`.
 
-    It lasts as long as this process; a second call replaces the first. Games that run in other processes and on Ray
-    find it too. ConfigError for a name that the library uses, and for what is no environment.
+    The registration lasts as long as this process; a second call replaces the first. Games in other processes and on
+    Ray find it too. ConfigError for a name that the library uses, and for anything that is not an environment.
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigError("env", name, _("allowed is a name, such as my game"))
@@ -69,9 +68,9 @@ def registered() -> dict[str, tuple[type[BatchedEnv], range]]:
 
 
 def check(name: str, n_agents: int | Any, **options: Any) -> EnvInfo:
-    """Play a game against the whole contract of an environment, for a team of this size; returns its sizes.
+    """Play a game for a team of this size, and check it against the whole contract of an environment. Return its sizes.
 
-    ConfigError, in one sentence, for the first call that breaks it: the method, what it returned, what is expected.
+    ConfigError for the first call that breaks the contract: the method, what it returned, and what is expected.
     """
     info = env_info(name, n_agents, **options)
     check_contract(info, lambda rows: make_env(name, n_agents, batch=rows, seed=1, **options))
@@ -92,7 +91,7 @@ def side_by_side(name: str | Any, most: int) -> int:
 
 
 def env_info(name: str | Any, n_agents: int | Any, **options: Any) -> EnvInfo:
-    """Return the sizes of an environment, by arithmetic only; a PettingZoo game is created to read them.
+    """Return the sizes of an environment, by arithmetic only. (To read a PettingZoo game's sizes, it creates the game.)
 
     ConfigError for a bad name, size or option.
     """

@@ -23,7 +23,7 @@ BACKENDS = ("numpy", "numba", "torch")
 class Arrays:
     """One backend: `xp` is the library; the methods cover what the two libraries name differently.
 
-    `numba` keeps its data in numpy; whether an environment has loops that are compiled is its own affair.
+    `numba` keeps its data in numpy; each environment decides whether it has compiled loops.
     """
 
     def __init__(self, device: str | torch.device, backend: str | None = None, on_cpu: str = "numpy") -> None:

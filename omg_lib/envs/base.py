@@ -17,7 +17,7 @@ from omg_lib.words import _
 
 DEATHS = ("none", "zeros", "told")
 """none: every seat plays until the episode ends. zeros: a dead seat observes only zeros and a living one never does,
-as in SMAC's battles. told: only `alive()` knows, so each episode records it in the field `alive`."""
+as in SMAC's battles. told: only `alive()` tells, so each episode records it in the field `alive`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EnvInfo:
     | episode_limit | L | maximum steps in an episode |
     | has_winner | | whether info["battle_won"] has a meaning |
     | general_sum | | whether each seat has its own reward (info["rewards"]) |
-    | deaths | | whether a seat can be gone before the episode ends, and how that shows: see `DEATHS` |
+    | deaths | | whether a seat can leave before the episode ends, and how to tell: see `DEATHS` |
     | styles | | names of the scripted styles; a style's number is its position here |
     | teams | | sets of scripted teammates to train with: one style number per seat |
     """
@@ -61,7 +61,7 @@ class EnvInfo:
 
 
 class GameLost(RuntimeError):  # noqa: N818 -- named for what happened, like Stopped
-    """The game behind an environment died in mid-episode. It has been replaced; the episode is lost."""
+    """The game behind an environment died during an episode. It has been replaced; the episode is lost."""
 
 
 class BatchedEnv(ABC):
@@ -98,7 +98,7 @@ class BatchedEnv(ABC):
     a_program_each: ClassVar[bool] = False
     """Whether every row starts its own program; if so, as few rows as possible are used."""
     sizes: ClassVar[range] = range(2, 17)
-    """Team sizes that the game can play, unless `register` is told others."""
+    """Team sizes that the game can play, unless `register` gets others."""
 
     @classmethod
     @abstractmethod

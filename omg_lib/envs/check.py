@@ -1,4 +1,4 @@
-"""`check("name", n)`: the whole contract of an environment, played from anywhere; ConfigError says what breaks it."""
+"""The checks of `envs.check("name", n)`: play a game against the whole contract; ConfigError says what breaks it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from omg_lib.envs.watch import check_outcome, check_shown, check_tensor, endless
 EPISODES = 4
 Make = Callable[[int], BatchedEnv]
 Story = list[list[Tensor]]
-"""One episode as a row showed it: for each step obs, state, available actions and, after the first, what it gave."""
+"""One episode in one row: for each step obs, state, available actions, alive and, after the first, step()'s results."""
 
 
 def check_contract(info: EnvInfo, make: Make) -> None:
-    """Play episodes with random available actions, one row at a time and three side by side, and hold everything
+    """Play episodes with random available actions, one row at a time and three side by side, and check everything
     against the contract of `BatchedEnv`. `make(R)` creates R rows of one seed. ConfigError for the first fault.
     """
     stories = {rows: _told(info, make, rows) for rows in (1, 3)}
@@ -38,7 +38,7 @@ def check_contract(info: EnvInfo, make: Make) -> None:
 
 
 def _told(info: EnvInfo, make: Make, rows: int) -> dict[int, Story]:
-    """Return the stories of the first episodes, where a row that is done begins the next one."""
+    """Return the stories of the first episodes; a row that is done begins the next one."""
     told: dict[int, Story] = {}
     with closing(make(rows)) as env:
         if env.info != info:
@@ -77,7 +77,7 @@ def _shown(env: BatchedEnv, row: int) -> list[Tensor]:
 
 
 def _actions(env: BatchedEnv, time: np.ndarray) -> np.ndarray:
-    """Choose an available action for each seat, a function of (episode, time, seat): any row plays it alike."""
+    """Choose an available action for each seat, by (episode, time, seat) only: every row plays an episode alike."""
     available = env.avail_actions().numpy(force=True)
     chances = [np.random.default_rng((int(k), int(t))) for k, t in zip(env.episode, time, strict=True)]
     return (np.stack([chance.random(available.shape[1:]) for chance in chances]) * available).argmax(-1)
@@ -89,8 +89,8 @@ def _check_sum(info: EnvInfo, reward: Tensor, outcome: dict[str, Any]) -> None:
 
 
 def _check_frozen(env: BatchedEnv, ended: np.ndarray) -> None:
-    """A row that is done keeps what it shows and pays nothing until it is reset. Only where all rows are done, so that
-    no other episode moves on.
+    """Check that a done row shows the same and pays nothing until it is reset. Only when all rows are done, because a
+    step would move the others.
     """
     if not ended.all():
         return
@@ -103,7 +103,7 @@ def _check_frozen(env: BatchedEnv, ended: np.ndarray) -> None:
 
 
 def _check_results_are_kept(env: BatchedEnv) -> None:
-    """No later step may write to what a call returned."""
+    """Check that no later step writes to what a call returned."""
     env.reset()
     given = {"obs()": env.obs(), "state()": env.state(), "avail_actions()": env.avail_actions()}
     copies = {call: x.clone() for call, x in given.items()}

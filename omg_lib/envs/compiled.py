@@ -1,7 +1,7 @@
 """Skirmish on a CPU several times faster: `Battle` with its loops compiled by numba, the same battle bit for bit.
 
-Compiling takes some seconds, so it is done once, at installation (`python -m omg_lib compile`), and kept beside the
-code. A battle is compiled by default where that has been done; otherwise it is played by numpy.
+Compiling takes some seconds, so `python -m omg_lib compile` does it once, at installation, and keeps the result beside
+the code. Battles then use it by default; without it numpy plays them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent
 
 
 def installed() -> bool:
-    """Whether numba is here."""
+    """Whether numba is installed."""
     try:
         metadata.version("numba")
     except metadata.PackageNotFoundError:
@@ -40,7 +40,7 @@ def ready() -> bool:
 
 
 def _mark() -> Path:
-    """The file that says so, among what numba keeps."""
+    """Return the file that marks this, in the folder of numba's cache."""
     sources = [(FOLDER / f"{name}.py").read_bytes() for name in ("kernels", "rules", "styles")]
     parts = [*sources, metadata.version("numba").encode(), np.__version__.encode(), processor().encode()]
     digest = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
@@ -48,13 +48,13 @@ def _mark() -> Path:
 
 
 def _forget(folder: Path) -> None:
-    """Remove what numba kept: it looks at kernels.py alone, and the numbers of other files are in there too."""
+    """Remove numba's cache: numba checks only kernels.py for changes, but constants of other files are compiled in."""
     for file in folder.glob("kernels.*.nb?"):
         file.unlink(missing_ok=True)
 
 
 def prepare() -> float:
-    """Compile the kernels and keep them; returns the seconds that it took. ConfigError if they cannot be kept."""
+    """Compile the kernels and cache them; return the seconds that it took. ConfigError if they cannot be cached."""
     from omg_lib.envs.skirmish import Skirmish
 
     start = time.monotonic()
@@ -73,7 +73,7 @@ def prepare() -> float:
 
 
 class CompiledBattle(Battle):
-    """A `Battle` whose arrays are changed where they lie."""
+    """A `Battle` that changes its arrays in place."""
 
     def __init__(self, arrays: Arrays, n: int, batch: int, rules: Rules) -> None:
         if not installed():

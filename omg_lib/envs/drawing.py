@@ -1,6 +1,6 @@
 """Draw battles: `frame_svg` for one frame, `episode_gif` for a list of frames. No display is needed.
 
-A frame is what `env.frame(row)` returns. Your team are blue discs, the enemy orange triangles, dead units crosses; the
+A frame is what `env.frame(row)` returns. Blue discs are your team, orange triangles the enemy, crosses dead units; the
 bar above a unit is its health, a line is a shot. With combined fire, beams that meet at one enemy glow.
 """
 
@@ -36,8 +36,8 @@ def view_half(frames: Sequence[dict[str, Any]]) -> float:
 
 
 def draw_frame(frame: dict[str, Any], ax: Axes, half: float | None = None) -> None:
-    """Draw one frame on empty axes that show the map up to `half` from its centre (or all of it); of a game that
-    renders itself, its own `picture`.
+    """Draw one frame on empty axes that show the map up to `half` from its centre (or all of it). If the game renders
+    itself, draw its own `picture`.
     """
     if "picture" in frame:
         ax.imshow(frame["picture"])
@@ -117,7 +117,7 @@ def named_svg(figure: Figure, said: str) -> str:
 
 
 def own_ids(svg: str) -> str:
-    """Return the same drawing with ids that no other drawing has.
+    """Return the same drawing with unique ids.
 
     A page resolves an id to the first drawing that has it. Once that drawing is hidden, as JupyterLab does with cells
     out of view, every other drawing that refers to the id loses its hatching.

@@ -1,4 +1,5 @@
-"""Shared by environments whose games are played one by one: the bookkeeping of rows and a Python loop over games.
+"""Base classes for environments whose games are played one by one: the bookkeeping of rows and a Python loop over
+games.
 
 To add such an environment, write a `Game`, which knows nothing about rows, and a subclass of `Games` that creates it.
 """
@@ -33,7 +34,7 @@ class Moment(NamedTuple):
     over: bool = False  # the game itself has ended
     won: bool = False
     cut: bool = False  # cut while it was not over; optional at L steps
-    alive: Any = True  # [A], if seats can be gone before the others (`EnvInfo.deaths`)
+    alive: Any = True  # [A], if seats can leave before the others (`EnvInfo.deaths`)
 
 
 class Game(ABC):
@@ -261,7 +262,7 @@ def plain(values: Any) -> np.ndarray:
         return values.numpy(force=True)
     try:
         return np.asarray(values)
-    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, say
+    except (ValueError, TypeError, RuntimeError):  # such as rows of different lengths
         return np.array(None)
 
 
@@ -280,7 +281,7 @@ def no_options(name: str, options: dict[str, Any]) -> None:
 @contextmanager
 def extra(env: str, package: str) -> Iterator[None]:
     """Wrap imports that need the extra `envs`: if it is missing, ConfigError gives the command to install it."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # its greeting would go to the command's stdout
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # otherwise its greeting goes to the command's stdout
     try:
         yield
     except ImportError as error:

@@ -1,7 +1,7 @@
-"""The physics and scripts of skirmish as loops that numba compiles: what `battle` and `styles` compute, bit for bit.
+"""The physics and scripts of skirmish as loops for numba: they compute what `battle` and `styles` do, bit for bit.
 
-Row by row and unit by unit, with a sum's terms in numpy's order. `battle.Battle` and `styles.Drill` are the reference,
-and say what each number means.
+They go row by row and unit by unit, and add a sum's terms in numpy's order. `battle.Battle` and `styles.Drill` are the
+reference and explain each number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KILL_BONUS, WIN_BONUS = rules.KILL_BONUS, rules.WIN_BONUS
 
 
 class Board(NamedTuple):
-    """The arrays of a `Battle`, which the kernels change where they lie, and its rules."""
+    """The arrays of a `Battle`, which the kernels change in place, and its rules."""
 
     position: np.ndarray
     health: np.ndarray
@@ -47,7 +47,7 @@ class Board(NamedTuple):
     in_range: np.ndarray
     available: np.ndarray
     full_health: np.ndarray
-    powers: np.ndarray  # [n + 1] (k / n)^p: what a hit counts that k units share
+    powers: np.ndarray  # [n + 1] (k / n)^p: what a hit counts if k units share it
     combined: bool
     limit: int
     sight: float

@@ -33,7 +33,7 @@ OURS = "episode_limit"
 
 
 def unsaid() -> str:
-    """Return what is said of a game that has no limit of its own."""
+    """Return the notice for a game that has no limit of its own."""
     return _("gives no episode limit: episodes are cut after {limit} steps").format(limit=LIMIT)
 
 
@@ -88,7 +88,7 @@ class PettingZoo(Games):
 @lru_cache
 def _sizes(spec: str) -> EnvInfo:
     """Return the sizes of a game; warn if its limit is not known."""
-    with warnings.catch_warnings(action="ignore"):  # the game warns again when it is played
+    with warnings.catch_warnings(action="ignore"):  # the game will warn again when it is played
         found, limit = _measured(spec)
     if limit is None:
         warnings.warn(
@@ -145,7 +145,7 @@ def _own_limit(package: Any, arguments: dict[str, Any]) -> int | None:
 
 
 def _made(spec: str) -> Any:
-    """Create one environment; any error becomes a ConfigError of one sentence."""
+    """Create one environment; any error becomes a one-sentence ConfigError."""
     module, arguments = _parsed(spec)
     name = PETTINGZOO + spec
     with extra(name, "pettingzoo"):

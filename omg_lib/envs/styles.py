@@ -20,7 +20,8 @@ TOO_CLOSE = 3.5
 
 
 class Style(NamedTuple):
-    """Preferences of a scripted unit: it walks to the enemy with the lowest score and shoots the lowest in range.
+    """Preferences of a scripted unit: it walks to the enemy with the lowest score, and shoots the one with the lowest
+    score in range.
 
     score of enemy j = distance * (its distance) + health * (its HP) + index * ((a * j + b) mod n)
     """

@@ -1,7 +1,7 @@
-"""What an environment gives at one step, held against the contract: one sentence for the first thing that is wrong.
+"""Check what an environment returns at one step against the contract: one sentence for the first thing that is wrong.
 
-`Runner` watches its first episodes, `envs.check` whole games. A wrong shape that numpy would broadcast, such as one
-observation for all seats, would otherwise train in silence.
+`Runner` checks its first episodes, `envs.check` whole games. Otherwise a wrong shape that numpy broadcasts, such as one
+observation for all seats, would train without an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from omg_lib.envs.base import BatchedEnv, EnvInfo
 from omg_lib.words import _
 
 LARGEST = 2.0**24
-"""Beyond it float32 no longer tells whole numbers apart, and no network here learns from such inputs."""
+"""Beyond this float32 no longer distinguishes whole numbers, and no network here learns from such inputs."""
 
 
 def fault(info: EnvInfo, said: str) -> ConfigError:
@@ -52,7 +52,7 @@ def check_range(info: EnvInfo, what: str, given: np.ndarray) -> None:
 
 
 def check_shown(env: BatchedEnv, playing: np.ndarray) -> None:
-    """Check obs(), state(), avail_actions() and alive(); `playing` [R] are the rows whose episode goes on."""
+    """Check obs(), state(), avail_actions() and alive(); `playing` [R] marks the rows whose episode is not over."""
     info, R, A = env.info, env.batch, env.info.n_agents
     check_tensor(info, "obs()", env.obs(), torch.float32, (R, A, info.obs_dim))
     check_tensor(info, "state()", env.state(), torch.float32, (R, info.state_dim))

@@ -33,7 +33,7 @@ from omg_lib.words import _
 WIDTH = 64
 """Episodes played in parallel."""
 ITSELF = TeammateSet("itself", "", "", ())
-"""Who plays beside a learner that has all seats."""
+"""The teammates to report for a learner that plays all seats."""
 BATTLES_SEED = 20_241
 """Seed of the battles that compare learners; training and its tests use the run's seed."""
 

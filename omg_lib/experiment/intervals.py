@@ -1,5 +1,5 @@
-"""Intervals of a mean over seeds and sets of teammates, both of which are draws: other seeds and other teammates would
-give other numbers. `paper.coverage` simulates how often these intervals hold the truth.
+"""Intervals of a mean over seeds and sets of teammates. Both are random draws: other seeds and teammates would give
+other numbers. `paper.coverage` simulates how often these intervals contain the true value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 RATES = (0.0, 1.0)
-"""Where a rate lies; the difference of two lies in (-1, 1)."""
+"""The range of a rate; the difference of two is in (-1, 1)."""
 
 
 def interval(

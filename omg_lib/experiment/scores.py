@@ -19,7 +19,7 @@ from omg_lib.words import _
 def scores_of(
     folder: str, settings: str, pool_path: str | None, splits: Sequence[str], episodes: int, tuning: int
 ) -> list[dict[str, object]]:
-    """The scores of one saved run as rows; with `tuning`, after so many episodes of learning with each set."""
+    """Return the scores of one saved run as rows; with `tuning`, after that many episodes of learning with each set."""
     with load(folder) as run:
         config = run.config
         if not run.finished:
@@ -42,7 +42,7 @@ def scores_of(
 
 
 def means_of_each(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    """Mean and 95 % interval of each learner and settings for each split and kind of teammates."""
+    """Return the mean and 95 % interval of each learner and its settings, for each split and kind of teammates."""
     keys = ("learner", "subgoal_mode", "settings", "split", "kind")
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for row in rows:

@@ -99,12 +99,12 @@ def named(configs: Iterable[OMGConfig], vary: Iterable[str] = ()) -> dict[str, O
 
 
 def settings_in(name: str) -> str:
-    """Return the settings that a trial's name tells beside learner, sizes and seed, such as `lr0.001`."""
+    """Return the settings in a trial's name besides learner, sizes and seed, such as `lr0.001`."""
     return re.sub(r"^.*?-seed\d+-?", "", name)
 
 
 def _words(each: Iterable[Any]) -> dict[object, str]:
-    """Return how each value of a setting is written in a folder's name; two values never alike."""
+    """Return how each value of a setting is written in a folder's name; no two values look the same."""
     values = list(dict.fromkeys(each))
     paths = {value: Path(str(value)).parts or ("",) for value in values}
     for length in range(1, max(map(len, paths.values())) + 1):
@@ -245,7 +245,7 @@ def sweep(
 
     `asha` stops trials early that are worse than others at the same share of their budget, by `train_win_rate` (or
     `train_return` if the game has no winner). `gpus` is the share of a GPU per trial; each takes one CPU. `vary` are
-    settings that every trial's name tells, see `named`.
+    settings that every trial's name shows, see `named`.
     """
     out = Path(out).absolute()
     results, trials = Results(out), named((elsewhere(config, device=config.device) for config in configs), vary)

@@ -36,7 +36,7 @@ def train_pool(
     """Train a team of each algorithm and seed with `config` (except its learner and seed); write the pool to a folder.
 
     Each member is the shared network of a team in which all seats learn, at its best greedy test. The environment's
-    scripts are added. The folder is written after every member; a second call trains only the missing ones.
+    scripts join them. The folder is written after every member; a second call trains only the missing ones.
     ConfigError, before anything is trained, for an unknown algorithm, for `see_actions`, which a pool's members do not
     support, for a folder that cannot be written, and for one whose pool was made with other settings.
     """

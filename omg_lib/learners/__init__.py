@@ -32,14 +32,14 @@ LEARNERS: dict[str, type[QLearner]] = {
 }
 
 SAVED = ("RMSprop", "Adam", "AdamW")
-"""Optimisers that a checkpoint knows."""
+"""Optimisers that a checkpoint can save."""
 
 
 def register(name: str | Any, learner: type[QLearner] | Any) -> None:
     """Register a learner class of your own: from now on every configuration may name it.
 
-    It lasts as long as this process; a second call replaces the first. ConfigError for a name that the library uses,
-    and for a class or a setting that it cannot use.
+    The registration lasts as long as this process; a second call replaces the first. ConfigError for a name that the
+    library uses, and for a class or a setting that it cannot use.
     """
     add_learner(name, learner, FIELDS)
 

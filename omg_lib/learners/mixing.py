@@ -22,7 +22,7 @@ from omg_lib.seeds import Stream, torch_generator
 
 @dataclass(frozen=True, kw_only=True)
 class TeamSteps(Steps):
-    """`Steps` of whole teams: the A seats of one episode and step lie side by side, P = M * A.
+    """`Steps` of whole teams: the A seats of one episode and step are adjacent, P = M * A.
 
     | field | shape | meaning |
     |---|---|---|

@@ -15,10 +15,10 @@ from omg_lib.regroup import co_players
 
 
 class ModellingLearner(QLearner):
-    """The model has its own Adam, like OMG's. Its output to the agent is detached, so TD gradients do not reach it.
+    """The model has its own Adam optimiser, like OMG's. The agent reads it detached: no TD gradient reaches it.
 
-    Co-players' observations and actions come from the slot's own episode. They are needed to train the model, not to
-    act. Its `loss` returns what it minimises; see `opponents.OpponentModel`.
+    Co-players' observations and actions come from the slot's own episode. Training the model needs them, acting does
+    not. The model's `loss` returns what it minimises; see `opponents.OpponentModel`.
     """
 
     base = "liam"

@@ -1,4 +1,4 @@
-"""OMG: Q-learning on (state, subgoal). Acting infers the subgoal; learning chooses it in hindsight."""
+"""OMG: Q-learning on (state, subgoal). To act, the agent infers the subgoal; to learn, it chooses it in hindsight."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class OMGLearner(QLearner):
             q = agent.q(agent.branch(read[chunk].unsqueeze(1) + ahead, hidden[chunk]))
             return mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
 
-        if isinstance(rows, PaddedRows):  # all steps at once: to pick some, the host would wait for their number
+        if isinstance(rows, PaddedRows):  # all steps at once: selecting some would make the host wait for their number
             return value(slice(None)) * scored.unsqueeze(1)
         values = read.new_zeros(len(read), self.config.horizon)
         for chunk in scored.nonzero().squeeze(1).split(CHUNK):

@@ -35,12 +35,12 @@ class Steps:
     |---|---|---|
     | obs | [P, O] | observation |
     | identity | [P, A] | slot a, one-hot |
-    | last | [P, A] | what every player did one step before, in this row's own episode; -1 at t = 0 |
+    | last | [P, A] | what every player did one step earlier, in this row's own episode; -1 at t = 0 |
     | inputs | [P, I] | what the agent reads beside a subgoal |
     | avail_actions | [P, C] | |
     | actions, reward, terminated | [P] | of the transition that starts here |
     | real | [P] | whether that transition exists: filled[t + 1] |
-    | team | [P] | which set of teammates plays; only where the learner may know it |
+    | team | [P] | which set of teammates plays; only if the learner may know it |
     """
 
     rows: PackedRows
@@ -57,13 +57,13 @@ class Steps:
 
     @property
     def seen(self) -> Seen:
-        """What an opponent model may look at."""
+        """What an opponent model may read."""
         return Seen(self.obs, self.rows.previous(self.obs), self.last, self.identity, self.team)
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What an opponent model gives to one update: the agent's extra input, cut off from the graph, and its own loss."""
+    """What an opponent model contributes to one update: the agent's extra input, detached, and its own loss."""
 
     goal: Float[Tensor, "P W"] | None = None
     loss: Float[Tensor, ""] | None = None
@@ -71,12 +71,12 @@ class ModelOutput:
 
 
 class QLearner:
-    """IQL, also where the agent reads more (iql_actions, oracle): every sequence is a learner of its own, and all
-    share one recurrent network (paper Eq. 2, double Q).
+    """IQL, also for agents that read more (iql_actions, oracle). Every sequence learns independently, and all share one
+    recurrent network (paper Eq. 2, double Q).
 
-    `poll` is called between two chunks of work and may raise: an update that it ends has changed no weight.
+    `poll` is called between two chunks of work and may raise: the update then ends before any weight has changed.
 
-    For a learner of your own, overwrite one of the hooks and `register` the class (see README.md in this folder).
+    To write your own learner, override one of the hooks and `register` the class (see README.md in this folder).
     """
 
     base: ClassVar[str] = "iql"
@@ -84,7 +84,7 @@ class QLearner:
     settings: ClassVar[Mapping[str, Scalar]] = {}
     """A subclass's own settings and their defaults; a run's values are in `config.extra`."""
     td_trains_model: ClassVar[bool] = True
-    """Whether the TD loss also trains the model's weights, if it has any; else the model has its own optimiser."""
+    """Whether the TD loss also trains the opponent model's weights, if any; else the model has its own optimiser."""
 
     def __init__(
         self, config: OMGConfig, controller: Controller, device: torch.device, poll: Callable[[], None]
@@ -107,47 +107,47 @@ class QLearner:
 
     @classmethod
     def make_model(cls, config: OMGConfig, info: EnvInfo, n_sets: int) -> OpponentModel | None:
-        """Create what the agent reads beside its own observation, last action and seat; None keeps the base's model.
+        """Create what the agent reads besides its own observation, last action and seat; None keeps the base's model.
 
-        `n_sets` is the number of the pool's sets of teammates, 0 without.
+        `n_sets` is how many sets of teammates the pool has, 0 without a pool.
         """
         return None
 
     @classmethod
     def stages(cls, config: OMGConfig) -> Mapping[str, tuple[str, Fields]]:
-        """Declare your own stages, so that `predict` knows them: name -> (the stage it follows, its fields with axes
-        and dtype). The function that runs one is decorated with `omg_lib.trace.stage(name)`.
+        """Declare your own stages for `predict`: name -> (the stage that it follows, its fields with axes and dtype).
+        Decorate the function that runs one with `omg_lib.trace.stage(name)`.
         """
         return {}
 
     def td_weights(self, error: Float[Tensor, " P"], steps: Steps) -> Float[Tensor, " P"] | None:
-        """Return each transition's weight in the TD loss; `error` has no gradient. None: all weigh 1."""
+        """Return each transition's weight in the TD loss; `error` has no gradient. None means 1 for all."""
         return None
 
     def own_loss(
         self, batch: TensorDictBase, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P W"] | None
     ) -> Float[Tensor, ""] | None:
-        """Return a loss to add to the library's, reported as `own_loss`; None: there is none.
+        """Return a loss to add to the library's, reported as `own_loss`, or None.
 
-        `online` holds q [P, C] with its gradient and hidden [P, H] without; `goal` is what the model gave the agent.
+        `online` holds q [P, C] with its gradient and hidden [P, H] without; `goal` is the model's output to the agent.
         """
         return None
 
     def own_metrics(
         self, batch: TensorDictBase, steps: Steps, online: dict[str, Tensor]
     ) -> Mapping[str, Tensor | float]:
-        """Return numbers to report after each update, from before its step. Each becomes a column of metrics.csv."""
+        """Return numbers to report after each update, from before its step; each becomes a column of metrics.csv."""
         return {}
 
     # --- the library's -----------------------------------------------------------------------------------------------
 
     @property
     def keeps_goal(self) -> bool:
-        """Whether the bootstrap at t + 1 reads what the model said at t (Eq. 4, OMG), or what it says at t + 1."""
+        """Whether the bootstrap at t + 1 reads the model's output of t (Eq. 4, OMG) or of t + 1."""
         return False
 
     def modules(self) -> dict[str, nn.Module]:
-        """Everything with weights, by name, for checkpoints."""
+        """Return everything with weights, by name, for checkpoints."""
         own = {"model": self.model} if self.td_trains_model and self.model is not None else {}
         return {"agent": self.agent, "target": self.target} | own
 
@@ -155,18 +155,18 @@ class QLearner:
         return {"agent": self.optimiser}
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters that the next update depends on; tensors are those of `modules` and `optimisers`."""
+        """Return the counters that the next update depends on; `modules` and `optimisers` have the tensors."""
         return {"update": self.updates, "last_target_update": self.last_target_update}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Continue from what `state_dict` returned."""
         self.updates, self.last_target_update = state["update"], state["last_target_update"]
 
     @torch.enable_grad()
     def train(self, sample: TensorDictBase, t_env: int, episode: int) -> dict[str, float]:
-        """One update from a truncated sample [G*A, T, ...] with seats, or [G, T, ...] in which all seats learn.
+        """Run one update on a truncated sample: [G*A, T, ...] with seats, or [G, T, ...] in which all seats learn.
 
-        `episode` counts the episodes of each seat and decides when the target network follows. Returns metrics.
+        `episode` counts the episodes of each seat and decides when the target network is updated. Returns metrics.
         """
         batch = regroup(sample) if "seat" in sample.keys() else sample
         steps = self.read(batch)
@@ -188,7 +188,7 @@ class QLearner:
         return numbers
 
     def _checked_metrics(self, own: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
-        """Return a subclass's metrics. ConfigError for a name that is taken, and for more than one number."""
+        """Return a subclass's metrics. ConfigError for a name that is taken, or a metric that is not one number."""
         for name in own:
             if name in METRICS or name == "own_loss" or not name.isidentifier():
                 raise ConfigError("own_metrics", name, _("the library has this column; allowed is another name"))
@@ -197,7 +197,7 @@ class QLearner:
         return {name: self._shaped(name, torch.as_tensor(value), []) for name, value in own.items()}
 
     def _shaped(self, name: str, found: Tensor, wanted: Sequence[int]) -> Tensor:
-        """Return what a hook gave. ConfigError for another shape, which would silently broadcast."""
+        """Return a hook's result. ConfigError for another shape, which would silently broadcast."""
         if list(found.shape) != list(wanted):
             what = f"{type(self).__name__}.{name}"
             raise ConfigError(
@@ -206,7 +206,7 @@ class QLearner:
         return found
 
     def ask_model(self, sample: TensorDictBase, batch: TensorDictBase, steps: Steps, t_env: int) -> ModelOutput:
-        """What the opponent model tells the agent at every step; a model that learns adds its loss and metrics."""
+        """Return what the opponent model tells the agent at every step; models that learn add loss and metrics."""
         model = self.controller.model
         if model is None:
             return ModelOutput()
@@ -239,7 +239,7 @@ class QLearner:
     def q_values(
         self, steps: Steps, hidden: Float[Tensor, "G A H"], goal: Float[Tensor, "P Z"] | None = None
     ) -> tuple[dict[str, Tensor], TensorDict]:
-        """Q of every filled step, and the hidden states behind it; padded, q is [G, T, A, C]."""
+        """Return Q of every filled step and its hidden states; padded, q is [G, T, A, C]."""
         self.poll()
         start = steps.rows.first(hidden)
         states = self.agent.unroll(self.agent.read(steps.inputs, goal), steps.rows, start)
@@ -251,7 +251,7 @@ class QLearner:
     def td_loss(
         self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P Z"] | None = None
     ) -> tuple[Float[Tensor, ""], TensorDict]:
-        """Mean squared TD error over the real transitions; OMG's bootstrap keeps the goal (Eq. 4)."""
+        """Return the mean squared TD error over the real transitions; OMG's bootstrap keeps the goal (Eq. 4)."""
         self.poll()
         with torch.no_grad():
             target = self._shaped("td_target", self.td_target(steps, online, goal), steps.reward.shape)
@@ -265,23 +265,23 @@ class QLearner:
     def td_target(
         self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P W"] | None
     ) -> Float[Tensor, " P"]:
-        """What the value of each transition is trained towards: double Q, over `td_steps` steps."""
+        """Return the target of each transition: double Q, over `td_steps` steps."""
         next_online, next_target = self.next_q(steps, online, goal)
         best = greedy(next_online, steps.rows.following(steps.avail_actions))
         bootstrap = next_target.gather(1, best.unsqueeze(1)).squeeze(1)
         return self.returns(steps, self.joint(bootstrap, steps, target=True))
 
     def joint(self, q: Float[Tensor, " P"], steps: Steps, target: bool = False) -> Float[Tensor, " P"]:
-        """The value that is learnt, from the values of the seats' actions at t; with `target`, its bootstrap at t + 1.
+        """Return the value to learn from the values of the seats' actions at t; with `target`, its bootstrap at t + 1.
 
-        Here each seat learns its own.
+        Here each seat learns its own value.
         """
         return q
 
     def next_q(
         self, steps: Steps, online: dict[str, Tensor], goal: Float[Tensor, "P Z"] | None
     ) -> tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]:
-        """Online and target Q of the next step of each row, [P, C]; zero where there is none."""
+        """Return online and target Q of each row's next step, [P, C]; zero if there is none."""
         self.poll()
         target = self.target.unroll(self.target.read(steps.inputs, goal), steps.rows, online["start"])
         if not self.keeps_goal:
@@ -292,13 +292,13 @@ class QLearner:
     def same_goal(
         self, agent: RecurrentAgent, steps: Steps, hidden: Float[Tensor, "P H"], goal: Float[Tensor, "P Z"]
     ) -> Float[Tensor, "P C"]:
-        """Q(s_{t+1}, g_t, .): one more step from the hidden state of t, with the next observation and this goal."""
+        """Return Q(s_{t+1}, g_t, .): one more step from t's hidden state, with the next observation and this goal."""
         q = agent.q(agent.step(agent.read(steps.rows.following(steps.inputs), goal), hidden))
         self.poll()
         return q
 
     def returns(self, steps: Steps, bootstrap: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
-        """Targets of `td_steps` steps; they end early at the episode's end, without bootstrap where the game ended.
+        """Return targets over `td_steps` steps; they stop at the episode's end, without bootstrap if the game ended.
 
         With a goal, the bootstrap after the last of them keeps the goal of that last transition: Q(s_{t+n}, g_{t+n-1}).
         """
@@ -314,8 +314,8 @@ class QLearner:
     def step(
         self, loss: Float[Tensor, ""], metrics: Mapping[str, Tensor] = MappingProxyType({})
     ) -> tuple[dict[str, float], TensorDict]:
-        """Gradients, each optimiser's clipped to `grad_norm_clip`, and one step; returns the loss, the agent's gradient
-        norm and the metrics as numbers.
+        """Compute gradients, clip each optimiser's to `grad_norm_clip`, and step once. Return the loss, the agent's
+        gradient norm and the metrics as numbers.
 
         NotFiniteError, before any step, if the loss or a gradient is.
         """

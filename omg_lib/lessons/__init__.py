@@ -1,1 +1,1 @@
-"""What only the course uses: puzzles and small experiments, kept out of the cells for tests to cover."""
+"""What only the course uses: puzzles and small experiments, kept here instead of in cells so that tests cover them."""

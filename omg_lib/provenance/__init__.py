@@ -1,4 +1,4 @@
-"""Follow where elements come from, through torch code that knows nothing of it: which line mixes what may not meet?
+"""Follow where elements come from, through unchanged torch code: which line mixes what must stay apart?
 
 See README.md beside this file.
 """

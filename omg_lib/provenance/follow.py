@@ -1,4 +1,4 @@
-"""`follow`: a context manager that carries the origin of elements through torch code that knows nothing of it."""
+"""`follow`: a context manager that carries the origin of elements through unchanged torch code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _busy = threading.Lock()
 
 
 class Follower(TorchDispatchMode):
-    """Sees every operation of torch: runs it as it is, then labels its result."""
+    """Sees every torch operation: runs it unchanged, then labels its result."""
 
     def __init__(self, inputs: dict, seat: Tensor | None, real: Tensor | None, policy: Policy) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Follower(TorchDispatchMode):
         self.rules = Rules(self.shadow, self.joiner, self.whole)
         self.recorder = Recorder(self.shadow)
         self.roles = {ROLES[one.role] for one in found}
-        self.lock = threading.RLock()  # threads that are watched write labels too
+        self.lock = threading.RLock()  # watched threads write labels too
         self.pending: frozenset[int] = frozenset()
-        self.inside = False  # torch's own Python runs: its views are not the followed code's
+        self.inside = False  # torch's own Python code is running: its views are not the followed code's
         for one in found:
             self.shadow.write(one.tensor, first_label(one, self.kinds, seat))
 
     def begin(self) -> None:
-        """A new operation, on the line that runs now."""
+        """Begin an operation on the line that is running."""
         self.journal.line, self.inside = self.lines.now()
         self.recorder.begin(self.journal.line)
 
@@ -80,7 +80,7 @@ class Follower(TorchDispatchMode):
                     self._change(func, args[0], label)
                 else:
                     self._label(func, args, kwargs, out, followed)
-            except Exception:  # a rule that cannot cope must not stop the followed code
+            except Exception:  # a rule that fails must not stop the followed code
                 self._lost(name_of(func), (out, written))
         return out
 
@@ -111,14 +111,14 @@ class Follower(TorchDispatchMode):
             self.write(x, one)
 
     def _lost(self, what: str, out, why: str = "") -> None:
-        """Nothing is known of these results, and that is known."""
+        """Mark these results as having lost their origin."""
         for x in tree_leaves(out):
             if isinstance(x, Tensor):
                 self.shadow.forget(x)
                 self.write(x, self.joiner.lost(what, why))
 
     def lose_origin(self, what: str, why: str, out) -> None:
-        """The same, for what no operation of this thread has made."""
+        """Do the same for a result that no operation of this thread made."""
         with self.lock, self.outside(), labelling():
             self.begin()
             self.pending = frozenset()
@@ -137,7 +137,7 @@ class Follower(TorchDispatchMode):
             self.recorder.made(x)
 
     def whole(self, label: Tensor | None) -> None:
-        """A sum over many places: what it is made of counts once it reaches a loss."""
+        """Note a sum over many places: its parts count once it reaches a loss."""
         if label is None:
             return
         kinds = {k: self.kinds[k] for k in numbers_in(label) if k}
@@ -158,13 +158,15 @@ class Follower(TorchDispatchMode):
         self.pending |= {len(self.journal.sums) - 1}
 
     def _counts(self, label: Tensor, number: int, kind: Kind) -> bool:
-        """Whether elements of this kind stand at transitions that exist; the others are padding, and told as such."""
+        """Return whether elements of this kind are at transitions that exist; otherwise they are padding and reported
+        as such.
+        """
         if self.real is None or not kind.times[GETS] or kind.mixed:
             return True
         return bool((self._places(label, {number: kind}, GETS) & self.real.cpu()).any())
 
     def _places(self, label: Tensor, kinds: dict, role: int) -> Tensor:
-        """[E, T] places at which a label of one of these kinds stands, by the first step of a role."""
+        """Return the [E, T] places where a label has one of these kinds, by the first step of a role."""
         offsets = torch.full((len(self.kinds.known),), -(2**20), device=label.device)
         for number, kind in kinds.items():
             if "time" not in kind.mixed and "episode" not in kind.mixed:
@@ -174,12 +176,12 @@ class Follower(TorchDispatchMode):
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """Nothing is followed in here."""
+        """Follow nothing inside this context."""
         with _disable_current_modes():
             yield
 
     def lose(self, roots) -> None:
-        """Gradients are taken of these: they are losses."""
+        """Note these tensors as losses: their gradients are computed."""
         for root in tree_leaves(roots):
             if not isinstance(root, Tensor):
                 continue
@@ -197,13 +199,13 @@ class Follower(TorchDispatchMode):
 
 @contextmanager
 def labelling() -> Iterator[None]:
-    """Labels are plain numbers, whatever the followed code has set."""
+    """Handle labels as plain numbers, whatever modes the followed code has set."""
     with torch.no_grad(), torch.inference_mode(False):
         yield
 
 
 def _written(func, args: tuple, kwargs: dict) -> list[Tensor]:
-    """The arguments that an operation writes to."""
+    """Return the arguments that an operation writes to."""
     if not func._schema.is_mutable:
         return []
     names = [argument for argument in func._schema.arguments if argument.alias_info and argument.alias_info.is_write]
@@ -227,12 +229,12 @@ def follow(
     | argument | meaning |
     |---|---|
     | inputs | name -> (tensor, axes) or (tensor, axes, role); axes in words, as "e t a _" for [E, T, A, F] |
-    | seat | [E], [E, 1] or [E, T, 1]: whose episode it is; rewards and ends are that seat's |
-    | real | [E, T]: which transitions exist; without it t is real iff `filled` of t + 1 is |
-    | policy | "independent", "team", "returns", "omg", or a `Policy`: what may meet |
+    | seat | [E], [E, 1] or [E, T, 1]: the learner's seat in each episode; rewards and ends belong to it |
+    | real | [E, T]: which transitions exist; without it, t is real iff `filled` is true at t + 1 |
+    | policy | what may be mixed: "independent", "team", "returns", "omg", or a `Policy` |
 
-    Roles are sees, acts, gets, ends, filled; usual names have theirs, all others see. The code inside is not changed,
-    and neither are its results. Raises ConfigError for bad arguments, RuntimeError for a block inside a block.
+    Roles are sees, acts, gets, ends, filled. Common names have their own role; all others have `sees`. Neither the code
+    inside nor its results change. Raises ConfigError for bad arguments, RuntimeError for a block inside a block.
     """
     if not _busy.acquire(blocking=False):
         raise RuntimeError(_("follow is open already: close the outer block before you open another"))
@@ -254,7 +256,7 @@ def follow(
 
 @contextmanager
 def losses_seen(follower: Follower) -> Iterator[None]:
-    """Tell the follower of what gradients are taken, which themselves are not followed."""
+    """Tell the follower which tensors gradients are computed for. The gradients are not followed."""
     backward, grad = torch.autograd.backward, torch.autograd.grad
 
     def seen(original):

@@ -20,13 +20,13 @@ from omg_lib.words import N_, _
 
 @dataclass(frozen=True)
 class Verdict:
-    """The first place at which something met that may not, and went into a loss.
+    """The first place where something met that must not, and then reached a loss.
 
     | field | meaning |
     |---|---|
     | kind | seat, episode, time, padding, teammate, or unclear |
     | message | one sentence |
-    | lines | (file, line): where the origins met, the last lines that moved each of them, and who called those |
+    | lines | (file, line): where the origins met, which lines last moved each of them, which called those |
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What stands on those lines."""
+        """The source code of those lines."""
         return tuple(code(line) for line in self.lines)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Join:
-    """What met on one line: `kind` as in the table of the page, `count` how many elements."""
+    """What met on one line: `kind` as in the table of the page; `count` is the number of elements."""
 
     kind: str
     file: str
@@ -56,10 +56,10 @@ class Join:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where the elements of a tensor come from. Each of shape [tensor's], -1 where there is none, or more than one.
+    """Where the elements of a tensor come from. Each array has the tensor's shape; -1 means none, or more than one.
 
-    `roles` are what went in: sees, acts, gets, ends, filled. `step` is the present step of the value: that of its
-    reward, else the first step that it saw. `mixed`: coordinates in which it only sums up.
+    `roles` are what went into it: sees, acts, gets, ends, filled. `step` is the value's step: that of its reward, else
+    the first step that it saw. `mixed` lists the coordinates that it sums up.
     """
 
     episode: Tensor
@@ -91,7 +91,7 @@ def _listed(x: Tensor) -> str:
 
 
 class Found:
-    """Filled while code is followed; read it after the block, or inside. `str(found)` is a table of lines."""
+    """Filled while code is followed; read it inside the block or after it. `str(found)` is a table of lines."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Found:
 
     @property
     def verdict(self) -> Verdict | None:
-        """None where nothing met that may not."""
+        """The verdict; None if nothing met that must not."""
         suspicion = self._guilty() or self._padding() or self._unclear()
         if suspicion is None:
             return None
@@ -121,7 +121,7 @@ class Found:
 
     @property
     def joins(self) -> list[Join]:
-        """All that met, in the order of the first time."""
+        """Everything that met, in order of first occurrence."""
         counts: Counter[tuple[Line, str]] = Counter()
         for (line, kind), count in self._journal.joins.items():
             counts[self._journal.lines.known[line], kind] += count
@@ -129,16 +129,17 @@ class Found:
 
     @property
     def unknown(self) -> list[str]:
-        """Operations that had followed input and no rule."""
+        """Operations on followed inputs for which there is no rule."""
         return list(self._journal.unknown)
 
     @property
     def label_bytes(self) -> int:
-        """The most memory that labels took."""
+        """The peak memory of the labels, in bytes."""
         return self._shadow.peak
 
     def explain(self, tensor: Tensor) -> Origin:
-        """Which episodes, steps and seats the elements of a tensor came from, where it was made inside."""
+        """Return which episodes, steps and seats the elements of a tensor came from, if it was made inside the block.
+        """
         label = self._shadow.read(tensor)
         if label is None:
             nothing = torch.full(tensor.shape, -1, device=tensor.device)
@@ -155,7 +156,9 @@ class Found:
         return Origin(*(part.expand(shape) for part in parts), roles, mixed)
 
     def picture(self, tensor: Tensor, by: str = "episode") -> Picture:
-        """A tensor that was made inside as cells, coloured `by` episode, step or seat; ConfigError for another word."""
+        """Return a tensor made inside the block as cells, coloured `by` episode, step or seat; ConfigError for another
+        word.
+        """
         label = self._shadow.read(tensor)
         if label is None:
             label = torch.zeros([1] * tensor.ndim, dtype=torch.int64)
@@ -166,7 +169,9 @@ class Found:
         return Picture(label, shape, self._kinds, said, by)
 
     def replay(self, by: str = "episode") -> Replay:
-        """The lines in order, each with what it made: a slider for a notebook, which an exported page keeps."""
+        """Return the lines in order, each with its result: a slider for a notebook, which also works in an exported
+        page.
+        """
         verdict = self.verdict
         return frames_of(
             self._recorder,
@@ -183,7 +188,7 @@ class Found:
         return "\n".join([*table, _("nothing met that may not") if verdict is None else str(verdict)])
 
     def _losses(self) -> list:
-        """Sums that gradients were taken of; where none were, all."""
+        """Return the sums whose gradients were computed; if there are none, all sums."""
         sums = self._journal.sums
         return [sums[i] for i in sorted(self._journal.losses)] if self._journal.losses else sums
 

@@ -20,7 +20,8 @@ KNOWN = {
     "terminated": ("ends", 0), "done": ("ends", 0), "dones": ("ends", 0),
     "filled": ("filled", 0),
 }  # fmt: skip
-"""Role of a name, and how many steps after its row it belongs; other names see, unless a role is given."""
+"""Name -> its role, and how many steps later than its row it belongs. Other names have the role `sees` unless you give
+one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Input:
 
 
 def read_input(name: str, given: object) -> Input:
-    """`(tensor, axes)` or `(tensor, axes, role)`; ConfigError says what is wrong with it."""
+    """Read `(tensor, axes)` or `(tensor, axes, role)`; ConfigError says what is wrong with it."""
     if not isinstance(given, tuple) or len(given) not in (2, 3) or not isinstance(given[0], Tensor):
         raise ConfigError(name, type(given).__name__, _('(tensor, axes), as (obs, "e t a _"), or (tensor, axes, role)'))
     tensor, words = given[0], str(given[1])
@@ -69,7 +70,7 @@ def read_input(name: str, given: object) -> Input:
 
 
 def read_inputs(inputs: dict) -> list[Input]:
-    """All inputs; ConfigError if two say different numbers of episodes, steps or seats."""
+    """Read all inputs; ConfigError if two differ in the number of episodes, steps or seats."""
     if not inputs:
         raise ConfigError("inputs", inputs, _('at least one, as {"obs": (obs, "e t a _")}'))
     found = [read_input(name, given) for name, given in inputs.items()]
@@ -86,7 +87,7 @@ def read_inputs(inputs: dict) -> list[Input]:
 
 
 def read_seat(seat: Tensor | None, episodes: int) -> Tensor | None:
-    """[E] from [E], [E, 1] or [E, T, 1] with the same at every step."""
+    """Return [E] from [E], [E, 1], or [E, T, 1] that is the same at every step."""
     if seat is None:
         return None
     if not isinstance(seat, Tensor) or seat.ndim == 0 or seat.shape[0] != episodes or seat.is_floating_point():
@@ -100,7 +101,7 @@ def read_seat(seat: Tensor | None, episodes: int) -> Tensor | None:
 
 
 def read_real(real: Tensor | None, found: list[Input]) -> Tensor | None:
-    """[E, T]: which transitions exist, as given, else by `filled`: t is real iff step t + 1 is filled."""
+    """Return [E, T], which transitions exist: as given, else by `filled` (t is real iff step t + 1 is filled)."""
     size = [found[0].size("e"), found[0].size("t")]
     if real is not None:
         if not isinstance(real, Tensor) or list(real.shape[:2]) != size or real.numel() != size[0] * size[1]:
@@ -119,7 +120,7 @@ def read_real(real: Tensor | None, found: list[Input]) -> Tensor | None:
 
 
 def first_label(one: Input, kinds: Kinds, seat: Tensor | None) -> Tensor:
-    """The label of an input. What an episode gives is its learner's, where the seat is known."""
+    """Return the label of an input. A reward or end belongs to the learner's seat, if that is known."""
     device = one.tensor.device
 
     def along(letter: str, start: int) -> Tensor:

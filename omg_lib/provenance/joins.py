@@ -1,4 +1,4 @@
-"""Joins: what becomes of the labels of elements that are combined.
+"""Joins: the label of elements that are combined.
 
 Elements are grouped by how their two labels relate. Each group is judged once, in plain Python, by `policy.meet`; its
 result is then written to all of its elements.
@@ -17,20 +17,21 @@ from omg_lib.provenance.labels import KIND_BITS, STEP_BITS, TEAM, episode_of, ki
 from omg_lib.provenance.policy import READ, RECUR, VALUE, Pair, Policy, meet
 
 MOST_BLOCKS = 32
-"""So many different blocks along a summed axis are joined one by one; of more, neighbours are joined first."""
+"""Up to this many different blocks along a summed axis are joined one by one; with more, neighbours are joined
+first."""
 FLAGS = 5
 SEAT_CODES = {"both": 0, "a": 1, "b": 2, "team": 3}
 
 
 class Joiner:
-    """Joins labels under one policy, and tells the journal what met."""
+    """Joins labels under one policy, and records in the journal what met."""
 
     def __init__(self, policy: Policy, kinds: Kinds, journal: Journal) -> None:
         self.policy, self.kinds, self.journal = policy, kinds, journal
         self._met = {}
 
     def join(self, a: Tensor | None, b: Tensor | None, context: str = VALUE) -> Tensor | None:
-        """The label of what two operands make together; labels broadcast like their elements."""
+        """Return the label of two operands combined; labels broadcast like their elements."""
         if a is None or b is None:
             return b if a is None else a
         if context != RECUR and a.shape == b.shape and torch.equal(a, b):
@@ -61,7 +62,7 @@ class Joiner:
         return pack(torch.where(ea > 0, ea, eb), whose, step, kind)
 
     def _judge(self, group: int, context: str, one_step: bool, size: int, example: tuple) -> tuple[int, int, int]:
-        """Kind, shift of the step and seat of one group."""
+        """Return the kind, the step's shift and the seat of one group."""
         flags, rest = group & (2**FLAGS - 1), group >> FLAGS
         distance = (rest & (2 ** (STEP_BITS + 1) - 1)) - 2**STEP_BITS
         b, a = (rest >> (STEP_BITS + 1)) & (2**KIND_BITS - 1), rest >> (STEP_BITS + 1 + KIND_BITS)
@@ -80,7 +81,7 @@ class Joiner:
         return self.kinds.number(kind), shift, SEAT_CODES[seat]
 
     def fold(self, label: Tensor | None, axes: Sequence[int], context: str = READ) -> Tensor | None:
-        """The label of what is summed over axes with weights: all that differs along them is joined. Keeps the axes."""
+        """Return the label of a weighted sum over axes: whatever differs along them is joined. Keeps the axes."""
         for axis in axes:
             if label is None or label.shape[axis] == 1:
                 continue
@@ -100,17 +101,17 @@ class Joiner:
         return label
 
     def summarise(self, label: Tensor | None, axes: Sequence[int], strict: bool = False) -> Tensor | None:
-        """The label of a sum, mean or extreme over axes: exact over seats, else a summary of many places.
+        """Return the label of a sum, mean or extreme over axes: exact over seats, otherwise a summary of many places.
 
-        `strict`: values that have not met a reward yet are no statistic, and must be of one place; windows of steps,
-        each summed by itself, are returns.
+        `strict`: values that have not met a reward yet are not a statistic and must come from one place; windows of
+        steps that are summed separately are returns.
         """
         axes = [axis for axis in axes if label is not None and label.shape[axis] > 1]
         if not axes:
             return label
         kinds = self.kinds_in(label)
         if all(kind.mask for kind in kinds):
-            return None  # how many steps count: a number, from no place
+            return None  # the number of steps that count: a plain number without a place
         mixed = self.varying(label, axes)
         finished = any(kind.finished for kind in kinds)
         values = strict and not finished and all(kind.times[SEES] for kind in kinds)
@@ -131,7 +132,7 @@ class Joiner:
         return pack(episode, none if "seat" in mixed else seat_of(chief), step_of(chief), kind_of(chief))
 
     def varying(self, label: Tensor, axes: Sequence[int]) -> list[str]:
-        """Coordinates that differ along axes."""
+        """Return the coordinates that differ along axes."""
         known = kind_of(label) > 0
         found = []
         for name, part in zip(COORDINATES, (episode_of, seat_of, step_of), strict=True):
@@ -144,19 +145,19 @@ class Joiner:
         return found
 
     def lost(self, operation: str, why: str = "") -> Tensor:
-        """The label of what an operation without a rule gives: it says only that origins were lost there."""
+        """Return the label of the result of an operation without a rule: it says only that origins were lost there."""
         return torch.tensor(self.kinds.number(Kind(NOTHING, cause=self.journal.lost(operation, why))))
 
     def suspected(self, label: Tensor, cause: int) -> Tensor:
-        """The same places, under a suspicion."""
+        """Return the same places, under a suspicion."""
         return self.changed(label, lambda kind: kind._replace(cause=min(kind.cause or cause, cause)))
 
     def kinds_in(self, label: Tensor) -> list[Kind]:
-        """All kinds that occur in a label; none for what has no origin."""
+        """Return all kinds that occur in a label; none if it has no origin."""
         return [self.kinds[k] for k in numbers_in(label) if k]
 
     def changed(self, label: Tensor, change: Callable[[Kind], Kind]) -> Tensor:
-        """The same places with other kinds."""
+        """Return the same places with other kinds."""
         numbers = numbers_in(label)
         by = torch.zeros(numbers[-1] + 1, dtype=torch.int64)
         for k in numbers:
@@ -164,7 +165,7 @@ class Joiner:
         return label + by.to(label.device)[kind_of(label)] if bool(by.any()) else label
 
     def moved(self, label: Tensor, line: int, coordinates: Sequence[str], turned: bool, again: bool = True) -> Tensor:
-        """Note that a line has moved these elements; not `again`: only where none has before."""
+        """Note that a line moved these elements; without `again`, only where no line has before."""
         slots = [2 * COORDINATES.index(c) + turned for c in coordinates]
 
         def change(kind: Kind) -> Kind:
@@ -175,7 +176,7 @@ class Joiner:
 
 
 def numbers_in(label: Tensor) -> list[int]:
-    """The kinds' numbers that occur in a label, ascending."""
+    """Return the numbers of the kinds in a label, ascending."""
     return torch.bincount(kind_of(label).flatten()).nonzero().flatten().tolist()
 
 

@@ -16,7 +16,7 @@ from omg_lib.words import _
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Something met that may not. It counts once it reaches a loss."""
+    """Something met that must not. It counts once it reaches a loss."""
 
     kind: str
     message: str
@@ -25,14 +25,14 @@ class Suspicion:
 
 @dataclass
 class Sum:
-    """A sum over many places, which may become a loss.
+    """A sum over many places, which may turn out to be a loss.
 
     | field | meaning |
     |---|---|
-    | causes | suspicions that are in it |
-    | roles | roles that are in it |
-    | answered | [E, T] transitions whose reward is in it |
-    | looked | [E, T] steps whose observation is in it without a reward |
+    | causes | suspicions in it |
+    | roles | roles in it |
+    | answered | [E, T]: transitions whose reward is in it |
+    | looked | [E, T]: steps whose observation is in it without a reward |
     | masks | lines that last moved a mask in it |
     """
 
@@ -49,7 +49,7 @@ class Journal:
 
     def __init__(self, lines: Lines, seat: Tensor | None) -> None:
         self.lines, self.seat = lines, seat
-        self.line = 0  # of the operation that is running
+        self.line = 0  # the line of the running operation
         self.joins: Counter[tuple[int, str]] = Counter()
         self.suspicions: list[Suspicion] = [Suspicion("", "", ())]
         self.numbers: dict[tuple, int] = {}
@@ -63,14 +63,14 @@ class Journal:
     def suspect(
         self, fault: tuple[str, str], a: Kind, b: Kind, labels_a: Tensor, labels_b: Tensor, groups: Tensor, group: int
     ) -> int:
-        """The number of a suspicion; a line is suspected of the same thing once."""
+        """Return the number of a suspicion; a line is suspected of the same thing only once."""
         kind, why = fault
         key = (self.line, kind)
         if key not in self.numbers:
             at = tuple((groups == group).nonzero()[0].tolist())
             one, two = (labels_a[at], a), (labels_b[at], b)
             if b.outcome and not a.outcome:
-                one, two = two, one  # rewards say what should be there
+                one, two = two, one  # rewards tell what should be there
             kind = self._whose(kind, one, two)
             row, size = list(at), list(labels_a.shape)
             message = _("row {row} of {size} should hold {one}, holds {two}: {why}").format(
@@ -81,7 +81,8 @@ class Journal:
         return self.numbers[key]
 
     def lost(self, operation: str, why: str = "") -> int:
-        """The number of the suspicion that an operation without a rule has lost origins; `why` is another reason."""
+        """Return the number of the suspicion that an operation without a rule lost origins; `why` replaces that reason.
+        """
         if operation not in self.unknown:
             why = why or _("no rule says what {operation} does to the origins of its input").format(operation=operation)
             self.unknown[operation] = self.add(
@@ -90,7 +91,7 @@ class Journal:
         return self.unknown[operation]
 
     def carried(self, shape: list[int]) -> int:
-        """The number of the suspicion that a recurrence goes on from a memory that was there before."""
+        """Return the number of the suspicion that a recurrence continues from an earlier memory."""
         key = (self.line, "carried")
         if key not in self.numbers:
             message = _(
@@ -105,14 +106,14 @@ class Journal:
         return len(self.suspicions) - 1
 
     def moves(self, kind: Kind, fault: str) -> tuple[int, ...]:
-        """Lines that moved a value in the coordinate that is wrong, else in any."""
+        """Return the lines that moved a value in the wrong coordinate, else in any."""
         coordinate = {"teammate": "seat"}.get(fault, fault)
         if coordinate in COORDINATES and kind.moves(coordinate):
             return kind.moves(coordinate)
         return tuple(dict.fromkeys(line for line in kind.moved if line))
 
     def _whose(self, kind: str, one: tuple[Tensor, Kind], two: tuple[Tensor, Kind]) -> str:
-        """A foreign seat is a teammate's slice where the learner's seat is known and should be there."""
+        """Call a foreign seat a teammate's slice if the learner's seat is known and should be there."""
         if kind != "seat" or self.seat is None:
             return kind
         label = one[0]
@@ -120,7 +121,7 @@ class Journal:
         return "teammate" if learner in (int(seat_of(label)), int(seat_of(two[0]))) else kind
 
     def place(self, label: Tensor, kind: Kind) -> str:
-        """As "episode 40 seat 5 (gets t=3)"."""
+        """Format as "episode 40 seat 5 (gets t=3)"."""
         episode, seat = int(episode_of(label)), int(seat_of(label))
         whose = _("the team") if seat == TEAM else _("seat {s}").format(s=seat - 1)
         parts = [_("episode {e}").format(e=episode - 1)] * (episode > 0) + [whose] * (seat > 0)
@@ -135,7 +136,7 @@ def _span(span: tuple[int, int], step: int) -> str:
 
 
 def cells(size: tuple[int, int], episode: Tensor, step: Tensor) -> Tensor:
-    """[E, T], true at the places that are listed and exist."""
+    """Return [E, T], true at the listed places that exist."""
     seen = torch.zeros(size, dtype=torch.bool, device=episode.device)
     inside = (episode >= 0) & (episode < size[0]) & (step >= 0) & (step < size[1])
     seen[episode[inside], step[inside]] = True

@@ -14,10 +14,10 @@ COORDINATES = ("episode", "seat", "time")
 class Kind(NamedTuple):
     """| field | meaning |
     |---|---|
-    | times | for each role the first and last step that went in, counted from the label's step; None: not in it |
-    | history | it came out of a recurrence: what was seen before went in as well |
-    | mixed | coordinates in which it sums up many places |
-    | moved | numbers of lines: for each coordinate the last that picked or shifted, and the last that turned axes |
+    | times | for each role, the first and last step that went in, relative to the label's step; None: not in it |
+    | history | it came out of a recurrence: earlier observations went in as well |
+    | mixed | coordinates over which it sums up many places |
+    | moved | line numbers: per coordinate the last that picked or shifted, and the last that rearranged axes |
     | masked | number of the line that last moved the mask behind it |
     | cause | number of the first suspicion behind it; 0: none |
     """
@@ -31,18 +31,18 @@ class Kind(NamedTuple):
 
     @property
     def outcome(self) -> bool:
-        """Holds what the environment answered: a reward or an end."""
+        """Contains the environment's answer: a reward or an end."""
         return self.times[GETS] is not None or self.times[ENDS] is not None
 
     @property
     def mask(self) -> bool:
-        """Only says which steps count: made of `filled` and ends alone."""
+        """Only says which steps count: made only of `filled` and ends."""
         sees, acts, gets, ends, filled = self.times
         return sees is None and acts is None and gets is None and (ends is not None or filled is not None)
 
     @property
     def finished(self) -> bool:
-        """A value has met its reward: an error, or a target."""
+        """A value that has met its reward: an error or a target."""
         return self.times[SEES] is not None and self.times[GETS] is not None
 
     @property
@@ -51,17 +51,17 @@ class Kind(NamedTuple):
         return self.times[ACTS] is not None and self.times[SEES] is None and not self.outcome
 
     def shifted(self, by: int) -> tuple[Span | None, ...]:
-        """`times` counted from a step that is `by` earlier."""
+        """`times` relative to a step that is `by` earlier."""
         return tuple(span and (span[0] + by, span[1] + by) for span in self.times)
 
     def moves(self, coordinate: str) -> tuple[int, ...]:
-        """Lines that moved it in this coordinate, the one that picked or shifted first."""
+        """Lines that moved it in this coordinate; the one that picked or shifted comes first."""
         at = 2 * COORDINATES.index(coordinate)
         return tuple(line for line in self.moved[at : at + 2] if line)
 
 
 class Kinds:
-    """Numbers for kinds: each kind has one, from 1."""
+    """Numbers the kinds, from 1."""
 
     def __init__(self) -> None:
         self.known: list[Kind] = [Kind(NOTHING)]
@@ -78,12 +78,12 @@ class Kinds:
 
 
 def union(a: Span | None, b: Span | None) -> Span | None:
-    """The smallest span around both."""
+    """Return the smallest span that holds both."""
     if a is None or b is None:
         return a or b
     return min(a[0], b[0]), max(a[1], b[1])
 
 
 def holds(a: Span, b: Span, distance: int) -> bool:
-    """Whether some step of b lies `distance` after some step of a."""
+    """Return whether some step of b is `distance` after some step of a."""
     return b[0] - a[1] <= distance <= b[1] - a[0]

@@ -5,10 +5,10 @@
 | 46.. | episode + 1 | 0: none |
 | 36..45 | seat + 1 | 0: none; TEAM: several seats' |
 | 20..35 | step | the time that the kind's offsets count from |
-| 0..19 | kind | number of a `Kind`; a label of 0 says nothing at all |
+| 0..19 | kind | number of a `Kind`; a label of 0 says nothing |
 
-A view has its label by the same strides, so views and writes through them need no rule. A plane is as long as its
-storage divided by its grain: features of one observation share one label.
+A view reads its labels with its own strides, so views and writes through them need no rule. A plane's length is that of
+its storage divided by its grain: the features of one observation share one label.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def pack(episode: Tensor, seat: Tensor, step: Tensor, kind: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class Plane:
-    """Labels of one storage: `cells[i]` is that of the elements i * grain to (i + 1) * grain - 1."""
+    """Labels of one storage: `cells[i]` is the label of elements i * grain to (i + 1) * grain - 1."""
 
     alive: StorageWeakRef
     cells: Tensor
@@ -61,12 +61,12 @@ class Plane:
     views: dict[tuple, tuple[int, ...]] = field(default_factory=dict)
 
     def refine(self) -> None:
-        """One label for each element from now on."""
+        """Use one label for each element from now on."""
         self.cells = self.cells.repeat_interleave(self.grain)
         self.grain = 1
 
     def recast(self, itemsize: int) -> bool:
-        """Labels for elements of another size; False where one such element would hold several labels."""
+        """Convert to labels for elements of another size; False if one such element would have several labels."""
         if itemsize == self.itemsize:
             return True
         self.refine()
@@ -83,9 +83,10 @@ class Plane:
         return True
 
     def window(self, x: Tensor, whole: bool) -> Tensor | None:
-        """The cells of a view, size 1 along axes whose elements share a cell; None where the grain is too coarse.
+        """Return the cells of a view, with size 1 along axes whose elements share a cell; None if the grain is too
+        coarse.
 
-        With `whole`, also None where the view covers a cell only in part.
+        With `whole`, also None if the view covers a cell only in part.
         """
         offset, strides, sizes, covered = x.storage_offset(), [], [], 1
         inside = offset % self.grain
@@ -106,7 +107,7 @@ class Plane:
 
 
 class Shadow:
-    """The planes of all storages that hold something with an origin."""
+    """The planes of all storages that hold elements with an origin."""
 
     def __init__(self) -> None:
         self.planes: dict[int, Plane] = {}
@@ -115,15 +116,15 @@ class Shadow:
         self._sweep_at = 256
 
     def plane(self, x: Tensor) -> Plane | None:
-        """None also for what has no storage to label: sparse and nested tensors."""
+        """Return the plane of x; None also for sparse and nested tensors, which have no storage to label."""
         return self.planes.get(x.untyped_storage()._cdata) if has_storage(x) else None
 
     def knows(self, x: Tensor) -> bool:
-        """Whether x holds something with an origin, or lost it."""
+        """Return whether x holds elements with an origin, or that lost it."""
         return self.plane(x) is not None or (not has_storage(x) and x in self.hidden)
 
     def sums(self, tensors: list[Tensor]) -> frozenset[int]:
-        """The sums that these are made of."""
+        """Return the sums that these tensors are made of."""
         planes = [self.plane(x) for x in tensors]
         return frozenset().union(*(plane.sums for plane in planes if plane is not None))
 
@@ -132,7 +133,7 @@ class Shadow:
             self.planes.pop(x.untyped_storage()._cdata, None)
 
     def read(self, x: Tensor) -> Tensor | None:
-        """The label of x, broadcastable to its shape; None where nothing is known of it."""
+        """Return the label of x, broadcastable to its shape; None if nothing is known about it."""
         plane = self.plane(x)
         if plane is None or x.numel() == 0 or not plane.recast(x.element_size()):
             return None
@@ -175,7 +176,7 @@ class Shadow:
         return plane
 
     def _sweep(self) -> None:
-        """Forget storages that are gone. Until then their address cannot be taken again."""
+        """Forget storages that no longer exist. Until then no other storage can get their address."""
         self.planes = {key: plane for key, plane in self.planes.items() if not plane.alive.expired()}
         self.bytes = sum(plane.cells.nbytes for plane in self.planes.values())
         self._sweep_at = 2 * len(self.planes) + 256
@@ -190,12 +191,12 @@ def has_storage(x: Tensor) -> bool:
 
 
 def geometry(x: Tensor) -> tuple:
-    """What makes a view of a storage this view."""
+    """Return what distinguishes this view of a storage from others."""
     return x.shape, x.stride(), x.storage_offset()
 
 
 def grain_of(x: Tensor, label: Tensor) -> int:
-    """How many neighbours in memory share a label."""
+    """Return how many neighbours in memory share a label."""
     grain, others = 1, [x.untyped_storage().nbytes() // x.element_size(), x.storage_offset()]
     axes = sorted(zip(x.stride(), x.shape, label.shape, strict=True))
     for stride, size, labels in axes:

@@ -1,4 +1,4 @@
-"""Lines: which line of the followed code is running, by number; those of torch and of other libraries do not count."""
+"""Lines: the number of the line of followed code that is running; lines of torch and other libraries do not count."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ def _folders(names: tuple[str, ...]) -> list[str]:
 
 
 class Lines:
-    """Numbers for lines, from 1; 0 is no line. A line in a function has another number for each line that calls it."""
+    """Numbers lines, from 1; 0 means no line. A line in a function gets a separate number for each line that calls it.
+    """
 
     def __init__(self) -> None:
         self.known: list[Line] = [("", 0)]
         self.callers: list[Line | None] = [None]
         self.numbers: dict[tuple[Line, Line | None], int] = {}
         self.skip, self.torch = (*_folders(LIBRARIES), "<frozen"), str(Path(torch.__file__).parent)
-        # torch wraps a mode's methods by the first two; checkers of types wrap everybody's
+        # torch wraps a mode's methods with the first two; type checkers wrap any function
         wrappers = [str(Path(self.torch) / name) for name in ("_compile.py", "_dynamo")]
         self.here = (str(Path(__file__).parent), contextlib.__file__, *wrappers, *_folders(CHECKERS), "<@beartype")
         self.skipped: dict[str, str] = {}
 
     def now(self) -> tuple[int, bool]:
-        """The innermost line that belongs to nobody's library, and whether torch itself is at work below it."""
+        """Return the innermost line outside libraries, and whether torch's own code is running below it."""
         frame, inside, line = sys._getframe(1), None, None
         while frame is not None:
             name = frame.f_code.co_filename
@@ -69,7 +70,7 @@ class Lines:
 
 
 def code(line: Line) -> str:
-    """What stands on a line."""
+    """Return a line's source code."""
     return linecache.getline(*line).strip()
 
 

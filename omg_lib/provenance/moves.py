@@ -1,4 +1,4 @@
-"""Rules of operations that move elements: they move labels in the same way."""
+"""Rules for operations that move elements: they move labels in the same way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from omg_lib.provenance.rules import (
 )
 
 NUMBERS = {"index", "indices", "mask", "lengths", "batch_sizes"}
-"""Arguments that say where to, not what."""
+"""Arguments that say where to move elements, not which."""
 
 
 @rule("cat")
@@ -70,7 +70,7 @@ def index(op: Operation) -> Label:
 
 
 def _alike(op: Operation, label: Label, out: Tensor) -> Label:
-    """The label of an index picks from a table without origin."""
+    """Return the index's label, with axes for the features; the table that it picks from has no origin."""
     if label is None:
         return None
     return label.reshape(*label.shape, *[1] * (out.ndim - label.ndim))
@@ -178,7 +178,7 @@ def index_put(op: Operation) -> Label:
         d += width
     new = op.plain(value) if new is None else new
     rest = [d for d in range(x.ndim) if d not in axes]
-    if rest and new.ndim:  # the label may be finer than x's along axes that are written whole
+    if rest and new.ndim:  # the label may be finer than x's along axes that are written completely
         sizes = list(label.shape)
         for d, n in zip(reversed(rest), reversed(new.shape), strict=False):
             sizes[d] = max(sizes[d], n)
@@ -188,7 +188,7 @@ def index_put(op: Operation) -> Label:
 
 @rule("scatter", "scatter_add", "scatter_reduce", "index_add")
 def scatter(op: Operation) -> Label:
-    """A one-hot row is the index's; the line that makes it is named where none has moved the index before."""
+    """A one-hot row takes the index's label; the line that makes it is named if none has moved the index before."""
     x, axis, rows, value = op.args[:4]
     axis = axis % max(x.ndim, 1)
     own, index_label = op.label(x), op.label(rows)
@@ -204,7 +204,7 @@ def scatter(op: Operation) -> Label:
 
 
 def _added(op: Operation, own: Label, axis: int, rows: Tensor, value: Tensor) -> Label:
-    """Elements are added to others: exact where each goes to a place of its own."""
+    """Elements are added to others: exact if each goes to a different place."""
     label = op.label(value)
     if label is None:
         return own
@@ -224,7 +224,7 @@ def _added(op: Operation, own: Label, axis: int, rows: Tensor, value: Tensor) ->
     "reflection_pad1d", "reflection_pad2d", "_pack_padded_sequence", "_pad_packed_sequence",
 )  # fmt: skip
 def carried(op: Operation) -> Label | list[Label]:
-    """The operation moves numbers of places instead of elements: exact, whatever it does."""
+    """Run the operation on the numbers of places instead of elements: exact, whatever it moves."""
     if op.named.get("accumulate") or any(op.label(op.named.get(name)) is not None for name in NUMBERS):
         return op.joiner.lost(op.name)
     tables = [torch.zeros(1, dtype=torch.int64)]
@@ -249,7 +249,7 @@ def carried(op: Operation) -> Label | list[Label]:
 
 
 def _noted(op: Operation, before: Tensor, label: Tensor) -> Tensor:
-    """This line has moved what differed."""
+    """Note that this line moved the coordinates that differ."""
     known = before[kind_of(before) > 0]
     parts = zip(COORDINATES, (episode_of, seat_of, step_of), strict=True)
     along = [name for name, part in parts if known.numel() and bool(part(known).min() < part(known).max())]

@@ -1,6 +1,6 @@
-"""What a mode of torch cannot see: other threads, and values that leave torch as numbers and come back.
+"""What a torch mode cannot see: other threads, and values that leave torch as numbers and come back.
 
-Both are named: "too mixed to tell", if they reach a loss.
+If they reach a loss, both are reported as "too mixed to tell".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTER = {"tensor", "as_tensor", "asarray", "from_numpy"}
 
 
 class Stranger(TorchDispatchMode):
-    """Watches another thread: what it makes of followed tensors has lost its origin."""
+    """Watches another thread: what it computes from followed tensors loses its origin."""
 
     def __init__(self, shadow: Shadow, lost: Callable) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Stranger(TorchDispatchMode):
 
 @contextmanager
 def threads_seen(shadow: Shadow, lost: Callable) -> Iterator[None]:
-    """Watch threads that are started meanwhile, and what is handed to a pool meanwhile."""
+    """Watch threads that are started meanwhile, and work that is given to a pool meanwhile."""
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
     def watched(function: Callable) -> Callable:
@@ -70,7 +70,8 @@ def threads_seen(shadow: Shadow, lost: Callable) -> Iterator[None]:
 
 
 class Numbers(TorchFunctionMode):
-    """Notes where followed values leave torch, and doubts what comes back after that. Single numbers are constants."""
+    """Notes where followed values leave torch, and distrusts what comes back later. Single numbers count as constants.
+    """
 
     def __init__(self, shadow: Shadow, lost: Callable) -> None:
         super().__init__()
@@ -97,7 +98,7 @@ class Numbers(TorchFunctionMode):
 
 @contextmanager
 def numbers_seen(shadow: Shadow, lost: Callable) -> Iterator[None]:
-    """Watch what leaves torch and comes back; no mode sees `torch.from_numpy`."""
+    """Watch what leaves torch and comes back, because no mode sees `torch.from_numpy`."""
     numbers, from_numpy = Numbers(shadow, lost), torch.from_numpy
 
     def entering(array) -> Tensor:

@@ -1,4 +1,4 @@
-"""A tensor as cells, coloured by where each of its elements comes from: SVG for a page, a table for everybody else."""
+"""A tensor as cells, coloured by where each element comes from: SVG for a page, a table elsewhere."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ COLOURS = (
     ("#e69f00", "#000"), ("#56b4e9", "#000"), ("#009e73", "#000"), ("#f0e442", "#000"), ("#0072b2", "#fff"),
     ("#d55e00", "#000"), ("#cc79a7", "#000"), ("#bbbbbb", "#000"),
 )  # fmt: skip
-"""Fill and text. Readers who are colour-blind can tell them apart (Okabe and Ito); the numbers say the same again."""
+"""Fill and text. Colour-blind readers can tell them apart (Okabe and Ito), and the numbers repeat what they say."""
 PANELS, ROWS, COLUMNS = 6, 16, 12
-"""Of a larger tensor, so many are drawn."""
+"""Of a larger tensor, at most this many are drawn."""
 WIDTH, HEIGHT, LEFT, TOP, GAP, WIDEST = 58, 20, 34, 40, 16, 760
 NONE, MANY, SUSPECT = "-", "*", "!"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`places`: episode, step and seat as text; none: made of nothing that is followed."""
+    """`places`: episode, step and seat as text; empty if the cell contains nothing followed."""
 
     places: tuple[str, str, str] | None
     suspect: bool
@@ -72,7 +72,8 @@ class Picture:
 
 
 def cropped(label: Tensor) -> Tensor:
-    """What a picture needs of a label: size 1 along axes that only repeat, and no more than is drawn, and one."""
+    """Return the part of a label that a picture needs: size 1 along axes that only repeat, and no more than is drawn.
+    """
     label = label[tuple(slice(0, 64) for _ in label.shape)]
     for axis, size in enumerate(label.shape):
         if size > 1 and bool((label.narrow(axis, 1, size - 1) == label.narrow(axis, 0, 1)).all()):
@@ -82,7 +83,9 @@ def cropped(label: Tensor) -> Tensor:
 
 
 def panels_of(label: Tensor, shape: Sequence[int], kinds: Kinds) -> tuple[list[Panel], str]:
-    """The panels to draw, and what is left out. The last axis that differs goes right, the one before down."""
+    """Return the panels to draw, and what is left out. The last axis that differs runs to the right, the one before it
+    down.
+    """
     label = cropped(label).cpu()
     axes = [axis for axis, size in enumerate(label.shape) if size > 1]
     across, down = ([None, None, *axes][-1], [None, None, *axes][-2])
@@ -131,7 +134,7 @@ def _cell(label: Tensor, kinds: Kinds) -> Cell:
 
 
 def look(cell: Cell, by: str) -> tuple[str, str]:
-    """Fill and colour of the text."""
+    """Return the fill and the colour of the text."""
     place = NONE if cell.places is None else cell.places[PARTS.index(by)]
     return COLOURS[int(place) % len(COLOURS)] if place.isdigit() else ("none", "currentColor")
 
@@ -177,6 +180,6 @@ def _panel(panel: Panel, by: str, x: int, y: int) -> str:
 
 
 def _text(x: float | int, y: int, text: str, anchor: str = "") -> str:
-    """In the middle of x, unless an anchor is given."""
+    """Return text centred at x, unless an anchor is given."""
     where = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text x="{x:g}" y="{y:g}"{where}>{escape(text)}</text>'

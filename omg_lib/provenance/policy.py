@@ -1,7 +1,7 @@
-"""Policies: what may meet, and what a value is after it has met another.
+"""Policies: what may meet, and what a value becomes after it has met another.
 
-The words are the reinforcement-learning ones. Within an episode the order is: see at t, act at t, get a reward (and
-maybe an end) for t, see at t + 1. Everything follows from that, for one step of temporal-difference learning:
+The terms are those of reinforcement learning. Within an episode the order is: see at t, act at t, get a reward (and
+maybe an end) for t, see at t + 1. For one step of temporal-difference learning, everything follows from this:
 
 | meets | in | allowed |
 |---|---|---|
@@ -10,7 +10,7 @@ maybe an end) for t, see at t + 1. Everything follows from that, for one step of
 | reward or end of t, a value | a target | a value of t + 1, or the value of what was done at t |
 | target of t, a value | an error | the value of t |
 | memory, what is read | a recurrence | memory of t - 1, in the same episode and seat |
-| steps of an episode | attention | earlier ones; the result is of the latest that it looks at |
+| steps of an episode | attention | earlier ones; the result belongs to the latest that it looks at |
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ RECUR, ATTEND = "recurrence", "attention"
 
 @dataclass(frozen=True)
 class Policy:
-    """What may meet beside what always may.
+    """What else may meet, besides what always may.
 
     | field | what it allows |
     |---|---|
     | team | seats of one step meet in values: mixers, critics over the team |
     | returns | rewards and values of later steps meet: n-step returns, TD(lambda), GAE; rewards are standardised |
     | hindsight | a network reads later observations of the same place: subgoals, relabelled goals |
-    | shared | names of inputs, of "obs" and "actions", that a seat may use of its teammates: opponent models |
+    | shared | which of its teammates' "obs" and "actions" a seat may use: opponent models |
     """
 
     team: bool = False
@@ -49,7 +49,7 @@ class Policy:
             raise ConfigError("shared", unknown[0], _('"obs" and "actions"'))
 
     def shares(self, kind: Kind) -> bool:
-        """Whether a teammate's value of this kind may be used: it holds nothing that is not shared."""
+        """Return whether a seat may use a teammate's value of this kind: everything in it is shared."""
         sees, acts, *others = kind.times
         if any(others):
             return False
@@ -65,7 +65,7 @@ PRESETS = {
 
 
 def policy_of(policy: str | Policy) -> Policy:
-    """A preset by its name, or the policy itself."""
+    """Return a preset by its name, or the policy itself."""
     if isinstance(policy, Policy):
         return policy
     if policy not in PRESETS:
@@ -89,7 +89,7 @@ class Pair(NamedTuple):
 
 
 class Meeting(NamedTuple):
-    """What comes of it: the kind, its step counted from a's, whose seat it has ("both", "a", "b", "team")."""
+    """The result: its kind, its step relative to a's, and whose seat it has ("both", "a", "b", "team")."""
 
     kind: Kind
     shift: int
@@ -99,7 +99,7 @@ class Meeting(NamedTuple):
 
 
 def meet(pair: Pair, policy: Policy) -> Meeting:
-    """Judge one pair, and say what its result is."""
+    """Judge one pair, and return the result."""
     a, b = pair.a, pair.b
     fault = _mixed_fault(pair, policy)
     if fault is None:
@@ -119,14 +119,14 @@ def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     if policy.team and pair.context in (VALUE, ERROR, WEIGH):
         return None
     if policy.team and pair.context in (READ, ATTEND) and a.action == b.action:
-        return None  # all actions, or all observations, of the team
+        return None  # all actions or all observations of the team
     if policy.shares(a) or policy.shares(b):
         return None
     return "seat", "another seat"
 
 
 def _mixed_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
-    """A summary over many places meets one of them."""
+    """Return the fault if a summary over many places meets one of them."""
     for x, y in ((pair.a, pair.b), (pair.b, pair.a)):
         fresh = [c for c in x.mixed if c not in y.mixed]
         if not fresh or y.mask or y.times == NOTHING or (x.finished and y.finished):
@@ -142,12 +142,12 @@ def _mixed_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
 
 
 def _is_statistic(x: Kind, y: Kind) -> bool:
-    """x sums up many rewards or targets, y holds single ones: they are standardised."""
+    """Return whether x sums up many rewards or targets and y holds single ones: then they are standardised."""
     return bool(x.mixed) and not y.mixed and x.times[GETS] is not None
 
 
 def _standardised(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
-    """What is standardised stays what it was."""
+    """Return the kind of a standardised value, which stays what it was."""
     for x, y, shift in ((pair.a, pair.b, pair.distance), (pair.b, pair.a, 0)):
         if policy.returns and _is_statistic(x, y):
             return y._replace(cause=min(filter(None, (x.cause, y.cause)), default=0)), shift
@@ -157,11 +157,11 @@ def _standardised(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
 def _time_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
     a, b = pair.a.times, pair.b.shifted(pair.distance)
     if pair.a.mask and a[FILLED] or pair.b.mask and b[FILLED]:
-        return None  # a mask's zeros tell at the loss which steps it keeps
+        return None  # at the loss, a mask's zeros show which steps it keeps
     if pair.context == RECUR:
         return _recurrence_fault(a, b, policy)
     if pair.context == ATTEND and not pair.a.outcome and not pair.b.outcome:
-        return None  # the newest step counts: the reward tells whether it is too new
+        return None  # the newest step counts: the reward shows whether it is too new
     return _outcome_fault(pair, a, b, policy) or _sight_fault(pair, a, b, policy) or _action_fault(pair, a, b, policy)
 
 
@@ -175,7 +175,7 @@ def _recurrence_fault(x, memory, policy):
 
 
 def _outcome_fault(pair, a, b, policy):
-    """Rewards and ends, with each other and with values."""
+    """Return the fault of rewards and ends, with each other and with values."""
     for i in (GETS, ENDS):
         for j in (GETS, ENDS):
             if a[i] and b[j] and not holds(a[i], b[j], 0) and not policy.returns:
@@ -192,7 +192,7 @@ def _outcome_fault(pair, a, b, policy):
             first = answer[0], answer[0]
             if pair.context == ERROR and x[GETS] == x[SEES] == x[ACTS] == y[SEES] == y[ACTS]:
                 return "time", "the target of a step is made of the value of that very step"
-            # returns add later values; what is subtracted from them, or weighed by them, is the value of their own step
+            # returns add later values; what they subtract or weight is the value of their own step
             added = policy.returns and after >= 0 and pair.context not in (ERROR, WEIGH)
             if holds(first, y[SEES], at) or added:
                 continue
@@ -200,7 +200,7 @@ def _outcome_fault(pair, a, b, policy):
                 "the target of a step belongs to the value of that step, here the value is {after:+d}"
             ).format(after=after)
         taken = bool(x[GETS] and y[ACTS] and holds(x[GETS], y[ACTS], 0) and holds(x[GETS], y[SEES], 0))
-        # an end cuts off what comes after its step; rewards that are summed end where a value goes on
+        # an end cuts off what comes after its step; where summed rewards end, a value continues
         later = not (0 < after <= answer[1] - answer[0]) if x[GETS] else after > 0
         if holds(answer, y[SEES], 1) and later or taken or (policy.returns and after >= 0 and later):
             continue
@@ -211,7 +211,7 @@ def _outcome_fault(pair, a, b, policy):
 
 
 def _sight_fault(pair, a, b, policy):
-    """Two observations, or values that are made of them, before any reward."""
+    """Return the fault of two observations, or of values made of them, before any reward."""
     if not a[SEES] or not b[SEES] or pair.a.outcome or pair.b.outcome or holds(a[SEES], b[SEES], 0):
         return None
     apart = b[SEES][0] - a[SEES][0]
@@ -219,12 +219,12 @@ def _sight_fault(pair, a, b, policy):
     if policy.hindsight and pair.context != CHOOSE:
         return None
     if abs(apart) == 1 and pair.context != CHOOSE and (pair.one_step or (pair.context == READ and older.history)):
-        return None  # a recurrence that is written out
+        return None  # a recurrence written out step by step
     return "time", _("observations of one step belong together, here they are {apart} apart").format(apart=abs(apart))
 
 
 def _action_fault(pair, a, b, policy):
-    """An action with what was seen, or with another action."""
+    """Return the fault of an action with an observation or with another action."""
     if pair.a.action and pair.b.action:
         if holds(a[ACTS], b[ACTS], 0) or (pair.context == READ and (policy.team or policy.hindsight)):
             return None
@@ -277,7 +277,7 @@ def _result(pair: Pair) -> tuple[Kind, int]:
 
 
 def _newest(times, a, b):
-    """Memory beside what is new: only the newest sight and action count."""
+    """Return what counts when memory meets new input: only the newest observation and action."""
     out = list(times)
     for role in (SEES, ACTS):
         if a[role] and b[role] and not times[GETS] and not holds(a[role], b[role], 0):
@@ -286,7 +286,7 @@ def _newest(times, a, b):
 
 
 def _seat(pair: Pair) -> str:
-    """Whose the result is where two seats met, or the team and a seat: the seat that saw, or the team's."""
+    """Return whose the result is if two seats met, or the team and a seat: the seat that saw, or the team."""
     if not (pair.other_seat or pair.team_a or pair.team_b):
         return "both"
     for who, x, y in (("a", pair.a, pair.b), ("b", pair.b, pair.a)):
@@ -296,7 +296,7 @@ def _seat(pair: Pair) -> str:
 
 
 def _join(pair: Pair) -> str:
-    """The kind of a join, for the table."""
+    """Return the kind of a join, for the table."""
     if pair.a.mixed or pair.b.mixed:
         return "everything"
     if pair.other_episode:

@@ -1,4 +1,4 @@
-"""Recurrent networks, followed whole: before torch takes a GRU or an LSTM apart into products and chunks."""
+"""Recurrent networks, followed as a whole: before torch splits a GRU or an LSTM into products and chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEQUENCES = ("gru", "lstm", "rnn_tanh", "rnn_relu")
 
 
 class Recurrence(TorchFunctionMode):
-    """Runs recurrent calls as they are, and labels their results step by step."""
+    """Runs recurrent calls unchanged, and labels their results step by step."""
 
     def __init__(self, rules: Rules, outside: Callable, begin: Callable[[], None], write: Callable) -> None:
         super().__init__()
@@ -74,7 +74,8 @@ class Recurrence(TorchFunctionMode):
             write(one, state.unsqueeze(0).expand([1] * (one.ndim - state.ndim) + list(state.shape)))
 
     def _packed(self, label: Tensor, sizes: list[int], state: Label) -> tuple[list[Tensor], Tensor]:
-        """The label after each step, and after the last step of each sequence; the longest sequence is first."""
+        """Return the label after each step, and after the last step of each sequence; the longest sequence comes first.
+        """
         steps, last = [], []
         for piece, following in zip(label.split(sizes), [*sizes[1:], 0], strict=True):
             state = self._step(piece, None if state is None else state.expand(-1, 1)[: len(piece)])
@@ -93,7 +94,7 @@ class Recurrence(TorchFunctionMode):
         return self.rules.joiner.fold(self.rules.label(x), [x.ndim - 1], READ)
 
     def _memory(self, memory: Tensor) -> Label:
-        """The label of a memory. One that differs from row to row and has no origin was there before."""
+        """Return the label of a memory. A memory without origin whose rows differ is from before the block."""
         label = self.rules.joiner.fold(self.rules.label(memory), [memory.ndim - 1], READ)
         if label is not None:
             return label
@@ -106,5 +107,5 @@ class Recurrence(TorchFunctionMode):
 
 
 def first(memory: Tensor | tuple | list) -> Tensor:
-    """The hidden state; an LSTM has its cell state beside it."""
+    """Return the hidden state; an LSTM has its cell state next to it."""
     return memory if isinstance(memory, Tensor) else memory[0]

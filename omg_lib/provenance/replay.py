@@ -1,6 +1,6 @@
-"""A replay: the lines of the followed code in order, each with what it made.
+"""A replay: the lines of the followed code in order, each with its result.
 
-It is one piece of HTML with a slider. It needs no kernel and no network; where scripts do not run, it is a list.
+It is one piece of HTML with a slider, and needs no kernel and no network. Without scripts it is a list.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from omg_lib.provenance.picture import Picture, cropped
 from omg_lib.words import _
 
 MOST, AGAIN = 150, 2
-"""So many steps are kept; of a line in a loop, so many."""
+"""At most this many steps are kept, and of one line in a loop at most this many."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A line by its number, and what it made last: a label as a picture needs it, and the shape."""
+    """A line by its number, and its last result: a label as a picture needs it, and the shape."""
 
     line: int
     label: Tensor
@@ -33,7 +33,7 @@ class Step:
 
 
 class Recorder:
-    """Keeps what each line made last, while code is followed."""
+    """Keeps each line's last result while code is followed."""
 
     def __init__(self, shadow: Shadow) -> None:
         self.shadow, self.line, self.last = shadow, 0, None
@@ -42,7 +42,7 @@ class Recorder:
         self.more = 0
 
     def begin(self, line: int) -> None:
-        """An operation on this line begins."""
+        """Note that an operation on this line begins."""
         if line != self.line:
             self.keep()
             self.line = line
@@ -52,7 +52,7 @@ class Recorder:
             self.last = x
 
     def keep(self) -> None:
-        """The line has ended: keep what it made."""
+        """Keep the line's result, because the line has ended."""
         x, self.last = self.last, None
         if x is None or not self.line:
             return
@@ -66,14 +66,14 @@ class Recorder:
 
 
 class Replay:
-    """Shows in a notebook, prints as text. `frames` are what it shows: (line of code, words, picture)."""
+    """Shows in a notebook and prints as text. `frames` holds what it shows: (line of code, words, picture)."""
 
     def __init__(self, frames: list[tuple[str, str, Picture]], more: int, start: int) -> None:
         self.frames, self.more, self.start = frames, more, start
 
     @property
     def html(self) -> str:
-        """A piece of a page, complete in itself."""
+        """Return a self-contained piece of a page."""
         n, name = len(self.frames), f"omg-replay-{secrets.token_hex(4)}"
         shown = "".join(
             f'<li style="margin:6px 0"><pre style="margin:0;white-space:pre-wrap">{escape(line)}</pre>'
@@ -112,7 +112,7 @@ _SCRIPT = """
 
 
 def frames_of(recorder: Recorder, journal: Journal, guilty: tuple[Line, ...], picture: Callable) -> Replay:
-    """The replay of what was kept; `guilty` are the lines of the verdict, `picture` draws a step."""
+    """Return the replay of what was kept; `guilty` are the lines of the verdict, and `picture` draws a step."""
     lines, frames, start = journal.lines, [], 1
     met: dict[int, list[str]] = {}
     for (line, join), count in journal.joins.items():

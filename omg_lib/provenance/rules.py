@@ -1,4 +1,4 @@
-"""Rules: what every operation does to labels. An operation without a rule is named, never guessed."""
+"""Rules: what each operation does to labels. An operation without a rule is reported, never guessed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE, WEIGH
 
 aten = torch.ops.aten
 BLOCKED = -1e6
-"""So low a constant, added to a score, takes it out."""
+"""A constant this low, added to a score, removes it."""
 Label = Tensor | None
 RULES: dict[str, Callable] = {}
 SILENT = {
@@ -22,11 +22,11 @@ SILENT = {
     "random", "bernoulli", "empty", "scalar_tensor", "is_same_size", "equal", "_local_scalar_dense", "is_nonzero",
     "resize", "_is_all_true", "_is_any_true",
 }  # fmt: skip
-"""Their results are numbers of rows, or new: the trace ends, or begins, there."""
+"""Their results are row numbers or new values: the trace ends or begins there."""
 GEOMETRY = {"transpose", "t", "swapaxes", "swapdims", "squeeze", "unsqueeze", "as_strided", "set", "detach"}
-"""In place they change where a tensor looks, and no element."""
+"""In place, they change what a tensor views, but no element."""
 CUTS = {"select", "slice", "split", "split_with_sizes", "unbind", "narrow", "unfold", "diagonal"}
-"""Views that pick; other views turn axes."""
+"""Views that pick elements; other views rearrange axes."""
 SAME = {"clone", "_to_copy", "contiguous", "lift_fresh", "native_dropout", "tril", "triu", "_conj_physical"}
 
 
@@ -54,7 +54,7 @@ class Operation:
         return self.rules.label(x) if isinstance(x, Tensor) else None
 
     def plain(self, x: Tensor) -> Tensor:
-        """The label, or one that says nothing."""
+        """Return the label, or one that says nothing."""
         label = self.label(x)
         return torch.zeros([1] * x.ndim, dtype=torch.int64, device=x.device) if label is None else label
 
@@ -69,13 +69,13 @@ class Operation:
 
 
 class Rules:
-    """Labels of results. `label_of` gives one label, or a list of one for each result."""
+    """Computes the labels of results. `label_of` returns one label, or a list with one for each result."""
 
     def __init__(self, shadow: Shadow, joiner: Joiner, whole: Callable[[Label], None]) -> None:
         self.shadow, self.joiner, self.whole = shadow, joiner, whole
 
     def label(self, x: Tensor) -> Label:
-        """The label of x, with the lines that turned or cut it as a view."""
+        """Return the label of x, with the lines that rearranged or cut it as a view."""
         label = self.shadow.read(x)
         if label is None:
             return None
@@ -99,7 +99,7 @@ class Rules:
         return self.joiner.lost(name)
 
     def note_view(self, name: str, x: Tensor, out: Tensor, line: int) -> None:
-        """Remember which line cut or turned x, where that moves places; line 0 is not noted."""
+        """Remember which line cut or rearranged x, if that moves places; line 0 is not noted."""
         plane = self.shadow.plane(x)
         notes = plane.views.get(geometry(x), ())
         label = self.shadow.read(x)
@@ -118,7 +118,7 @@ def name_of(func) -> str:
 
 
 def changed_axes(x: Tensor, out: Tensor) -> list[int]:
-    """Axes of x that a view merges, splits or swaps; none where it only adds or drops axes of length 1."""
+    """Return the axes of x that a view merges, splits or swaps; none if it only adds or drops axes of length 1."""
     if x.ndim == out.ndim and sorted(x.shape) == sorted(out.shape) and sorted(x.stride()) == sorted(out.stride()):
         return [d for d in range(x.ndim) if (x.shape[d], x.stride(d)) != (out.shape[d], out.stride(d))]
     here, there = [(n, s) for n, s in zip(x.shape, x.stride(), strict=True) if n > 1], []
@@ -127,7 +127,7 @@ def changed_axes(x: Tensor, out: Tensor) -> list[int]:
 
 
 def cut(x: Tensor, out: Tensor, d: int) -> bool:
-    """Whether a selection or slice touches axis d of x."""
+    """Return whether a selection or slice changes axis d of x."""
     if x.ndim == out.ndim:
         return x.shape[d] != out.shape[d] or x.stride(d) != out.stride(d)
     kept = [(n, s) for n, s in zip(out.shape, out.stride(), strict=True)]
@@ -135,7 +135,7 @@ def cut(x: Tensor, out: Tensor, d: int) -> bool:
 
 
 def coordinates_along(label: Tensor, axes: Sequence[int]) -> tuple[str, ...]:
-    """Which coordinates change from one place to the next along axes."""
+    """Return which coordinates change from one place to the next along axes."""
     found = set()
     for axis in axes:
         if label.shape[axis] > 1:
@@ -147,12 +147,12 @@ def coordinates_along(label: Tensor, axes: Sequence[int]) -> tuple[str, ...]:
 
 
 def expanded(label: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
-    """The label with full size along these axes."""
+    """Return the label with full size along these axes."""
     return label.expand([x.shape[d] if d in axes else n for d, n in enumerate(label.shape)])
 
 
 def pointwise(op: Operation) -> Label:
-    """Elements meet one to one."""
+    """Return the label of an operation in which elements meet one to one."""
     tensors = [x for x in (*op.args, *op.kwargs.values()) if isinstance(x, Tensor)]
     label, context = None, ERROR if op.name in ("sub", "rsub") else VALUE
     labels = [op.label(x) for x in tensors]
@@ -170,7 +170,7 @@ def pointwise(op: Operation) -> Label:
 
 
 def blocked(label: Tensor, x: Tensor | None) -> Tensor:
-    """What minus infinity, or a number that is meant so, was added to holds nothing."""
+    """Clear the label where minus infinity, or a number used as such, was added."""
     if x is None or not x.is_floating_point():
         return label
     low = x <= BLOCKED
@@ -178,7 +178,7 @@ def blocked(label: Tensor, x: Tensor | None) -> Tensor:
 
 
 def killed(op: Operation, label: Tensor, tensors: list[Tensor], labels: list[Label]) -> Tensor:
-    """A product with the zero of a mask, or of a constant, holds nothing of the other factor."""
+    """Clear the label where the other factor is a zero of a mask or a constant."""
     masks = [own is None or all(kind.mask for kind in op.joiner.kinds_in(own)) for own in labels]
     if all(masks) and all(own is not None for own in labels):
         return label  # a mask times a mask is a mask
@@ -191,7 +191,7 @@ def killed(op: Operation, label: Tensor, tensors: list[Tensor], labels: list[Lab
 
 
 def thin(x: Tensor) -> Tensor:
-    """The same values with size 1 along axes that only repeat them."""
+    """Return the same values, with size 1 along axes that only repeat them."""
     for axis, (size, stride) in enumerate(zip(x.shape, x.stride(), strict=True)):
         if size > 1 and (stride == 0 or bool((x.narrow(axis, 1, size - 1) == x.narrow(axis, 0, size - 1)).all())):
             x = x.narrow(axis, 0, 1)
@@ -199,7 +199,7 @@ def thin(x: Tensor) -> Tensor:
 
 
 def erases(op: Operation, mask: Label) -> bool:
-    """Whether a mask takes steps out; else it is over actions, and what it covers keeps its place."""
+    """Return whether a mask removes steps; otherwise it is over actions, and what it covers keeps its place."""
     return mask is None or all(kind.mask for kind in op.joiner.kinds_in(mask))
 
 
@@ -218,7 +218,8 @@ def where(op: Operation) -> Label:
 
 
 def guarded(op: Operation, label: Tensor, mask: Label) -> Tensor:
-    """What a mask has passed: both must be of one place. A mask that sums up many places says nothing of one."""
+    """Return the label of what a mask let through: both must come from one place, unless the mask sums up many places.
+    """
     if mask is None or any(kind.mixed for kind in op.joiner.kinds_in(mask)):
         return label
     both = op.joiner.join(label, mask, VALUE if erases(op, mask) else CHOOSE)

@@ -1,4 +1,4 @@
-"""A small batch that a check wants: shuffled, of unequal lengths, with nothing that happens to be equal."""
+"""A small batch that is good for checks: shuffled, with unequal lengths, and with no two values equal by chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AXES = {
 
 
 def inputs_of(batch: Any) -> dict[str, tuple[Tensor, str]]:
-    """What `follow` takes, of a dict, a TensorDict or an EpisodeBatch whose fields have PyMARL's names."""
+    """Return the inputs for `follow` from a dict, a TensorDict or an EpisodeBatch whose fields have PyMARL's names."""
     fields = batch.keys() if hasattr(batch, "keys") else batch.data.transition_data
     return {name: (batch[name], axes) for name, axes in AXES.items() if name in fields}
 
@@ -33,12 +33,12 @@ def small_batch(
     seats: bool = True,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Random episodes: E = groups * agents with `seats` (each seat learns in `groups` of them, in shuffled order), else
-    E = groups.
+    """Return random episodes: E = groups * agents with `seats` (each seat learns in `groups` of them, in shuffled
+    order), else E = groups.
 
-    obs [E, T, A, O], state [E, T, S], actions [E, T, A, 1], avail_actions [E, T, A, C], reward, terminated, filled
-    [E, T, 1], seat [E, T, 1]. An episode of n steps fills rows 0..n. The first one is cut by the limit, the others end.
-    Raises ConfigError for fewer than 3 steps or 2 agents.
+    obs [E, T, A, O], state [E, T, S], actions [E, T, A, 1], avail_actions [E, T, A, C], reward, terminated, filled [E,
+    T, 1], seat [E, T, 1]. An episode of n steps fills rows 0..n. The limit cuts the first one; the others end. Raises
+    ConfigError for fewer than 3 steps or 2 agents.
     """
     smallest = (("groups", groups, 1), ("agents", agents, 2), ("steps", steps, 3), ("n_actions", n_actions, 2))
     for name, value, least in smallest:

@@ -1,4 +1,4 @@
-"""Rules of operations that combine many elements into one: products of matrices, sums, extremes, losses."""
+"""Rules for operations that combine many elements into one: matrix products, sums, extremes, losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
 
 MOST_PAIRS = 2**24
-"""So many products are looked at one by one for zeros; of more, all count."""
+"""Up to this many products are checked for zeros one by one; with more, all of them count."""
 
 
 @rule("mm", "bmm", "addmm", "baddbmm", "linear")
@@ -31,7 +31,7 @@ def matrix_product(op: Operation) -> Label:
 
 
 def _inner(op: Operation, factors: list[Tensor], labels: list[Label]) -> Label:
-    """The label of what an inner product adds up, before the sum: a mask's zeros take places out."""
+    """Return the label of what an inner product adds up, before the sum: a mask's zeros remove places."""
     label = op.joiner.join(*labels)
     return None if label is None else killed(op, label, factors, labels)
 
@@ -44,15 +44,17 @@ def _with_extra(op: Operation, label: Label, extra: Tensor | None) -> Label:
 
 
 def _attends(a: Tensor, b: Tensor) -> bool:
-    """Attention over time: each row of one side meets each of the other, and steps differ along both."""
+    """Return whether this is attention over time: each row of one side meets each of the other, and steps differ along
+    both.
+    """
     rows, others = coordinates_along(a, [a.ndim - 2]), coordinates_along(b, [b.ndim - 1, b.ndim - 2])
     return "time" in rows and "time" in others
 
 
 def _folded(op: Operation, label: Label, others: Label, factor: Tensor, context: str, axis: int) -> Label:
-    """The label of a factor after its axis (-1 of the left, -2 of the right) is summed away, of size 1.
+    """Return the label of a factor after summing over its axis (-1 of the left, -2 of the right), which keeps size 1.
 
-    What is multiplied by a zero that is no followed value, as of a mask or a permutation, is not in the sum.
+    The sum leaves out what is multiplied by a zero that is not a followed value, such as a mask's or a permutation's.
     """
     if label is None:
         return None
@@ -72,7 +74,9 @@ def _folded(op: Operation, label: Label, others: Label, factor: Tensor, context:
     "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
 )  # fmt: skip
 def attention(op: Operation) -> list[Label]:
-    """As if it were written out: scores, mask, softmax, weighted sum. All of shape [..., L or S, D]."""
+    """Return labels as if attention were written out: scores, mask, softmax, weighted sum. All have shape [..., L or S,
+    D].
+    """
     query, key, value = op.args[:3]
     q, k, v = (op.joiner.fold(op.label(x), [x.ndim - 1], READ) for x in (query, key, value))
     rows, columns = query.shape[-2], key.shape[-2]
@@ -144,7 +148,7 @@ def softmax(op: Operation) -> Label:
     folded = op.joiner.fold(label, [op.args[1] % op.args[0].ndim], READ)
     if label is None or not bool((label == 0).any()):
         return folded
-    return torch.where((label == 0) & (op.result() == 0), 0, folded)  # what a mask has taken out
+    return torch.where((label == 0) & (op.result() == 0), 0, folded)  # what a mask removed
 
 
 @rule("native_layer_norm")
@@ -155,9 +159,9 @@ def layer_norm(op: Operation) -> Label:
 
 @rule("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 def cumulate(op: Operation) -> Label:
-    """Each element holds all before it: joined with its neighbour, which tells what kind of step that is.
+    """Each element contains all before it: join it with its neighbour, which shows what kind of step that is.
 
-    The last is the sum of all, and may be a loss: nothing tells which.
+    The last one is the sum of all and may be a loss: nothing shows whether it is.
     """
     x, axis = op.args[0], op.args[1] % max(op.args[0].ndim, 1)
     label = op.label(x)
@@ -175,13 +179,13 @@ def cumulate(op: Operation) -> Label:
 
 @rule("multinomial")
 def draw(op: Operation) -> Label:
-    """An action is drawn of all that could be."""
+    """An action is drawn from all that are possible."""
     return op.joiner.fold(op.label(op.args[0]), [op.args[0].ndim - 1], READ)
 
 
 @rule("sort", "topk", "argsort")
 def order(op: Operation) -> Label | list[Label]:
-    """Values move as they are sorted; the order itself is a number of rows."""
+    """Sorting moves the values; the order itself consists of row numbers."""
     x = op.args[0]
     label, axis = op.label(x), op.named["dim"] % max(x.ndim, 1)
     if label is None or label.shape[axis] == 1:

@@ -242,7 +242,7 @@ class RunFolder:
     def resume(cls, path: str | Path | Place, run: Training) -> RunFolder:
         """Load a folder's latest complete checkpoint into a fresh run; later rows and episodes are removed.
 
-        A run that was interrupted before its first checkpoint starts again. ConfigError, before the run is changed, if
+        A run that was interrupted before its first checkpoint starts over. ConfigError, before the run is changed, if
         its configuration differs from the folder's.
         """
         folder = cls(path)
@@ -263,8 +263,8 @@ class RunFolder:
         return folder
 
     def _note_changes(self, run: Training) -> None:
-        """Record with which other settings the run goes on. A crash in between leaves a change that is recorded twice,
-        never one that is not.
+        """Record the changed settings with which the run continues. A crash in between may record a change twice, but
+        never lose it.
         """
         try:
             saved = read_json(self._place / "config.json")

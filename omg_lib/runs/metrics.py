@@ -19,7 +19,7 @@ from omg_lib.words import _
 LINE = 4096
 """Maximum characters read of a row."""
 MOST_BYTES = 2**30
-"""A larger file is not ours: so many rows would take months."""
+"""A larger file is not ours: its rows would take months to train."""
 
 
 def begin(metrics: File) -> None:
@@ -62,7 +62,7 @@ def last_row(metrics: File) -> dict[str, str]:
 
 
 def seconds_of(metrics: Place) -> float:
-    """Return the time of the last complete row, from which a resumed run's time goes on; 0 if there is none."""
+    """Return the time of the last complete row, from which a resumed run continues counting; 0 if there is none."""
     try:
         return finite(float(last_row(metrics).get("time", "")))
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ from omg_lib.words import _
 ALWAYS = ("env", "learner", "n_agents", "batch_size", "seed")
 """Settings that every row has."""
 NO_SETTING = ("device", "buffer_device", "runner", "actors", "versions")
-"""What tells no experiments apart: where a run was computed, and with which versions."""
+"""Columns that do not distinguish experiments: where a run was computed, and with which versions."""
 
 
 def results(folder: str | Path) -> list[dict[str, object]]:

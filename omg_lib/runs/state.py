@@ -41,7 +41,7 @@ MAY_CHANGE = (
     "updates", "t_max", "steps", "lr", "omg_lr", "epsilon_start", "epsilon_finish", "epsilon_anneal_time", "device",
     "buffer_device", "runner", "actors",
 )  # fmt: skip
-"""What may differ when a run goes on; the run's folder records it."""
+"""Settings that may change when a run continues; the run's folder records the changes."""
 PATHS = ("teammates", "prior")
 """Settings that may be paths, and may be given relative to another folder when a run is resumed."""
 ADAM = ("step", "exp_avg", "exp_avg_sq")

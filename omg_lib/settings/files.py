@@ -1,7 +1,7 @@
 """Settings in files: JSON, YAML (`.yaml`, `.yml`) or TOML (`.toml`).
 
-A setting that is there twice is refused, and so is whatever is no plain value. YAML reads numbers as JSON does:
-`5e-4` is a number.
+A duplicate setting is refused, and so is anything that is not a plain value. YAML reads numbers as JSON does: `5e-4` is
+a number.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from omg_lib.system.files import parse_json, read_text, reason
 from omg_lib.words import _
 
 DEPTH = 3
-"""How deep a value may be nested: PyMARL's `env_args` hold tables."""
+"""Maximum nesting depth of a value: PyMARL's `env_args` contain tables."""
 
 
 class PlainYaml(yaml.SafeLoader):
-    """YAML of plain data, every name once and no aliases."""
+    """YAML of plain data, with every name once and without aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

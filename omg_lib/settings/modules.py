@@ -13,11 +13,11 @@ from omg_lib.config import ConfigError
 from omg_lib.words import _
 
 IMPORTED: list[str] = []
-"""What was imported here, in order: other processes import the same."""
+"""The modules imported here, in order; other processes import the same ones."""
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules by name; one in the current folder is found too. ConfigError if that fails, with the line."""
+    """Import modules by name, also from the current folder. If that fails, ConfigError names the line."""
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
     for name in names:

@@ -42,7 +42,7 @@ FIXED: dict[str, tuple[object, str]] = {
     "hypernet_layers": (1, N_("QMIX's hypernetworks have this many layers")),
     "evaluate": (False, N_("use the command evaluate")),
 }
-"""Their name -> the value that is allowed, and why: any other would be another algorithm, or another task."""
+"""Their name -> the only allowed value, and why: any other would be a different algorithm or task."""
 IGNORED = {
     **dict.fromkeys(
         ("log_interval", "runner_log_interval", "learner_log_interval"), N_("metrics.csv has every update")
@@ -71,7 +71,7 @@ EPYMARL = (
     "hidden_dim", "use_rnn", "standardise_returns", "standardise_rewards", "target_update_interval_or_tau",
     "evaluation_epsilon", "obs_individual_obs", "common_reward", "add_value_last_step", "hypergroup",
 )  # fmt: skip
-"""Names that only EPyMARL has, whose learners use Adam."""
+"""Names that only EPyMARL has; its learners use Adam."""
 MIXERS = {None: "iql", "none": "iql", "vdn": "vdn", "qmix": "qmix"}
 
 
@@ -129,7 +129,7 @@ def translate(values: Mapping[str, Any], given: Collection[str] = ()) -> tuple[d
 
 
 def _check_fixed(values: Mapping[str, Any]) -> None:
-    """Raise ConfigError that names every setting which would make the run another algorithm."""
+    """Raise a ConfigError that names every setting that would change the algorithm."""
     wrong = [name for name, (allowed, _) in FIXED.items() if name in values and not _same(values[name], allowed)]
     if wrong:
         said = _("{name}: {why}, allowed is {value}")

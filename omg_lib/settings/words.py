@@ -14,7 +14,7 @@ from omg_lib.words import _
 FLAGS = {"true": True, "false": False}
 NOTHING = ("none", "null")
 WORD_NONE = ("teammates",)
-"""Fields in which "none" is a choice of its own."""
+"""Fields in which "none" is a separate choice."""
 KINDS = {field.name: str(field.type) for field in dataclasses.fields(OMGConfig)}
 """Name of a field -> its type, as declared."""
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(OMGConfig)}
@@ -32,8 +32,8 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def typed(kind: str, text: str, or_word: bool = False) -> object:
-    """Return a text as this type, or unchanged where it is none: OMGConfig then refuses it by name. With `or_word`,
-    "none" is a choice of its own.
+    """Convert a text to this type, or return it unchanged if that fails: OMGConfig then refuses it by name. With
+    `or_word`, "none" is a separate choice.
     """
     low = text.strip().lower()
     if "None" in kind and low in NOTHING and not or_word:
@@ -50,7 +50,7 @@ def typed(kind: str, text: str, or_word: bool = False) -> object:
 
 
 def assigned(words: Iterable[str], name: str = "set") -> dict[str, str]:
-    """Split words such as `lr=0.001`. ConfigError for another form, and for a name twice."""
+    """Split words such as `lr=0.001`. ConfigError for another form, and for a repeated name."""
     found: dict[str, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -70,8 +70,8 @@ def assigned(words: Iterable[str], name: str = "set") -> dict[str, str]:
 def settings_of(
     words: Iterable[str] | Mapping[str, str], learner: object = None, name: str = "set"
 ) -> dict[str, object]:
-    """Return the settings that words such as `lr=0.001` name, each of its type. They may name the learner, whose own
-    settings are then known, else it is `learner`. ConfigError for a name that does not exist, with the nearest one.
+    """Return the settings in words such as `lr=0.001`, each with its type. The words may name the learner, whose own
+    settings are then known too; otherwise it is `learner`. ConfigError for an unknown name, with the nearest one.
     """
     texts = words if isinstance(words, Mapping) else assigned(words, name)
     kinds = kinds_of(texts.get("learner", learner))
@@ -80,7 +80,7 @@ def settings_of(
 
 
 def joined(*sources: tuple[str, Mapping[str, object]]) -> dict[str, object]:
-    """Join settings of equal rank. ConfigError for one that two of them name."""
+    """Join settings of equal priority. ConfigError for a setting that occurs twice."""
     found: dict[str, object] = {}
     for where, settings in sources:
         for key, value in settings.items():

@@ -149,7 +149,7 @@ def _packages() -> list[Check]:
 
 
 def _games_and_learners() -> list[Check]:
-    """Name what `--env` and `--learner` know. Those of other packages are not loaded here."""
+    """List the names that `--env` and `--learner` accept. Classes of other packages are not loaded here."""
     return [
         Check("games", True, ", ".join(env_names()) + _offered(ENV_POINTS)),
         Check("learners", True, ", ".join(learner_names()) + _offered(LEARNER_POINTS)),
@@ -157,7 +157,7 @@ def _games_and_learners() -> list[Check]:
 
 
 def _offered(group: str) -> str:
-    """Return where those of installed packages come from."""
+    """List the games or learners of installed packages, each with where it comes from."""
     points = sorted(metadata.entry_points(group=group), key=lambda point: point.name)
     return "".join(f"; {point.name} from {point.value}" for point in points)
 

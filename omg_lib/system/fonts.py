@@ -1,4 +1,4 @@
-"""Words on figures: matplotlib needs a font that has their characters, and shows boxes where it has none."""
+"""Words on figures: matplotlib needs a font that has their characters, and otherwise shows boxes."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ def check_learning() -> None:
 
 
 class ProcessSetting:
-    """One setting of the whole process that runs need at a value of theirs.
+    """A process-wide setting for which runs need a certain value.
 
-    The first run that holds it changes it. When the last one releases it, what was there before comes back, unless
-    somebody else has changed the setting in the meantime. A run that was dropped without a release does not count.
+    The first run that holds it changes it. When the last one releases it, the previous value returns, unless other code
+    changed it in the meantime. A run that was garbage-collected without a release does not count.
     """
 
     def __init__(self, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
@@ -53,7 +53,7 @@ class ProcessSetting:
         self._before: Any = None
 
     def hold(self, holder: object, value: object) -> None:
-        """Set it for a holder, until its `release`."""
+        """Set it for a holder, until `release`."""
         with self._lock:
             if not self._holders:
                 self._before = self._get()
@@ -61,7 +61,7 @@ class ProcessSetting:
             self._holders.add(holder)
 
     def release(self, holder: object, value: object) -> None:
-        """Give up what `hold` set; the last holder puts back what was there before."""
+        """Release the setting; the last holder restores the previous value."""
         with self._lock:
             if holder not in self._holders:
                 return
@@ -75,7 +75,7 @@ def _cudnn_precision() -> tuple[str, str]:
 
 
 def _set_cudnn_precision(value: tuple[str, str]) -> None:
-    """Through `allow_tf32` where that says it all: torch refuses to read it after any other way of setting it."""
+    """Use `allow_tf32` if that is enough: torch refuses to read it after any other way of setting it."""
     cudnn.allow_tf32 = value == ("tf32", "tf32")
     if _cudnn_precision() != value:
         cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = value
@@ -90,7 +90,7 @@ def _set_workspace(value: str | None) -> None:
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 FIXED_WORKSPACE = ":4096:8"
-"""What cuBLAS asks for before it is first used, where its results are to be the same each time."""
+"""The setting that cuBLAS needs before its first use to give the same results each time."""
 THREADS = ProcessSetting(torch.get_num_threads, torch.set_num_threads)
 PRECISION = ProcessSetting(_cudnn_precision, _set_cudnn_precision)
 DETERMINISM = ProcessSetting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode)
@@ -98,16 +98,16 @@ CUBLAS = ProcessSetting(lambda: os.environ.get(WORKSPACE), _set_workspace)
 
 
 def hold_settings(holder: object, on_cpu: bool, deterministic: bool) -> Callable[[], None]:
-    """What a run needs of the whole process, its holder; the call that puts it back.
+    """Set what a run needs for the whole process; return the call that restores it.
 
-    float32 on a GPU means float32, so that both forms of the GRU agree. One thread on a CPU, where OMP_NUM_THREADS says
-    nothing: a second one gains little here and loses everything on a busy machine.
+    float32 on a GPU means float32, so that both forms of the GRU agree. On a CPU a run uses one thread,
+    unless OMP_NUM_THREADS is set: a second thread gains little here and costs far more on a busy machine.
     """
     wanted: list[tuple[ProcessSetting, Any]] = [(PRECISION, ("none", "none"))]
     if on_cpu and "OMP_NUM_THREADS" not in os.environ:
         wanted.append((THREADS, 1))
     if deterministic:
-        wanted.append((DETERMINISM, 2))  # an error where there is no such algorithm
+        wanted.append((DETERMINISM, 2))  # raises an error if there is no such algorithm
         if os.environ.get(WORKSPACE, FIXED_WORKSPACE) == FIXED_WORKSPACE:
             wanted.append((CUBLAS, FIXED_WORKSPACE))
     for setting, value in wanted:

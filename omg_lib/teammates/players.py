@@ -38,7 +38,7 @@ class CoPlayers:
         self.scripts = len(self.policies) < len(pool.members)
 
     def draw(self, seed: int, episodes: np.ndarray) -> np.ndarray:
-        """The sets [R] of episodes with these numbers [R], each by (seed, episode)."""
+        """Draw the sets [R] of the episodes with these numbers [R], each from (seed, episode)."""
         generators = (numpy_generator(seed, Stream.TEAM, int(k)) for k in episodes)
         return np.array([self.sets[generator.integers(len(self.sets))] for generator in generators])
 

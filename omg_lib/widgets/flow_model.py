@@ -53,7 +53,7 @@ class FlowModel:
     process. An invalid setting sets `status`, one sentence, and changes nothing else.
 
     State: `plan`; of the run, `trace`, `differences`, `reports`, `previous` (reports of the run before), `state` (idle,
-    running, stopping), `live` (what it says now: see `Live`), `status`, `progress` (text, share or None), `offers`
+    running, stopping), `live` (its latest state: see `Live`), `status`, `progress` (text, share or None), `offers`
     (settings that would fit if the run does not fit into memory). `listen(f)` calls f(part) when a part changes, also
     from the run's thread: settings, flow, curves, progress, offers or status. Hold `lock` to read several of them.
     """

@@ -22,11 +22,11 @@ from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.panel import SHOWN, Kept, last_picture, still
 
 RATE = 10
-"""Messages a second that a run may send to the page."""
+"""Maximum messages a second from a run to the page."""
 UNSEEN = 10
-"""Messages that the page need not have drawn yet: a hidden page draws none, and is sent no more."""
+"""How many messages may wait for the page to draw them: a hidden page draws none and gets no more."""
 KEPT_STYLE = "<style>.omg-kept iframe + .omg-still { display: none; }</style>"
-"""A notebook that is not trusted loses its styles and frames: the still picture remains."""
+"""An untrusted notebook loses its styles and frames; the still picture remains."""
 
 
 class FlowPanel(Kept, anywidget.AnyWidget):
@@ -80,7 +80,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
     # --- what the page says -------------------------------------------------------------------------------------------
 
     def _heard(self, _: object, said: dict[str, Any], __: object) -> None:
-        """Do what a control asks for; the answer names the message, so that the page can tell old news."""
+        """Do what a control asks for. The answer names the message, so the page can recognise outdated answers."""
         model = self.model
         if said["do"] == "ack":
             self._stream.seen = said["ack"]
@@ -101,7 +101,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
     # --- what is shown ------------------------------------------------------------------------------------------------
 
     def _show(self, part: str) -> None:
-        """Hand one part of the model to the page; called from the main thread and from the worker."""
+        """Send one part of the model to the page; called from the main thread and from the worker."""
         model = self.model
         if part == "curves":
             with self._curves_drawing:  # the last to draw is the last to read: nothing stale stays
@@ -111,7 +111,7 @@ class FlowPanel(Kept, anywidget.AnyWidget):
             if part == "flow":
                 self.measured = model.measured()
                 self.table = fields_table(model.plan, model.trace, model.differences) if self._listing else ""
-            if part != "progress" or model.state == "idle":  # in mid-run the stream carries it
+            if part != "progress" or model.state == "idle":  # during a run, the stream sends it
                 self.view = self._now()
             if model.state != "idle":
                 self._stream.wake()
@@ -139,9 +139,9 @@ class FlowPanel(Kept, anywidget.AnyWidget):
 
 
 class Stream:
-    """Sends what a run says now to the page: the newest state at most RATE times a second, from a thread of its own.
+    """Sends a run's latest state to the page, at most RATE times a second, from its own thread.
 
-    What is not sent in time is dropped, not queued, and the worker waits for nothing.
+    States that are not sent in time are dropped, not queued, and the worker never waits.
     """
 
     def __init__(self, panel: FlowPanel) -> None:

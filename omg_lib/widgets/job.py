@@ -39,8 +39,8 @@ class Hearer(Protocol):
 class Job(threading.Thread):
     """Trains a configuration until `stop()`, or for `updates` updates; starts when the previous job has ended.
 
-    `live` has what the run says meanwhile. `error` holds any exception, so the kernel survives. `cancelled` is set if
-    the job was stopped.
+    `live` has what the run reports meanwhile. `error` holds any exception, so the kernel survives. `cancelled` is set
+    if the job was stopped.
     """
 
     def __init__(self, hearer: Hearer, config: OMGConfig, updates: int | None, before: Job | None) -> None:

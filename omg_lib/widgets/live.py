@@ -1,4 +1,4 @@
-"""What a run says while it trains: its stage, its milliseconds, its buffer, and its own bookkeeping of a sample."""
+"""What a run reports while it trains: its stage, its milliseconds, its buffer, and its bookkeeping of a sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """Written by the run's thread, which only stores; read by another one as often as it likes.
+    """The run's thread writes it and only stores values; another thread may read it at any time.
 
     `books`, of the latest sample, lists for each of its episodes `seats` (who learnt), `lengths` (filled rows) and
     `places` (in its ring); `rows` has the episode that slot a of group g takes at g * A + a; `fill` and `capacity` are
@@ -50,7 +50,7 @@ class Live:
         return {"fill": [len(ring.episodes) for ring in rings], "capacity": rings[0].capacity}
 
     def updated(self, trace: ShapeTrace) -> None:
-        """Take an update's seconds into the means."""
+        """Add an update's seconds to the means."""
         self._updates += 1
         for stage in trace.stages:
             self._seconds[stage.name] = self._seconds.get(stage.name, 0.0) + (stage.seconds or 0.0)
