@@ -191,7 +191,7 @@ def _outcome_fault(pair, a, b, policy):
             at = 0 if x[GETS] else 1
             first = answer[0], answer[0]
             if pair.context == ERROR and x[GETS] == x[SEES] == x[ACTS] == y[SEES] == y[ACTS]:
-                return "time", "the target of a step is made of the value of that very step"
+                return "time", _("the target of a step is made of the value of that very step")
             # returns add later values; what they subtract or weight is the value of their own step
             added = policy.returns and after >= 0 and pair.context not in (ERROR, WEIGH)
             if holds(first, y[SEES], at) or added:
