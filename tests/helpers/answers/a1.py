@@ -13,7 +13,8 @@ RIGHT = {
         "r | {'more': 'than was asked for'}",
     ],
     "a1-acting": ["{k: list(v) for k, v in r.items()}", "{k: torch.zeros(v).shape for k, v in r.items()}"],
-    "a1-sampling": ["{k: torch.Size(v) for k, v in r.items()}", "{k: [*map(np.int64, v)] for k, v in r.items()}"],
+    "a1-sampling": ["{k: torch.Size(v) for k, v in r.items()}", "{k: [*map(np.int64, v)] for k, v in r.items()}",
+                    "{k: (v[0], min(v[1], L + 1), *v[2:]) for k, v in r.items()}"],
     "a1-learning": ["{k: list(v) for k, v in r.items()}", "r | {'loss': []}", "r | {'loss': torch.tensor(0.5).shape}"],
     "a1-rows": [
         "x.transpose(0, 1).flatten(1, 2)",
