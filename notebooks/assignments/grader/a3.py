@@ -36,8 +36,8 @@ def some(random: Random, *ranges: tuple[int, int]) -> list[int]:
 
 
 def sizes(random: Random, *ranges: tuple[int, int]) -> list[list[int]]:
-    """Draw sizes twice, then once more for each axis, with the least size on it: most often 1."""
-    made = [some(random, *ranges) for __ in range(len(ranges) + 2)]
+    """Draw sizes four times, and once more for each axis, with the least size on it: most often 1."""
+    made = [some(random, *ranges) for __ in range(len(ranges) + 4)]
     for axis, (least, __) in enumerate(ranges):
         made[axis][axis] = least
     return made
@@ -108,7 +108,7 @@ def omg_loss(last: Tensor, steps: int, widths: Sequence[int], weight: float, gen
 
 
 def value_cases(random: Random) -> Made:
-    return [("", value(*shape, generator(random))) for shape in sizes(random, (1, 9), (1, 9))]
+    return [("", value(*shape, generator(random))) for shape in sizes(random, (1, 30), (1, 9))]
 
 
 def choice_cases(random: Random) -> Made:
