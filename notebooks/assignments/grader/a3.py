@@ -11,7 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from grader.tasks import Criterion, Task, equal, generator
+from grader.tasks import Criterion, Task, equal, generator, sizes, some
 from omg_lib.episodes import masked_mean
 from omg_lib.lessons.assignments.data import Case
 from omg_lib.lessons.assignments.loss_cases import (
@@ -29,18 +29,6 @@ from omg_lib.subgoals import gaussian_kl
 from omg_lib.words import _
 
 Made = list[tuple[str, Case]]
-
-
-def some(random: Random, *ranges: tuple[int, int]) -> list[int]:
-    return [random.randint(low, high) for low, high in ranges]
-
-
-def sizes(random: Random, *ranges: tuple[int, int]) -> list[list[int]]:
-    """Draw sizes four times, and once more for each axis, with the least size on it: most often 1."""
-    made = [some(random, *ranges) for __ in range(len(ranges) + 4)]
-    for axis, (least, __) in enumerate(ranges):
-        made[axis][axis] = least
-    return made
 
 
 def regroup_cases(random: Random) -> Made:
