@@ -45,9 +45,11 @@ def test_honest_code_computes_and_imports():
         imports="import collections, math, random, secrets, statistics\nreturn statistics.mean([1, 3])",
         numpy="return np.random.default_rng(0).permutation(3)",
         torch="x = torch.ones(2, requires_grad=True)\nx.sum().backward()\nreturn x.grad",
+        scipy="from scipy import special\nreturn special.stdtrit(2, 0.975)",
         einops='return rearrange(repeat(torch.arange(2), "a -> a b", b=3), "a b -> (b a)")',
     )
     assert told["imports"] == 2 and sorted(told["numpy"].tolist()) == [0, 1, 2]
+    assert told["scipy"] == pytest.approx(4.303, abs=5e-4)
     assert told["torch"].tolist() == [1, 1] and told["einops"].tolist() == [0, 1, 0, 1, 0, 1]
 
 

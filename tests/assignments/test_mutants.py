@@ -9,7 +9,7 @@ from tests.helpers.variants import points, task_of
 SAME: dict[str, list[str]] = {
     "a2-stack": ["0 -> -1"],  # the last episode is as wide as the first
     "a2-counterexample": ["0 -> 1"],  # a different seat
-    "a3-regroup": ["0 -> -1", "0 -> -1", "0 -> 1"],  # the seat at a different step, on an axis of length 1
+    "a3-regroup": ["0 -> -1", "0 -> -1"],  # the seat at the last step, on an axis of length 1
     "a3-windows": ["torch.minimum(ahead, last.unsqueeze(1)) -> torch.minimum(last.unsqueeze(1), ahead)"],
     "a3-choose": ["1 -> 2", "1 -> 2"],  # twice the values, or minus twice
     "a3-mean": ["max(len(kept), 1) -> max(1, len(kept))"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from grader.tasks import Criterion, Task, entries, equal, mixed
+from grader.tasks import Criterion, Task, entries, equal, mixed, sizes
 from omg_lib.config import OMGConfig
 from omg_lib.lessons.assignments.cases import (
     REGROUPED,
@@ -50,19 +50,19 @@ def in_game(case, random: Random, *more: int) -> list[tuple[str, Case]]:
 
 
 def row_cases(random: Random) -> list[tuple[str, Case]]:
-    return [("", to_rows(mixed(random, *(random.randint(2, 7) for __ in range(4))))) for _ in range(4)]
+    return [("", to_rows(mixed(random, *shape))) for shape in sizes(random, (1, 7), (1, 7), (2, 7), (1, 7))]
 
 
 def slot_cases(random: Random) -> list[tuple[str, Case]]:
-    return [("", to_slots(mixed(random, random.randint(3, 9)), random.randint(2, 7))) for __ in range(4)]
+    return [("", to_slots(mixed(random, groups), agents)) for groups, agents in sizes(random, (1, 9), (2, 7))]
 
 
 def seat_cases(random: Random) -> list[tuple[str, Case]]:
     """Make samples without labels, so that no answer can read its rows' seats in them."""
     made = []
-    for groups, agents, steps in [*([random.randint(2, 5) for __ in range(3)] for __ in range(3)), (4, 4, 4)]:
-        sample = labelled(groups, agents, steps)
-        sample["obs"] = mixed(random, *sample["obs"].shape[:3], random.randint(1, 4)).long()
+    for *shape, width in [*sizes(random, (1, 5), (2, 5), (1, 5), (1, 4)), (4, 4, 4, 4)]:
+        sample = labelled(*shape)
+        sample["obs"] = mixed(random, *sample["obs"].shape[:3], width).long()
         made.append(("", own_seat(sample)))
     return made
 
@@ -91,7 +91,7 @@ def tasks(folder: Path) -> list[Task]:
         ),
         Task(
             "a1-sampling-test", "a1-sampling",
-            lambda random: in_game(sampling, random, random.randint(9, 90)),
+            lambda random: in_game(sampling, random, random.randint(9, 20)),
             [
                 Criterion(_("the sample"), 1, entries("sample obs", "sample reward")),
                 Criterion(_("truncated, and on the device"), 1, entries(*AFTER)),
@@ -99,7 +99,7 @@ def tasks(folder: Path) -> list[Task]:
         ),
         Task(
             "a1-learning-test", "a1-learning",
-            lambda random: in_game(learning, random, random.randint(9, 90)),
+            lambda random: in_game(learning, random, random.randint(9, 20)),
             [
                 Criterion(_("regrouped"), 1, entries(*REGROUPED)),
                 Criterion(_("the OMG loss"), 2, entries(*SUBGOALS)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -11,10 +11,10 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from grader.tasks import Criterion, Task, equal, generator
+from grader.tasks import Criterion, Task, equal, generator, sizes, some
 from omg_lib.episodes import masked_mean
-from omg_lib.lessons.assignments.cases import (
-    Case,
+from omg_lib.lessons.assignments.data import Case
+from omg_lib.lessons.assignments.loss_cases import (
     choice,
     divergence,
     lengths_of,
@@ -31,32 +31,30 @@ from omg_lib.words import _
 Made = list[tuple[str, Case]]
 
 
-def some(random: Random, *ranges: tuple[int, int]) -> list[int]:
-    return [random.randint(low, high) for low, high in ranges]
-
-
 def regroup_cases(random: Random) -> Made:
-    def make(shuffled: bool) -> Case:
-        return regrouping(*some(random, (2, 5), (2, 6), (2, 6), (1, 4)), shuffled, generator(random))
-
-    return [("shuffled" if shuffled else "order", make(shuffled)) for shuffled in (False, True) for _ in range(4)]
+    return [
+        ("shuffled" if shuffled else "order", regrouping(*shape, shuffled, generator(random)))
+        for shuffled in (False, True)
+        for shape in sizes(random, (1, 5), (2, 6), (1, 6), (1, 4))
+    ]
 
 
 def living_cases(random: Random) -> Made:
-    def make(deaths: bool) -> Case:
-        return living(*some(random, (3, 6), (2, 6), (9, 15)), deaths, generator(random))
-
-    return [("dead" if deaths else "whole", make(deaths)) for deaths in (False, True) for _ in range(4)]
+    return [
+        ("dead" if deaths else "whole", living(*shape, deaths, generator(random)))
+        for deaths in (False, True)
+        for shape in sizes(random, (1, 6), (2, 6), (2, 15), (1, 9))
+    ]
 
 
 def window_cases(random: Random) -> Made:
     made = []
-    for kind in ("long", "short") * 4:
-        groups, agents, steps, width, horizon = some(random, (2, 4), (2, 4), (9, 12), (1, 4), (2, 6))
-        chance = generator(random)
-        last = lengths_of(groups, agents, steps, chance) - 1
-        last = torch.full_like(last, steps - 1) if kind == "long" else last
-        made.append((kind, windows(last, steps, width, horizon, chance)))
+    for kind, steps, horizon in (("long", (9, 12), (1, 6)), ("short", (2, 12), (1, 15))):
+        for groups, agents, *shape in sizes(random, (1, 4), (2, 4), steps, (1, 4), horizon):
+            chance = generator(random)
+            last = lengths_of(groups, agents, shape[0], chance) - 1
+            last = torch.full_like(last, shape[0] - 1) if kind == "long" else last
+            made.append((kind, windows(last, *shape, chance)))
     return made
 
 
@@ -72,22 +70,24 @@ def away_from_the_end(cases: Sequence[Case], answers: Sequence[object]) -> str:
 
 def loss_cases(random: Random) -> Made:
     made = []
-    for kind, weight in (("recon", 0.0), ("whole", random.uniform(0.1, 1.0))) * 4:
-        groups, agents, steps = some(random, (2, 4), (2, 4), (6, 9))
-        chance = generator(random)
-        last = lengths_of(groups, agents, steps, chance) - 1
-        made.append((kind, omg_loss(last, steps, (random.randint(2, 6), random.randint(2, 6)), weight, chance)))
+    for kind, most in (("recon", 0.0), ("whole", 3.0)):
+        for groups, agents, steps, *widths in sizes(random, (1, 4), (2, 4), (2, 9), (1, 6), (1, 6)):
+            chance = generator(random)
+            last = lengths_of(groups, agents, steps, chance) - 1
+            made.append((kind, omg_loss(last, steps, widths, random.uniform(most / 9, most), chance)))
     return made
 
 
-def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, generator: torch.Generator) -> Case:
-    """Return a case of reconstruction and KL over the steps before the last living one; NaN follows it."""
+def omg_loss(last: Tensor, steps: int, widths: Sequence[int], weight: float, generator: torch.Generator) -> Case:
+    """Return a case of reconstruction and KL over the steps before the last living one. NaN or numbers
+    follow it.
+    """
     groups, agents = last.shape
     time = rearrange(torch.arange(steps), "t -> 1 t 1")
-    beyond = (time > last.unsqueeze(1)).unsqueeze(3)
+    beyond = (time > last.unsqueeze(1)) & (torch.rand(groups, steps, agents, generator=generator) < 0.5)
 
     def block(width: int) -> Tensor:
-        return normal(generator, groups, steps, agents, width).masked_fill(beyond, math.nan)
+        return normal(generator, groups, steps, agents, width).masked_fill(beyond.unsqueeze(3), math.nan)
 
     (obs, rebuilt), gaussians = [block(widths[0]) for _ in range(2)], [block(widths[1]) for _ in range(4)]
     scored = time < last.unsqueeze(1)
@@ -95,26 +95,34 @@ def omg_loss(last: Tensor, steps: int, widths: tuple[int, int], weight: float, g
     return (obs, rebuilt, *gaussians, last, weight), error + weight * masked_mean(gaussian_kl(*gaussians), scored)
 
 
-def choice_case(mode: str, random: Random) -> Case:
-    return choice(*some(random, (4, 9), (2, 9)), mode, generator(random))
+def value_cases(random: Random) -> Made:
+    return [("", value(*shape, generator(random))) for shape in sizes(random, (1, 30), (1, 9))]
 
 
-def kl_case(kind: str, random: Random, axes: int) -> Case:
-    return divergence(some(random, *[(2, 6)] * axes), kind == "standard", generator(random))
+def choice_cases(random: Random) -> Made:
+    return [
+        (mode, choice(*shape, mode, generator(random)))
+        for mode in ("optimistic", "conservative")
+        for shape in sizes(random, (1, 99), (1, 9))
+    ]
 
 
-def mean_case(kind: str, random: Random, axes: int) -> Case:
-    kept = 0.0 if kind == "none" else 0.6 if axes > 1 else 1e-9
-    return mean_of(some(random, *[(3, 5)] * (axes + 1)), kept, generator(random))
+def kl_cases(random: Random) -> Made:
+    return [
+        (kind, divergence(shape, kind == "standard", generator(random)))
+        for kind in ("standard", "any")
+        for axes in (1, 2, 3)
+        for shape in sizes(random, *[(1, 6)] * axes)
+    ]
 
 
-def of_both(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
-    return lambda random: [(kind, make(kind, random)) for kind in kinds for _ in range(4)]
-
-
-def of_axes(make: Callable[..., Case], kinds: Sequence[str]) -> Callable[[Random], Made]:
-    """Make tensors of both kinds, with few axes and with many."""
-    return lambda random: [(kind, make(kind, random, axes)) for kind in kinds for axes in (1, 2, 3, 4)]
+def mean_cases(random: Random) -> Made:
+    """Make masks that keep one value, many, all or none."""
+    return [
+        ("some" if kept else "none", mean_of(some(random, *[(1, 6)] * axes), kept, generator(random)))
+        for kept in (1e-9, 0.6, 0.6, 1.0, 0.0)
+        for axes in (1, 2, 3, 4)
+    ]
 
 
 def tasks(folder: Path) -> list[Task]:
@@ -132,21 +140,18 @@ def tasks(folder: Path) -> list[Task]:
             Criterion(_("the next H states, away from the end"), 2, away_from_the_end, "long"),
             Criterion(_("the last living state fills the rest"), 2, equal),
         ]),
-        Task("a3-value-test", "a3-value",
-             lambda random: [("", value(*some(random, (4, 9), (3, 9)), generator(random))) for _ in range(4)],
-             [Criterion(_("the mean over the available actions"), 2, equal)]),
-        Task("a3-choose-test", "a3-choose",
-             of_both(choice_case, ("optimistic", "conservative")), [
+        Task("a3-value-test", "a3-value", value_cases, [
+            Criterion(_("the mean over the available actions"), 2, equal),
+        ]),
+        Task("a3-choose-test", "a3-choose", choice_cases, [
             Criterion(_("optimistic"), 1, equal, "optimistic"),
             Criterion(_("conservative"), 1, equal, "conservative"),
         ]),
-        Task("a3-kl-test", "a3-kl",
-             of_axes(kl_case, ("standard", "any")), [
+        Task("a3-kl-test", "a3-kl", kl_cases, [
             Criterion(_("to the standard Gaussian"), 1, equal, "standard"),
             Criterion(_("to any Gaussian"), 2, equal, "any"),
         ]),
-        Task("a3-mean-test", "a3-mean",
-             of_axes(mean_case, ("some", "none")), [
+        Task("a3-mean-test", "a3-mean", mean_cases, [
             Criterion(_("masked values do not enter, not even NaN"), 1, equal, "some"),
             Criterion(_("zero if the mask keeps nothing"), 1, equal, "none"),
         ]),

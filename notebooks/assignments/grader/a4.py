@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
-import torch
-
 from grader.process import Failed
 from grader.tasks import Criterion, Task, equal, generator
 from omg_lib.config import ConfigError
-from omg_lib.lessons.assignments.cases import Case, normal, planned
+from omg_lib.lessons.assignments.cases import interval, planned
+from omg_lib.lessons.assignments.data import Case
+from omg_lib.lessons.assignments.loss_cases import normal
 from omg_lib.lessons.experiment import (
     ARMS,
-    T95,
+    SEEDS,
     again,
     one_difference,
     read_plan,
@@ -37,13 +37,6 @@ def told(judge: Callable[[object], object]) -> Callable[[Sequence[Case], Sequenc
             return f"{error.name}: {error.allowed}"  # not the value, which the submission chose
 
     return told_of
-
-
-def band(seeds: int, updates: int, generator: torch.Generator) -> Case:
-    """Return a case: low end, mean and high end of the 95 % interval over seeds by Student's t, for each update."""
-    values = normal(generator, seeds, updates)
-    mean, reach = values.mean(dim=0), T95[seeds] * values.std(dim=0) / seeds**0.5
-    return (values,), torch.stack([mean - reach, mean, mean + reach])
 
 
 def legal(plan: dict) -> None:
@@ -74,11 +67,12 @@ def tasks(folder: Path) -> list[Task]:
         return "" if same else said
 
     def bands(random: Random) -> list[tuple[str, Case]]:
-        return [("", band(count, random.randint(4, 20), generator(random))) for count in (3, 4, 5, 6, 7, 8)]
+        shapes = [(seeds, updates) for seeds in SEEDS for updates in (1, random.randint(2, 20))]
+        return [("", interval(normal(generator(random), *shape))) for shape in shapes]
 
     def means(cases: Sequence[Case], answers: Sequence[object]) -> str:
         rows = [answer if isinstance(answer, Failed) else answer[1] for answer in answers]
-        return equal([(args, truth[1]) for args, truth in cases], rows)
+        return equal([(args, args[0].mean(dim=0)) for args, __ in cases], rows)
 
     one_plan = lambda random: [("", planned())]  # noqa: E731 -- three times the same
     chance = Random()

@@ -133,3 +133,15 @@ def mixed(random: Random, *shape: int) -> Tensor:
     """Return different numbers, float32, in an order that no answer can know without reading them."""
     numbers = torch.randperm(1000 + math.prod(shape), generator=generator(random))
     return numbers[: math.prod(shape)].float().reshape(shape)
+
+
+def some(random: Random, *ranges: tuple[int, int]) -> list[int]:
+    return [random.randint(low, high) for low, high in ranges]
+
+
+def sizes(random: Random, *ranges: tuple[int, int]) -> list[list[int]]:
+    """Draw sizes four times, and once more for each axis, with the least size on it: most often 1."""
+    made = [some(random, *ranges) for __ in range(len(ranges) + 4)]
+    for axis, (least, __) in enumerate(ranges):
+        made[axis][axis] = least
+    return made

@@ -7,13 +7,11 @@ VISIBLE holds the cases of the instant checks; hidden tests make others.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -21,16 +19,24 @@ from omg_lib.buffer import ReplayBuffer, Ring
 from omg_lib.checks import four_numbers
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.envs import env_info
-from omg_lib.episodes import EpisodeBatch, masked_mean, sizes_of
-from omg_lib.lessons.experiment import read_plan
+from omg_lib.episodes import EpisodeBatch, sizes_of
+from omg_lib.lessons.assignments.data import Case
+from omg_lib.lessons.assignments.loss_cases import (
+    Generator,
+    choice,
+    divergence,
+    living,
+    loss_by_hand,
+    mean_of,
+    regrouping,
+    value,
+    windows,
+)
+from omg_lib.lessons.experiment import T95, read_plan
 from omg_lib.lessons.regroup_answers import labelled
 from omg_lib.regroup import regroup
-from omg_lib.subgoals import candidate_windows, choose, gaussian_kl, last_living, mean_available
 from omg_lib.trace import ShapeTrace, trace_of
 from omg_lib.words import _
-
-Case = tuple[tuple, object]
-
 
 # --- assignment 1: shapes --------------------------------------------------------------------------------------------
 
@@ -112,9 +118,8 @@ def own_seat(sample: TensorDict) -> Case:
 
 def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) -> list[str]:
     """Return [] if x is a tensor of this shape in which both parts of every pair are equal, else what is wrong."""
-    if not isinstance(x, Tensor) or list(x.shape) != shape:
-        given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        return [_("it returns {given}; it should return a tensor {shape}.").format(given=given, shape=shape)]
+    if misshapen := _misshapen(x, shape):
+        return misshapen
     wanted = pairs[0](x)[1].dtype
     if x.dtype != wanted and torch.bool not in (x.dtype, wanted):
         return [_("the numbers are {dtype}; they should be {wanted}.").format(dtype=x.dtype, wanted=wanted)]
@@ -128,6 +133,13 @@ def _judged(x: object, shape: list[int], pairs: Sequence[Callable], right: str) 
             )
         ]
     )
+
+
+def _misshapen(x: object, shape: list[int]) -> list[str]:
+    if isinstance(x, Tensor) and list(x.shape) == shape:
+        return []
+    given = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+    return [_("it returns {given}; it should return a tensor {shape}.").format(given=given, shape=shape)]
 
 
 def counted(*shape: int) -> Tensor:
@@ -236,95 +248,6 @@ def luck(n_agents: int, held: int) -> Case:
     return (n_agents, held), lucky / len(draws)
 
 
-# --- assignment 3: the OMG loss --------------------------------------------------------------------------------------
-
-Generator = torch.Generator
-
-
-def normal(generator: Generator, *shape: int) -> Tensor:
-    """Draw in double precision: two right ways to compute the same then differ by far less than the tolerance."""
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def junk(shape: Sequence[int], generator: Generator) -> Tensor:
-    """Draw values for places that must not count: NaN, infinity, a very large number."""
-    kinds = torch.tensor([math.nan, math.inf, -1e9], dtype=torch.float64)
-    return kinds[torch.randint(3, tuple(shape), generator=generator)]
-
-
-def regrouping(groups: int, agents: int, steps: int, width: int, shuffled: bool, generator: Generator) -> Case:
-    """Return a case: obs of a sample, and the learner's seat in each row."""
-    rows = groups * agents
-    seats = torch.randperm(rows, generator=generator) % agents if shuffled else torch.arange(rows) % agents
-    seat, obs = repeat(seats, "e -> e t 1", t=steps), normal(generator, rows, steps, agents, width)
-    return (obs, seat), regroup(TensorDict({"obs": obs, "seat": seat}, batch_size=[rows, steps]))["obs"]
-
-
-def lengths_of(groups: int, agents: int, steps: int, generator: Generator) -> Int[Tensor, "G A"]:
-    """Draw a number of steps for each slot, at least two."""
-    return torch.randint(2, steps + 1, (groups, agents), generator=generator)
-
-
-def living(groups: int, agents: int, steps: int, deaths: bool, generator: Generator) -> Case:
-    """Return a case: padded episodes in which units may have died before the end. The padding means nothing. Living
-    units also observe some zeros, and numbers whose sum is zero.
-    """
-    played = lengths_of(groups, agents, steps, generator)
-    lived = torch.minimum(lengths_of(groups, agents, steps, generator), played) if deaths else played
-    time = rearrange(torch.arange(steps), "t -> 1 t 1")
-    filled, dead = time < played.unsqueeze(1), (time >= lived.unsqueeze(1)) & (time < played.unsqueeze(1))
-    obs = normal(generator, groups, steps, agents, 3)
-    odd = torch.randint(3, obs.shape[:3], generator=generator)
-    obs[odd == 1] *= torch.tensor([0.0, 1.0, 0.0])
-    obs[odd == 2] = obs[odd == 2][:, :1] * torch.tensor([1.0, 0.0, -1.0])
-    obs = obs.masked_fill(dead.unsqueeze(3), 0.0)
-    return (obs, filled), last_living(obs, filled)
-
-
-def windows(last: Int[Tensor, "G A"], steps: int, width: int, horizon: int, generator: Generator) -> Case:
-    groups, agents = last.shape
-    embedding = normal(generator, groups, steps, agents, width)
-    return (embedding, last, horizon), candidate_windows(embedding, last, horizon).clone()
-
-
-def value(rows: int, actions: int, generator: Generator) -> Case:
-    """Return a case: Q with junk for unavailable actions. The first row has one available action, the last has all."""
-    avail = torch.rand(rows, actions, generator=generator) < 0.6
-    avail[torch.arange(rows), torch.randint(actions, (rows,), generator=generator)] = True
-    avail[0], avail[-1] = torch.arange(actions) == actions - 1, True
-    q = normal(generator, rows, actions).where(avail, junk(avail.shape, generator))
-    return (q, avail), mean_available(q, avail)
-
-
-def choice(rows: int, horizon: int, mode: str, generator: Generator) -> Case:
-    values = normal(generator, rows, horizon)
-    return (values, mode), choose(values, mode)
-
-
-def divergence(shape: Sequence[int], standard: bool, generator: Generator) -> Case:
-    """Return a case: the KL from Gaussians [..., Z] to the standard one, or to any."""
-    mu, log_var, target_mu, target_log_var = (normal(generator, *shape) for _ in range(4))
-    if standard:
-        target_mu, target_log_var = torch.zeros_like(mu), torch.zeros_like(mu)
-    return (mu, log_var, target_mu, target_log_var), gaussian_kl(mu, log_var, target_mu, target_log_var)
-
-
-def mean_of(shape: Sequence[int], kept: float, generator: Generator) -> Case:
-    """Return a case: numbers of which a mask keeps a share, at least one unless the share is 0; the rest is junk."""
-    mask = torch.rand(*shape, generator=generator) < kept
-    mask[(0,) * mask.ndim] |= kept > 0
-    x = normal(generator, *shape).where(mask, junk(shape, generator))
-    return (x, mask), masked_mean(x, mask)
-
-
-def loss_by_hand() -> Case:
-    """Return a case: one slot, whose unit lives until step 3 of 5. Errors are 0, 1, 4, each KL is 3 / 2; then NaN."""
-    rebuilt = repeat(torch.tensor([0.0, 1.0, 2.0, 9.0, math.nan], dtype=torch.float64), "t -> 1 t 1 o", o=4)
-    zero = torch.zeros(1, 5, 1, 3, dtype=torch.float64)
-    gaussians = (zero, zero, zero + 1, zero)
-    return (0 * rebuilt, rebuilt, *gaussians, torch.tensor([[3]]), 0.1), 5 / 3 + 0.1 * 3 / 2
-
-
 # --- assignment 4: an experiment -------------------------------------------------------------------------------------
 
 
@@ -341,11 +264,29 @@ def planned() -> Case:
     return (), judge
 
 
-def band_by_hand(seeds: int, mean: float, reach: float) -> Case:
-    """Return a case of two updates: the values 1, 2, 3, ... over the seeds, and their negatives."""
+def interval(values: Float[Tensor, "seeds updates"]) -> Case:
+    """Return a case: low end, mean and high end of the 95 % interval over seeds, for each update. Student's t may be
+    exact, or rounded as in T95.
+    """
+    mean, reach = values.mean(dim=0), T95[len(values)] * values.std(dim=0) / len(values) ** 0.5
+
+    def judge(band: object) -> list[str]:
+        if misshapen := _misshapen(band, [3, len(mean)]):
+            return misshapen
+        low, middle, high = band.double()
+        right = [torch.isclose(middle, mean, rtol=1e-6, atol=1e-6)]
+        right += [torch.isclose(half, reach, rtol=3e-4) for half in (middle - low, high - middle)]
+        same = int(torch.stack(right).sum())
+        said = _("the shape is right, but not the content: {right} of {all} places are right.")
+        return [] if same == band.numel() else [said.format(right=same, all=band.numel())]
+
+    return (values,), judge
+
+
+def counted_up(seeds: int) -> Tensor:
+    """Return values [seeds, 2] of two updates: 1, 2, 3, ... over the seeds, and their negatives."""
     values = torch.arange(1, seeds + 1, dtype=torch.float64)
-    ends = torch.tensor([mean - reach, mean, mean + reach], dtype=torch.float64)
-    return (torch.stack([values, -values], dim=1),), torch.stack([ends, -ends.flip(0)], dim=1)
+    return torch.stack([values, -values], dim=1)
 
 
 # --- the instant checks ----------------------------------------------------------------------------------------------
@@ -373,14 +314,14 @@ VISIBLE: dict[str, Callable[[], list[Case]]] = {
     "a2-counterexample": lambda: [counterexample(3, 6)],
     "a2-luck": lambda: [luck(2, 1), luck(3, 4), luck(4, 3)],
     "a3-regroup": lambda: [regrouping(2, 3, 4, 5, shuffled, seeded(0)) for shuffled in (False, True)],
-    "a3-living": lambda: [living(2, 3, 8, deaths, seeded(1)) for deaths in (False, True)],
+    "a3-living": lambda: [living(2, 3, 8, 3, deaths, seeded(1)) for deaths in (False, True)],
     "a3-windows": lambda: [windows(torch.tensor([[7, 4], [2, 6]]), 8, 3, 3, seeded(2))],
     "a3-value": lambda: [value(6, 5, seeded(3))],
     "a3-choose": lambda: [choice(6, 5, mode, seeded(4)) for mode in ("optimistic", "conservative")],
     "a3-kl": lambda: [divergence((2, 3, 4), standard, seeded(5)) for standard in (True, False)],
     "a3-mean": lambda: [mean_of((6, 4), kept, seeded(6)) for kept in (0.5, 0.0)],
     "a4-plan": lambda: [planned()],
-    "a4-band": lambda: [band_by_hand(3, 2.0, 4.303 / 3**0.5), band_by_hand(5, 3.0, 2.776 / 2**0.5)],
+    "a4-band": lambda: [interval(counted_up(3)), interval(counted_up(5))],
     "a3-loss": lambda: [loss_by_hand()],
 }
 """Task -> its visible cases."""

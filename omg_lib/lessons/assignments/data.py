@@ -8,6 +8,9 @@ from torch import Tensor
 
 from omg_lib.words import _
 
+Case = tuple[tuple, object]
+"""Arguments for an answer, and the truth; see `cases`."""
+
 
 def plain(x: object) -> object:
     """Return an answer in the form in which it is judged, in any process: numpy arrays become tensors, a tensor or

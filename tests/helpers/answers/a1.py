@@ -13,7 +13,8 @@ RIGHT = {
         "r | {'more': 'than was asked for'}",
     ],
     "a1-acting": ["{k: list(v) for k, v in r.items()}", "{k: torch.zeros(v).shape for k, v in r.items()}"],
-    "a1-sampling": ["{k: torch.Size(v) for k, v in r.items()}", "{k: [*map(np.int64, v)] for k, v in r.items()}"],
+    "a1-sampling": ["{k: torch.Size(v) for k, v in r.items()}", "{k: [*map(np.int64, v)] for k, v in r.items()}",
+                    "{k: (v[0], min(v[1], L + 1), *v[2:]) for k, v in r.items()}"],
     "a1-learning": ["{k: list(v) for k, v in r.items()}", "r | {'loss': []}", "r | {'loss': torch.tensor(0.5).shape}"],
     "a1-rows": [
         "x.transpose(0, 1).flatten(1, 2)",
@@ -94,6 +95,13 @@ WRONG = {
         "r | {'obs': (R, L + 1, A, 10 * A)}": "01",
         "{k: (L + 1, R, *v[2:]) for k, v in r.items()}": "00",
         "{k: str(v) for k, v in r.items()}": "00",
+        "r | {'actions': (R, L + 1, A, True)}": "01",
+        "r | {'actions': (R, L + 1, A, 1.0)}": "01",
+        "r | {'reward': (A, L + 1, 1)}": "10",
+        "r if R > 1 else {k: v[1:] for k, v in r.items()}": "00",
+        "r if R < A else {k: (1, *v[1:]) for k, v in r.items()}": "00",
+        "r | {'obs': torch.tensor((R, L + 1, A, O))}": "01",
+        "r | {'state': (R, L + 1, A * O)}": "10",
     },
     "a1-sampling": {
         "r | {'sample obs': (G * A, L, A, O)}": "01",
@@ -111,6 +119,10 @@ WRONG = {
         "{k: (G, *v[1:]) for k, v in r.items()}": "00",
         "r | {'sample obs': (G * A, 121, A, O), 'sample reward': (G * A, 121, 1)}": "01",
         "r | {'sample obs': (G * A, L + 1, A, 10 * A)}": "01",
+        "r | {'truncate obs': (G * A, min(T, A), A, O)}": "10",
+        "{k: (G * A, *v[1:]) if 'sample' in k else (G, *v[1:]) for k, v in r.items()}": "10",
+        "r | {'to_device reward': (G * A, T, True)}": "10",
+        "r | {'sample obs': (G * G, L + 1, A, O)}": "01",
     },
     "a1-learning": {
         "r | {'obs': (G * A, T, A, O)}": "021",
@@ -137,6 +149,13 @@ WRONG = {
         "r | {'loss': None}": "120",
         "r | {'q': (G, T, A, 6 + A)}": "120",
         "{}": "000",
+        "r | {'candidates': (G, T, A, H, Z)}": "101",
+        "r | {'values': (G, T - 1, A, H, 1)}": "101",
+        "r | {'infer_mu': (G, T - 1, A, H)}": "101",
+        "r | {'last_actions': (G, T, A, A, 1)}": "021",
+        "r | {'last_actions': (G, T, A, A * C)}": "021",
+        "r | {'hidden': (G, T, A, Z)}": "120",
+        "r | {'loss': 1}": "120",
     },
     "a1-rows": dict.fromkeys([
         "x.reshape(x.shape[1], -1, x.shape[3])",
@@ -150,6 +169,10 @@ WRONG = {
         "r[:, :1].expand_as(r)",
         "rearrange(torch.arange(x.numel()).reshape(x.shape).to(x), 'g t a f -> t (g a) f')",
         "r.sort(dim=0).values",
+        "r.squeeze()",
+        "r if len(x) > 1 else r * 0",
+        "r if x.shape[1] > 1 else r * 0",
+        "r if x.shape[3] > 1 else r * 0",
     ], "0"),
     "a1-slots": dict.fromkeys([
         "values.repeat(n_agents)",
@@ -163,6 +186,8 @@ WRONG = {
         "r.tolist()",
         "torch.arange(len(values)).repeat_interleave(n_agents).to(values)",
         "r.sort().values",
+        "values.squeeze().repeat_interleave(n_agents) if len(values) > 1 else values",
+        "r if len(values) > 1 else r * 0",
     ], "0"),
     "a1-seat": dict.fromkeys([
         "x.reshape(-1, x.shape[2], *x.shape[1:])[:, 0]",
@@ -178,5 +203,9 @@ WRONG = {
         "torch.stack([x[x[:, 0, 0, 0] % x.shape[2] == a][:, :, a] for a in range(x.shape[2])], dim=2)",
         "rows, T, A, F = x.shape\ne, t, a = torch.meshgrid(*map(torch.arange, (rows // A, T, A)), indexing='ij')\n"
         "return torch.stack([A * e + a, t, a], dim=3)[..., :F]",
+        "r.squeeze()",
+        "r if len(r) > 1 else r * 0",
+        "r if x.shape[1] > 1 else r * 0",
+        "r if x.shape[3] > 1 else r * 0",
     ], "0"),
 }  # fmt: skip

@@ -28,6 +28,9 @@ RIGHT = {
         plan(base='{"lr": np.float64(0.001)}', seeds="list(np.arange(8))"),
         plan(changed='{"td_steps": torch.tensor(1)}', seeds="[torch.tensor(s) for s in (3, 1, 2)]"),
         plan(base='{"learner": "omg", "gamma": 1}', changed='{"learner": "omg", "gamma": 0.5}'),
+        "from collections import OrderedDict\n"
+        "return OrderedDict(seeds=tuple(range(3)), changed={'gamma': 0.9}, base={}, more='than was asked for')",
+        plan(base='{"td_steps": 5}', changed='{"subgoal_mode": "conservative"}', seeds="[2**31 - 1, 0, 5]"),
     ],
     "a4-band": [
         band(),
@@ -36,6 +39,15 @@ RIGHT = {
         .replace("reach = values.mean(dim=0), ", "mean = values.mean(dim=0)\nreach = "),
         band(rows="np.stack([mean - reach, mean, mean + reach])"),
         band(spread="torch.from_numpy(values.numpy().std(axis=0, ddof=1)) / n**0.5"),
+        "from scipy import stats\nn = len(values)\nt = stats.t.ppf(0.975, n - 1)\n"
+        "mean, reach = values.mean(dim=0), t * stats.sem(values.numpy(), axis=0)\n"
+        "return torch.stack([mean - reach, mean, mean + reach])",
+        """
+        from scipy import stats
+        x = values.numpy()
+        low, high = stats.t.interval(0.95, len(x) - 1, x.mean(axis=0), stats.sem(x))
+        return np.stack([low, x.mean(axis=0), high])
+        """,
     ],
 }
 NO_DICT = ["None", "[{}, {}, [0, 1, 2]]", "'plan'", "{'base': {}}", "3"]
@@ -64,6 +76,24 @@ WRONG = {
         plan(seeds="[-1, 0, 1]"): "110",
         plan(seeds="3"): "110",
         plan(seeds="'012'"): "110",
+        plan(changed='{"td_steps": 0}'): "001",
+        plan(changed='{"td_steps": 1.5}'): "001",
+        plan(changed='{"td_steps": True}'): "001",
+        plan(changed='{"batch_size": 17}'): "001",
+        plan(changed='{"env": "smax"}'): "001",
+        plan(changed='{"learner": ["omg"]}'): "001",
+        plan(changed='{"seed": 1}'): "001",
+        plan(changed='{"no_such": 1}'): "001",
+        plan(changed='{"td_steps": 5.0}'): "001",
+        plan(base='{"td_steps": 2}', changed='{"td_steps": 2}'): "101",
+        plan(base='{"lr": 0.01}', changed='{"gamma": 0.5}'): "101",
+        plan(changed='{"learner": "omg", "horizon": 2}'): "101",
+        plan(seeds="{0, 1, 2}"): "000",
+        plan(seeds="[]"): "110",
+        plan(seeds="[0, 1, '2']"): "110",
+        plan(seeds="[2**31, 0, 1]"): "110",
+        plan(seeds="[[0, 1, 2]]"): "110",
+        plan(seeds="None"): "110",
     }
     | dict.fromkeys(NO_DICT, "000"),
     "a4-band": {
@@ -88,5 +118,19 @@ WRONG = {
         "values": "00",
         "None": "00",
         "str(r)": "00",
+        band(t="2 * 1.96"): "10",
+        band(t="[4.303, 3.182, 2.776, 2.571, 2.447, 2.4][n - 3]"): "10",
+        band(t="[4.3, 3.2, 2.8, 2.6, 2.4, 2.4][n - 3]"): "10",
+        band(t="[2.920, 2.353, 2.132, 2.015, 1.943, 1.895][n - 3]"): "10",
+        band(spread="values.std(dim=0) / values.shape[1] ** 0.5"): "10",
+        band(spread="(values - values.median(dim=0).values).abs().mean(dim=0) / n**0.5"): "10",
+        band(rows="r if values.shape[1] > 1 else r * 0"): "00",
+        band(rows="torch.stack([(mean - reach).clamp(min=0), mean, mean + reach])"): "10",
+        band(rows="torch.stack([mean - reach, mean, mean + 2 * reach])"): "10",
+        band(rows="torch.stack([mean - reach, mean, mean + reach]).squeeze()"): "00",
+        band(rows="torch.stack([mean, mean])"): "10",
+        band(rows="torch.stack([mean - reach, mean, mean + reach, mean])"): "10",
+        band(rows="torch.stack([mean - reach, values[0], mean + reach])"): "00",
+        band(rows="torch.stack([mean - reach, mean.abs(), mean + reach])"): "00",
     },
 }
