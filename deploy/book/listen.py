@@ -22,7 +22,7 @@ def _listen(mime: str) -> None:
             return check(*words, **named)
 
         for one in list(sys.modules.values()):  # those that have imported it by its name, too
-            if one.__name__.startswith("omg_lib") and vars(one).get(name) is check:
+            if getattr(one, "__name__", "").startswith("omg_lib") and vars(one).get(name) is check:
                 setattr(one, name, heard)
 
     def numbers(guess, truth, names, labels, wanted):
