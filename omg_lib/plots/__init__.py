@@ -5,6 +5,7 @@ from omg_lib.plots.capacity import capacity_svg, recorded_speeds
 from omg_lib.plots.curves import curves_figure, curves_png, curves_text
 from omg_lib.plots.episodes import clock_table, step_table
 from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.flow_text import fields_table
 from omg_lib.plots.gridworld import gridworld_figure, gridworld_svg
 from omg_lib.plots.growth import growth_figure, growth_table, growth_text
 from omg_lib.plots.motion.regrouped import regrouping_frame
@@ -17,4 +18,3 @@ from omg_lib.plots.subgoals import choice_figure, subgoal_figure, subgoal_svg
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.plots.tables import label_seats, label_table, shape_table
 from omg_lib.plots.targets import target_svg
-from omg_lib.plots.words import fields_table

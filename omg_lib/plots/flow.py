@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from omg_lib.plots.page import svg_frame, svg_hatches, svg_text
-from omg_lib.plots.words import (
+from omg_lib.plots.flow_text import (
     at_most,
     difference_text,
     has_regrouping,
@@ -27,6 +26,7 @@ from omg_lib.plots.words import (
     stage_bytes,
     stage_device,
 )
+from omg_lib.plots.page import svg_frame, svg_hatches, svg_text
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
 from omg_lib.words import N_, _, plural

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from omg_lib.plots.flow_text import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.plots.page import svg_frame
-from omg_lib.plots.words import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
 from omg_lib.words import _

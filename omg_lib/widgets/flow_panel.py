@@ -15,8 +15,8 @@ from traitlets import Dict, Unicode
 from omg_lib.memory.need import need
 from omg_lib.plots.curves import curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
+from omg_lib.plots.flow_text import bytes_text, fields_table
 from omg_lib.plots.motion import css, flow_frame, module
-from omg_lib.plots.words import bytes_text, fields_table
 from omg_lib.training import resolve_device
 from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.panel import SHOWN, Kept, last_picture, still

@@ -24,7 +24,7 @@ PHASES = {
 
 
 @runtime_checkable
-class Hearer(Protocol):
+class JobListener(Protocol):
     """Receives a job's events, in the job's thread."""
 
     def began(self, job: Job) -> None: ...
@@ -43,9 +43,9 @@ class Job(threading.Thread):
     if the job was stopped.
     """
 
-    def __init__(self, hearer: Hearer, config: OMGConfig, updates: int | None, before: Job | None) -> None:
+    def __init__(self, listener: JobListener, config: OMGConfig, updates: int | None, before: Job | None) -> None:
         super().__init__(name="omg-training", daemon=True)
-        self.hearer, self.config, self.updates, self.before = hearer, config, updates, before
+        self.listener, self.config, self.updates, self.before = listener, config, updates, before
         self.cancelled = threading.Event()
         self.training: Training | None = None
         self.live = Live()
@@ -63,13 +63,13 @@ class Job(threading.Thread):
                 self.before.join()
                 self.before = None
             if not self.cancelled.is_set():
-                self.hearer.began(self)
+                self.listener.began(self)
                 self._train()
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # else keeping the error keeps the run's tensors
             self.error = error.with_traceback(None)
         self.training = self.live.training = None  # its buffer may hold gigabytes
-        self.hearer.ended(self)
+        self.listener.ended(self)
 
     def _train(self) -> None:
         kept = max(self.config.sample_size, min(self.config.buffer_size, LIVE_EPISODES))
@@ -81,17 +81,17 @@ class Job(threading.Thread):
                 return
             for report in training:
                 self.live.updated(training.trace)
-                self.hearer.updated(self, report, training.trace)
+                self.listener.updated(self, report, training.trace)
                 text = _("Update {update}, {t_env:,} environment steps").format(
                     update=report.update, t_env=report.t_env
                 )
                 share = report.update / self.updates if self.updates else None
                 sizes = f"n_agents {self.config.n_agents}, batch_size {self.config.batch_size}"
-                self.hearer.progressed(self, _("Training with {sizes}").format(sizes=sizes), text, share)
+                self.listener.progressed(self, _("Training with {sizes}").format(sizes=sizes), text, share)
                 if report.update == self.updates or self.cancelled.is_set():
                     break
 
     def _progress(self, phase: str, done: int, total: int) -> None:
         if phase in PHASES:
             status, text = PHASES[phase]
-            self.hearer.progressed(self, _(status).format(total), _(text).format(done, total), done / total)
+            self.listener.progressed(self, _(status).format(total), _(text).format(done, total), done / total)

@@ -12,7 +12,7 @@ import pytest
 from omg_lib import Difference, OMGConfig, Report, Training, compare, predict
 from omg_lib.plots.curves import curves_figure, curves_png, curves_text
 from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.words import bytes_text, fields_table, headline, seconds_text
+from omg_lib.plots.flow_text import bytes_text, fields_table, headline, seconds_text
 from tests.helpers.work import calls
 
 SMALL = OMGConfig(n_agents=3, batch_size=2, device="cpu")

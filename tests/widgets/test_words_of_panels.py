@@ -12,11 +12,11 @@ from omg_lib.plots import flow_svg
 from omg_lib.plots.buffers import mask_svg, ring_table
 from omg_lib.plots.clocks import clocks_svg
 from omg_lib.plots.curves import curves_figure, curves_text
+from omg_lib.plots.flow_text import fields_table
 from omg_lib.plots.latent import fit_figure
 from omg_lib.plots.stages import stage_svg
 from omg_lib.plots.subgoals import choice_figure
 from omg_lib.plots.tables import label_seats, label_table, shape_table
-from omg_lib.plots.words import fields_table
 from omg_lib.regroup import regroup
 from omg_lib.widgets import (
     CapacityPanel,

@@ -11,8 +11,8 @@ from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig, team_sizes
 from omg_lib.contract import ROUND, contract
 from omg_lib.envs import env_info
 from omg_lib.plots.flow import KINDS, MARKS, kinds_of
+from omg_lib.plots.flow_text import HEADLINES, difference_text, reasons
 from omg_lib.plots.motion.texts import texts
-from omg_lib.plots.words import HEADLINES, difference_text, reasons
 from omg_lib.predict import Difference
 from omg_lib.registry import learner_names
 from omg_lib.trace import ShapeTrace
