@@ -26,7 +26,7 @@ from tests.helpers import warm
 from tests.helpers.batches import echo_registered, short_pretraining
 
 ROOT = Path(__file__).parents[1]
-KILLS = int(os.environ.get("OMG_KILLS", "6"))
+KILLS = int(os.environ.get("OMG_KILLS", "20"))
 """Of each learner's run; at least 5, so that two of them wait for progress."""
 
 
