@@ -126,10 +126,12 @@ export const fieldText = field => `${field.key} [${['..', ...field.axes.slice(2)
 const widthOf = (text, size) => [...text].reduce((sum, letter) => sum + (letter > '\u2e7f' ? 1 : 0.53), 0) * size;
 export function wrap(words, size, room) {
   const lines = [''];
+  let used = 0;
   for (const piece of words.match(/[\u2e80-\uffff][，。；：、）]*|[^\s\u2e80-\uffff]+|\s+/g) ?? []) {
-    const last = lines.length - 1;
-    if (lines[last] && widthOf(lines[last] + piece.trim(), size) > room) lines.push(piece.trim());
-    else lines[last] += piece;
+    const wide = widthOf(piece, size), more = piece.trim() ? wide : 0;  // a space at the end may stick out
+    if (used && used + more > room) { lines.push(''); used = 0; }
+    lines[lines.length - 1] += used ? piece : piece.trim();
+    used += used || piece.trim() ? wide : 0;
   }
   return lines;
 }

@@ -66,8 +66,8 @@ export class Picture {
     this.lay = layout(this.plan, W, this.look);
     this.scene = {plan: this.plan, lay: this.lay, marks: marksOf(this.plan, this.lay), mix: this.mix, ink: this.plan.ink};
     const {H} = this.lay, dense = Math.min(2, devicePixelRatio || 1);
-    for (const [name, value] of [['viewBox', `0 0 ${W} ${H}`], ['width', W], ['height', H], ['aria-label', spoken(this.plan)]]) {
-      this.svg.setAttribute(name, value);
+    for (const [name, value] of [['viewBox', `0 0 ${W} ${H}`], ['width', String(W)], ['height', String(H)], ['aria-label', spoken(this.plan)]]) {
+      if (this.svg.getAttribute(name) !== value) this.svg.setAttribute(name, value);  // set again, all texts would be laid out again
     }
     const parts = skeleton(this.lay, this.shown());
     redraw(this.svg, this.parts, parts);
@@ -124,9 +124,13 @@ export class Picture {
     const key = `${done} ${moving} ${this.mix}`;
     if (key !== this.painted) paintStill(this.clear(this.still), this.scene, done);
     this.painted = key;
-    const context = this.clear(this.top);
-    if (moving) paintMoving(context, this.scene, now, this.phase - done);
-    if (this.chosen) paintChosen(context, this.scene, chosenMarks(this.scene, this.chosen));
+    const above = moving || this.chosen !== null;
+    if (above || this.above) {
+      const context = this.clear(this.top);
+      if (moving) paintMoving(context, this.scene, now, this.phase - done);
+      if (this.chosen) paintChosen(context, this.scene, chosenMarks(this.scene, this.chosen));
+    }
+    this.above = above;
     const at = this.phase < this.total ? this.stage()?.name : '';
     for (const [name, g] of Object.entries(this.groups)) g.classList.toggle('at', name === at);
   }
