@@ -68,6 +68,7 @@ def test_smacv2_is_named_pinned_and_nothing_that_an_environment_needs():
     assert "smacv2" not in json.dumps(ENVIRONMENT["dependencies"]).lower()
 
 
+@pytest.mark.slow
 def test_the_pip_part_of_the_environment_solves_without_smacv2():
     """What conda installs is taken as given; the rest must be satisfiable, and is here already."""
     _, lines = conda_packages()

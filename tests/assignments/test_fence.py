@@ -40,6 +40,7 @@ def test_numpy_becomes_torch_or_a_number_and_objects_are_refused():
         encode(object())
 
 
+@pytest.mark.slow
 def test_honest_code_computes_and_imports():
     told = asked(
         imports="import collections, math, random, secrets, statistics\nreturn statistics.mean([1, 3])",
@@ -113,6 +114,7 @@ return 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_an_answer_inherits_only_its_pipe_and_leaves_nothing_behind(python):
     told = asked(
@@ -138,6 +140,7 @@ def test_the_library_is_out_of_reach(python):
     assert isinstance(told["around"], Failed)
 
 
+@pytest.mark.slow
 def test_python_may_be_started_by_another_program_such_as_a_containers():
     question = Question(["def answer():\n    import os\n    return os.environ['INSIDE']"], "answer", [()])
     assert ask([question], ["env", "INSIDE=yes", sys.executable], SECONDS, UNSAFE) == [["yes"]]

@@ -61,6 +61,7 @@ def test_each_way_is_open_where_there_is_no_fence(name, victim, tmp_path):
     assert "out" in found.stdout, found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_what_an_answer_writes_is_limited_in_all_and_gone_with_it(python):
     writes = "open('note', 'w').write('mine')\nreturn open('note').read()"

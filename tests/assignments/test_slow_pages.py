@@ -51,6 +51,7 @@ def test_a_million_parts_are_refused_before_they_are_checked(version, monkeypatc
             notebook(made.encode())
 
 
+@pytest.mark.slow
 def test_a_million_lines_are_one_text_before_they_are_checked():
     lines = {**new_code_cell("1"), "source": [""] * 10**6, "outputs": [new_output("stream", text=["\n"] * 10**6)]}
     (cell,) = read(lines)["cells"]

@@ -43,6 +43,7 @@ def alive(pid):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["skirmish:partners", "toy"])
 def test_results_are_those_of_one_process_bit_for_bit(name):
     """Step by step, with scripts and frames, and beyond the end of rows that end early."""
