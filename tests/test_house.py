@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.order import FIRST
+
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "words",
@@ -135,3 +137,8 @@ def importable(name: str) -> bool:
             if source.exists():
                 return end == len(parts) or parts[end] in source.read_text(encoding="utf-8")
     return False
+
+
+def test_the_files_that_are_to_be_run_first_exist():
+    assert [name for name in FIRST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(FIRST)) == len(FIRST)
