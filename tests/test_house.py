@@ -97,6 +97,7 @@ def test_the_list_names_every_room():
     assert sorted(ROOMS) == sorted({room(name) for name in MODULES} - {""})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [name for name in MODULES if room(name)])
 def test_a_module_imports_only_rooms_above_it(module):
     own = ROOMS.index(room(module))

@@ -145,6 +145,7 @@ def undeclared(modules: set[str], declared: list[Requirement]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_library_imports_only_what_is_declared():
     without_test = [r for extra, listed in EXTRAS.items() if extra != "test" for r in listed]
     for path in (ROOT / "omg_lib").rglob("*.py"):

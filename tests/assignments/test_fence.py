@@ -54,6 +54,7 @@ def test_honest_code_computes_and_imports():
     assert told["torch"].tolist() == [1, 1] and told["einops"].tolist() == [0, 1, 0, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_in_its_last_line_has_defined_its_function():
     question = Question(["def answer():\n    return 1\nprint(unknown)"], "answer", [()])
     assert ask([question], [sys.executable], SECONDS, UNSAFE) == [[1]]
@@ -83,6 +84,7 @@ def test_bad_answers_are_failures_of_their_own_task_only():
     assert told["sleep"].why == f"stopped after {3 * SECONDS} seconds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_an_answer_knows_nothing_of_the_teachers_environment(python, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "abc")
@@ -133,6 +135,7 @@ def test_an_answer_inherits_only_its_pipe_and_leaves_nothing_behind(python):
     assert [isinstance(told[name], Failed) for name in ("deaf", "flood", "deep")] == [True] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_the_library_is_out_of_reach(python):
     around = "import sys\nsys.meta_path[:] = [x for x in sys.meta_path if type(x).__name__ != 'NoLibrary']\n"

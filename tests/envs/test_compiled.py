@@ -62,6 +62,7 @@ def test_every_bit_of_a_battle_is_numpys(name, n, enemies, power, chance, seed):
                 env.reset(done)
 
 
+@pytest.mark.slow
 def test_what_was_given_out_is_never_changed():
     env = started(n=3, batch=2, backend="numba")
     styles = np.zeros((2, 3), int)
