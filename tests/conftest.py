@@ -1,5 +1,6 @@
 """For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
+import gc
 import importlib
 import os
 from importlib import metadata
@@ -22,6 +23,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), os.environ.
 importlib.import_module("tests.helpers.light.sitecustomize")
 
 shapes.install()
+gc.disable()  # until all tests are collected
+
+
+def pytest_collection_finish() -> None:
+    """Leave the millions of objects of modules and tests out of every later search for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup() -> None:
