@@ -32,6 +32,7 @@ class Plan:
     arms: tuple[Arm, ...]
     episodes: int
     tuning: int
+    tuned_battles: int
     tuned_seeds: int
     cross_episodes: int
 
@@ -129,6 +130,7 @@ def partners(quick: bool, data: Path) -> Plan:
         arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
         episodes=3 if quick else 192,
         tuning=3 if quick else 102,
+        tuned_battles=3 if quick else 128,
         tuned_seeds=3,
         cross_episodes=3 if quick else 96,
     )
@@ -150,6 +152,7 @@ def plain(quick: bool, data: Path) -> Plan:
         arms=tuple(Arm(name, "plain", LEARNING | settings | small, seeds) for name, settings in PLAIN.items()),
         episodes=3 if quick else 192,
         tuning=0,
+        tuned_battles=0,
         tuned_seeds=0,
         cross_episodes=0,
     )

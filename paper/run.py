@@ -134,7 +134,7 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
     with omg.load(folder) as run:
         rows = []
         for number in run.controller.coplayers.pool.ids("test"):
-            on_the_way, after = fine_tune(run, number, plan.tuning)
+            on_the_way, after = fine_tune(run, number, plan.tuning, plan.tuned_battles)
             rows.append({"on_the_way": on_the_way} | asdict(after))
     write(done, {"arm": arm.name, "seed": seed, "episodes": plan.tuning, "commit": commit(), "scores": rows})
     return f"{arm.name} {seed}: tuned"
