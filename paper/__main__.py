@@ -6,6 +6,8 @@ Runs what is missing, then writes every table and figure. Run the same command a
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from paper.plan import partners, plain
@@ -22,8 +24,9 @@ def main() -> None:
     args = parser.parse_args()
     plans = [partners(args.quick, args.data), plain(args.quick, args.data)]
     if not args.tables_only:
-        for plan in plans:
-            run_all(plan, args.jobs)
+        with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as workers:
+            for plan in plans:
+                run_all(plan, workers)
     ship(plans[0])
     write_all(plans, args.quick)
 

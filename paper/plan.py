@@ -32,6 +32,7 @@ class Plan:
     arms: tuple[Arm, ...]
     episodes: int
     tuning: int
+    tuned_battles: int
     tuned_seeds: int
     cross_episodes: int
 
@@ -122,13 +123,14 @@ def partners(quick: bool, data: Path) -> Plan:
         n_agents=3,
         data=data,
         runs=runs_of(data),
-        pool_settings=dict(device="cpu") | (dict(t_max=400, batch_size=2, test_interval=300) if quick else {}),
+        pool_settings=dict(device="cpu") | (dict(t_max=200, batch_size=2, test_interval=150) if quick else {}),
         pool_seeds=4,
         prior_episodes=10 if quick else 640,
         prior_steps=20 if quick else 3000,
         arms=tuple(Arm(a.name, a.group, LEARNING | a.settings | small, a.seeds) for a in arms(quick)),
-        episodes=6 if quick else 192,
-        tuning=6 if quick else 102,
+        episodes=3 if quick else 192,
+        tuning=3 if quick else 102,
+        tuned_battles=3 if quick else 128,
         tuned_seeds=3,
         cross_episodes=3 if quick else 96,
     )
@@ -137,7 +139,7 @@ def partners(quick: bool, data: Path) -> Plan:
 def plain(quick: bool, data: Path) -> Plan:
     """Return the plan for the plain battle, where partners hardly matter. No pool: teammates are the six scripts."""
     seeds = range(FIRST_SEED, FIRST_SEED + (1 if quick else 2))
-    small = dict(batch_size=2, t_max=300, test_interval=10**6) if quick else {}
+    small = dict(batch_size=2, t_max=120, test_interval=10**6) if quick else {}
     return Plan(
         env="skirmish",
         n_agents=3,
@@ -148,8 +150,9 @@ def plain(quick: bool, data: Path) -> Plan:
         prior_episodes=0,
         prior_steps=0,
         arms=tuple(Arm(name, "plain", LEARNING | settings | small, seeds) for name, settings in PLAIN.items()),
-        episodes=6 if quick else 192,
+        episodes=3 if quick else 192,
         tuning=0,
+        tuned_battles=0,
         tuned_seeds=0,
         cross_episodes=0,
     )

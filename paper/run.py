@@ -6,9 +6,8 @@ import json
 import shutil
 import subprocess
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -53,11 +52,13 @@ def make_prior(plan: Plan) -> None:
     save_prior(prior, plan.prior, made | asdict(report))
 
 
+def cross_play_of(plan: Plan) -> Path:
+    return plan.data / "results" / "cross_play.csv"
+
+
 def cross_piece(plan: Plan) -> str:
     """Play every pool member in one seat of every member's team, without a learner, and write `cross_play.csv`."""
-    path = plan.data / "results" / "cross_play.csv"
-    if path.exists():
-        return "cross-play: already done"
+    path = cross_play_of(plan)
     torch.set_num_threads(1)
     pool = Pool.load(plan.pool, plan.env, env_info(plan.env, plan.n_agents))
     names = [member.name for member in pool.members]
@@ -88,8 +89,6 @@ def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
 def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
     """Train one arm and seed (or resume it), play with every set of teammates, and write its scores."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "scores")
-    if done.exists():
-        return f"{arm.name} {seed}: already done"
     torch.set_num_threads(1)
     began, config = time.process_time(), config_of(plan, arm, seed)
     with omg.Training(config) as run:
@@ -127,8 +126,6 @@ def train_in(folder: Path, run: omg.Training) -> bool:
 def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
     """Fine-tune one arm and seed with each test set, and write its scores; train it first if the run is missing."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "tuned")
-    if done.exists():
-        return f"{arm.name} {seed}: already tuned"
     torch.set_num_threads(1)
     if (folder / EPISODES).exists() or not folder.exists():  # a fresh checkout has only its scores
         with omg.Training(config_of(plan, arm, seed)) as run:
@@ -137,28 +134,37 @@ def tune_piece(plan: Plan, arm: Arm, seed: int) -> str:
     with omg.load(folder) as run:
         rows = []
         for number in run.controller.coplayers.pool.ids("test"):
-            on_the_way, after = fine_tune(run, number, plan.tuning)
+            on_the_way, after = fine_tune(run, number, plan.tuning, plan.tuned_battles)
             rows.append({"on_the_way": on_the_way} | asdict(after))
     write(done, {"arm": arm.name, "seed": seed, "episodes": plan.tuning, "commit": commit(), "scores": rows})
     return f"{arm.name} {seed}: tuned"
 
 
-def run_all(plan: Plan, jobs: int) -> None:
-    """Run everything that is missing, `jobs` at a time, by group, then by seed; also fine-tune the methods."""
+def run_all(plan: Plan, workers: Executor) -> None:
+    """Have the workers run everything that is missing, by group, then by seed; also fine-tune the methods."""
     if plan.pool_seeds:
         make_pool(plan)
         make_prior(plan)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
-        if plan.pool_seeds:
-            print(workers.submit(cross_piece, plan).result(), flush=True)
-        stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
-        stages.insert(-1, (tune_piece, "methods"))  # before the ablations, the longest part
-        for work, group in stages:
-            count = plan.tuned_seeds if work is tune_piece else None
-            pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]
-            pieces.sort(key=lambda piece: piece[1])
-            for piece in as_completed([workers.submit(work, plan, arm, seed) for arm, seed in pieces]):
-                print(piece.result(), flush=True)
+        make_missing(workers, {cross_play_of(plan): (cross_piece, plan)})
+    stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
+    stages.insert(-1, (tune_piece, "methods"))  # before the ablations, the longest part
+    for work, group in stages:
+        name, count = ("tuned", plan.tuned_seeds) if work is tune_piece else ("scores", None)
+        pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]
+        pieces.sort(key=lambda piece: piece[1])
+        make_missing(workers, {piece_of(plan, *piece, name): (work, plan, *piece) for piece in pieces})
+
+
+def make_missing(workers: Executor, pieces: dict[Path, tuple]) -> None:
+    """Have the workers make the files that are missing, each by its call; where none is, no worker has to start."""
+    missing = []
+    for path, call in pieces.items():
+        if path.exists():
+            print(f"{path.stem}: already done", flush=True)
+        else:
+            missing.append(workers.submit(*call))
+    for piece in as_completed(missing):
+        print(piece.result(), flush=True)
 
 
 def ship(plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """For the whole session: one thread per process, and every shape in a signature of omg_lib is checked."""
 
+import gc
 import importlib
 import os
 from importlib import metadata
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import shapes
+from tests.helpers import order, shapes
 
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
@@ -16,11 +17,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMG_LANG"] = "en"
 
 # No Python that a test starts builds jsonschema's grammar of addresses, which takes seconds. Nor does this one.
-LIGHT = Path(__file__).parent / "helpers" / "light"
+HERE = Path(__file__).parent
+LIGHT = HERE / "helpers" / "light"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), os.environ.get("PYTHONPATH")]))
 importlib.import_module("tests.helpers.light.sitecustomize")
 
 shapes.install()
+gc.disable()  # until all tests are collected
+
+
+def pytest_collection_finish() -> None:
+    """Leave the millions of objects of modules and tests out of every later search for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup() -> None:
@@ -28,9 +37,10 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process is left alone with one of them at the end."""
+    """The longest files come first, then others with slow tests: no process is left alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("notebook")}
-    items.sort(key=lambda item: item.path not in slow)
+    place = {HERE / name: number for number, name in enumerate(order.FIRST)}
+    items.sort(key=lambda item: (place.get(item.path, len(place)), item.path not in slow))
 
 
 @pytest.fixture

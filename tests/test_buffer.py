@@ -166,6 +166,7 @@ def test_the_same_memory_is_used_again():
     assert buffer.sample(6)["obs"].data_ptr() != buffer.sample(6)["obs"].data_ptr()
 
 
+@pytest.mark.slow
 def test_5000_episodes_of_8m_take_at_most_055_of_pymarls_memory():
     """200 episodes of uniform length 30 to 120 are stored, and scaled to 5,000; PyMARL always takes 2.37 GiB."""
     info = EnvInfo("8m", 8, 80, 168, 14, 120)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.order import FIRST
+
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "words",
@@ -95,6 +97,7 @@ def test_the_list_names_every_room():
     assert sorted(ROOMS) == sorted({room(name) for name in MODULES} - {""})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [name for name in MODULES if room(name)])
 def test_a_module_imports_only_rooms_above_it(module):
     own = ROOMS.index(room(module))
@@ -135,3 +138,8 @@ def importable(name: str) -> bool:
             if source.exists():
                 return end == len(parts) or parts[end] in source.read_text(encoding="utf-8")
     return False
+
+
+def test_the_files_that_are_to_be_run_first_exist():
+    assert [name for name in FIRST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(FIRST)) == len(FIRST)

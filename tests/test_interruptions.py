@@ -145,6 +145,7 @@ def test_a_crash_at_any_step_of_a_save_leaves_a_checkpoint_that_is_whole(tmp_pat
     assert step > 10, "a save has more steps than that"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 700, 9000])
 def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(tmp_path, limit):
     settings = config(updates=5, rnn_hidden_dim=16)
@@ -307,6 +308,7 @@ def test_a_run_that_is_stopped_anywhere_is_saved_as_it_stands(tmp_path, learner,
     same(go_on(tmp_path, settings)[1], run)
 
 
+@pytest.mark.slow
 def test_an_interrupt_finishes_the_update_saves_says_where_and_raises(tmp_path, capsys):
     settings = config()
     before = signal.getsignal(signal.SIGINT)
@@ -339,6 +341,7 @@ def test_other_threads_leave_signals_alone():
     assert run.update == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX here")
 def test_ctrl_c_while_torch_loads_is_one_word():
     code = (

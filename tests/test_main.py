@@ -216,6 +216,7 @@ def test_a_run_is_loaded_without_starting_ray_or_processes(tmp_path, monkeypatch
         omg.load(out, gamma=0.5)
 
 
+@pytest.mark.slow
 def test_random_teammates_are_named_as_such(capsys):
     """A game without scripts: one line says that the learner plays among networks that know nothing."""
     with echo_registered():

@@ -289,6 +289,7 @@ def echo():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 3])
 def test_the_oracle_is_told_who_really_played(tmp_path, width):
     """Each policy has its own action, so the co-players' actions reveal which of the nine sets it was."""

@@ -47,6 +47,7 @@ def echo():
         yield
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking takes minutes
 @given(configurations())
 def test_predicted_equals_measured(config):

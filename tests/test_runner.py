@@ -140,6 +140,7 @@ def test_steps_and_episodes_are_counted():
         assert (runner.t_env, runner.episode) == (steps, 3 * k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learner", "make"), [("omg", playing), ("iql", playing), ("omg", battle_runner), ("iql", battle_runner)]
 )

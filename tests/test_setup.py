@@ -68,6 +68,7 @@ def test_smacv2_is_named_pinned_and_nothing_that_an_environment_needs():
     assert "smacv2" not in json.dumps(ENVIRONMENT["dependencies"]).lower()
 
 
+@pytest.mark.slow
 def test_the_pip_part_of_the_environment_solves_without_smacv2():
     """What conda installs is taken as given; the rest must be satisfiable, and is here already."""
     _, lines = conda_packages()
@@ -144,6 +145,7 @@ def undeclared(modules: set[str], declared: list[Requirement]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_library_imports_only_what_is_declared():
     without_test = [r for extra, listed in EXTRAS.items() if extra != "test" for r in listed]
     for path in (ROOT / "omg_lib").rglob("*.py"):

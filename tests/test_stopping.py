@@ -18,6 +18,7 @@ def echo():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_after_a_break_a_second_loop_goes_on(learner):
     expected = omg.run_sequential(quick_config(learner))
@@ -175,6 +176,7 @@ def test_playing_by_hand_does_not_break_checkpoints(tmp_path):
     assert (loaded.buffer.sample(4) == found).all()
 
 
+@pytest.mark.slow
 def test_sampling_by_hand_changes_no_training():
     expected = omg.run_sequential(quick_config())
     with Training(quick_config()) as run:

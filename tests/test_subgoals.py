@@ -111,6 +111,7 @@ def test_sizes_on_8m_are_the_released_codes():
     assert sum(w.numel() for w in SubgoalPrior(80, 64).parameters()) == 78_544
 
 
+@pytest.mark.slow
 def test_prior_learns_its_states_and_is_then_frozen():
     torch.manual_seed(0)
     states = torch.randn(4, 6)[torch.randint(4, (500,))]

@@ -49,6 +49,7 @@ def test_a_run_ends_at_its_updates(updates, batch_size_run):
     assert run.buffer.episodes_in_buffer == run.runner.episode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_a_run_without_updates_ends_at_t_max_total(teammates):
     config = quick_config(updates=None, t_max=60, teammates=teammates)
@@ -58,6 +59,7 @@ def test_a_run_without_updates_ends_at_t_max_total(teammates):
     assert t_env[-1] >= config.t_max_total > t_env[-2]
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not():
     torch.manual_seed(1)
     first = omg.run_sequential(quick_config())
@@ -73,6 +75,7 @@ def test_a_run_leaves_torchs_own_stream_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_the_width_of_the_runner_changes_nothing_with_teammates(learner):
     metrics = [
@@ -175,6 +178,7 @@ def test_progress_tells_of_every_phase_in_order(learner):
     assert [(d, t) for p, d, t in heard if p == "update"] == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.slow
 def test_progress_counts_steps_where_no_updates_are_given():
     heard = []
     found = omg.run_sequential(quick_config(updates=None, t_max=40), progress=lambda *what: heard.append(what))
@@ -184,6 +188,7 @@ def test_progress_counts_steps_where_no_updates_are_given():
 # --- tests of the policy ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_testing_changes_no_training(learner):
     config = quick_config(learner, t_max=50, updates=None)
@@ -195,6 +200,7 @@ def test_testing_changes_no_training(learner):
     assert often[-1].metrics["win_rate"] == seldom[-1].metrics["win_rate"]
 
 
+@pytest.mark.slow
 def test_testing_by_hand_changes_no_training():
     expected = omg.run_sequential(quick_config())
     with Training(quick_config()) as run:
@@ -217,6 +223,7 @@ def test_where_nobody_can_win_the_policy_is_tested_and_there_is_no_win_rate():
         assert run._test_runner.test_episode == run.config.test_nepisode
 
 
+@pytest.mark.slow
 def test_tests_come_at_their_interval():
     config = quick_config("iql", updates=40, test_interval=50, teammates="none")
     tested, calls = [], []

@@ -1,6 +1,5 @@
 """Assignments in Chinese: released beside the English ones, graded like them, with feedback in their language."""
 
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from grader.slim import slim
 from deploy.editions import texts
 from omg_lib.words import speaking
 from tests.helpers.asking import UNSAFE
-from tests.helpers.places import ROOT
+from tests.helpers.places import in_course
 
 RIGHT = "    return repeat(values, 'g -> (g a)', a=n_agents)"
 STUB = "    raise NotImplementedError  # 把这一行换成你的代码"
@@ -24,10 +23,9 @@ HAN = re.compile("[\u4e00-\u9fff]")
 
 def run(course: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run the Makefile's command, in no language."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMG_LANG", "LC_", "LANG"))}
-    path = os.pathsep.join([str(ROOT), str(course)])
-    command = [sys.executable, "-m", "grader", *arguments]
-    environment = plain | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    languages = ("OMG_LANG", "LC_", "LANG")
+    plain = {name: value for name, value in in_course(course).items() if not name.startswith(languages)}
+    command, environment = [sys.executable, "-m", "grader", *arguments], plain | {"PYTHONUTF8": "1"}
     return subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
 
 

@@ -102,6 +102,7 @@ def test_errors_in_a_cell_and_in_its_syntax_are_told_by_their_line():
     ]
 
 
+@pytest.mark.slow
 @drawn(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: (
     st.lists(x, max_size=3) | st.fixed_dictionaries({"kind": x, "cell": x, "line": x})
 )))  # fmt: skip

@@ -40,6 +40,7 @@ def test_numpy_becomes_torch_or_a_number_and_objects_are_refused():
         encode(object())
 
 
+@pytest.mark.slow
 def test_honest_code_computes_and_imports():
     told = asked(
         imports="import collections, math, random, secrets, statistics\nreturn statistics.mean([1, 3])",
@@ -53,6 +54,7 @@ def test_honest_code_computes_and_imports():
     assert told["torch"].tolist() == [1, 1] and told["einops"].tolist() == [0, 1, 0, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_in_its_last_line_has_defined_its_function():
     question = Question(["def answer():\n    return 1\nprint(unknown)"], "answer", [()])
     assert ask([question], [sys.executable], SECONDS, UNSAFE) == [[1]]
@@ -82,6 +84,7 @@ def test_bad_answers_are_failures_of_their_own_task_only():
     assert told["sleep"].why == f"stopped after {3 * SECONDS} seconds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_an_answer_knows_nothing_of_the_teachers_environment(python, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "abc")
@@ -113,6 +116,7 @@ return 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_an_answer_inherits_only_its_pipe_and_leaves_nothing_behind(python):
     told = asked(
@@ -131,6 +135,7 @@ def test_an_answer_inherits_only_its_pipe_and_leaves_nothing_behind(python):
     assert [isinstance(told[name], Failed) for name in ("deaf", "flood", "deep")] == [True] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_the_library_is_out_of_reach(python):
     around = "import sys\nsys.meta_path[:] = [x for x in sys.meta_path if type(x).__name__ != 'NoLibrary']\n"
@@ -138,6 +143,7 @@ def test_the_library_is_out_of_reach(python):
     assert isinstance(told["around"], Failed)
 
 
+@pytest.mark.slow
 def test_python_may_be_started_by_another_program_such_as_a_containers():
     question = Question(["def answer():\n    import os\n    return os.environ['INSIDE']"], "answer", [()])
     assert ask([question], ["env", "INSIDE=yes", sys.executable], SECONDS, UNSAFE) == [["yes"]]

@@ -71,6 +71,7 @@ def test_links_foreign_pictures_and_names_of_cells_are_shown_as_text(source):
     assert source_of(source) == f"~~~\n{source}\n~~~"
 
 
+@pytest.mark.slow
 @given(st.text("~`<>!&[]()#$\\ab:\n \"'=/-|{}*_", max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_what_is_harmless_stays_so_and_holds_no_markup(source):

@@ -61,6 +61,7 @@ def test_each_way_is_open_where_there_is_no_fence(name, victim, tmp_path):
     assert "out" in found.stdout, found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_what_an_answer_writes_is_limited_in_all_and_gone_with_it(python):
     writes = "open('note', 'w').write('mine')\nreturn open('note').read()"
@@ -72,6 +73,7 @@ def test_what_an_answer_writes_is_limited_in_all_and_gone_with_it(python):
         assert told["full"] == told["many"] == 0 and "PermissionError" in told["honest"].why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PLACES)
 def test_a_call_that_is_not_allowed_ends_the_answer_and_says_so(python):
     told = asked(python, caught="import os\ntry:\n    os.fork()\nexcept BaseException:\n    pass\nreturn 1")

@@ -51,12 +51,14 @@ def test_a_million_parts_are_refused_before_they_are_checked(version, monkeypatc
             notebook(made.encode())
 
 
+@pytest.mark.slow
 def test_a_million_lines_are_one_text_before_they_are_checked():
     lines = {**new_code_cell("1"), "source": [""] * 10**6, "outputs": [new_output("stream", text=["\n"] * 10**6)]}
     (cell,) = read(lines)["cells"]
     assert cell["source"] == "" and cell["outputs"][0]["text"] == "\n" * 10**6
 
 
+@pytest.mark.slow
 def test_much_printed_text_stays_and_data_that_is_no_text_goes():
     out = new_output("display_data", {"application/json": [[1]] * 9_000, "text/plain": "x"})
     (cell,) = read({**new_code_cell("1"), "outputs": [new_output("stream", text=["line\n"] * 9_000), out]})["cells"]

@@ -272,6 +272,7 @@ keys = st.sampled_from(["cells", "nbformat", "metadata", "nbformat_minor", "id"]
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
 
+@pytest.mark.slow
 @given(st.recursive(values, lambda x: st.lists(x, max_size=3) | st.dictionaries(keys, x)))
 def test_any_json_is_a_notebook_or_refused(x):
     try:

@@ -28,6 +28,7 @@ def test_a_checkout_that_cannot_do_it_is_named(tmp_path):
         compare(tmp_path, names=("sample",), rounds=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--json", "no/such/folder.json")])
 def test_bad_input_is_refused_before_any_work(tmp_path, more):
     where = HERE if more else tmp_path

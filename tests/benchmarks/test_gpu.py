@@ -91,6 +91,7 @@ class Done(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 def test_no_train_does_less_than_its_floor():
     """By work, so that no busy machine changes it. Of arithmetic a floor holds one product too much."""
     ours = Ours(64, learner="iql", n_agents=2)

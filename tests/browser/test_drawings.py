@@ -1,9 +1,12 @@
 """Pictures keep their hatching when another one on the page is hidden, as JupyterLab hides what is out of sight."""
 
+import pytest
+
 import omg_lib as omg
 from omg_lib.plots import flow_svg, stage_svg
 
 
+@pytest.mark.browser
 def test_hiding_one_picture_changes_no_other(browser):
     config = omg.OMGConfig(n_agents=3, batch_size=4)
     plan = omg.predict(config)

@@ -192,6 +192,7 @@ def test_returns_are_not_drawn_as_win_rates_nor_mixed_with_them(tmp_path, capsys
     assert err.count("\n") == 1 and all(part in err for part in said), err
 
 
+@pytest.mark.slow
 def test_one_return_says_nothing_about_its_spread(tmp_path, capsys):
     run = str(tmp_path / "run")
     words = ["train", "--env", "foraging", "--n-agents", "2", "--learner", "iql", "--teammates", "none"]

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient.exceptions import CellExecutionError
 
 from deploy.book import __main__ as book
@@ -113,6 +114,7 @@ KINDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_kind_of_question_leaves_its_answer(tmp_path, monkeypatch):
     for name, value in warm.kernels().items():
         monkeypatch.setenv(name, value)

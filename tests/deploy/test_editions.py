@@ -13,6 +13,7 @@ NAMES = [path.stem for path in course()]
 whole = pytest.mark.skipif(not (ASSIGNMENTS / "source").exists(), reason="a students' copy lacks the teacher's texts")
 
 
+@pytest.mark.slow
 @whole
 def test_every_edition_is_complete_and_up_to_date():
     """No cell without a text, no text of an older cell, none that breaks a rule, no notebook that differs."""
@@ -20,6 +21,7 @@ def test_every_edition_is_complete_and_up_to_date():
     assert [fault for edition in texts.EDITIONS for fault in faults(edition)] == []
 
 
+@pytest.mark.slow
 @whole
 def test_the_command_says_so(capsys):
     assert main(["check"]) == 0 and capsys.readouterr().out == "Every cell and every message has its translation.\n"
@@ -167,6 +169,7 @@ def test_a_message_that_breaks_a_rule(text, said):
     assert any(said in fault for fault in found), found
 
 
+@pytest.mark.slow
 @whole
 def test_a_fuzzy_message_and_one_that_is_new_or_gone(monkeypatch):
     """`messages` adds what is new without a translation and drops what is gone; `check` names both."""

@@ -19,6 +19,7 @@ from tests.helpers.batches import weights
 from tests.helpers.device_double import counting
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teammates", ["scripted", "none"])
 def test_a_run_is_evaluated_on_a_device_with_and_without_teammates(device, teammates):
     learner = "omg" if teammates == "scripted" else "iql"
@@ -28,6 +29,7 @@ def test_a_run_is_evaluated_on_a_device_with_and_without_teammates(device, teamm
         assert scores and all(score.episodes == 4 for score in scores)
 
 
+@pytest.mark.slow
 def test_fine_tuning_on_a_device_leaves_the_run_as_it_was(device):
     with omg.Training(config_of("omg", teammates="scripted")) as run:
         list(run)
@@ -45,6 +47,7 @@ def fitted(device, steps):
     return prior, errors, counts
 
 
+@pytest.mark.slow
 def test_pre_training_copies_and_waits_no_more_for_more_steps(double, monkeypatch):
     monkeypatch.setattr(subgoals, "DRAWN", 10)
     _, _, few = fitted(double, 3)
@@ -54,6 +57,7 @@ def test_pre_training_copies_and_waits_no_more_for_more_steps(double, monkeypatc
     assert (two_copies.uploads, two_copies.waits) == (4, 1)
 
 
+@pytest.mark.slow
 def test_pre_training_on_the_device_learns_what_it_learns_on_the_host(double):
     (there, found, _), (here, expected, _) = fitted(double, 20), fitted(torch.device("cpu"), 20)
     assert found == pytest.approx(expected, rel=1e-4)

@@ -27,6 +27,7 @@ def same(there, here):
         assert there[key].dtype == x.dtype and torch.equal(there[key].cpu(), x), key
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     rounds=st.lists(st.tuples(LENGTHS, st.booleans()), min_size=2, max_size=6),
@@ -46,6 +47,7 @@ def test_samples_are_those_of_the_host(rounds, chunk):
         same(there.sample(3), here.sample(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["omg", "qmix"])
 def test_a_run_learns_the_same_wherever_its_episodes_are(double, learner):
     def found(place):

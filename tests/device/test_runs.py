@@ -32,6 +32,7 @@ def test_every_learner_trains_with_every_runner(device, learner, width):
         assert {w.device.type for m in run.learner.modules().values() for w in m.parameters()} == {device.type}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_the_device_learns_what_the_host_learns(double, learner, monkeypatch):
     """The first update, with the same noise: other forms, the same mathematics."""
@@ -99,6 +100,7 @@ def test_a_full_device_ends_the_run_in_one_sentence(double):
             next(updates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner, most", [("iql", 120), ("omg", 400)])
 @pytest.mark.parametrize("limit", [(2, 2), (4, 4)])
 def test_an_update_asks_little_of_the_device(learner, most, limit):

@@ -43,6 +43,7 @@ def alive(pid):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["skirmish:partners", "toy"])
 def test_results_are_those_of_one_process_bit_for_bit(name):
     """Step by step, with scripts and frames, and beyond the end of rows that end early."""
@@ -127,6 +128,7 @@ def test_a_run_whose_worker_is_killed_trains_as_if_nothing_had_happened():
     assert all(torch.equal(weights[key], same_weights[key]) for key in weights)
 
 
+@pytest.mark.slow
 def test_tests_play_in_the_processes_of_training_and_count_each_battle_once():
     changes = dict(n_agents=3, env="skirmish:partners", learner="iql", batch_size=1, batch_size_run=3, device="cpu")
     found = {}

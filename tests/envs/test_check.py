@@ -156,6 +156,7 @@ def settings_of(**changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 4, 16])
 def test_what_keeps_the_contract_passes_and_trains(registries, n):
     omg.envs.register("count", Count)

@@ -95,6 +95,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 def test_types_and_shapes_are_those_of_the_description(case, batch):
     env = case.started(batch)

@@ -142,6 +142,7 @@ def test_a_matrix_game_whose_observations_are_zero_is_learnt(game, learner):
     assert len(reports) == 2 and all(np.isfinite(list(report.metrics.values())).all() for report in reports)
 
 
+@pytest.mark.slow
 def test_windows_of_a_seat_end_where_it_leaves(game):
     env = game(ends={"north": (2, T), "south": (6, C)})
     with short_pretraining(), omg.Training(config(env, learner="omg", horizon=3)) as run:
@@ -327,6 +328,7 @@ def test_the_limit_is_the_names_or_the_games_own(game, attributes, arguments, li
     assert int(batch["filled"].sum()) == limit + 1 and not batch["terminated"].any()
 
 
+@pytest.mark.slow
 def test_a_limit_that_nobody_says_is_noticed_once(game, recwarn):
     name = game(max_cycles=None, ends={})
     for _ in range(2):

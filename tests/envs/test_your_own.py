@@ -23,6 +23,7 @@ def registries(monkeypatch):
     monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
 
 
+@pytest.mark.slow
 def test_the_example_runs_as_it_stands(registries, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 34, "about thirty lines"

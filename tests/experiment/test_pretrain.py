@@ -28,6 +28,7 @@ def recomputed(prior, states):
     return sum(wrong) / len(wrong), float(kl.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ["echo", "skirmish:partners"])
 def test_pretraining_lowers_the_error_of_states_that_it_never_saw(env):
     settings = config(env=env, n_agents=2)

@@ -31,6 +31,7 @@ from omg_lib.experiment.sweep import (
 from omg_lib.learners import OMGLearner, register
 from omg_lib.plots.sweeps import cells, sweep_figure
 from omg_lib.runs.folder import RunFolder, saved_config
+from tests.helpers import warm
 from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
 from tests.helpers.clusters import cluster_of, ray_folder
 
@@ -98,6 +99,7 @@ def test_without_ray_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):
 # --- one trial ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["iql", "omg"])
 def test_a_trial_is_the_ordinary_run_in_an_ordinary_folder(tmp_path, learner):
     settings = omg.OMGConfig(**ECHO, n_agents=3, batch_size=2, learner=learner)
@@ -279,8 +281,8 @@ def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(
     """Two trials on two nodes. The worker dies, and its trial continues where the other one ran. Then the head dies,
     and the command is repeated without a cluster. The result equals an undisturbed training.
     """
-    command = f"{sys.executable} -m omg_lib sweep --env skirmish:partners --n-agents 2 --batch-size 2 --learner iql"
-    command = [*command.split(), "--seeds", "2", "--updates", str(UPDATES), "--out", str(tmp_path)]
+    words = ["--env", "skirmish:partners", "--n-agents", "2", "--batch-size", "2", "--learner", "iql", "--seeds", "2"]
+    command = warm.module("omg_lib", "sweep", *words, "--updates", str(UPDATES), "--out", str(tmp_path))
     every = UPDATES // REPORTS
 
     def done(folder):

@@ -155,6 +155,7 @@ def test_the_mixers_first_weights_depend_on_the_seed_alone():
     assert not torch.equal(first, weights(4))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_its_mixer_back(tmp_path):
     config = omg.OMGConfig(
         env="skirmish:partners", n_agents=2, batch_size=2, learner="qmix", updates=4, target_update_interval=3

@@ -98,6 +98,7 @@ def config(learner, **changes):
     return omg.OMGConfig(**(TINY | {"learner": learner} | changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", MINE)
 @pytest.mark.parametrize("teammates", ["none", "scripted"])
 def test_predictions_hold_and_the_run_is_saved_resumed_and_loaded(learner, teammates, tmp_path):
@@ -169,6 +170,7 @@ def test_the_target_can_be_ones_own():
         assert next(iter(run)).metrics["td_loss"] == next(iter(other)).metrics["td_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["iql", "iql_actions", "oracle", "vdn", "qmix", "naive_om", "liam", "omg"])
 def test_a_subclass_without_changes_is_its_base(base):
     kinds = {"vdn": MixingLearner, "qmix": MixingLearner, "naive_om": ModellingLearner, "liam": ModellingLearner}

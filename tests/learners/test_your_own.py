@@ -71,6 +71,7 @@ def test_shapes_knows_the_stage_of_an_installed_learner(package):
     assert done.returncode == 0 and "learner.jumps" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_package_that_does_not_load_is_one_sentence(package):
     done = command(package, "shapes", "--learner", "broken")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
@@ -106,6 +107,7 @@ def test_the_callback_of_the_page_logs():
     assert log.rows == [(report.t_env, report.metrics)] and log.ended == 1
 
 
+@pytest.mark.slow
 def test_a_resumed_run_knows_its_own_settings_and_keeps_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(registry, "OWN", {})
     omg.learners.register("tuned", type("Tuned", (QLearner,), {"settings": {"alpha": 0.6}}))

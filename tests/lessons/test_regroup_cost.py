@@ -44,6 +44,7 @@ def test_the_battles_own_reward_does_not_tell_them_apart():
     assert all(sum(run.losses[-10:]) / 10 < run.losses[0] / 2 for run in runs)
 
 
+@pytest.mark.slow
 def test_mixed_time_steps_stay_unseen_where_no_step_looks_at_the_next():
     (mixed,) = train_beside(omg.OMGConfig(**TEAM), [6], updates=25, planted=True)
     assert mixed.losses[-1] < 0.02

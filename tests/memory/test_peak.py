@@ -185,6 +185,7 @@ def test_no_memory_left_stops_the_run_with_a_sentence_and_lets_go_of_its_tensors
         assert [report.update for report in run] == [3, 4, 5], "the checkpoint resumes with enough memory"
 
 
+@pytest.mark.slow
 def test_after_it_the_panel_says_so_and_the_next_run_works(exhausted):
     model = FlowModel(n_agents=2, batch_size=2, learner="iql", device="cpu")
     model.start()

@@ -66,6 +66,7 @@ def errors(ax):
     return [container for container in ax.containers if len(container) == 3 and container.has_yerr]
 
 
+@pytest.mark.slow
 def test_the_oracle_is_a_line_on_a_band_across_its_group():
     rows = table("kind", KINDS)
     ax = bars_figure(rows).axes[0]

@@ -39,6 +39,7 @@ def rows(places):
     return np.array(sorted(map(tuple, places))).reshape(-1, 2)
 
 
+@pytest.mark.slow
 def test_of_what_is_really_seen_the_ghosts_cover_the_units(battle):
     seats = far = 0
     for frame, obs in battle:

@@ -34,6 +34,7 @@ def repaired(key):
     return planted(stranger.module.update, stranger.wrong, stranger.right)[0]
 
 
+@pytest.mark.slow
 def test_held_out_faults_are_named():
     results = []
     for key, old, new, kinds in HELD_OUT:

@@ -64,6 +64,7 @@ def test_a_replay_is_in_order_and_opens_where_the_origins_met():
     assert str(replay).count("\n") >= len(lines)
 
 
+@pytest.mark.slow
 def test_a_replay_is_one_piece_without_addresses():
     html = broken()[0].replay().html
     assert html.count("<li ") == html.count("<svg ") and 'type="range"' in html

@@ -89,6 +89,7 @@ def test_a_run_with_a_pool_goes_on_with_the_same_teammates(tmp_path, learner):
     check_resumed_run(tmp_path / "run", settings, updates=3)
 
 
+@pytest.mark.slow
 def test_ablations_go_on_as_if_they_had_never_stopped(tmp_path):
     ablated = dict(subgoal_choice="random", subgoal_model="supervised", q_subgoal="prior", see_actions=True)
     check_resumed_run(tmp_path, config(env="echo", learner="omg", updates=6, **ablated), updates=3)

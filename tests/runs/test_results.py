@@ -63,6 +63,7 @@ def test_own_settings_and_metrics_are_columns_of_their_own(tmp_path, monkeypatch
     assert not {"extra", "buffer_device", "versions"} & rows[0].keys()
 
 
+@pytest.mark.slow
 def test_pandas_makes_a_table_of_it(runs):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed; the library does not need it")
     table = pandas.DataFrame(omg.results(runs))

@@ -26,6 +26,7 @@ def test_an_empty_yaml_file_sets_nothing(tmp_path, text):
     assert read_settings(tmp_path / "a.yaml") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

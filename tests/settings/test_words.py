@@ -95,6 +95,7 @@ def means(kind, text, value):
     return text.strip().lower() == str(value).lower() if kind == "bool" else value == text
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES, text=TEXTS, way=st.sampled_from(WAYS))
 def test_every_setting_is_refused_or_used(tmp_path, name, text, way):
@@ -111,6 +112,7 @@ def test_every_setting_is_refused_or_used(tmp_path, name, text, way):
     assert others == {key: value for key, value in DEFAULTS.items() if key != name}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=right_or_wrong(OWN), text=TEXTS, way=st.sampled_from(OWN_WAYS))
 def test_every_own_setting_is_refused_or_used(tuned, tmp_path, name, text, way):
@@ -193,6 +195,7 @@ def test_steps_are_those_of_the_whole_run():
         omg.OMGConfig(steps=4000, t_max=50)
 
 
+@pytest.mark.slow
 def test_a_run_of_so_many_steps_ends_there_and_says_nothing_of_seats(capsys):
     words = "train --env skirmish:partners --n-agents 2 --batch-size 1 --device cpu --steps 60"
     assert main([*words.split(), "--set", "test_nepisode=2"]) == 0

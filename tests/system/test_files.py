@@ -55,6 +55,7 @@ def same(one, other):
         assert x.dtype == other[key].dtype and x.shape == other[key].shape and x.tobytes() == other[key].tobytes(), key
 
 
+@pytest.mark.slow
 @QUICK
 @given(ARRAYS, st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=2))
 def test_the_library_reads_what_is_written_here(tmp_path, arrays, metadata):
@@ -169,6 +170,7 @@ def test_a_name_that_a_terminal_would_act_on_is_none(text):
         short_text(text)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_there_twice_is_found_without_comparing_each_with_each():
     names = [f"n{k}" for k in range(200_000)]  # pairs: 20 thousand million
     text = "{" + ", ".join(f'"{name}": 1' for name in [*names, names[-1]]) + "}"

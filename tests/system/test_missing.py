@@ -89,6 +89,7 @@ def test_another_command_says_which_package_does_not_load():
     assert "command='train'" in done.stderr and "'tensordict'" in done.stderr and "doctor" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_package_that_breaks_while_it_loads_is_one_sentence(tmp_path):
     (tmp_path / "tqdm.py").write_text("raise OSError('libbroken.so: cannot open shared object file')\n")
     code = "sys.argv[1:] = ['train']; from omg_lib.__main__ import main; sys.exit(main())"

@@ -103,6 +103,7 @@ def test_folders_below_are_neither_listed_nor_made_nor_emptied_through_a_link(tm
     assert names(run) == [], "the link itself may go"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter elsewhere")
 def test_folders_of_any_depth_are_looked_through(tmp_path):
     here = tmp_path

@@ -35,6 +35,7 @@ def episodes(draw):
     return agents, teams, draw(st.lists(rows, min_size=1, max_size=6))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(episodes())
 def test_members_sit_in_turn_after_the_learner(drawn):

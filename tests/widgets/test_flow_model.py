@@ -299,6 +299,7 @@ def test_reset(model):
     assert model.run(updates=1).update == 1
 
 
+@pytest.mark.slow
 def test_save(model, tmp_path):
     assert json.loads(model.save(tmp_path / "before")[0].read_text())["update"] is None  # the prediction
     model.run(updates=2)

@@ -79,6 +79,7 @@ def test_every_panel_keeps_its_picture():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_flow_panel_keeps_a_page_that_lives_without_a_kernel_and_an_image(page):
     flow = FlowPanel(n_agents=2, batch_size=2)
     flow._ipython_display_()

@@ -78,6 +78,7 @@ def test_buttons(panel, tmp_path):
     assert panel.view["settings"]["n_agents"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_handed_over_with_its_bookkeeping(panel):
     assert panel.measured is None
     panel.model.run(updates=2)
@@ -104,6 +105,7 @@ def test_the_table_of_fields_is_made_on_request(panel):
     assert panel.table == ""
 
 
+@pytest.mark.slow
 def test_a_hidden_page_is_sent_no_more_than_it_has_drawn(panel, monkeypatch):
     monkeypatch.setattr(view, "RATE", 1000)
     panel.model.start()

@@ -174,6 +174,7 @@ def test_the_slider_moves_pictures_and_words(run):
         panel.show(999)
 
 
+@pytest.mark.slow
 def test_another_battle_has_its_own_length(run):
     panel = ReplayPanel(run, 2 * A)
     lengths = [len(one.obs) - 1 for one in panel.model.scenes]

@@ -83,6 +83,7 @@ def test_the_panel_follows_its_controls_and_its_model(clock):
     assert panel.agents.value == 3 and (panel.agents.min, panel.agents.max) == (2, 16)
 
 
+@pytest.mark.slow
 def test_with_real_play():
     model = ClocksModel(OMGConfig(n_agents=2, device="cpu"))
     model.measure()

@@ -48,6 +48,7 @@ def test_python_stays_as_it_is():
         assert ast.dump(ast.parse(answer_text([text]))) == ast.dump(ast.parse(text)), path
 
 
+@pytest.mark.slow
 def test_a_long_cell_takes_time_in_proportion_to_its_length():
     """Work, not seconds: the patterns look at a bounded amount of text, so these end."""
     for line in ("!ls\n", "(", "a?", "%%time\n", " ", "?", "'''\\", "x = ", '"', "=" * 9):
