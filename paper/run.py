@@ -106,7 +106,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "commit": commit(),
             "tests": tests_of(folder / "metrics.csv"),
             "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
-            "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
+            "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.base == "omg" else None,
         }
     write(done, values)
     remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, not needed any more
@@ -152,7 +152,7 @@ def run_all(plan: Plan, jobs: int) -> None:
         if plan.pool_seeds:
             print(workers.submit(cross_piece, plan).result(), flush=True)
         stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
-        stages.insert(-1, (tune_piece, "methods"))  # before the ablations, the longest part
+        stages.insert(-2, (tune_piece, "methods"))  # before the ablations and the released choices, the longest parts
         for work, group in stages:
             count = plan.tuned_seeds if work is tune_piece else None
             pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]

@@ -117,8 +117,10 @@ class ReleasedOMG(OMGLearner):
     def kl_target(
         self, mu: Float[Tensor, "P Z"], log_var: Float[Tensor, "P Z"], noise: dict[str, Tensor]
     ) -> tuple[Float[Tensor, "P Z"], Float[Tensor, "P Z"]]:
-        """Return N(0, 1) if the switch is on and takes the stored inference in this update."""
-        kept = ~noise["takes_stored"] if self._on("kl_switched") else torch.ones_like(noise["takes_stored"])
+        """Return N(0, 1) if this update takes the stored inference; what only measures takes none."""
+        if not self._on("kl_switched") or "takes_stored" not in noise:
+            return mu, log_var
+        kept = ~noise["takes_stored"]
         return mu * kept, log_var * kept
 
     def rebuilds(self, obs: Float[Tensor, "P O"]) -> Float[Tensor, "P F"]:
