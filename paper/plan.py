@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omg_lib.config import own_settings
+from omg_lib.experiment.train_pool import ALGORITHMS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Plan:
     tuning: int
     tuned_seeds: int
     cross_episodes: int
+    algorithms: tuple[str, ...] = ALGORITHMS
+    splits: str | None = None
+    """The pool's algorithms, and its splits used in training if not `train`."""
 
     @property
     def name(self) -> str:

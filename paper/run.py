@@ -20,7 +20,7 @@ from omg_lib.experiment.evaluate import cross_play, evaluate, fine_tune
 from omg_lib.experiment.measures import subgoal_report
 from omg_lib.experiment.pretrain import pretrain
 from omg_lib.experiment.scores import write_rows
-from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
+from omg_lib.experiment.train_pool import POOL_SETTINGS, train_pool
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
 from omg_lib.system.files import read_json, read_table, write_text
@@ -38,14 +38,16 @@ EPISODES = Path("checkpoints", "episodes")
 def make_pool(plan: Plan) -> None:
     """Make the pool of fixed teammates, like `python -m omg_lib teammates`."""
     settings = POOL_SETTINGS | plan.pool_settings | {"env": plan.env, "n_agents": plan.n_agents}
-    train_pool(omg.OMGConfig.from_dict(settings), ALGORITHMS, plan.pool_seeds, plan.pool)
+    train_pool(omg.OMGConfig.from_dict(settings), plan.algorithms, plan.pool_seeds, plan.pool)
 
 
 def make_prior(plan: Plan) -> None:
     """Make the subgoal prior, like `python -m omg_lib pretrain`."""
     if plan.prior.exists():
         return
-    config = omg.OMGConfig(env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), device="cpu")
+    config = omg.OMGConfig(
+        env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), splits=plan.splits, device="cpu"
+    )
     prior, report = pretrain(config, plan.prior_episodes, plan.prior_steps)
     plan.prior.parent.mkdir(parents=True, exist_ok=True)
     made = {"env": plan.env, "n_agents": plan.n_agents, "teammates": str(plan.pool), "seed": config.seed}
@@ -81,7 +83,7 @@ def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
     """Return the arm's configuration; without a pool, teammates are the environment's scripts."""
     settings = {"env": plan.env, "n_agents": plan.n_agents, "batch_size_run": plan.n_agents, "seed": seed}
     pool = {"teammates": str(plan.pool), "prior": str(plan.prior)}
-    settings |= pool if plan.pool_seeds else {"teammates": "scripted"}
+    settings |= pool | {"splits": plan.splits} if plan.pool_seeds else {"teammates": "scripted"}
     return omg.OMGConfig.from_dict(settings | arm.settings)
 
 

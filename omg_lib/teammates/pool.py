@@ -257,7 +257,8 @@ def _read_policies(
         recurrent = f"{name}/middle.weight" not in found
         _, shape = found.get(f"{name}/{'fc1' if recurrent else 'middle'}.weight", ("", ()))
         hidden = shape[0] if len(shape) == 2 and 0 < shape[0] <= MOST else 1
-        agent = AGENTS["rnn" if recurrent else "mlp"](sum(input_widths(info)), info.n_actions, hidden)
+        sizes, dueling = (sum(input_widths(info)), info.n_actions, hidden), f"{name}/value.weight" in found
+        agent = AGENTS["rnn" if recurrent else "mlp"](*sizes, dueling=dueling)
         policies[name] = agent.requires_grad_(False)
         for key, x in agent.state_dict().items():
             dtype, shape = found.get(f"{name}/{key}", ("", "nothing"))

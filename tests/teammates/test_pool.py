@@ -53,15 +53,18 @@ def test_a_pool_comes_back_bit_for_bit(n_agents, tmp_path):
 
 
 @pytest.mark.parametrize("network", AGENTS)
-def test_policies_of_another_width_come_back_too(folder, network):
+@pytest.mark.parametrize("dueling", [False, True])
+def test_policies_of_another_kind_and_width_come_back_too(folder, network, dueling):
     info = Echo.describe(3)
-    agents = {name: AGENTS[network](sum(input_widths(info)), info.n_actions, 9) for name in echo_pool().policies}
+    sizes = sum(input_widths(info)), info.n_actions, 9
+    agents = {name: AGENTS[network](*sizes, dueling=dueling) for name in echo_pool().policies}
     weights = {f"{name}/{key}": x for name, agent in agents.items() for key, x in agent.state_dict().items()}
     write_weights(folder, weights)
     loaded = Pool.load(folder, "echo", info)
     for name, agent in agents.items():
-        assert type(loaded.policies[name]) is AGENTS[network]
-        assert all(torch.equal(x, agent.state_dict()[key]) for key, x in loaded.policies[name].state_dict().items())
+        found = loaded.policies[name].state_dict()
+        assert type(loaded.policies[name]) is AGENTS[network] and found.keys() == agent.state_dict().keys()
+        assert all(torch.equal(x, agent.state_dict()[key]) for key, x in found.items())
 
 
 def test_a_pool_of_scripts_alone_needs_no_weights(tmp_path):
