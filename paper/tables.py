@@ -45,7 +45,7 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
     write_rows(folder / "subgoals.csv", subgoals(plans))
     write_rows(folder / "selection.csv", summary([row for row in rows if row["group"] == "selection"]))
     write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] not in ("selection", "released")]))
-    if costs := costs_of(rows):
+    if costs := costs_of([row for row in rows if row["group"] in ("methods", "ablations", "released")]):
         write_rows(folder / "released.csv", costs)
     gaps = differences([row for row in rows if row["group"] in ("methods", "questions", "ablations")])
     write_rows(folder / "differences.csv", gaps)
