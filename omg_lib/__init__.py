@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from omg_lib.regroup import regroup
     from omg_lib.runs.folder import load
     from omg_lib.runs.results import results
+    from omg_lib.settings.presets import preset
     from omg_lib.system.doctor import check_setup
     from omg_lib.trace import ShapeTrace
     from omg_lib.training import Training, run_sequential
@@ -40,6 +41,7 @@ PUBLIC = {
     "regroup": ("regroup",),
     "runs.folder": ("load",),
     "runs.results": ("results",),
+    "settings.presets": ("preset",),
     "system.doctor": ("check_setup",),
     "trace": ("ShapeTrace",),
     "training": ("Training", "run_sequential"),

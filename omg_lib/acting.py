@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from omg_lib.networks import RecurrentAgent
+from omg_lib.networks import Agent, FeedForwardAgent, RecurrentAgent
 from omg_lib.subgoals import LOG_VAR_RANGE, SubgoalInference
 
 Floats = np.ndarray
@@ -86,8 +86,19 @@ class Gates:
         return after
 
 
+class Layer:
+    """The middle of a feed-forward agent, with the interface of `Gates`: it ignores `hidden`."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.w_in, self.bias = columns(layer.weight), layer.bias.detach().numpy()
+
+    def __call__(self, x: Floats, hidden: Floats) -> Floats:
+        """`x` [N, H] is the layer's output before its ReLU."""
+        return np.maximum(x, 0)
+
+
 class ActingAgent:
-    """A `RecurrentAgent` that acts in N seats. `step` takes all last actions as `others`, and skips the seat's own.
+    """An `Agent` that acts in N seats. `step` takes all last actions as `others`, and skips the seat's own.
 
     | symbol | shape | meaning |
     |---|---|---|
@@ -98,14 +109,15 @@ class ActingAgent:
     | hidden | [N, H] | recurrent state |
     """
 
-    def __init__(self, agent: RecurrentAgent, widths: list[int], identity: Float[np.ndarray, "N A"]) -> None:
+    def __init__(self, agent: Agent, widths: list[int], identity: Float[np.ndarray, "N A"]) -> None:
         """`widths` are those of `networks.input_widths`; `identity` is each row's own seat, one-hot."""
         obs, action, seat, others, goal = agent.fc1.weight.split([*widths, agent.subgoal_dim], dim=1)
         self.obs, self.goal = columns(obs), columns(goal)
         self.seat = product(identity, columns(seat)) + agent.fc1.bias.detach().numpy()
         self.action = np.pad(columns(action), ((0, 1), (0, 0)))  # the last row, index -1, is for no action yet
         self.others = PickedRows(columns(others), widths[1], identity > 0) if widths[3] else None
-        self.gates = Gates(agent.rnn)
+        assert isinstance(agent, RecurrentAgent | FeedForwardAgent)
+        self.gates = Gates(agent.rnn) if isinstance(agent, RecurrentAgent) else Layer(agent.middle)
         heads = [agent.fc2.weight, agent.fc2.bias]
         if agent.value is not None:  # value plus centred advantages is linear too
             centred = [w - w.mean(dim=0, keepdim=True) for w in heads]

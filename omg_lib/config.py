@@ -17,6 +17,7 @@ from omg_lib import registry
 from omg_lib.errors import INTERRUPTED as INTERRUPTED
 from omg_lib.errors import ConfigError as ConfigError
 from omg_lib.errors import RunError as RunError
+from omg_lib.errors import check_choice
 from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
 from omg_lib.registry import PETTINGZOO as PETTINGZOO
@@ -49,6 +50,9 @@ class OMGConfig:
 
     `learner` is one of the library's or one that you registered. `extra` holds the settings that a registered learner
     declares; those you leave out take its defaults.
+
+    `network` is the agent's: "rnn" remembers, `rnn_hidden_dim` wide; "mlp" does not, with two layers, twice as wide and
+    as wide as that (32 gives the paper's [64, 32]).
 
     `deterministic` restricts a GPU to algorithms that give the same result every time; on a CPU all of them do.
     `buffer_device="cuda"` also keeps the stored episodes on the learner's GPU; "auto" does so if they fit.
@@ -95,6 +99,7 @@ class OMGConfig:
     deterministic: bool = False
 
     # Q learning, PyMARL's defaults
+    network: str = "rnn"
     optimiser: str = "rmsprop"
     gamma: float = 0.99
     lr: float = 0.0005
@@ -144,7 +149,7 @@ class OMGConfig:
             raise ConfigError("learner", self.learner, _("allowed are {names}").format(names=names))
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
-            _check_choice(name, getattr(self, name), choices)
+            check_choice(name, getattr(self, name), choices)
         self._check_teammates()
         if self.prior is not None and not _is_file(self.prior):
             raise ConfigError("prior", self.prior, _("allowed is None (pre-train one first) or a prior's file"))
@@ -290,7 +295,7 @@ class OMGConfig:
 _CHOICES = dict(
     subgoal_mode=("optimistic", "conservative"), bootstrap_subgoal=("same", "next"), test_subgoal=("mean", "sample"),
     subgoal_model=("cvae", "supervised"), q_subgoal=("mixed", "inferred", "prior"), optimiser=("rmsprop", "adam"),
-    runner=RUNNERS, buffer_device=("cpu", "cuda", "auto"),
+    runner=RUNNERS, buffer_device=("cpu", "cuda", "auto"), network=("rnn", "mlp"),
 )  # fmt: skip
 _AT_LEAST = dict(
     n_agents=2, batch_size=1, horizon=1, batch_size_run=1, seed=0, updates=1, t_max=1, steps=1, buffer_size=1,
@@ -392,8 +397,3 @@ def _checked_type(name: str, kind: str, value: object) -> object:
 def _is_file(*parts: str) -> bool:
     """Return whether a path leads to a file; False for an invalid path too."""
     return os.path.isfile(os.path.join(*parts))
-
-
-def _check_choice(name: str, value: object, choices: tuple) -> None:
-    if value not in choices:
-        raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(map(str, choices))))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from omg_lib.acting import ActingAgent, ActingInference, greedy
 from omg_lib.config import ConfigError, OMGConfig, own_learner
 from omg_lib.envs import BatchedEnv, EnvInfo
-from omg_lib.networks import RecurrentAgent, input_widths, one_hot, others_actions, own_action
+from omg_lib.networks import AGENTS, Agent, input_widths, one_hot, others_actions, own_action
 from omg_lib.opponents import OpponentModel, Seen, make_baseline
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.subgoals import SubgoalInference
@@ -119,8 +119,8 @@ class Controller:
             model = self._make_model()
             self.widths = input_widths(info, config.sees_actions)
             extra = model.width if model else 0
-            agent = RecurrentAgent(sum(self.widths), info.n_actions, config.rnn_hidden_dim, extra, config.dueling)
-            self.agent = agent.to(device)
+            sizes = (sum(self.widths), info.n_actions, config.rnn_hidden_dim, extra)
+            self.agent = AGENTS[config.network](*sizes, config.dueling).to(device)
         self.model = model.to(device) if model else None
         self._copies: nn.ModuleList | None = None
         self._copied: list[int] = []
@@ -131,7 +131,7 @@ class Controller:
         return nn.ModuleList([self.agent] if self.model is None else [self.agent, self.model])
 
     @property
-    def actor(self) -> RecurrentAgent:
+    def actor(self) -> Agent:
         """The agent that chooses actions, on the host."""
         return self.agent if self._copies is None else self._copies[0]  # type: ignore[return-value]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from omg_lib.words import _
+
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
 
@@ -23,6 +25,12 @@ class ConfigError(ValueError):
 
     def __reduce__(self) -> tuple:  # by default an exception is rebuilt from its message alone
         return type(self), self._parts
+
+
+def check_choice(name: str, value: object, choices: tuple) -> None:
+    """Raise ConfigError unless the value is one of the choices."""
+    if value not in choices:
+        raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(map(str, choices))))
 
 
 class RunError(RuntimeError):

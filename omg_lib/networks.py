@@ -1,4 +1,4 @@
-"""The recurrent agent, what it reads, and the loop over time that all recurrent networks here share."""
+"""The agents, what they read, and the loop over time that all recurrent networks here share."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"])
     return torch.gru_cell(x, hidden, *gru.all_weights[0])
 
 
-class RecurrentAgent(nn.Module):
-    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent. The first layer can also read a subgoal.
+class Agent(nn.Module):
+    """A first layer that can also read a subgoal, a middle that subclasses make, and a last layer of action values.
 
     | symbol | shape | meaning |
     |---|---|---|
     | x | [N, I] | observation, own last action, seat (one-hot) |
     | g | [N, Z] | subgoal; absent if subgoal_dim is 0 |
-    | hidden | [N, H] | recurrent state |
+    | hidden | [N, H] | what the last layer reads; the state of a recurrent middle |
     | q | [N, C] | value of each action |
 
-    The first layer is one matrix over [x, g], applied in two halves to let many subgoals share one x.
+    The first layer, W wide, is one matrix over [x, g], applied in two halves to let many subgoals share one x.
     """
 
     def __init__(
@@ -57,20 +57,54 @@ class RecurrentAgent(nn.Module):
         dueling: bool = False,
     ) -> None:
         super().__init__()
-        self.input_dim, self.subgoal_dim = input_dim, subgoal_dim
-        self.fc1 = nn.Linear(input_dim + subgoal_dim, hidden_dim)
-        self.rnn = nn.GRU(hidden_dim, hidden_dim)
+        self.input_dim, self.subgoal_dim, self.hidden_dim = input_dim, subgoal_dim, hidden_dim
+        self.make_layers(input_dim + subgoal_dim)
         self.fc2 = nn.Linear(hidden_dim, n_actions)
         self.value = nn.Linear(hidden_dim, 1) if dueling else None
 
-    def read(self, x: Float[Tensor, "*N I"], g: Float[Tensor, "*N Z"] | None = None) -> Float[Tensor, "*N H"]:
+    fc1: nn.Linear
+
+    def make_layers(self, inputs: int) -> None:
+        """Create the first layer, `fc1`, and the middle."""
+        raise NotImplementedError
+
+    def step(self, read: Float[Tensor, "N W"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
+        """Run one step from the first layer's output."""
+        raise NotImplementedError
+
+    def branch(self, read: Float[Tensor, "N K W"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
+        """Run `step` for K inputs per hidden state."""
+        raise NotImplementedError
+
+    def unroll(
+        self, read: Float[Tensor, "P W"], rows: PackedRows, hidden: Float[Tensor, "N H"]
+    ) -> Float[Tensor, "P H"]:
+        """Return the hidden states of packed rows, starting from `hidden` at t = 0."""
+        raise NotImplementedError
+
+    def read(self, x: Float[Tensor, "*N I"], g: Float[Tensor, "*N Z"] | None = None) -> Float[Tensor, "*N W"]:
         """Return the first layer's output before its ReLU."""
         read = F.linear(x, self.fc1.weight[:, : self.input_dim], self.fc1.bias)
         return read if g is None else read + self.read_subgoal(g)
 
-    def read_subgoal(self, g: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+    def read_subgoal(self, g: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N W"]:
         """Return the subgoal's share of the first layer's output before its ReLU."""
         return F.linear(g, self.fc1.weight[:, self.input_dim :])
+
+    def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:
+        """Return action values; with `dueling`, a state value plus centred advantages."""
+        advantage = self.fc2(hidden)
+        if self.value is None:
+            return advantage
+        return self.value(hidden) + advantage - advantage.mean(dim=-1, keepdim=True)
+
+
+class RecurrentAgent(Agent):
+    """Linear-ReLU, GRU, Linear: PyMARL's RNNAgent. W is H."""
+
+    def make_layers(self, inputs: int) -> None:
+        self.fc1 = nn.Linear(inputs, self.hidden_dim)
+        self.rnn = nn.GRU(self.hidden_dim, self.hidden_dim)
 
     def step(self, read: Float[Tensor, "N H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
         """Run one recurrent step from the first layer's output."""
@@ -90,12 +124,28 @@ class RecurrentAgent(nn.Module):
         """Return the hidden states of packed rows, starting from `hidden` at t = 0."""
         return unroll_gru(self.rnn, F.relu(read), rows, hidden)
 
-    def q(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N C"]:
-        """Return action values; with `dueling`, a state value plus centred advantages."""
-        advantage = self.fc2(hidden)
-        if self.value is None:
-            return advantage
-        return self.value(hidden) + advantage - advantage.mean(dim=-1, keepdim=True)
+
+class FeedForwardAgent(Agent):
+    """Linear-ReLU, Linear-ReLU, Linear, without memory: it ignores `hidden`. W is 2 H; H = 32 gives [64, 32]."""
+
+    def make_layers(self, inputs: int) -> None:
+        self.fc1 = nn.Linear(inputs, 2 * self.hidden_dim)
+        self.middle = nn.Linear(2 * self.hidden_dim, self.hidden_dim)
+
+    def step(self, read: Float[Tensor, "*N W"], hidden: Tensor) -> Float[Tensor, "*N H"]:
+        return F.relu(self.middle(F.relu(read)))
+
+    def branch(self, read: Float[Tensor, "N K W"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
+        return self.step(read, hidden)
+
+    def unroll(
+        self, read: Float[Tensor, "P W"], rows: PackedRows, hidden: Float[Tensor, "N H"]
+    ) -> Float[Tensor, "P H"]:
+        return self.step(read, hidden)
+
+
+AGENTS: dict[str, type[Agent]] = {"rnn": RecurrentAgent, "mlp": FeedForwardAgent}
+"""The agents by the setting `network`."""
 
 
 def input_widths(info: EnvInfo, sees_actions: bool = False) -> list[int]:

@@ -11,6 +11,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Collection, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +37,8 @@ SMACV2 = "smacv2:"
 """Prefix of names that continue with one of SMACv2's own maps."""
 LEARNERS = ("iql", "vdn", "qmix", "omg", "naive_om", "liam", "iql_actions", "oracle")
 """The library's own."""
+VARIANTS = {"omg_released": ("omg_lib.learners.released", "ReleasedOMG")}
+"""The library's variants of them, written like a learner of yours and loaded when named."""
 OWN: dict[str, Any] = {}
 """Registered classes of learners by name."""
 ENV_POINTS, LEARNER_POINTS = "omg_lib.envs", "omg_lib.learners"
@@ -139,6 +142,8 @@ def add_learner(name: Any, cls: Any, taken: Collection[str]) -> None:
             "{cls!r}: allowed is a subclass of omg_lib.learners.QLearner, its base one of the library's"
         ).format(cls=cls)
         raise ConfigError("learner", name, allowed)
+    if name in VARIANTS and (cls.__module__, cls.__name__) != VARIANTS[name]:
+        raise ConfigError("learner", name, _("the library uses this name; allowed is another one"))
     settings: Mapping[str, object] = cls.settings  # type: ignore[attr-defined]
     for key, default in settings.items():
         if not key.isidentifier() or key in taken:
@@ -161,6 +166,9 @@ def own_learner(name: object, taken: Collection[str]) -> Any | None:
     """
     if not isinstance(name, str) or name in LEARNERS:
         return None
+    if name in VARIANTS and name not in OWN:
+        module, variant = VARIANTS[name]
+        add_learner(name, getattr(import_module(module), variant), taken)
     if name not in OWN and (cls := offered(LEARNER_POINTS, "learner", name)) is not None:
         add_learner(name, cls, taken)
     return OWN.get(name)
@@ -168,4 +176,4 @@ def own_learner(name: object, taken: Collection[str]) -> Any | None:
 
 def learner_names() -> tuple[str, ...]:
     """Return the learners that this process knows: the library's, registered ones, and those of packages."""
-    return tuple(dict.fromkeys((*LEARNERS, *OWN, *sorted(entry_points(group=LEARNER_POINTS).names))))
+    return tuple(dict.fromkeys((*LEARNERS, *VARIANTS, *OWN, *sorted(entry_points(group=LEARNER_POINTS).names))))

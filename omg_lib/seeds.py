@@ -21,6 +21,7 @@ class Stream(IntEnum):
     UPDATE = 4
     WEIGHTS = 5
     PRIOR = 6
+    RELEASED = 7
 
 
 TEST_EPISODES = 10**9

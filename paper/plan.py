@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omg_lib.config import own_settings
+from omg_lib.experiment.train_pool import ALGORITHMS
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -35,6 +38,9 @@ class Plan:
     tuned_battles: int
     tuned_seeds: int
     cross_episodes: int
+    algorithms: tuple[str, ...] = ALGORITHMS
+    splits: str | None = None
+    """The pool's algorithms, and its splits used in training if not `train`."""
 
     @property
     def name(self) -> str:
@@ -83,6 +89,18 @@ ABLATIONS = {
 }
 """Optimistic unless stated otherwise; three seeds each."""
 
+OFF = dict.fromkeys(own_settings("omg_released"), False)
+"""`omg_released` without any of its choices is `omg`."""
+FIELDS = dict(bootstrap_subgoal="next", q_subgoal="inferred", test_subgoal="sample")
+"""The released code's choices that every configuration has; "omg inferred only" is the arm of the second alone."""
+RELEASED = {
+    "released all": dict(learner="omg_released", **FIELDS),
+    **{f"released {name}": dict(learner="omg_released", extra=OFF | {name: True}) for name in OFF},
+    "released bootstrap": dict(learner="omg", bootstrap_subgoal="next"),
+    "released sampled tests": dict(learner="omg", test_subgoal="sample"),
+}
+"""What each choice of the released code costs: all of them, and each alone, beside "omg optimistic"; three seeds."""
+
 PLAIN = {name: METHODS[name] for name in ("iql", "iql_actions", "oracle", "omg optimistic")}
 """In the plain battle, with its own scripted styles as teammates, none of them unseen."""
 
@@ -107,6 +125,8 @@ def arms(quick: bool) -> tuple[Arm, ...]:
     found += [Arm(name, "methods", s, range(FIRST_SEED, FIRST_SEED + methods)) for name, s in METHODS.items()]
     found += [Arm(name, "questions", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in QUESTIONS.items()]
     found += [Arm(name, "ablations", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in ABLATIONS.items()]
+    released = list(RELEASED.items())[: 2 if quick else None]  # in a smoke test all of them, and one switch alone
+    found += [Arm(name, "released", s, range(FIRST_SEED, FIRST_SEED + ablations)) for name, s in released]
     return tuple(found)
 
 

@@ -28,6 +28,8 @@ def write_report(folder: Path) -> None:
         lines += win_rates("skirmish:partners: win rate after fine-tuning with each test set", rows_of(tuned))
     for other in ("iql", "iql_actions"):
         lines += differences(other, gaps)
+    if (released := folder / "released.csv").exists():
+        lines += costs(rows_of(released))
     lines += published(rows_of(PUBLISHED))
     lines += choices(rows_of(folder / "subgoals.csv")) + budget(rows_of(folder / "paper_runs.csv"))
     write_text(folder / "report.md", "\n".join(lines) + "\n")
@@ -82,6 +84,17 @@ def differences(other: str, rows: Rows) -> list[str]:
     ]
     title = f"## skirmish:partners: each arm minus {other}, on the same seeds and sets [95 % interval]"
     return [title, "", *table(["arm", "seeds", *(KINDS[kind] for kind in kinds)], body), ""]
+
+
+def costs(rows: Rows) -> list[str]:
+    """Tabulate what the released code's choices cost, each alone and all of them."""
+    found = {(row["arm"], row["kind"]): row for row in rows}
+    body = [
+        [arm, found[arm, "seen"]["seeds"], *(spread(found[arm, kind], "minus_omg", "low", "high") for kind in KINDS)]
+        for arm in dict.fromkeys(row["arm"] for row in rows)
+    ]
+    title = "## The released code's choices: each arm minus omg optimistic, on the same seeds and sets [95 % interval]"
+    return [title, "", *table(["arm", "seeds", *KINDS.values()], body), ""]
 
 
 def published(rows: Rows) -> list[str]:

@@ -19,7 +19,7 @@ from omg_lib.experiment.evaluate import cross_play, evaluate, fine_tune
 from omg_lib.experiment.measures import subgoal_report
 from omg_lib.experiment.pretrain import pretrain
 from omg_lib.experiment.scores import write_rows
-from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
+from omg_lib.experiment.train_pool import POOL_SETTINGS, train_pool
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
 from omg_lib.system.files import read_json, read_table, write_text
@@ -37,14 +37,16 @@ EPISODES = Path("checkpoints", "episodes")
 def make_pool(plan: Plan) -> None:
     """Make the pool of fixed teammates, like `python -m omg_lib teammates`."""
     settings = POOL_SETTINGS | plan.pool_settings | {"env": plan.env, "n_agents": plan.n_agents}
-    train_pool(omg.OMGConfig.from_dict(settings), ALGORITHMS, plan.pool_seeds, plan.pool)
+    train_pool(omg.OMGConfig.from_dict(settings), plan.algorithms, plan.pool_seeds, plan.pool)
 
 
 def make_prior(plan: Plan) -> None:
     """Make the subgoal prior, like `python -m omg_lib pretrain`."""
     if plan.prior.exists():
         return
-    config = omg.OMGConfig(env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), device="cpu")
+    config = omg.OMGConfig(
+        env=plan.env, n_agents=plan.n_agents, teammates=str(plan.pool), splits=plan.splits, device="cpu"
+    )
     prior, report = pretrain(config, plan.prior_episodes, plan.prior_steps)
     plan.prior.parent.mkdir(parents=True, exist_ok=True)
     made = {"env": plan.env, "n_agents": plan.n_agents, "teammates": str(plan.pool), "seed": config.seed}
@@ -82,7 +84,7 @@ def config_of(plan: Plan, arm: Arm, seed: int) -> omg.OMGConfig:
     """Return the arm's configuration; without a pool, teammates are the environment's scripts."""
     settings = {"env": plan.env, "n_agents": plan.n_agents, "batch_size_run": plan.n_agents, "seed": seed}
     pool = {"teammates": str(plan.pool), "prior": str(plan.prior)}
-    settings |= pool if plan.pool_seeds else {"teammates": "scripted"}
+    settings |= pool | {"splits": plan.splits} if plan.pool_seeds else {"teammates": "scripted"}
     return omg.OMGConfig.from_dict(settings | arm.settings)
 
 
@@ -105,7 +107,7 @@ def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
             "commit": commit(),
             "tests": tests_of(folder / "metrics.csv"),
             "scores": [asdict(score) for score in evaluate(run, splits, plan.episodes)],
-            "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.learner == "omg" else None,
+            "subgoals": asdict(subgoal_report(run, plan.episodes)) if config.base == "omg" else None,
         }
     write(done, values)
     remove(Place(folder) / "checkpoints" / "episodes")  # many megabytes, not needed any more
@@ -147,7 +149,7 @@ def run_all(plan: Plan, workers: Executor) -> None:
         make_prior(plan)
         make_missing(workers, {cross_play_of(plan): (cross_piece, plan)})
     stages = [(train_piece, group) for group in dict.fromkeys(arm.group for arm in plan.arms)]
-    stages.insert(-1, (tune_piece, "methods"))  # before the ablations, the longest part
+    stages.insert(-2, (tune_piece, "methods"))  # before the ablations and the released choices, the longest parts
     for work, group in stages:
         name, count = ("tuned", plan.tuned_seeds) if work is tune_piece else ("scores", None)
         pieces = [(arm, seed) for arm in plan.arms if arm.group == group for seed in arm.seeds[:count]]

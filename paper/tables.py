@@ -18,7 +18,7 @@ from omg_lib.plots.gridworld import gridworld_figure
 from omg_lib.plots.results import bars_figure, learning_figure
 from omg_lib.plots.subgoals import choice_figure
 from paper.coverage import TABLES, coverage_rows
-from paper.plan import METHODS, Plan
+from paper.plan import METHODS, RELEASED, Plan
 from paper.report import write_report
 from paper.run import scores_of
 
@@ -26,6 +26,7 @@ PROMISED = ("env", "n_agents", "kind", "method", "mode", "seed", "win_rate")
 """Columns of unseen.csv."""
 SIX = ("omg", "naive_om", "liam", "iql", "iql_actions", "oracle")
 FIVE_SEEDS = 5
+PLAIN_OMG = "omg optimistic"
 KINDS = ("seen", "homologue", "non_homologue")
 
 
@@ -43,7 +44,9 @@ def write_all(plans: Sequence[Plan], quick: bool) -> None:
         write_rows(folder / "fine_tuned_summary.csv", summary(tuned))
     write_rows(folder / "subgoals.csv", subgoals(plans))
     write_rows(folder / "selection.csv", summary([row for row in rows if row["group"] == "selection"]))
-    write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] != "selection"]))
+    write_rows(folder / "summary.csv", summary([row for row in rows if row["group"] not in ("selection", "released")]))
+    if costs := costs_of([row for row in rows if row["group"] in ("methods", "ablations", "released")]):
+        write_rows(folder / "released.csv", costs)
     gaps = differences([row for row in rows if row["group"] in ("methods", "questions", "ablations")])
     write_rows(folder / "differences.csv", gaps)
     pictures(plans, rows, folder)
@@ -157,6 +160,25 @@ def differences(rows: Sequence[dict]) -> list[dict]:
             gap = float((values["oracle"] - values["iql"]).mean())
             line["share_of_gap"] = round(float((values[arm] - values["iql"]).mean()) / gap, 3) if gap > 0 else None
             table.append(line)
+    return table
+
+
+def costs_of(rows: Sequence[dict]) -> list[dict]:
+    """Return each of the released code's choices minus `omg optimistic`, paired by seed and set, with 95 % intervals.
+    Only an arm with all of its seeds has a row.
+    """
+    table = []
+    for arm in RELEASED:
+        mine = [r for r in rows if r["arm"] == arm]
+        seeds = sorted({r["seed"] for r in mine} & {r["seed"] for r in rows if r["arm"] == PLAIN_OMG})
+        if len(seeds) < len({r["seed"] for r in rows if r["group"] == "ablations"}):
+            continue
+        for kind in KINDS:
+            values, plain = (grid(rows, name, kind, seeds) for name in (arm, PLAIN_OMG))
+            mean, low, high = interval(values - plain, within=(-1.0, 1.0))
+            spread = {"mean": round(float(values.mean()), 4), "minus_omg": round(mean, 4)}
+            spread |= {"low": round(low, 4), "high": round(high, 4)}
+            table.append({"arm": arm, "kind": kind, "seeds": len(seeds), "sets": values.shape[1]} | spread)
     return table
 
 

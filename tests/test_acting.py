@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from omg_lib.acting import SMALL, ActingAgent, ActingInference, greedy, product
-from omg_lib.networks import RecurrentAgent, one_hot, others_actions, own_action
+from omg_lib.networks import AGENTS, one_hot, others_actions, own_action
 from omg_lib.networks import greedy as torch_greedy
 from omg_lib.opponents import Seen
 from omg_lib.subgoals import SubgoalInference
@@ -18,12 +18,13 @@ OWN = LAST[torch.arange(3), SEAT]
 
 @pytest.mark.parametrize("dueling", [False, True])
 @pytest.mark.parametrize("reads", [(False, False), (True, False), (False, True), (True, True)])
-def test_an_acting_agent_steps_like_the_agent(reads, dueling):
+@pytest.mark.parametrize("network", AGENTS)
+def test_an_acting_agent_steps_like_the_agent(reads, dueling, network):
     """Three rows of teams of 3 with 4 actions; one has not acted yet."""
     torch.manual_seed(0)
     sees_actions, subgoal = reads
     widths = [5, 4, 3, 12 * sees_actions]
-    agent = RecurrentAgent(sum(widths), 4, hidden_dim=6, subgoal_dim=2 * subgoal, dueling=dueling)
+    agent = AGENTS[network](sum(widths), 4, hidden_dim=6, subgoal_dim=2 * subgoal, dueling=dueling)
     acting, hidden = ActingAgent(agent, widths, IDENTITY.numpy()), np.zeros((3, 6), np.float32)
     expected = torch.zeros(3, 6)
     others = [others_actions(LAST, IDENTITY, 4)] if sees_actions else []

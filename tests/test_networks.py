@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from omg_lib.episodes import PackedRows
-from omg_lib.networks import RecurrentAgent, gru_step, one_hot, unroll_gru
+from omg_lib.networks import FeedForwardAgent, RecurrentAgent, gru_step, one_hot, unroll_gru
 
 LENGTHS = [[3, 7], [7, 1], [2, 5]]
 FILLED = torch.arange(7).reshape(1, -1, 1) < torch.tensor(LENGTHS).unsqueeze(1)
@@ -67,6 +67,25 @@ def test_the_agent_is_pymarls_with_a_subgoal_beside_its_input(dueling):
         torch.testing.assert_close(q.mean(dim=1, keepdim=True), agent.value(hidden))
     else:
         torch.testing.assert_close(q, agent.fc2(hidden))
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_the_feed_forward_agent_is_table_1s_and_remembers_nothing(dueling):
+    """D3QN's [64, 32] on Foraging: 15 numbers, 6 actions and 2 seats in, and a subgoal of 2."""
+    torch.manual_seed(0)
+    agent = FeedForwardAgent(15 + 6 + 2, 6, hidden_dim=32, subgoal_dim=2, dueling=dueling)
+    layers = agent.fc1, agent.middle, agent.fc2
+    assert [tuple(layer.weight.shape) for layer in layers] == [(64, 25), (32, 64), (6, 32)]
+    x, g, hidden = torch.randn(4, 23), torch.randn(4, 2), torch.randn(4, 32)
+    after = torch.relu(agent.middle(torch.relu(agent.fc1(torch.cat([x, g], dim=1)))))
+    read = agent.read(x, g)
+    torch.testing.assert_close(agent.step(read, hidden), after)
+    torch.testing.assert_close(agent.branch(read.unsqueeze(1).expand(4, 3, 64), hidden)[:, 2], after)
+    rows = PackedRows(torch.ones(2, 2, 1, dtype=torch.bool))
+    torch.testing.assert_close(agent.unroll(read, rows, hidden[:2]), after)
+    advantage = agent.fc2(after)
+    expected = agent.value(after) + advantage - advantage.mean(1, keepdim=True) if dueling else advantage
+    torch.testing.assert_close(agent.q(after), expected)
 
 
 def test_number_of_weights_is_the_released_codes():

@@ -17,6 +17,7 @@ from omg_lib.registry import YOURS, check_named_in_file, env_names, learner_name
 from omg_lib.runs.folder import saved_config
 from omg_lib.settings.files import read_settings
 from omg_lib.settings.modules import import_modules
+from omg_lib.settings.presets import PRESETS, preset
 from omg_lib.settings.pymarl import is_pymarl, table, translate
 from omg_lib.settings.words import DEFAULTS, KINDS, joined, settings_of
 from omg_lib.system.files import reason
@@ -60,6 +61,8 @@ def add_import(parser: argparse.ArgumentParser) -> None:
 def add_config(parser: argparse.ArgumentParser) -> None:
     told = _("a JSON, YAML or TOML file of settings, also PyMARL's; options win over it")
     parser.add_argument("--config", metavar="FILE", help=told)
+    told = _("{names}: the paper's Table 1, or the released code's choices; --config and options win over it")
+    parser.add_argument("--preset", metavar="NAME", help=told.format(names=", ".join(PRESETS)))
 
 
 def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = None) -> dict[str, object]:
@@ -80,8 +83,9 @@ def _learner_of(args: argparse.Namespace) -> object:
     """Return the learner that the resumed run's folder or a settings file names; None if neither does."""
     if getattr(args, "resume", None) is not None:
         return saved_config(args.resume).learner
-    path = getattr(args, "config", None)
-    return read_settings(path).get("learner") if path is not None else None
+    path, name = getattr(args, "config", None), getattr(args, "preset", None)
+    in_file = read_settings(path).get("learner") if path is not None else None
+    return in_file if in_file is not None or name is None else preset(name).get("learner")
 
 
 def with_options(settings: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
@@ -99,10 +103,11 @@ def with_options(settings: Mapping[str, object], given: Mapping[str, object]) ->
     return {**settings, **rest, **given}
 
 
-def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings of a file; {} without one. PyMARL's are translated, and the table of their names goes to
-    stderr.
+def read_config(args: argparse.Namespace, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of --preset, overridden by those of --config; {} without either. PyMARL's are translated, and
+    the table of their names goes to stderr.
     """
+    path = args.config
     settings = read_settings(path) if path is not None else {}
     if "env" not in given:
         check_named_in_file(settings.get("env"))
@@ -112,7 +117,9 @@ def read_config(path: str | None, given: Mapping[str, object]) -> dict[str, obje
             _("{path}: PyMARL's settings, what they are here, and why\n{table}").format(path=path, table=table(rows)),
             file=sys.stderr,
         )
-    return settings
+    if args.preset is None:
+        return settings
+    return preset(args.preset, str({**settings, **given}.get("env", DEFAULTS["env"]))) | settings
 
 
 def count(name: str, text: str, least: int = 1) -> int:

@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     given = given_settings(args)
-    config = OMGConfig.from_dict(with_options(read_config(args.config, given), given))
+    config = OMGConfig.from_dict(with_options(read_config(args, given), given))
     trace = predict(config)
     check_writable("json", args.json)
     check_writable("html", args.html)

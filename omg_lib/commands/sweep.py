@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     for name in vary.keys() & {*given, "seed"}:
         why = _(UNUSED.get(name, N_("an option gives it as well: allowed is one of the two")))
         raise ConfigError("vary", f"{name}=...", why)
-    settings = with_options(read_config(args.config, given), given)
+    settings = with_options(read_config(args, given), given)
     if settings.get("seed", 0) != 0:
         raise ConfigError("seed", settings["seed"], _(UNUSED["seed"]))
     axes = {name: vary.pop(name, None) or _axis(name, getattr(args, f"each_{name}"), settings, given) for name in SWEPT}

@@ -79,8 +79,8 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
     """
     given = given_settings(args)
     if args.resume:
-        if args.config:
-            raise ConfigError("resume", args.resume, _("goes without --config: the folder has it"))
+        if args.config or args.preset:
+            raise ConfigError("resume", args.resume, _("goes without --config and --preset: the folder has them"))
         if args.out and os.path.realpath(args.out) != os.path.realpath(args.resume):
             allowed = _(
                 "the run goes on in the folder of --resume, {resume}: allowed is the same one, or no --out"
@@ -90,7 +90,7 @@ def train_config(args: argparse.Namespace) -> OMGConfig:
         asked = OMGConfig.from_dict(saved.to_dict() | with_options({}, given))
         check_config("resume", args.resume, saved.to_dict(), asked)
         return asked
-    return OMGConfig.from_dict(with_options(read_config(args.config, given), given))
+    return OMGConfig.from_dict(with_options(read_config(args, given), given))
 
 
 def say_steps(config: OMGConfig) -> None:
@@ -106,7 +106,7 @@ def say_steps(config: OMGConfig) -> None:
         ),
         file=sys.stderr,
     )
-    names = ("epsilon_anneal_time", "mix_anneal_time") if config.learner == "omg" else ("epsilon_anneal_time",)
+    names = ("epsilon_anneal_time", "mix_anneal_time") if config.base == "omg" else ("epsilon_anneal_time",)
     times = " and ".join(f"{name}={getattr(config, name):,}" for name in names)
     print(
         _("{times} count steps of the whole run; --steps N sets the whole run too").format(times=times), file=sys.stderr

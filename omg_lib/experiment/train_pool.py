@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omg_lib.config import JOINT_LEARNERS, ConfigError, OMGConfig
 from omg_lib.envs import EnvInfo, env_info
-from omg_lib.networks import RecurrentAgent
+from omg_lib.networks import Agent
 from omg_lib.system.files import reason
 from omg_lib.teammates.pool import KINDS, SCRIPT, Member, Pool, TeammateSet
 from omg_lib.training import Training
@@ -82,7 +82,7 @@ def _make_folder(out: str | Path) -> None:
 
 def train_member(
     name: str, algorithm: str, seed: int, config: OMGConfig, progress: Callable[[str, int, int], None]
-) -> tuple[Member, RecurrentAgent]:
+) -> tuple[Member, Agent]:
     """Train one policy in self-play of a whole team. Keep it at its best greedy test (the first of equals), or at the
     end if the game has no winner.
     """

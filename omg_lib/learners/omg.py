@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from omg_lib.config import OMGConfig
 from omg_lib.controller import Controller
-from omg_lib.episodes import PaddedRows, living, masked_mean
+from omg_lib.episodes import PackedRows, PaddedRows, living, masked_mean
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.subgoals import (
@@ -75,8 +75,10 @@ class OMGLearner(QLearner):
         Fig. 7 fix it at 0 (only inferred subgoals) or at 1 (only the prior's).
         """
         fixed = {"inferred": 0.0, "prior": 1.0}
-        annealed = self.config.mix_start * max(0.0, 1 - t_env / self.config.mix_anneal_time)
-        return fixed.get(self.config.q_subgoal, annealed)
+        return fixed.get(self.config.q_subgoal, self.annealed_mix(t_env))
+
+    def annealed_mix(self, t_env: int) -> float:
+        return self.config.mix_start * max(0.0, 1 - t_env / self.config.mix_anneal_time)
 
     def draw_noise(self, steps: Steps) -> dict[str, Tensor]:
         """Draw all random numbers of one update from (seed, update), on the learner's device: `cvae` [G, T, A, Z] is
@@ -102,26 +104,29 @@ class OMGLearner(QLearner):
         inferred = self.infer(steps, rows.pack(noise["cvae"]))
         last = last_step(living(batch, self.controller.info))
         mu, log_var = self.prior(steps.obs)
+        embedding = self.embed(mu, log_var, rows, noise)
         end = last[rows.b, rows.a]
         scored = rows.t < end
         with torch.no_grad():
-            values = self.score(steps, inferred.goal.detach(), mu, end, scored)
+            values = self.score(steps, inferred.goal.detach(), embedding, end, scored)
             chosen = self.choose(values, rows.pack(noise["pick"]))
             target = rows.at(torch.minimum(rows.t + 1 + chosen, end))
             target_mu, target_log_var = mu[target], log_var[target]
             take_prior = scored & (rows.pack(noise["eta"]) <= mix)
-            goal = torch.where(take_prior.unsqueeze(1), target_mu, inferred.goal)
+            goal = torch.where(take_prior.unsqueeze(1), embedding[target], inferred.goal)
         if self.config.subgoal_model == "supervised":
             error = ((inferred.mu - target_mu) ** 2).mean(dim=1)
             divergence = torch.zeros_like(error)
         else:
-            error = ((self.inference.reconstruct(inferred.goal, inferred.context) - steps.obs) ** 2).mean(dim=1)
-            divergence = gaussian_kl(inferred.mu, inferred.log_var, target_mu, target_log_var)
-        recon, kl = masked_mean(error, scored), masked_mean(divergence, scored)
+            rebuilt = self.inference.reconstruct(inferred.goal, inferred.context)
+            error = ((rebuilt - self.rebuilds(steps.obs)) ** 2).mean(dim=1)
+            pulls_to = self.kl_target(target_mu, target_log_var, noise)
+            divergence = gaussian_kl(inferred.mu, inferred.log_var, *pulls_to)
+        recon, kl = self.mean_over(error, scored, rows), self.mean_over(divergence, scored, rows)
         fields = {
             "infer_mu": rows.unpack(inferred.mu.detach())[:, :-1],
             "infer_log_var": rows.unpack(inferred.log_var.detach())[:, :-1],
-            "candidates": candidate_windows(rows.unpack(mu), last, self.config.horizon),
+            "candidates": candidate_windows(rows.unpack(embedding), last, self.config.horizon),
             "values": rows.unpack(values)[:, :-1],
             "chosen": rows.unpack(chosen)[:, :-1],
         }
@@ -140,7 +145,7 @@ class OMGLearner(QLearner):
 
     def infer(self, steps: Steps, noise: Float[Tensor, "P Z"]) -> Inferred:
         """Compute q_phi(g^ | tau, s) of every step, trained through time; `goal` is a reparametrised sample."""
-        context = self.inference.unroll(steps.seen, steps.rows)
+        context = self.contexts(steps)
         self.poll()
         mu, log_var = self.inference(steps.obs, context)
         goal = mu + noise * (0.5 * log_var).exp() if self.inference.noise_dim else mu
@@ -150,7 +155,7 @@ class OMGLearner(QLearner):
         self,
         steps: Steps,
         goal: Float[Tensor, "P Z"],
-        mu: Float[Tensor, "P Z"],
+        embedding: Float[Tensor, "P Z"],
         end: Int[Tensor, " P"],
         scored: Bool[Tensor, " P"],
     ) -> Float[Tensor, "P H"]:
@@ -159,16 +164,17 @@ class OMGLearner(QLearner):
         The agent's first layer is linear in g, so it reads each state's embedding once, before the windows are cut.
         """
         rows, agent, ahead = steps.rows, self.agent, torch.arange(1, self.config.horizon + 1, device=end.device)
-        read, candidates = agent.read(steps.inputs), agent.read_subgoal(mu)
-        start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
-        hidden = rows.previous(agent.unroll(read + agent.read_subgoal(goal), rows, start))
+        read, candidates = agent.read(steps.inputs), agent.read_subgoal(embedding)
         windows = rows.at(torch.minimum(rows.t.unsqueeze(1) + ahead, end.unsqueeze(1)))
+        start = read.new_zeros(rows.counts[0], self.config.rnn_hidden_dim)
+        followed = agent.read_subgoal(self.followed(goal, embedding, windows))
+        hidden = rows.previous(agent.unroll(read + followed, rows, start))
 
         def value(chunk: Tensor | slice) -> Float[Tensor, "some H"]:
             self.poll()
             ahead = candidates.index_select(0, windows[chunk].flatten()).unflatten(0, windows[chunk].shape)
             q = agent.q(agent.branch(read[chunk].unsqueeze(1) + ahead, hidden[chunk]))
-            return mean_available(q, steps.avail_actions[chunk].unsqueeze(1))
+            return self.state_value(q, steps.avail_actions[chunk].unsqueeze(1))
 
         if isinstance(rows, PaddedRows):  # all steps at once: selecting some would make the host wait for their number
             return value(slice(None)) * scored.unsqueeze(1)
@@ -176,3 +182,39 @@ class OMGLearner(QLearner):
         for chunk in scored.nonzero().squeeze(1).split(CHUNK):
             values[chunk] = value(chunk)
         return values
+
+    # --- what the released code does otherwise: see `released` --------------------------------------------------------
+
+    def contexts(self, steps: Steps) -> Float[Tensor, "P K"]:
+        """Return the summary tau of every step, with its gradient through all steps before it."""
+        return self.inference.unroll(steps.seen, steps.rows)
+
+    def embed(
+        self, mu: Float[Tensor, "P Z"], log_var: Float[Tensor, "P Z"], rows: PackedRows, noise: dict[str, Tensor]
+    ) -> Float[Tensor, "P Z"]:
+        """Return the embedding of each state as a candidate: the prior's mean."""
+        return mu
+
+    def followed(
+        self, goal: Float[Tensor, "P Z"], embedding: Float[Tensor, "P Z"], windows: Int[Tensor, "P H"]
+    ) -> Float[Tensor, "P Z"]:
+        """Return the subgoals that lead to the hidden states from which candidates are scored."""
+        return goal
+
+    def state_value(self, q: Float[Tensor, "*#N C"], avail_actions: Bool[Tensor, "*#N C"]) -> Float[Tensor, "*N"]:
+        """Return V(s, g) from Q(s, g, .)."""
+        return mean_available(q, avail_actions)
+
+    def kl_target(
+        self, mu: Float[Tensor, "P Z"], log_var: Float[Tensor, "P Z"], noise: dict[str, Tensor]
+    ) -> tuple[Float[Tensor, "P Z"], Float[Tensor, "P Z"]]:
+        """Return the Gaussian that the inferred one is pulled towards, from that of the chosen state."""
+        return mu, log_var
+
+    def rebuilds(self, obs: Float[Tensor, "P O"]) -> Float[Tensor, "P F"]:
+        """Return what the decoder has to reconstruct."""
+        return obs
+
+    def mean_over(self, x: Float[Tensor, " P"], scored: Bool[Tensor, " P"], rows: PackedRows) -> Float[Tensor, ""]:
+        """Return the mean of an error over the steps with a subgoal."""
+        return masked_mean(x, scored)

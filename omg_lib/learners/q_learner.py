@@ -19,7 +19,7 @@ from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
 from omg_lib.episodes import PackedRows, filled_per_seat, masked_mean, per_seat, rows_of
 from omg_lib.faults import finite_numbers
-from omg_lib.networks import RecurrentAgent, greedy, one_hot
+from omg_lib.networks import Agent, greedy, one_hot
 from omg_lib.opponents import OpponentModel, Seen
 from omg_lib.registry import Scalar
 from omg_lib.regroup import last_actions, regroup
@@ -92,7 +92,9 @@ class QLearner:
         self.config, self.controller, self.device, self.poll = config, controller, device, poll
         self.agent, self.model = controller.agent, controller.model
         self.target = copy.deepcopy(self.agent).requires_grad_(False)
-        self.target.rnn.flatten_parameters()  # on a GPU a copy's weights lie apart, and each call would gather them
+        for part in self.target.modules():
+            if isinstance(part, nn.GRU):  # on a GPU a copy's weights lie apart, and each call would gather them
+                part.flatten_parameters()
         weights = list(self.agent.parameters())
         if self.td_trains_model and self.model is not None:
             weights += self.model.parameters()
@@ -290,7 +292,7 @@ class QLearner:
         return next_online, self.same_goal(self.target, steps, target, goal)
 
     def same_goal(
-        self, agent: RecurrentAgent, steps: Steps, hidden: Float[Tensor, "P H"], goal: Float[Tensor, "P Z"]
+        self, agent: Agent, steps: Steps, hidden: Float[Tensor, "P H"], goal: Float[Tensor, "P Z"]
     ) -> Float[Tensor, "P C"]:
         """Return Q(s_{t+1}, g_t, .): one more step from t's hidden state, with the next observation and this goal."""
         q = agent.q(agent.step(agent.read(steps.rows.following(steps.inputs), goal), hidden))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from omg_lib.envs import BatchedEnv, EnvInfo
 from omg_lib.envs.base import whole_number
-from omg_lib.networks import RecurrentAgent, greedy, one_hot
+from omg_lib.networks import Agent, greedy, one_hot
 from omg_lib.seeds import Stream, numpy_generator
 from omg_lib.teammates.pool import Pool
 
@@ -77,10 +77,10 @@ class CoPlayers:
 class Group:
     """The seats that one policy plays in the current episodes."""
 
-    def __init__(self, agent: RecurrentAgent, row: Tensor, seat: Tensor, info: EnvInfo, device: torch.device) -> None:
+    def __init__(self, agent: Agent, row: Tensor, seat: Tensor, info: EnvInfo, device: torch.device) -> None:
         self.agent, self.row, self.seat, self.device = agent, row, seat, device
         self.identity = one_hot(seat, info.n_agents).to(device)
-        self.hidden = torch.zeros(len(row), agent.rnn.hidden_size, device=device)
+        self.hidden = torch.zeros(len(row), agent.hidden_dim, device=device)
         self.last = torch.full((len(row),), -1)
         self.n_actions = info.n_actions
 

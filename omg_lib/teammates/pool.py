@@ -18,7 +18,7 @@ import torch
 
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import EnvInfo
-from omg_lib.networks import RecurrentAgent, input_widths
+from omg_lib.networks import AGENTS, Agent, RecurrentAgent, input_widths
 from omg_lib.seeds import Stream, torch_generator
 from omg_lib.system.files import (
     TensorFile,
@@ -83,7 +83,7 @@ class Pool:
     n_agents: int
     members: tuple[Member, ...]
     sets: tuple[TeammateSet, ...]
-    policies: dict[str, RecurrentAgent] = field(default_factory=dict)
+    policies: dict[str, Agent] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     digest: str | None = None
 
@@ -241,7 +241,7 @@ def _check_sets(
 
 def _policies(
     path: Path, names: list[str], digest: object, info: EnvInfo, refuse: Callable[[str], ConfigError]
-) -> dict[str, RecurrentAgent]:
+) -> dict[str, Agent]:
     """Load the networks of these members. The header is checked against their shapes before any weights are read."""
     if sha256(path, MOST_BYTES) != digest:
         raise refuse("weights.safetensors does not match pool.json: it is damaged")
@@ -251,13 +251,15 @@ def _policies(
 
 def _read_policies(
     file: TensorFile, names: list[str], info: EnvInfo, refuse: Callable[[str], ConfigError]
-) -> dict[str, RecurrentAgent]:
+) -> dict[str, Agent]:
     found, policies, wanted = file.layout, {}, {}
     for name in names:
-        _, shape = found.get(f"{name}/fc1.weight", ("", ()))
+        recurrent = f"{name}/middle.weight" not in found
+        _, shape = found.get(f"{name}/{'fc1' if recurrent else 'middle'}.weight", ("", ()))
         hidden = shape[0] if len(shape) == 2 and 0 < shape[0] <= MOST else 1
-        agent = RecurrentAgent(sum(input_widths(info)), info.n_actions, hidden).requires_grad_(False)
-        policies[name] = agent
+        sizes, dueling = (sum(input_widths(info)), info.n_actions, hidden), f"{name}/value.weight" in found
+        agent = AGENTS["rnn" if recurrent else "mlp"](*sizes, dueling=dueling)
+        policies[name] = agent.requires_grad_(False)
         for key, x in agent.state_dict().items():
             dtype, shape = found.get(f"{name}/{key}", ("", "nothing"))
             if shape != tuple(x.shape):

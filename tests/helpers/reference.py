@@ -83,7 +83,7 @@ class Reference:
             name: {key: value.detach().clone() for key, value in module.named_parameters()}
             for name, module in learner.modules().items()
         }
-        self.trained = ["agent", "inference"] if config.learner == "omg" else ["agent"]
+        self.trained = ["agent", "inference"] if config.base == "omg" else ["agent"]
         for name in self.trained:
             for weight in self.weights[name].values():
                 weight.requires_grad_(True)
@@ -122,7 +122,8 @@ class Reference:
         w = self.weights[name]
         own_last = s.everybody[t - 1][s.seat] if t else None
         x = [s.obs[t], hot(own_last, self.info.n_actions), hot(s.seat, self.info.n_agents)]
-        h = gru(w, "rnn", torch.relu(linear(w, "fc1", torch.cat(x if g is None else [*x, g]))), h)
+        first = torch.relu(linear(w, "fc1", torch.cat(x if g is None else [*x, g])))
+        h = torch.relu(linear(w, "middle", first)) if self.config.network == "mlp" else gru(w, "rnn", first, h)
         q = linear(w, "fc2", h)
         if self.config.dueling:
             q = linear(w, "value", h) + q - q.mean()
@@ -205,10 +206,10 @@ class Reference:
     def losses(self, sample, noise=None, mix: float = 0.0) -> tuple[dict[str, Tensor], Result]:
         result = Result()
         for key, s in self.sequences(sample, noise).items():
-            goals = self.subgoals(key, s, mix, result) if self.config.learner == "omg" else None
+            goals = self.subgoals(key, s, mix, result) if self.config.base == "omg" else None
             self.td(key, s, goals, result)
         td_loss = sum(result.td) / len(result.td)
-        if self.config.learner != "omg":
+        if self.config.base != "omg":
             return {"loss": td_loss, "td_loss": td_loss}, result
         recon = sum(result.recon) / max(1, len(result.recon))
         kl = sum(result.kl) / max(1, len(result.kl))

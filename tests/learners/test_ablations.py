@@ -217,9 +217,9 @@ READERS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("learner", "see_actions", "teammates"), READERS)
-@pytest.mark.parametrize("dueling", [False, True])
-def test_q_while_playing_is_q_while_learning(learner, see_actions, teammates, dueling, monkeypatch):
-    runner = playing(learner=learner, see_actions=see_actions, teammates=teammates, dueling=dueling)
+@pytest.mark.parametrize(("dueling", "network"), [(False, "rnn"), (True, "rnn"), (True, "mlp")])
+def test_q_while_playing_is_q_while_learning(learner, see_actions, teammates, dueling, network, monkeypatch):
+    runner = playing(learner=learner, see_actions=see_actions, teammates=teammates, dueling=dueling, network=network)
     controller, scores = runner.controller, []
     read = controller._read
 

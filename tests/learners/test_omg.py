@@ -55,6 +55,13 @@ def test_horizons_and_modes_equal_the_slow_reference(double, horizon, mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bootstrap", ["same", "next"])
+def test_a_feed_forward_agent_equals_the_slow_reference(double, bootstrap):
+    config = small_config(network="mlp", dueling=True, bootstrap_subgoal=bootstrap, grad_norm_clip=1e6)
+    check_two_updates(config, make_sample(seats=(2, 0, 0, 1, 2, 1)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bootstrap", ["same", "next"])
 @pytest.mark.parametrize("td_steps", [1, 5])
 @pytest.mark.parametrize("dueling", [False, True])
 def test_bootstraps_equal_the_slow_reference(double, bootstrap, td_steps, dueling):

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper.plan import METHODS, partners
+from paper.plan import METHODS, RELEASED, partners
+from paper.report import costs
 from paper.run import scores_of
-from paper.tables import PROMISED, complete_groups, differences, summary
+from paper.tables import PROMISED, complete_groups, costs_of, differences, summary
 from tests.helpers import warm
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,33 @@ def test_summary_and_differences_are_seed_by_seed_and_set_by_set():
     spread = (line["minus_iql"], line["minus_iql_low"], line["minus_iql_high"])
     assert spread == (0.3, 0.3, 0.3), "paired: no spread is left"
     assert line["minus_iql_actions"] == 0.1 and line["share_of_gap"] == 0.6
+
+
+def test_what_a_released_choice_costs_is_paired_with_omg_and_complete():
+    def of(arm, group, rates):
+        kinds = (("train", "homologue"), ("test", "homologue"), ("test", "non_homologue"))
+        found = [row for split, kind in kinds for row in scores(arm, rates, split, kind)]
+        return [row | {"group": group} for row in found]
+
+    rows = of("omg optimistic", "methods", [[0.5, 0.7], [0.6, 0.6], [0.4, 0.4]])
+    rows += of("omg H=1", "ablations", [[0.5, 0.5]] * 3)
+    rows += of("released all", "released", [[0.4, 0.6], [0.5, 0.5], [0.3, 0.3]])
+    rows += of("released value_of_all", "released", [[0.4, 0.6], [0.5, 0.5]])
+    table = costs_of(rows)
+    assert {row["arm"] for row in table} == {"released all"}, "an arm that lacks a seed is left out"
+    assert [row["kind"] for row in table] == ["seen", "homologue", "non_homologue"]
+    first = table[0]
+    assert (first["minus_omg"], first["low"], first["high"], first["seeds"], first["sets"]) == (-0.1, -0.1, -0.1, 3, 2)
+    told = [{key: str(value) for key, value in row.items()} for row in table]
+    assert "| released all | 3 | -0.10 [-0.10, -0.10] |" in "\n".join(costs(told))
+
+
+def test_the_released_arms_are_each_switch_alone_and_all():
+    plan = partners(False, Path("data"))
+    arms = {arm.name: arm for arm in plan.arms if arm.group == "released"}
+    assert arms.keys() == RELEASED.keys() and all(list(arm.seeds) == [100, 101, 102] for arm in arms.values())
+    on = [sum(arm.settings["extra"].values()) for arm in arms.values() if "extra" in arm.settings]
+    assert on == [1] * 9 and "extra" not in arms["released all"].settings, "its learner has all of them on"
 
 
 def test_what_was_fine_tuned_is_what_the_plan_says_and_the_data_page_claims():

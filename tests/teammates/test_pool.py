@@ -10,7 +10,7 @@ import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.controller import Controller
 from omg_lib.envs import env_info
-from omg_lib.networks import RecurrentAgent, input_widths
+from omg_lib.networks import AGENTS, input_widths
 from omg_lib.system.files import sha256
 from omg_lib.teammates.pool import Pool
 from tests.helpers.batches import CPU, Echo, config_with, echo_pool, echo_registered, short_pretraining
@@ -52,14 +52,19 @@ def test_a_pool_comes_back_bit_for_bit(n_agents, tmp_path):
         assert (tmp_path / "new" / "pool" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
-def test_policies_of_another_width_come_back_too(folder):
+@pytest.mark.parametrize("network", AGENTS)
+@pytest.mark.parametrize("dueling", [False, True])
+def test_policies_of_another_kind_and_width_come_back_too(folder, network, dueling):
     info = Echo.describe(3)
-    agents = {name: RecurrentAgent(sum(input_widths(info)), info.n_actions, 9) for name in echo_pool().policies}
+    sizes = sum(input_widths(info)), info.n_actions, 9
+    agents = {name: AGENTS[network](*sizes, dueling=dueling) for name in echo_pool().policies}
     weights = {f"{name}/{key}": x for name, agent in agents.items() for key, x in agent.state_dict().items()}
     write_weights(folder, weights)
     loaded = Pool.load(folder, "echo", info)
     for name, agent in agents.items():
-        assert torch.equal(loaded.policies[name].rnn.weight_hh_l0, agent.rnn.weight_hh_l0)
+        found = loaded.policies[name].state_dict()
+        assert type(loaded.policies[name]) is AGENTS[network] and found.keys() == agent.state_dict().keys()
+        assert all(torch.equal(x, agent.state_dict()[key]) for key, x in found.items())
 
 
 def test_a_pool_of_scripts_alone_needs_no_weights(tmp_path):
