@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 from itertools import product
 
@@ -134,3 +135,34 @@ def test_the_module_is_one_small_file_that_asks_no_host():
     text = module()
     assert len(text.encode()) <= 80_000
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|\bimport\b\s*[({'\"]|fetch\(|XMLHttpRequest", text)
+
+
+WALK = """walk => {
+  const {picture} = flow, told = element => [...element.attributes].filter(a => a.value);  // no class is an empty class
+  const attributes = element => told(element).map(a => `${a.name}=${a.value}`).sort();
+  const said = node => node.nodeType !== 3 || node.data;
+  const inside = element => [...element.childNodes].filter(said).map(made);
+  const made = node => node.nodeType === 3 ? node.data : [node.nodeName, ...attributes(node), inside(node)];
+  const drawn = () => JSON.stringify(made(picture.svg));
+  return walk.filter(one => {
+    picture.set(one);
+    const changed = drawn();
+    picture.svg.replaceChildren();
+    picture.parts = [];
+    picture.draw();
+    return drawn() !== changed;
+  });
+}"""
+LIVE = {"live": "learner.q_values", "ms": {"learner.q_values": 3}, "held": "episode 31 of 256"}
+
+
+def test_a_picture_that_was_changed_equals_one_that_is_made_anew(page):
+    draw = random.Random(0)
+    walk = [
+        dict(n_agents=draw.randint(2, 16), batch_size=draw.randint(1, 16), env=draw.choice(EMBEDDED),
+             learner=draw.choice(list(LEARNERS)), runner=draw.choice(["episode", "parallel"]))
+        for _ in range(60)
+    ]  # fmt: skip
+    page.evaluate("event => flow.picture.hear(event)", LIVE)
+    page.wait_for_selector("[data-stage='learner.q_values'].live")
+    assert page.evaluate(WALK, walk) == []

@@ -31,7 +31,8 @@ SETTLED = """async () => {
 COUNT = """() => {
   window.pictures = 0;
   const count = () => window.pictures += 1;
-  new MutationObserver(count).observe(document.querySelector('.omg-flow svg'), {attributes: true, attributeFilter: ['aria-label']});
+  const svg = document.querySelector('.omg-flow svg');
+  new MutationObserver(count).observe(svg, {attributes: true, attributeFilter: ['aria-label']});
 }"""
 """Counts in `window.pictures` how often the flow panel draws its picture from now on."""
 LISTEN = """() => {
