@@ -18,7 +18,7 @@ class ConfigError(ValueError):
         try:
             shown = repr(value)
         except ValueError:  # a whole number with more digits than Python writes
-            shown = hex(value)  # type: ignore[call-overload]
+            shown = hex(value)  # type: ignore[arg-type]
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
         super().__init__(printable(f"{name}={shown}: {allowed}"))
         self._parts = (name, value, allowed)
