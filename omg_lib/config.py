@@ -372,9 +372,10 @@ def _checked_type(name: str, kind: str, value: object) -> object:
         return None
     if kind.startswith("int"):
         if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            if abs(int(value)) >= 2**63:  # a run's folder could not be read again
+                raise ConfigError(name, value, _("the whole number {text}... is too large").format(text=hex(value)[:9]))
             return int(value)
-        least = _AT_LEAST.get(name)
-        most = max(sizes.stop - 1 for sizes in ENVIRONMENTS.values())
+        least, most = _AT_LEAST.get(name), max(sizes.stop - 1 for sizes in ENVIRONMENTS.values())
         allowed = _("allowed is a whole number") if least is None else _("allowed is a whole number, {least} or more")
         if name == "n_agents":
             allowed = _("allowed is a whole number, {least} to {most}")

@@ -17,7 +17,10 @@ class ConfigError(ValueError):
     """Bad input, in one sentence: the name, the value, what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # a whole number with more digits than Python writes
+            shown = hex(value)  # type: ignore[arg-type]
         shown = shown if len(shown) <= 180 else shown[:90] + "..." + shown[-87:]
         super().__init__(printable(f"{name}={shown}: {allowed}"))
         self._parts = (name, value, allowed)

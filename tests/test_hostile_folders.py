@@ -1,5 +1,6 @@
 """A run's folder from someone else: whatever it contains, nothing outside changes and nothing hangs."""
 
+import json
 import os
 import shutil
 import sys
@@ -11,9 +12,10 @@ import torch
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.config import ConfigError, RunError
+from omg_lib.runs.claims import Claim
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
-from omg_lib.system.files import open_tensors, write_tensors
+from omg_lib.system.files import open_tensors, read_rows, write_tensors
 from tests.helpers.batches import echo_registered, short_pretraining
 
 pytestmark = [
@@ -234,3 +236,49 @@ def test_a_file_that_is_cut_while_it_is_read_is_a_sentence(tmp_path):
         os.truncate(path, 5000)
         with pytest.raises(ValueError, match="weights.safetensors is truncated"):
             file.arrays({"x": ("float32", (2**18,))})
+
+
+# --- names and races -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_system_takes_is_one_sentence(name):
+    trace = omg.predict(config())
+    for way in (lambda: RunFolder.create(name, config()), lambda: omg.load(name), lambda: omg.results(name),
+                lambda: trace.save(name), lambda: omg.ShapeTrace.load(name)):  # fmt: skip
+        with pytest.raises(ConfigError) as error:
+            way()
+        assert str(error.value).isprintable()
+
+
+def test_a_run_that_began_and_ended_meanwhile_is_not_overwritten(tmp_path, begun, monkeypatch):
+    take = Claim.take
+
+    def late(claim):
+        monkeypatch.setattr(Claim, "take", take)
+        shutil.copytree(begun, tmp_path / "run", dirs_exist_ok=True)
+        claim.take()
+
+    monkeypatch.setattr(Claim, "take", late)
+    with pytest.raises(ConfigError, match="already holds a run"):
+        RunFolder.create(tmp_path / "run", config(seed=3))
+    monkeypatch.undo()
+    with omg.load(tmp_path / "run") as run:
+        assert run.update == 2
+
+
+def test_a_changed_setting_is_one_cell_of_changes_csv(tmp_path, begun):
+    shutil.copytree(begun, tmp_path / "run")
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps(saved | {"device": 'cpu,"x",y'}))
+    with omg.Training(config()) as run:
+        RunFolder.resume(tmp_path / "run", run).close()
+    changes = read_rows(tmp_path / "run" / "changes.csv")
+    assert [row["before"] for row in changes if row["setting"] == "device"] == ['cpu,"x",y']
+
+
+def test_what_is_printed_of_a_folder_holds_no_command_for_a_terminal(tmp_path, capsys):
+    with omg.Training(config(updates=1)) as run:
+        list(follow(run, RunFolder.create(tmp_path / "a\x1b[2J\u202eb", run.config)))
+    said = capsys.readouterr().err
+    assert "saved" in said and said.removesuffix("\n").isprintable()

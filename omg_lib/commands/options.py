@@ -124,7 +124,7 @@ def read_config(args: argparse.Namespace, given: Mapping[str, object]) -> dict[s
 
 def count(name: str, text: str, least: int = 1) -> int:
     """Return an option's whole number. ConfigError for anything else."""
-    if not text.isdecimal() or int(text) < least:
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:  # 18 digits fit into 64 bits
         raise ConfigError(name, text, _("allowed is a whole number, {least} or more").format(least=least))
     return int(text)
 

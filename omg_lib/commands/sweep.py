@@ -21,6 +21,7 @@ from omg_lib.commands.options import (
 )
 from omg_lib.config import ConfigError, check_names
 from omg_lib.distributed.ray_runner import elsewhere
+from omg_lib.errors import printable
 from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, named, sweep
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.settings.words import KINDS, WORD_NONE, assigned, kinds_of, typed
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     names = named((elsewhere(config, device=config.device) for config in trials), vary)
     states = Counter(row["state"] for row in rows if row["trial"] in names)
     told = ", ".join(f"{count} {state}" for state, count in states.items())
-    print(f"{len(trials)} trials: {told}; {Path(args.out) / 'results.csv'}")
+    print(printable(f"{len(trials)} trials: {told}; {Path(args.out) / 'results.csv'}"))
     return 0 if states[FINISHED] + states[STOPPED] == len(trials) else 1
 
 

@@ -14,8 +14,10 @@ disk, and the previous one stays, so a complete checkpoint survives any failed w
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import errno
+import io
 import json
 import os
 import time
@@ -81,13 +83,17 @@ class RunFolder:
         """Create a new run's folder. It may exist, but not hold a run that has a checkpoint."""
         folder = cls(path)
         with folder._refusing("out"):
-            if folder._holds_a_run():
-                allowed = _("the folder already holds a run; allowed is a new folder, or resume the run")
-                raise ConfigError("out", str(folder.path), allowed)
+            folder._check_free()  # first, because a folder that holds a run stays as it is
             folder._make()
             folder._claim.take()
+            folder._check_free()  # again, because another run may have begun and ended in between
             folder._begin(config)
         return folder
+
+    def _check_free(self) -> None:
+        if self._holds_a_run():
+            allowed = _("the folder already holds a run; allowed is a new folder, or resume the run")
+            raise ConfigError("out", str(self.path), allowed)
 
     @contextlib.contextmanager
     def _refusing(self, name: str) -> Iterator[None]:
@@ -257,9 +263,8 @@ class RunFolder:
             else:
                 folder._make()
                 folder._begin(run.config)
-                folder.notice = _("no checkpoint in {path} yet: the run starts from the beginning").format(
-                    path=folder.path
-                )
+                said = _("no checkpoint in {path} yet: the run starts from the beginning")
+                folder.notice = printable(said.format(path=folder.path))
         return folder
 
     def _note_changes(self, run: Training) -> None:
@@ -276,11 +281,12 @@ class RunFolder:
         before = {key: saved.get(key, DEFAULTS[key]) for key in MAY_CHANGE}
         changed = {key: settings[key] for key in MAY_CHANGE if before[key] != settings[key]}
         if changed:
-            changes = self._place / "changes.csv"
+            changes, out = self._place / "changes.csv", io.StringIO(newline="")
+            table = csv.writer(out)
             if not changes.is_file():
-                write_text(changes, "update,setting,before,after\r\n")
-            lines = [f"{run.update},{key},{before[key]},{value}\r\n" for key, value in changed.items()]
-            append(changes, "".join(lines).encode())
+                table.writerow(("update", "setting", "before", "after"))
+            table.writerows((run.update, key, str(before[key]), str(value)) for key, value in changed.items())
+            append(changes, out.getvalue().encode(), create=True)
             write_text(self._place / "config.json", json.dumps(saved | changed, indent=1) + "\n")
 
     def _tidy(self, damaged: list[str], update: int) -> None:

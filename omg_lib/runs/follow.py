@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 
 from omg_lib.callbacks import CallbackError
 from omg_lib.config import RunError
+from omg_lib.errors import printable
 from omg_lib.faults import NotFiniteError
 from omg_lib.runs.folder import RunFolder
 from omg_lib.training import Report, Training
@@ -57,7 +58,7 @@ def follow(run: Training, folder: RunFolder | None = None) -> Iterator[Report]:
 
 def _save(run: Training, folder: RunFolder | None) -> None:
     if folder:
-        print(_("saved {path}").format(path=folder.save(run)), file=sys.stderr)
+        print(printable(_("saved {path}").format(path=folder.save(run))), file=sys.stderr)
 
 
 class Interrupt:

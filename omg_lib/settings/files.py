@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from omg_lib.config import ConfigError
 from omg_lib.system.files import parse_json, read_text, reason
 from omg_lib.words import _
 
+MOST_BYTES = 64 * 2**10
+"""A larger file is not one of settings: the parsers of YAML and TOML take minutes for a few megabytes."""
+DOTS = 100
+"""Most dots in a line of TOML. For `a.a.a...` its parser takes time and memory with the square of their number."""
 DEPTH = 3
 """Maximum nesting depth of a value: PyMARL's `env_args` contain tables."""
 
@@ -30,9 +35,9 @@ class PlainYaml(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for name, times in names.most_common(1):
+            if times > 1:
                 raise ValueError(_("{name} is there twice").format(name=str(name)[:40]))
         return super().construct_mapping(node, deep)
 
@@ -44,9 +49,9 @@ PlainYaml.add_implicit_resolver(
 
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Read a file of settings, {name: value}. ConfigError if it cannot be read; names and values are not checked."""
-    parse = {".yaml": parse_yaml, ".yml": parse_yaml, ".toml": tomllib.loads}.get(Path(path).suffix.lower(), parse_json)
+    parse = {".yaml": parse_yaml, ".yml": parse_yaml, ".toml": parse_toml}.get(Path(path).suffix.lower(), parse_json)
     try:
-        settings = parse(read_text(Path(path)))
+        settings = parse(read_text(Path(path), MOST_BYTES))
         _check_plain(settings, DEPTH)
     except RecursionError:
         raise _unreadable(path, ValueError(_("it is nested too deeply"))) from None
@@ -63,6 +68,13 @@ def parse_yaml(text: str) -> dict[str, Any]:
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
         raise ValueError(_("it does not hold names with values"))
     return settings
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse the settings of a TOML file. ValueError if it holds something else."""
+    if any(line.count(".") > DOTS for line in text.splitlines()):
+        raise ValueError(_("it is nested too deeply"))
+    return tomllib.loads(text)
 
 
 def _check_plain(value: object, depth: int) -> None:

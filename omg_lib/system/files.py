@@ -17,6 +17,7 @@ import io
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -38,6 +39,8 @@ DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8", "BO
 """safetensors' name of a dtype -> numpy's name; other dtypes are not read."""
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 """Name of a tensor -> its numpy dtype name and its shape."""
+FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")
+"""Where a spreadsheet starts a formula: at the start of a cell, and in many countries also after a semicolon."""
 File = str | Path | Place
 """A path is a file that the caller names; a place is below a folder that the caller names."""
 
@@ -159,20 +162,25 @@ class TensorFile:
         ends = [(0, 8 + length), *spans, (self.size, self.size)]
         if any(len(span) != 2 or before[1] != span[0] for before, span in pairwise(ends)):
             raise ValueError(_("{name} is truncated, or its tensors are not contiguous").format(name=name))
+        for key in self.layout:  # so a file that has the wanted layout has its size too, before anything reads it whole
+            self._check_size(key)
 
     def arrays(self, wanted: Layout) -> dict[str, np.ndarray]:
         """Read the tensors, which must be exactly these, all finite."""
         check_layout(self.layout, wanted)
         return {key: self._array(key, *wanted[key]) for key in wanted}
 
-    def _array(self, key: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-        start, end = self._spans[key]
-        if math.prod(shape) * np.dtype(dtype).itemsize != end - start:
+    def _check_size(self, key: str) -> None:
+        (dtype, shape), (start, end) = self.layout[key], self._spans[key]
+        if dtype in DTYPES.values() and math.prod(shape) * np.dtype(dtype).itemsize != end - start:
             raise ValueError(
                 _("{key} has {size} bytes, too few or too many for {dtype} {shape}").format(
-                    key=key, size=end - start, dtype=dtype, shape=list(shape)
+                    key=key[:60], size=end - start, dtype=dtype, shape=list(shape)
                 )
             )
+
+    def _array(self, key: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        start, end = self._spans[key]
         x = np.empty(shape, dtype)
         self._file.seek(start)
         if self._file.readinto(x.reshape(-1).view(np.uint8)) < end - start:
@@ -289,12 +297,26 @@ def write_bytes(path: File, data: bytes) -> None:
 
 
 def write_rows(path: File, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
-    """Write a CSV file with a header line. OSError if that fails."""
+    """Write a CSV file with a header line, and no formula in it: see `defused`. OSError if that fails."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns)
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: _no_formula(value) if isinstance(value, str) else value for name, value in row.items()})
     write_text(path, out.getvalue())
+
+
+def defused(text: str) -> str:
+    """Return a text unchanged, but with a ' before anything that a spreadsheet would take for a formula."""
+    return FORMULA.sub(r"\1'", text)
+
+
+def _no_formula(text: str) -> str:
+    try:
+        float(text)
+    except ValueError:
+        return defused(text)
+    return text  # -0.5 is a number
 
 
 def write_tensors(path: File, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> str:

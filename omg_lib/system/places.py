@@ -73,12 +73,14 @@ class Opened:
     """A folder held open: names are looked up in it, even if its path changes meanwhile."""
 
     def __init__(self, root: Path) -> None:
+        check_name(str(root))
         self.path, self.fd = root, os.open(root, FOLDER) if LEVEL_BY_LEVEL else None
 
     def at(self, name: str) -> str:
         """Return the path argument for a function of `os`, for use with `dir_fd=self.fd`."""
         if not name or name in (os.curdir, os.pardir) or len(Path(name).parts) != 1:
             raise OSError(errno.EINVAL, _("{name!r} is not a file name").format(name=name[:40]))
+        check_name(name)
         return name if LEVEL_BY_LEVEL else str(self.path / name)
 
     def look(self, name: str) -> os.stat_result:
@@ -156,6 +158,16 @@ def opened(folder: Place) -> Iterator[Opened]:
         yield here
     finally:
         here.close()
+
+
+def check_name(name: str) -> None:
+    """Raise OSError for a name that no system takes, where functions of `os` raise ValueError."""
+    try:
+        taken = b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        taken = False
+    if not taken:
+        raise OSError(errno.EINVAL, _("{name!r} is not a file name").format(name=name[:40]))
 
 
 def check_plain(name: str, found: os.stat_result) -> None:
@@ -260,7 +272,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
     todo = [os.fspath(folder)]
     while todo:
         path, entries = todo.pop(), []
-        with contextlib.suppress(OSError), os.scandir(path) as found:
+        with contextlib.suppress(OSError, ValueError), os.scandir(path) as found:  # ValueError: see `check_name`
             entries = list(found)
         yield Path(path), entries
         todo += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]

@@ -55,3 +55,33 @@ def test_what_is_no_plain_setting_is_one_sentence(tmp_path, name, text, said):
     with pytest.raises(omg.ConfigError) as error:
         omg.OMGConfig.from_dict(read_settings(tmp_path / name))
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "".join(f"a{i}: 1\n" for i in range(200_000))),
+        ("a.toml", ".".join(["a"] * 30_000) + " = 1"),
+        ("a.toml", "[" + ".".join(["a"] * 30_000) + "]"),
+        ("a.toml", ".".join(["a"] * 2_000_000) + " = 1"),
+    ],
+    ids=["many names", "dotted name", "dotted table", "large"],
+)
+def test_what_would_take_a_parser_minutes_is_refused_before_it_starts(tmp_path, monkeypatch, name, text):
+    def parse(*_):
+        raise AssertionError("the parser was called")
+
+    monkeypatch.setattr("tomllib.loads", parse)
+    monkeypatch.setattr("yaml.load", parse)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(omg.ConfigError, match="larger than the limit|nested too deeply"):
+        read_settings(tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.yaml", "seed: 0x"), ("a.toml", "seed = 0x")])
+@pytest.mark.parametrize("digits", [16, 5000])  # Python does not write numbers of more than 4300 digits
+def test_a_number_that_a_runs_folder_could_not_hold_is_refused(tmp_path, name, text, digits):
+    (tmp_path / name).write_text(text + "F" * digits)
+    with pytest.raises(omg.ConfigError, match="seed=.*is too large"):
+        omg.OMGConfig.from_dict(read_settings(tmp_path / name))

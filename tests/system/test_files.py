@@ -115,8 +115,21 @@ def test_a_header_that_does_not_fit_its_file_is_refused(tmp_path, entries, data)
 
 def test_a_shape_that_does_not_fit_its_bytes_is_refused_before_memory_is_taken(tmp_path):
     forged(tmp_path / "a.safetensors", {"x": U8 | {"shape": [2**40]}}, b"1234")
-    with open_tensors(tmp_path / "a.safetensors") as file, pytest.raises(ValueError, match="x has 4 bytes"):
-        file.arrays({"x": ("uint8", (2**40,))})
+    with pytest.raises(ValueError, match="x has 4 bytes"), open_tensors(tmp_path / "a.safetensors"):
+        pass
+
+
+def test_a_tensor_larger_than_its_shape_is_refused_before_anything_reads_the_whole_file(tmp_path):
+    forged(tmp_path / "a.safetensors", {"x": U8 | {"data_offsets": [0, 100 * 2**30]}}, b"")
+    header = (tmp_path / "a.safetensors").stat().st_size
+    os.truncate(tmp_path / "a.safetensors", header + 100 * 2**30)  # a hole: it takes no room
+    with pytest.raises(ValueError, match="too few or too many"), open_tensors(tmp_path / "a.safetensors"):
+        pass
+
+
+def test_a_table_holds_no_formula_and_keeps_its_numbers(tmp_path):
+    write_rows(tmp_path / "a.csv", [{"name": "=cmd()", "low": "-0.5", "high": -1.5}], ["name", "low", "high"])
+    assert read_rows(tmp_path / "a.csv") == [{"name": "'=cmd()", "low": "-0.5", "high": "-1.5"}]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX here")

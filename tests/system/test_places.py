@@ -221,11 +221,18 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a", "a\0b", "a\ud800b"])
 def test_a_name_stays_in_its_folder(tmp_path, name):
     for way in (write, read, remove, make_folder):
         with pytest.raises(OSError):
             way(Place(tmp_path) / name)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_folder_whose_name_no_system_takes_is_refused(tmp_path, name):
+    for way in (write, read, remove, make_folder):
+        with pytest.raises(OSError, match="is not a file name"):
+            way(Place(tmp_path / name) / "file")
 
 
 def test_what_is_not_there_is_an_empty_list_and_nothing_to_remove(tmp_path):

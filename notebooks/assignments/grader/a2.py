@@ -139,8 +139,10 @@ def stack_cases(random: Random) -> list[tuple[str, Case]]:
     for episodes in (1, 2, 4, 6):
         rows = random.randint(6, 12)
         lengths = [random.randint(2, rows) for __ in range(episodes)]
+        if episodes > 1:
+            lengths[random.randrange(episodes)] = 1
         played = mixed(random, sum(lengths), random.randint(1, 5)).split(lengths)
-        for one in played:
+        for one in (one for one in played if len(one) > 1):
             one[random.randrange(len(one))] = 0.0  # so the numbers do not tell what was played
         made.append(("", stack(played, rows)))
     return made

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote
+
+from omg_lib.system.files import defused
 
 LONGEST = 255
 """Bytes of a file's name, on every usual system."""
-FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")
-"""Where a spreadsheet starts a formula: at the start of a cell, and in many countries also after a semicolon."""
 
 
 def student_id(name: str) -> str:
@@ -45,4 +44,4 @@ def cell(text: str) -> str:
     """Return the text as a cell of a table: unchanged, but with a ' before anything a spreadsheet would take for a
     formula, and with bytes that are not UTF-8 escaped.
     """
-    return FORMULA.sub(r"\1'", text).encode(errors="backslashreplace").decode()
+    return defused(text).encode(errors="backslashreplace").decode()

@@ -90,6 +90,11 @@ RIGHT = {
         return dict(x=x, filled=filled)
         """,
         "r | {'lengths': [len(episode) for episode in episodes]}",
+        """
+        for e, episode in enumerate(episodes):
+            r['x'][e, : episode.shape[0]] = episode.reshape(-1, episode.shape[1])
+        return r
+        """,
     ],
     "a2-counterexample": [
         "[n_agents - 1] * (2 * n)",
@@ -251,6 +256,13 @@ WRONG = {
         "r | {'filled': r['x'].flip(1).cumsum(dim=1).flip(1).any(dim=2)}",
         "{'x': r['x']}",
         "r['x'], r['filled']",
+        """
+        for e, episode in enumerate(one.squeeze(0) for one in episodes):
+            r['filled'][e] = torch.arange(rows) < len(episode)
+        return r
+        """,
+        "r | {'filled': r['filled'] & (r['filled'].sum(dim=1, keepdim=True) > 1)}",
+        "r | {'x': r['x'] * (r['filled'].sum(dim=1) > 1)[:, None, None]}",
     ], "0"),
     "a2-counterexample": dict.fromkeys([
         "[0] * (n - 1)",
