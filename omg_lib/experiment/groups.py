@@ -37,8 +37,8 @@ def told_apart(configs: Mapping[str, OMGConfig]) -> dict[str, str]:
     """Return the settings in which each run differs from others, such as "n_agents=3 td_steps=5". Runs of one learner
     with the same settings are seeds of one configuration.
 
-    Pools and priors are compared by their contents, not by their paths. ConfigError for two runs of one configuration
-    and seed: one result would count twice.
+    Pools and priors are compared by their contents, not by their paths; a learner's own settings among the runs that
+    have them. ConfigError for two runs of one configuration and seed: one result would count twice.
     """
     settings = {folder: _settings(config) for folder, config in configs.items()}
     first: dict[tuple[object, ...], str] = {}
@@ -50,9 +50,9 @@ def told_apart(configs: Mapping[str, OMGConfig]) -> dict[str, str]:
                 folder,
                 _("it has the same seed and settings as {twin}: allowed is one of the two").format(twin=twin),
             )
-    names = [key for key in next(iter(settings.values())) if len({mine[key] for mine in settings.values()}) > 1]
-    words = [key for key in names if key not in NAMED]
-    return {folder: " ".join(f"{key}={mine[key]}" for key in words) for folder, mine in settings.items()}
+    known = dict.fromkeys(key for mine in settings.values() for key in mine if key not in NAMED)
+    words = [key for key in known if len({mine[key] for mine in settings.values() if key in mine}) > 1]
+    return {folder: " ".join(f"{key}={mine[key]}" for key in words if key in mine) for folder, mine in settings.items()}
 
 
 def _settings(config: OMGConfig) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 import omg_lib as omg
+from omg_lib import registry
 from omg_lib.config import ConfigError
 from omg_lib.experiment.groups import distinct, told_apart
+from omg_lib.learners import QLearner
 from omg_lib.teammates.pool import Member, Pool, TeammateSet
 
 BASE = omg.OMGConfig(env="skirmish:partners", n_agents=2, learner="iql_actions", device="cpu")
@@ -75,3 +77,14 @@ def test_pools_and_priors_are_what_they_hold(tmp_path):
 def test_one_configuration_and_seed_is_one_result():
     with pytest.raises(ConfigError, match=r"runs='copy': it has the same seed and settings as a: allowed is one"):
         told_apart({"a": BASE, "b": replace(BASE, seed=1), "copy": replace(BASE, device="auto")})
+
+
+def test_runs_of_learners_with_different_settings_of_their_own_are_told_apart(monkeypatch):
+    one, other = (type("Own", (QLearner,), {"settings": settings}) for settings in ({"alpha": 0.6}, {"beta": 1}))
+    monkeypatch.setattr(registry, "OWN", {"one": one, "other": other})
+    learners = {"a": ("one", 0.6), "b": ("one", 0.8), "c": ("other", None), "d": ("iql", None)}
+    configs = {
+        name: replace(BASE, learner=learner, extra={} if alpha is None else {"alpha": alpha})
+        for name, (learner, alpha) in learners.items()
+    }
+    assert told_apart(configs) == {"a": "alpha=0.6", "b": "alpha=0.8", "c": "", "d": ""}
