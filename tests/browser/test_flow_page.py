@@ -138,8 +138,8 @@ def test_the_module_is_one_small_file_that_asks_no_host():
 
 
 WALK = """walk => {
-  const {picture} = flow, told = element => [...element.attributes].filter(a => a.value);  // no class is an empty class
-  const attributes = element => told(element).map(a => `${a.name}=${a.value}`).sort();
+  const {picture} = flow, others = element => [...element.attributes].filter(a => a.name !== 'class');
+  const attributes = e => [...others(e).map(a => `${a.name}=${a.value}`), ...e.classList].sort();
   const said = node => node.nodeType !== 3 || node.data;
   const inside = element => [...element.childNodes].filter(said).map(made);
   const made = node => node.nodeType === 3 ? node.data : [node.nodeName, ...attributes(node), inside(node)];
