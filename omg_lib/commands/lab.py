@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omg_lib.config import ConfigError
 from omg_lib.course import course_folder, lay, ready
-from omg_lib.course.jupyter import command, environment
+from omg_lib.course.jupyter import command, environment, own_folder
 from omg_lib.words import _
 
 
@@ -27,12 +27,14 @@ def run(args: argparse.Namespace) -> int:
     course = course_folder(Path.cwd())
     for sentence in lay(course):
         say(sentence)
-    words = command(ready(course, say), course, port, not args.no_browser)
+    own = own_folder()
+    words = command(ready(own, say), course, port, not args.no_browser)
     say("Opening JupyterLab; press Ctrl-C here to stop it.")
+    os.chdir(own)  # JupyterLab imports modules and reads settings from where it is started
     if os.name == "posix":
-        os.execve(words[0], words, environment(course))
+        os.execve(words[0], words, environment(own))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is JupyterLab's
-    return subprocess.run(words, env=environment(course)).returncode
+    return subprocess.run(words, env=environment(own)).returncode
 
 
 def say(sentence: str) -> None:

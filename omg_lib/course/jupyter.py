@@ -1,18 +1,24 @@
 """A JupyterLab for the course, without changes to the environment in which the library is installed.
 
-If JupyterLab is installed (the extra `lab`), it is used. Otherwise the course folder gets its own environment, which
-sees the packages of the library's environment and adds only JupyterLab. So nothing is downloaded twice, it works even
-if site-packages is read-only, and a researcher's environment stays free of Jupyter.
+If JupyterLab is installed (the extra `lab`), it is used. Otherwise the user gets an environment for it, which sees the
+packages of the library's environment and adds only JupyterLab. So nothing is downloaded twice, it works even if
+site-packages is read-only, and a researcher's environment stays free of Jupyter.
+
+Whatever is run or read as settings here is kept in a folder of the user's own, and JupyterLab is started there. A
+course folder may come from a stranger: starting the course must not run what lies in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,9 +26,9 @@ from pathlib import Path
 
 import omg_lib
 from omg_lib.config import ConfigError
-from omg_lib.course.laying import CARRIED, CHECKOUT, FIRST, KEPT
+from omg_lib.course.laying import CARRIED, CHECKOUT, FIRST
 from omg_lib.system.doctor import declared, extra_checks
-from omg_lib.system.files import read_json, reason, write_text
+from omg_lib.system.files import reason, write_text
 from omg_lib.words import _
 
 NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
@@ -34,8 +40,27 @@ from jupyterlab.labapp import main; sys.exit(main())"""
 needs."""
 
 
-def ready(course: Path, say: Callable[[str], None]) -> Path:
-    """Return a Python that has JupyterLab and the library, installing JupyterLab at the first start.
+def own_folder() -> Path:
+    """Return the user's folder for JupyterLab's environment and settings, made at the first start.
+
+    Without a home it is a temporary one. ConfigError if it cannot be made, or if others can write there.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path.home() / ".local/share/omg-lab" if has_home() else Path(tempfile.gettempdir(), f"omg-lab-{user}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        allowed = _("cannot be made ({reason}); set HOME to a folder of your own").format(reason=reason(error))
+        raise ConfigError("folder", str(folder), allowed) from None
+    shared = os.name == "posix" and (found.st_uid != user or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    if not stat.S_ISDIR(found.st_mode) or shared:
+        raise ConfigError("folder", str(folder), _("is not a folder to which you alone can write; move it away"))
+    return folder
+
+
+def ready(own: Path, say: Callable[[str], None]) -> Path:
+    """Return a Python that has JupyterLab and the library; at the first start, install JupyterLab in the folder `own`.
 
     ConfigError in one sentence if it cannot be installed; the next start tries again.
     """
@@ -43,21 +68,19 @@ def ready(course: Path, say: Callable[[str], None]) -> Path:
     if not lacking:
         return Path(sys.executable)
     requirements = [name + bounds for name, bounds, extra in declared() if extra == "lab"]
-    home = course / KEPT / "venv"
-    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted = {"version": omg_lib.__version__, "around": _around(), "requirements": requirements}
-    if _stamp(home) == wanted and python.exists():
+    home = own / f"venv-{hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:12]}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    done = home / "omg-lab.json"
+    if done.exists() and python.exists():
         return python
-    say(
-        _("Installing JupyterLab for the course, once ({lacking}): this takes a minute or two ...").format(
-            lacking=", ".join(lacking)
-        )
-    )
+    installing = _("Installing JupyterLab for the course, once ({lacking}), in {home}: this takes a minute or two ...")
+    say(installing.format(lacking=", ".join(lacking), home=home))
     try:
         venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(home)
         _see_around(home)
         _install(python, requirements)
-        write_text(home / "omg-lab.json", json.dumps(wanted))
+        write_text(done, json.dumps(wanted))
     except OSError as error:
         raise ConfigError(
             "JupyterLab", str(home), _("cannot be installed there ({reason})").format(reason=reason(error))
@@ -78,24 +101,24 @@ def command(python: Path, course: Path, port: int | None, browser: bool) -> list
     return words
 
 
-def environment(course: Path) -> dict[str, str]:
+def environment(own: Path) -> dict[str, str]:
     """Return JupyterLab's environment: the student's settings if there is a home to keep them in, and no news."""
-    kept = course / KEPT
-    overrides = kept / "labconfig" / "default_setting_overrides.json"
+    overrides = own / "labconfig" / "default_setting_overrides.json"
     if not overrides.exists():
         overrides.parent.mkdir(parents=True, exist_ok=True)
         write_text(overrides, json.dumps(NEWS))
     found = dict(os.environ)
     around = Path(sys.prefix) / "share" / "jupyter"  # the browser part of a widget that the library's environment has
-    for name, path in (("JUPYTER_CONFIG_PATH", kept), ("JUPYTER_PATH", around)):
+    for name, path in (("JUPYTER_CONFIG_PATH", own), ("JUPYTER_PATH", around)):
         found[name] = os.pathsep.join(filter(None, (os.environ.get(name), str(path))))
-    if not _has_home():
-        (kept / "home").mkdir(exist_ok=True)
-        found["HOME"] = str(kept / "home")
+    if not has_home():
+        (own / "home").mkdir(exist_ok=True)
+        found["HOME"] = str(own / "home")
     return found
 
 
-def _has_home() -> bool:
+def has_home() -> bool:
+    """Return whether this user has a home and can write there."""
     try:
         return os.access(Path.home(), os.W_OK)
     except RuntimeError:  # neither HOME nor an entry for this user
@@ -105,14 +128,6 @@ def _has_home() -> bool:
 def _around() -> list[str]:
     """Return the folders of installed packages that this Python sees."""
     return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-
-
-def _stamp(home: Path) -> dict[str, object]:
-    """Return what an environment was made for; {} if it was not finished."""
-    try:
-        return read_json(home / "omg-lab.json")
-    except (OSError, ValueError):
-        return {}
 
 
 def _see_around(home: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from omg_lib import __main__ as commands
+from omg_lib.commands import lab
 from omg_lib.config import ConfigError
 from omg_lib.course import jupyter
 from omg_lib.system.starcraft import Check
@@ -34,19 +35,19 @@ def test_elsewhere_the_course_gets_its_own_and_keeps_it(tmp_path, monkeypatch):
     installed = []
     monkeypatch.setattr(jupyter, "extra_checks", lambda extra: LACKING)
     monkeypatch.setattr(jupyter, "_install", lambda python, requirements: installed.append(requirements))
-    course = tmp_path / "课 程"
-    (course / ".omg-lab").mkdir(parents=True)
+    own = tmp_path / "课 程"
+    own.mkdir()
     said, say = heard()
-    python = jupyter.ready(course, say)
-    assert jupyter.ready(course, say) == python and len(installed) == len(said) == 1
+    python = jupyter.ready(own, say)
+    assert jupyter.ready(own, say) == python and len(installed) == len(said) == 1
     assert any(requirement.startswith("jupyterlab") for requirement in installed[0])
     look = "import sys, torch, omg_lib; print(sys.prefix); print(torch.__file__)"
-    own, torch = subprocess.run([python, "-c", look], check=True, capture_output=True, text=True).stdout.split("\n")[:2]
-    assert Path(own) == course / ".omg-lab/venv" and not Path(torch).is_relative_to(course), "torch is seen, not copied"
+    looked = subprocess.run([python, "-c", look], check=True, capture_output=True, text=True)
+    home, torch = looked.stdout.splitlines()
+    assert Path(home).parent == own and not Path(torch).is_relative_to(own), "torch is seen, not copied"
 
     monkeypatch.setattr(jupyter, "_around", lambda: ["/another/site-packages"])
-    jupyter.ready(course, say)
-    assert len(installed) == 2, "made again when the environment around it is another"
+    assert jupyter.ready(own, say) != python and len(installed) == 2, "another environment around it has its own"
 
 
 @pytest.mark.parametrize(
@@ -100,10 +101,59 @@ def test_widgets_of_the_environment_around_have_their_half_of_the_page(tmp_path,
 
 
 def test_without_a_home_the_course_has_one(tmp_path, monkeypatch):
-    (tmp_path / ".omg-lab").mkdir()
     monkeypatch.setattr(jupyter.Path, "home", lambda: tmp_path / "nowhere")
-    assert jupyter.environment(tmp_path)["HOME"] == str(tmp_path / ".omg-lab/home")
-    assert (tmp_path / ".omg-lab/home").is_dir()
+    assert jupyter.environment(tmp_path)["HOME"] == str(tmp_path / "home")
+    assert (tmp_path / "home").is_dir()
+
+
+@pytest.fixture
+def homeless(tmp_path, monkeypatch):
+    monkeypatch.setattr(jupyter, "has_home", lambda: False)
+    monkeypatch.setattr(jupyter.tempfile, "gettempdir", lambda: str(tmp_path))
+    return tmp_path / f"omg-lab-{os.getuid()}"
+
+
+def test_the_own_folder_is_the_users_alone(homeless, tmp_path):
+    assert jupyter.own_folder() == jupyter.own_folder() == homeless and homeless.stat().st_mode & 0o777 == 0o700
+    homeless.chmod(0o770)
+    with pytest.raises(ConfigError, match="you alone can write"):
+        jupyter.own_folder()
+    homeless.rmdir()
+    (tmp_path / "a_strangers").mkdir(mode=0o700)
+    homeless.symlink_to(tmp_path / "a_strangers")
+    with pytest.raises(ConfigError, match="you alone can write"):
+        jupyter.own_folder()
+    homeless.unlink()
+    homeless.write_text("")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        jupyter.own_folder()
+
+
+HOSTILE = [
+    f"{folder}{name}.py"
+    for folder in ("", ".omg-lab/", ".omg-lab/home/.jupyter/")
+    for name in ("jupyter_config", "jupyter_server_config", "jupyter_lab_config", "jupyterlab", "ssl", "sitecustomize")
+]
+
+
+def test_starting_a_strangers_course_runs_nothing_that_lies_in_it(homeless, tmp_path, monkeypatch):
+    course, started = tmp_path / "course", []
+    for name in HOSTILE:
+        path = course / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+
+    def start(program, words, found):
+        started.append(subprocess.run([*words, "--show-config"], env=found, capture_output=True, text=True))
+        raise SystemExit
+
+    monkeypatch.chdir(course)
+    monkeypatch.setattr(lab, "course_folder", lambda here: here)
+    monkeypatch.setattr(lab, "lay", lambda folder: [])
+    monkeypatch.setattr(lab.os, "execve", start)
+    with pytest.raises(SystemExit):
+        commands.main(["lab", "--no-browser"])
+    assert str(course) in started[0].stdout and not (tmp_path / "ran").exists(), started[0].stderr
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x", "80.5"])
