@@ -177,7 +177,7 @@ def ship(plan: Plan) -> None:
             target = plan.data / "agents" / f"{plan.name}-{arm.name.replace(' ', '_')}"
             latest = max((source / "checkpoints").glob("update-*"))
             remove(Place.of(target))
-            shutil.copytree(latest, target / "checkpoints" / latest.name)
+            shutil.copytree(latest, target / "checkpoints" / latest.name, symlinks=True)
             for name in ("config.json", "metrics.csv"):
                 shutil.copyfile(source / name, target / name)
 

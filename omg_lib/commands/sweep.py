@@ -21,11 +21,11 @@ from omg_lib.commands.options import (
 )
 from omg_lib.config import ConfigError, check_names
 from omg_lib.distributed.ray_runner import elsewhere
-from omg_lib.errors import printable
+from omg_lib.errors import RunError, printable
 from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, named, sweep
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.settings.words import KINDS, WORD_NONE, assigned, kinds_of, typed
-from omg_lib.system.files import write_bytes
+from omg_lib.system.files import reason, write_bytes
 from omg_lib.words import N_, _
 
 OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "steps", "device")
@@ -64,7 +64,12 @@ def run(args: argparse.Namespace) -> int:
     axes = {name: vary.pop(name, None) or _axis(name, getattr(args, f"each_{name}"), settings, given) for name in SWEPT}
     trials = grid(settings, **axes, seeds=count("seeds", args.seeds), vary=vary)
     rows = sweep(trials, args.out, args.asha, _share("gpus", args.gpus), vary=vary)
-    write_bytes(Path(args.out) / "results.svg", picture(sweep_figure(rows), "svg"))
+    drawing = Path(args.out) / "results.svg"
+    try:
+        write_bytes(drawing, picture(sweep_figure(rows), "svg"))
+    except OSError as error:
+        said = _("{drawing} cannot be written: {reason}").format(drawing=drawing, reason=reason(error))
+        raise RunError(said) from None
     names = named((elsewhere(config, device=config.device) for config in trials), vary)
     states = Counter(row["state"] for row in rows if row["trial"] in names)
     told = ", ".join(f"{count} {state}" for state, count in states.items())

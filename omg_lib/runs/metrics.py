@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from omg_lib.contract import METRICS
+from omg_lib.errors import ConfigError
 from omg_lib.system.files import File, finite, write_text
 from omg_lib.system.places import Place, append, reading, rename, replacing
 from omg_lib.training import Report
 from omg_lib.words import _
 
-LINE = 4096
-"""Maximum characters read of a row."""
+LINE = 2**16
+"""Maximum characters of a row."""
 MOST_BYTES = 2**30
 """A larger file is not ours: its rows would take months to train."""
 
@@ -31,18 +32,22 @@ def record(metrics: File, report: Report, seconds: float) -> None:
     """Append the row of one update, whole or not at all; `seconds` is the run's time so far.
 
     What was not measured in this update stays empty: a report carries the latest `win_rate`, its row does not.
+    ConfigError if a learner reports more metrics than a row can hold.
     """
     values = {"update": report.update, "t_env": report.t_env, "time": round(seconds, 3)} | report.metrics
     if "test_return" not in values:
         values.pop("win_rate", None)
     columns = _columns(metrics)
     new = [name for name in values if name not in columns]
-    if new:
-        rows = [[*row, *("" for _ in new)] for row in _rows(metrics) if row]
-        columns = (*columns, *new)
-        write_text(metrics, "".join(map(_line, [columns, *rows])))
+    rows = [[*row, *("" for _ in new)] for row in _rows(metrics) if row] if new else []
+    columns = (*columns, *new)
     out = io.StringIO(newline="")
     csv.DictWriter(out, columns).writerow(values)
+    if max(len(_line(columns)), len(out.getvalue())) > LINE:
+        allowed = _("make a row of metrics.csv longer than {most} characters; report fewer").format(most=LINE)
+        raise ConfigError("metrics", f"{len(columns)} columns", allowed)
+    if new:
+        write_text(metrics, "".join(map(_line, [columns, *rows])))
     append(metrics, out.getvalue().encode())
 
 

@@ -300,7 +300,7 @@ def write_rows(path: File, rows: Iterable[Mapping[str, object]], columns: Sequen
     """Write a CSV file with a header line, and no formula in it: see `defused`. OSError if that fails."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns)
-    writer.writeheader()
+    writer.writerow({name: _no_formula(name) for name in columns})
     for row in rows:
         writer.writerow({name: _no_formula(value) if isinstance(value, str) else value for name, value in row.items()})
     write_text(path, out.getvalue())

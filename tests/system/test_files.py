@@ -130,6 +130,8 @@ def test_a_tensor_larger_than_its_shape_is_refused_before_anything_reads_the_who
 def test_a_table_holds_no_formula_and_keeps_its_numbers(tmp_path):
     write_rows(tmp_path / "a.csv", [{"name": "=cmd()", "low": "-0.5", "high": -1.5}], ["name", "low", "high"])
     assert read_rows(tmp_path / "a.csv") == [{"name": "'=cmd()", "low": "-0.5", "high": "-1.5"}]
+    write_rows(tmp_path / "b.csv", [{"@name": 1}], ["@name"])
+    assert (tmp_path / "b.csv").read_text().splitlines()[0] == "'@name"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX here")
