@@ -205,7 +205,7 @@ def test_no_text_sticks_out(browser, tmp_path, monkeypatch, make, language):
     with opened(browser, file) as page:
         for width in (400, 640, 725, 740, 820, 1000, 1280):
             page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_function("() => flow.picture.lay.W === flow.picture.width()")
+            page.wait_for_function("() => flow.picture.lay.W === Math.floor(flow.picture.box.clientWidth)")
             assert page.evaluate("() => document.documentElement.scrollWidth") <= width
             assert page.evaluate(OUTSIDE) == [], width
             assert page.evaluate(BELOW) == [], width

@@ -17,12 +17,13 @@ export class Picture {
       '<canvas aria-hidden="true"></canvas><canvas aria-hidden="true"></canvas>';
     [this.svg, this.still, this.top] = box.children;
     this.reduced = matchMedia('(prefers-reduced-motion: reduce)');
-    this.resized = new ResizeObserver(() => { if (this.width() !== this.lay?.W) this.draw(); });
+    this.resized = new ResizeObserver(() => { this.measureWidth(); if (this.W !== this.lay.W) this.draw(); });
     this.seen = new IntersectionObserver(all => { this.hidden = !all[all.length - 1].isIntersecting; this.run(); });
     box.addEventListener('pointermove', event => this.point(event));
     box.addEventListener('pointerleave', () => { if (!this.held) this.follow(null, true); });
     box.addEventListener('click', event => { this.point(event); this.held = this.chosen !== null; });
     this.phase = Infinity;
+    this.measureWidth();
     this.draw();
     this.resized.observe(box);
     this.seen.observe(box);
@@ -57,10 +58,10 @@ export class Picture {
     return true;
   }
 
-  width() { return Math.max(280, Math.floor(this.box.clientWidth)); }
+  measureWidth() { this.W = Math.max(280, Math.floor(this.box.clientWidth)); }  // asked for in a draw, it would lay out the page
 
   draw() {
-    const W = this.width();
+    const {W} = this;
     this.plan = withMeasured(predict(this.data, this.settings), this.measured);
     this.plan.ink = getComputedStyle(this.box).color;
     this.lay = layout(this.plan, W, this.look);
@@ -78,7 +79,7 @@ export class Picture {
       Object.assign(canvas.style, {width: `${W}px`, height: `${H}px`});
     }
     this.dense = dense;
-    this.groups = Object.fromEntries([...this.svg.querySelectorAll('[data-stage]')].map(g => [g.dataset.stage, g]));
+    this.groups = Object.fromEntries(this.lay.rows.map(({stage}, i) => [stage.name, this.svg.children[i + 1]]));
     this.total = this.plan.stages.length;
     if (this.phase > this.total) this.phase = this.total;
     if (this.chosen && !this.fits(this.chosen)) this.follow(null, true);
