@@ -374,5 +374,16 @@ def test_screenshots_in_light_and_dark(show, tmp_path):
     time.sleep(0.5)
     picture(page, "flow_panel_dark", tmp_path)
     ink = page.evaluate("() => getComputedStyle(document.querySelector('.omg-flow text')).fill")
+    dark = violations(page)
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
     assert min(int(part) for part in ink[4:-1].split(",")[:3]) > 128, f"dark ink {ink} on a dark page"
+    page.wait_for_selector("body[data-jp-theme-light=true]", state="attached")
+    assert (violations(page), dark) == ([], [])
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds in the panel as JupyterLab shows it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(page, context=".omg-panel").response
+    assert len(found["passes"]) > 10
+    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
