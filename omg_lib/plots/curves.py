@@ -87,6 +87,6 @@ def _lines(ax: Axes, colours: dict[str, str], reports: Sequence[Report], before:
     ax.spines[:].set_color(INK)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if ax.lines:
         ax.legend(fontsize=8, frameon=False, labelcolor=INK, loc=corner)
