@@ -59,7 +59,6 @@ def test_a_run_without_updates_ends_at_t_max_total(teammates):
     assert t_env[-1] >= config.t_max_total > t_env[-2]
 
 
-@pytest.mark.slow
 def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not():
     torch.manual_seed(1)
     first = omg.run_sequential(quick_config())

@@ -149,7 +149,6 @@ def test_every_marked_message_is_one_that_babel_finds(path):
             assert ast.JoinedStr not in kinds and not literal, f"{path.name}:{call.lineno}"
 
 
-@pytest.mark.slow
 def test_every_message_is_formatted_with_the_names_that_it_has():
     """`_("... {name} ...").format(...)`: no placeholder without a value, and none too many."""
     for path in MODULES:
