@@ -51,9 +51,8 @@ def _told(info: EnvInfo, make: Make, rows: int) -> dict[int, Story]:
         time = np.zeros(rows, int)
         check_shown(env, np.ones(rows, bool))
         while not set(range(EPISODES)) <= told.keys():
-            reward, done, outcome = env.step(_actions(env, time))
+            reward, done, outcome = check_outcome(env, env.step(_actions(env, time)))
             time += 1
-            check_outcome(env, reward, done, outcome)
             _check_sum(info, reward, outcome)
             ended = done.numpy(force=True)
             check_shown(env, ~ended)

@@ -48,6 +48,7 @@ IGNORED = {
         ("log_interval", "runner_log_interval", "learner_log_interval"), N_("metrics.csv has every update")
     ),
     **dict.fromkeys(("use_tensorboard", "use_wandb"), N_("metrics.csv has every update")),
+    **dict.fromkeys(("wandb_team", "wandb_project", "wandb_mode", "wandb_save_model"), N_("belongs to use_wandb")),
     **dict.fromkeys(("save_model", "save_model_interval", "local_results_path"), N_("--out DIR keeps checkpoints")),
     **dict.fromkeys(("checkpoint_path", "load_step"), N_("--resume DIR continues a run")),
     **dict.fromkeys(

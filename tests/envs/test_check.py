@@ -116,6 +116,14 @@ FAULTS = {
         "step()'s reward returned float32 [1, 4]; expected is a tensor, float32 [1]",
     ),
     "rewards in a team's game": (changed("step", _rewards_too), "`rewards` belong to general_sum=True"),
+    "two values": (
+        changed("step", lambda x: x[:2]),
+        "step() returned 2 values; expected are reward, done and info",
+    ),
+    "nothing": (
+        changed("step", lambda x: None),
+        "step() returned NoneType; expected are reward, done and info",
+    ),
     "no info": (
         changed("step", lambda x: (*x[:2], {})),
         "step()'s info has []; expected is a dict with battle_won, episode_limit",

@@ -14,6 +14,7 @@ from omg_lib.episodes import masked_mean
 from omg_lib.learners import MixingLearner, ModellingLearner, OMGLearner, QLearner, register
 from omg_lib.learners.q_learner import ModelOutput
 from omg_lib.opponents import OpponentModel
+from omg_lib.plots.motion.handover import handover
 from omg_lib.runs.folder import RunFolder, load
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import tensors_of
@@ -247,6 +248,10 @@ def hooked(**hooks):
         return next(iter(run)).metrics
 
 
+def declared(axes, dtype):
+    return {"learner.x": ("learner.td_loss", {"f": (axes, dtype)})}
+
+
 @pytest.mark.parametrize(
     ("hooks", "said"),
     [
@@ -259,6 +264,8 @@ def hooked(**hooks):
         ({"settings": {"win_rate": 0.5}}, "learner='hooked': its setting 'win_rate' is a column of metrics.csv"),
         ({"own_metrics": lambda self, batch, steps, online: {"q": online["q"]}}, r"Hooked.q=.*shape \[\]"),
         ({"stages": classmethod(lambda cls, c: {"learner.x": ("nowhere", {})})}, "learner.x after nowhere"),
+        ({"stages": classmethod(lambda cls, c: declared("G T K", "float32"))}, "stages='f: G T K, float32': learner.x"),
+        ({"stages": classmethod(lambda cls, c: declared("G T A", "float"))}, "stages='f: G T A, float': learner.x"),
     ],
 )
 def test_a_hook_that_gives_the_wrong_thing_is_named(hooks, said):
@@ -295,3 +302,9 @@ def test_the_panel_offers_and_trains_it():
     panel = FlowPanel(**(TINY | {"learner": "calm"}) | {"extra": {"calm": 0.2}})
     assert {"calm", "prioritised", "omg"} <= set(panel.data["learners"])
     assert "learner.jumps" in [entry.name for entry in panel.model.plan.stages]
+
+
+def test_a_learner_whose_stages_are_wrong_is_not_in_the_panel_of_another():
+    register("lost", type("Lost", (QLearner,), {"stages": classmethod(lambda cls, c: {"learner.x": ("nowhere", {})})}))
+    learners = handover(config("calm"))["learners"]
+    assert "lost" not in learners and "calm" in learners

@@ -69,6 +69,13 @@ def test_epymarls_learners_use_adam(capsys):
     assert rows[-1].ours == "optimiser=adam"
 
 
+def test_epymarls_settings_of_wandb_are_ignored():
+    wandb = dict(use_wandb=False, wandb_team=None, wandb_project=None, wandb_mode="offline", wandb_save_model=False)
+    found, rows = translate(wandb | {"learner": "q_learner", "mixer": None, "use_rnn": True})
+    assert omg.OMGConfig.from_dict(found) == omg.OMGConfig(learner="iql", optimiser="adam")
+    assert all(row.why.startswith("ignored: ") for row in rows[: len(wandb)])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
