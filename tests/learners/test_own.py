@@ -19,6 +19,7 @@ from omg_lib.runs.folder import RunFolder, load
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import tensors_of
 from omg_lib.trace import stage
+from omg_lib.widgets.flow_model import FlowModel
 from tests.helpers.batches import SMALL, short_pretraining
 
 TINY = dict(env="skirmish:partners", n_agents=2, batch_size=2, updates=1, test_nepisode=2, device="cpu", **SMALL)
@@ -302,6 +303,14 @@ def test_the_panel_offers_and_trains_it():
     panel = FlowPanel(**(TINY | {"learner": "calm"}) | {"extra": {"calm": 0.2}})
     assert {"calm", "prioritised", "omg"} <= set(panel.data["learners"])
     assert "learner.jumps" in [entry.name for entry in panel.model.plan.stages]
+
+
+def test_another_learner_in_the_panel_does_not_inherit_its_settings():
+    model = FlowModel(**TINY | {"learner": "calm", "extra": {"calm": 0.2}})
+    model.set(learner="iql")
+    assert (model.config.learner, model.config.extra) == ("iql", {}), model.status
+    model.set(learner="calm", batch_size=3)
+    assert (model.config.learner, model.config.extra) == ("calm", {"calm": 0.1}), model.status
 
 
 def test_a_learner_whose_stages_are_wrong_is_not_in_the_panel_of_another():
