@@ -146,6 +146,8 @@ DEEPER = {
         {"chance": lambda self, k: np.random.default_rng((k, self.batch))},
         "episode 0 differs beside others",
     ),
+    "nan": (changed("obs", lambda x: x / 0 - x / 0), "obs() holds NaN or infinity; expected are finite numbers"),
+    "infinity": (changed("step", lambda x: (x[0] / 0, *x[1:])), "step()'s reward holds NaN or infinity"),
     "one buffer": ({"obs": _buffer}, "a later step wrote to what obs() had returned"),
     "goes on when done": ({"step": _moves_on}, "step() moves a row that is done; expected is reward 0"),
 }
