@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,14 @@ class Callback:
 
     def on_stop(self, finished: bool) -> None:
         """Called when a loop over the run ends, for any reason; `finished` says whether the budget is spent."""
+
+
+def checked(callbacks: object) -> tuple[Callback, ...]:
+    """Return these callbacks. ConfigError unless each is an instance of Callback."""
+    found = tuple(callbacks) if isinstance(callbacks, Sequence) else (None,)
+    if not all(isinstance(one, Callback) for one in found):
+        raise ConfigError("callbacks", callbacks, _("allowed is a list of instances of omg_lib.Callback"))
+    return found
 
 
 class CallbackError(RunError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import math
 import numbers
 import os
@@ -17,7 +16,7 @@ from omg_lib import registry
 from omg_lib.errors import INTERRUPTED as INTERRUPTED
 from omg_lib.errors import ConfigError as ConfigError
 from omg_lib.errors import RunError as RunError
-from omg_lib.errors import check_choice
+from omg_lib.errors import check_choice, did_you_mean
 from omg_lib.registry import ENVIRONMENTS as ENVIRONMENTS
 from omg_lib.registry import LEARNERS as LEARNERS
 from omg_lib.registry import PETTINGZOO as PETTINGZOO
@@ -146,7 +145,8 @@ class OMGConfig:
             raise ConfigError("n_agents", self.n_agents, allowed)
         if own_learner(self.learner) is None and self.learner not in LEARNERS:
             names = ", ".join([*learner_names(), YOURS])
-            raise ConfigError("learner", self.learner, _("allowed are {names}").format(names=names))
+            meant = did_you_mean(self.learner, learner_names())
+            raise ConfigError("learner", self.learner, _("{meant}allowed are {names}").format(meant=meant, names=names))
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
@@ -317,10 +317,8 @@ def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), le
     told = told.format(learner=learner, names=", ".join(own) or "none")
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name)[:80], known, 1)
-            meant = _("did you mean {near}? ").format(near=near[0]) if near else ""
             allowed = _("there is no such setting; {meant}allowed are the fields of OMGConfig{told}")
-            raise ConfigError(where, name, allowed.format(meant=meant, told=told))
+            raise ConfigError(where, name, allowed.format(meant=did_you_mean(name, known), told=told))
 
 
 def own_learner(name: object) -> Any | None:

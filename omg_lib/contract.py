@@ -26,6 +26,9 @@ Stages = dict[str, tuple[int, Fields]]
 """Stage -> (calls in one update, fields)."""
 LETTERS = "AGRLTOSCZH"
 """The sizes in a trace, in the order of its schema."""
+DTYPES = ("float32", "float64", "int64", "bool")
+"""The dtypes in a trace."""
+AXIS = re.compile(rf"([{LETTERS}]|\d+)(?:([*+/-])([{LETTERS}]|\d+))?")
 
 METRICS = (
     "update", "t_env", "time", "loss", "td_loss", "omg_loss", "train_win_rate", "win_rate", "train_return", "epsilon",
@@ -89,10 +92,15 @@ def contract(config: OMGConfig, records_alive: bool = False) -> Stages:
 
 
 def _inserted(stages: Stages, name: str, after: str, fields: Fields) -> Stages:
-    """Return the stages with one more, which runs once, right after another."""
+    """Return the stages with one more, which runs once, right after another. ConfigError for what no trace can hold."""
     if name in stages or after not in stages:
         allowed = _("it must be new and follow a stage of this learner: {stages}").format(stages=", ".join(stages))
         raise ConfigError("stages", _("{name} after {after}").format(name=name, after=after), allowed)
+    for field, (axes, dtype) in fields.items():
+        if dtype not in DTYPES or not all(AXIS.fullmatch(axis) for axis in axes.split()):
+            allowed = _("{name}: allowed are axes of the letters {letters} or numbers, such as G T-1 A, and {dtypes}")
+            said = allowed.format(name=name, letters=" ".join(LETTERS), dtypes=", ".join(DTYPES))
+            raise ConfigError("stages", f"{field}: {axes}, {dtype}", said)
     found: Stages = {}
     for key, stage in stages.items():
         found[key] = stage
@@ -107,7 +115,7 @@ def axis_size(axis: str, sizes: Mapping[str, int]) -> int:
     >>> axis_size("G*A", {"G": 32, "A": 8}), axis_size("L+1", {"L": 120}), axis_size("64", {})
     (256, 121, 64)
     """
-    match = re.fullmatch(r"(\w+)(?:([*+/-])(\w+))?", axis)
+    match = AXIS.fullmatch(axis)
     if match is None:
         raise ValueError(f"axis {axis!r} is not of the form A, G*A, L+1, T-1, A/R or 64")
     left, sign, right = match.groups()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 from omg_lib.words import _
 
 INTERRUPTED = 130
@@ -28,6 +31,12 @@ class ConfigError(ValueError):
 
     def __reduce__(self) -> tuple:  # by default an exception is rebuilt from its message alone
         return type(self), self._parts
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question that suggests the known name nearest to this one, or "" if none is near."""
+    near = difflib.get_close_matches(str(name)[:80], known, 1)
+    return _("did you mean {near}? ").format(near=near[0]) if near else ""
 
 
 def check_choice(name: str, value: object, choices: tuple) -> None:

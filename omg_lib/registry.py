@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omg_lib.errors import ConfigError
+from omg_lib.errors import ConfigError, did_you_mean
 from omg_lib.words import _
 
 ENVIRONMENTS = {
@@ -94,7 +94,9 @@ def team_sizes(env: object) -> range:
         )
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
-    raise ConfigError("env", env, _("allowed are {names}").format(names=", ".join([*env_names(), YOURS])))
+    known = [*ENVIRONMENTS, *entry_points(group=ENV_POINTS).names]
+    names = ", ".join([*env_names(), YOURS])
+    raise ConfigError("env", env, _("{meant}allowed are {names}").format(meant=did_you_mean(env, known), names=names))
 
 
 def env_names() -> tuple[str, ...]:

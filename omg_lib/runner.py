@@ -153,9 +153,8 @@ class Runner:
             if t == info.episode_limit:
                 raise endless(info)
             actions = self.controller.select_actions(env, obs, avail_actions, t)
-            reward, done, outcome = env.step(actions)
-            if not self._watched:
-                check_outcome(env, reward, done, outcome)
+            told = env.step(actions)
+            reward, done, outcome = told if self._watched else check_outcome(env, told)
             if own_reward:
                 reward = outcome["rewards"][torch.arange(runs), company["seat"]]
             paid = reward.numpy(force=True)[running]

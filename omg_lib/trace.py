@@ -22,7 +22,7 @@ import torch
 from tensordict import TensorDictBase
 
 from omg_lib.config import ConfigError, OMGConfig
-from omg_lib.contract import LETTERS, ROUND, axis_size, contract
+from omg_lib.contract import DTYPES, LETTERS, ROUND, axis_size, contract
 from omg_lib.system.files import count, finite, listed, read_json, reason, short_text, shown, write_text
 from omg_lib.words import _
 
@@ -153,7 +153,7 @@ def _shape(value: object) -> tuple[int, ...]:
 
 
 def _dtype(value: object) -> str:
-    if value not in ("float32", "float64", "int64", "bool"):
+    if value not in DTYPES:
         raise ValueError(_("{value} is not a dtype of a trace").format(value=shown(value)))
     return str(value)
 

@@ -17,7 +17,7 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from omg_lib.buffer import Episode, ReplayBuffer
-from omg_lib.callbacks import Callback, CallbackError, Played, Report, Tested
+from omg_lib.callbacks import Callback, CallbackError, Played, Report, Tested, checked
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.controller import Controller
 from omg_lib.distributed.processes import Processes
@@ -86,7 +86,7 @@ class Training:
         self.tested_at = 0
         self.round: Recorder | None = None  # what was played for the next update
         self._progress: Progress = progress or (lambda phase, done, total: None)
-        self._on_stage, self._on_run, self.callbacks = on_stage, on_run, tuple(callbacks)
+        self._on_stage, self._on_run, self.callbacks = on_stage, on_run, checked(callbacks)
         self._failed: CallbackError | None = None
         self._stop, self._loops = threading.Event(), False
         self._test_runner: Runner | None = None

@@ -93,9 +93,9 @@ def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
         raise ConfigError(
             "runs", len(configs), _("some games have a winner, others none: allowed are runs of one kind")
         )
+    check_writable("figure", figure, PICTURES)
     if figure and not all(won):
         raise ConfigError("figure", figure, _("it draws win rates, and this game has no winner; allowed is --out"))
-    check_writable("figure", figure, PICTURES)
     return all(won)
 
 

@@ -132,8 +132,10 @@ def count(name: str, text: str, least: int = 1) -> int:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> None:
-    """Refuse a file that cannot be written before the work starts. None means that no file is wanted."""
+def check_writable(name: str, path: str | None, endings: Sequence[str] = (), make: bool = False) -> None:
+    """Refuse a file that cannot be written before the work starts. None means that no file is wanted. With `make`, a
+    missing folder is made.
+    """
     if path is None:
         return
     if endings and Path(path).suffix.lower() not in endings:
@@ -141,6 +143,8 @@ def check_writable(name: str, path: str | None, endings: Sequence[str] = ()) -> 
             name, path, _("allowed is a file that ends in {endings}").format(endings=" or ".join(endings))
         )
     try:
+        if make:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         check_target(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no system takes
         allowed = _("cannot be written ({reason}); allowed is a file in a folder that exists").format(

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     why = _("a prior does not depend on it; allowed are {names}").format(names=", ".join(USED))
     config = OMGConfig.from_dict(given_settings(args, dict.fromkeys(UNUSED, why)) | {"learner": "omg"})
     episodes, steps = count("episodes", args.episodes), count("steps", args.fits)
-    check_writable("out", args.out)
+    check_writable("out", args.out, [".safetensors"], make=True)
     with progress_bar() as bar:
         prior, report = pretrain(config, episodes, steps, lambda done, total: show_progress(bar)("prior", done, total))
     made = {"env": config.env, "n_agents": config.n_agents, "teammates": config.teammates, "seed": config.seed}

@@ -47,16 +47,17 @@ def _told(info: EnvInfo, make: Make, rows: int) -> dict[int, Story]:
         if sorted(env.episode) != list(range(rows)):
             raise fault(info, f"episode is {list(env.episode)} after reset(); expected is {list(range(rows))}")
         check_shown(env, np.ones(rows, bool))
+        _check_finite(env)
         begun: list[Story] = [[_shown(env, row)] for row in range(rows)]
         time = np.zeros(rows, int)
         check_shown(env, np.ones(rows, bool))
         while not set(range(EPISODES)) <= told.keys():
-            reward, done, outcome = env.step(_actions(env, time))
+            reward, done, outcome = check_outcome(env, env.step(_actions(env, time)))
             time += 1
-            check_outcome(env, reward, done, outcome)
             _check_sum(info, reward, outcome)
             ended = done.numpy(force=True)
             check_shown(env, ~ended)
+            _check_finite(env, reward)
             if (time[~ended] >= info.episode_limit).any():
                 raise endless(info)
             for row in range(rows):
@@ -81,6 +82,14 @@ def _actions(env: BatchedEnv, time: np.ndarray) -> np.ndarray:
     available = env.avail_actions().numpy(force=True)
     chances = [np.random.default_rng((int(k), int(t))) for k, t in zip(env.episode, time, strict=True)]
     return (np.stack([chance.random(available.shape[1:]) for chance in chances]) * available).argmax(-1)
+
+
+def _check_finite(env: BatchedEnv, reward: Tensor | None = None) -> None:
+    """Check that no number is NaN or infinite; in a run, the runner does this for each episode."""
+    given = {"obs()": env.obs(), "state()": env.state()} | ({} if reward is None else {"step()'s reward": reward})
+    for call, x in given.items():
+        if not x.isfinite().all():
+            raise fault(env.info, f"{call} holds NaN or infinity; expected are finite numbers")
 
 
 def _check_sum(info: EnvInfo, reward: Tensor, outcome: dict[str, Any]) -> None:
@@ -131,7 +140,5 @@ def _check_scripts(env: BatchedEnv) -> None:
 
 def _same(one: Story, other: Story) -> bool:
     return len(one) == len(other) and all(
-        torch.equal(a.nan_to_num(), b.nan_to_num()) if a.is_floating_point() else torch.equal(a, b)
-        for x, y in zip(one, other, strict=True)
-        for a, b in zip(x, y, strict=True)
+        torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)
     )

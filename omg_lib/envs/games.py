@@ -144,6 +144,9 @@ class GameRows(BatchedEnv):
     def _take(self, moments: dict[int, Moment]) -> None:
         """Store what some games show. ConfigError for anything that a Moment may not hold."""
         for row, now in moments.items():
+            if not isinstance(now, Moment):
+                allowed = _("begin() or step() returned {values}; expected is a Moment").format(values=shown(now))
+                raise ConfigError("env", self.info.name, allowed)
             self._obs[row] = self._checked("obs", now.obs, self._obs[row].shape)
             self._state[row] = self._checked("state", now.state, self._state[row].shape)
             self._available[row] = self._checked("available", now.available, self._available[row].shape, True)

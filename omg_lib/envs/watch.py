@@ -66,9 +66,13 @@ def check_shown(env: BatchedEnv, playing: np.ndarray) -> None:
         raise fault(info, said.format(seat=seat, row=row))
 
 
-def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None:
-    """Check what step() returned."""
+def check_outcome(env: BatchedEnv, given: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Check what step() returned, and return it: reward, done and info."""
     info, R = env.info, env.batch
+    if not isinstance(given, tuple) or len(given) != 3:
+        found = f"{len(given)} values" if isinstance(given, tuple) else type(given).__name__
+        raise fault(info, _("step() returned {found}; expected are reward, done and info").format(found=found))
+    reward, done, outcome = given
     check_tensor(info, "step()'s reward", reward, torch.float32, (R,))
     check_tensor(info, "step()'s done", done, torch.bool, (R,))
     names = {"battle_won", "episode_limit"} | ({"rewards"} if info.general_sum else set())
@@ -81,6 +85,7 @@ def check_outcome(env: BatchedEnv, reward: Any, done: Any, outcome: Any) -> None
         check_tensor(info, f"step()'s info['{key}']", outcome[key], torch.bool, (R,))
     if info.general_sum:
         check_tensor(info, "step()'s info['rewards']", outcome["rewards"], torch.float32, (R, info.n_agents))
+    return reward, done, outcome
 
 
 def endless(info: EnvInfo) -> ConfigError:

@@ -6,7 +6,7 @@ with `matplotlib.figure.Figure`, never pyplot: any thread may draw them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ METHODS = {
 """Method -> colour and marker, in drawing order. Each colour has a contrast of 3 or more on white and on black, and any
 two are distinguishable with each of the three kinds of colour blindness.
 """
+OTHERS = (("#00857c", "P"), ("#8a7400", "X"), ("#c44fa0", "*"))
+"""Colours and markers of other methods, such as a learner of yours, in the order of their names; bars are hatched."""
+HATCHES = ("///", "...", "xxx", "---")
 MODES = ("optimistic", "conservative")
 """OMG's modes, which differ in fill and line; the other methods have none."""
 KINDS = {"seen": N_("seen"), "homologue": N_("unseen,\nhomologue"), "non_homologue": N_("unseen,\nnon-homologue")}
@@ -49,13 +52,13 @@ def bars_figure(rows: Sequence[Row]) -> Figure:
 
     | key of a row | value |
     |---|---|
-    | method | a key of METHODS |
-    | mode | for omg "optimistic" or "conservative"; else (or for a single omg) empty, None or missing |
+    | method | a key of METHODS, or another learner's name |
+    | mode | "optimistic" or "conservative" for omg and its variants; else (or for one omg) empty, None or missing |
     | kind | of the test teammates, such as a key of KINDS |
     | mean, low, high | win rate and the ends of its 95 % interval, fractions from 0 to 1 |
 
     The oracle is not a bar but a dashed line across its group, on a band for its interval: it is a bound, not a
-    competitor. A missing row leaves a gap. ConfigError for no rows, an unknown method or mode, numbers out of order, or
+    competitor. A missing row leaves a gap. ConfigError for no rows, an unknown mode, numbers out of order, or
     two rows for one bar.
     """
     table = _table(rows, "kind")
@@ -64,12 +67,12 @@ def bars_figure(rows: Sequence[Row]) -> Figure:
     figure, ax = _axes(2.6 + (0.5 + 0.28 * len(bars)) * len(kinds))
     width = 0.8 / max(len(bars), 1)
     for number, series in enumerate(bars):
-        colour = METHODS[series[0]][0]
+        look = _bar_look(series, table)
         for kind, (mean, low, high) in table[series].items():
             x = kinds.index(kind) - 0.4 + (number + 0.5) * width
-            ax.bar(x, mean, 0.86 * width, **_bar_look(series))
+            ax.bar(x, mean, 0.86 * width, **look)
             whisker = [[mean - low], [high - mean]]
-            ax.errorbar(x, mean, whisker, color=colour, elinewidth=1.8, capsize=3.5, capthick=1.8, zorder=3)
+            ax.errorbar(x, mean, whisker, color=look["edgecolor"], elinewidth=1.8, capsize=3.5, capthick=1.8, zorder=3)
     for kind, (mean, low, high) in table.get(("oracle", ""), {}).items():
         across = kinds.index(kind) + np.array([-0.46, 0.46])
         ax.fill_between(across, low, high, **_BAND, color=INK)
@@ -77,7 +80,7 @@ def bars_figure(rows: Sequence[Row]) -> Figure:
     ax.set_xticks(range(len(kinds)), [drawn(KINDS.get(kind, kind.replace("_", " "))) for kind in kinds])
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.5, len(kinds) - 0.5)
-    handles: dict[Series, Artist] = {series: Patch(**_bar_look(series)) for series in bars}
+    handles: dict[Series, Artist] = {series: Patch(**_bar_look(series, table)) for series in bars}
     if ("oracle", "") in table:
         handles["oracle", ""] = Line2D([], [], linestyle="--", color=INK)
     _finish(figure, ax, table, drawn("test teammates\nwhiskers: 95 % interval"), handles)
@@ -97,7 +100,7 @@ def learning_figure(rows: Sequence[Row]) -> Figure:
         steps = sorted(points)
         mean, low, high = np.array([points[t] for t in steps]).T
         # A few markers distinguish lines without colour; a line of one point is only its marker.
-        look = _line_look(series) | {"markevery": max(1, len(steps) // 8)}
+        look = _line_look(series, table) | {"markevery": max(1, len(steps) // 8)}
         ax.fill_between(steps, low, high, **_BAND, color=look["color"])
         handles[series] = ax.plot(steps, mean, **look)[0]
     ax.set_xlim(left=0)
@@ -133,7 +136,7 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float, float, float]]]:
-    """Return (method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS and MODES."""
+    """Return (method, mode) -> value of `key` -> (mean, low, high), in the order of METHODS, other names, and MODES."""
     if not rows:
         raise ConfigError("rows", list(rows), _("allowed is one row or more"))
     found: dict[Series, dict[Any, tuple[float, float, float]]] = {}
@@ -142,9 +145,7 @@ def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float,
         if lacking:
             raise ConfigError("row", dict(row), _("it lacks {lacking}").format(lacking=", ".join(lacking)))
         method, mode = row["method"], row.get("mode") or ""
-        if method not in METHODS:
-            raise ConfigError("method", method, _("allowed are {methods}").format(methods=", ".join(METHODS)))
-        if mode and (method != "omg" or mode not in MODES):
+        if mode and (mode not in MODES or method in METHODS and method != "omg"):
             raise ConfigError(
                 "mode", mode, _("allowed are {modes} for omg and none for other methods").format(modes=", ".join(MODES))
             )
@@ -154,8 +155,16 @@ def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float,
         if row[key] in points:
             raise ConfigError("row", dict(row), _("there is another row of this method for this {key}").format(key=key))
         points[row[key]] = (row["mean"], row["low"], row["high"])
-    order = list(METHODS)
+    order = [*METHODS, *sorted({method for method, __ in found} - METHODS.keys())]
     return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), ("", *MODES).index(item[0][1]))))
+
+
+def _colour_marker_hatch(method: str, table: Iterable[Series]) -> tuple[str, str, str]:
+    """Return how a method looks: those of METHODS always the same, others by their order in this table."""
+    if method in METHODS:
+        return (*METHODS[method], "")
+    place = sorted({name for name, __ in table} - METHODS.keys()).index(method)
+    return (*OTHERS[place % len(OTHERS)], HATCHES[place % len(HATCHES)])
 
 
 def _kind_order(kind: str) -> tuple[int, str]:
@@ -165,17 +174,18 @@ def _kind_order(kind: str) -> tuple[int, str]:
 _BAND = {"alpha": 0.18, "linewidth": 0, "zorder": 0.5}
 
 
-def _bar_look(series: Series) -> dict[str, Any]:
+def _bar_look(series: Series, table: Iterable[Series]) -> dict[str, Any]:
     """Return the style of a bar: pale inside, to show the lower half of a whisker; hollow for OMG's second mode."""
-    colour = METHODS[series[0]][0]
+    colour, __, hatch = _colour_marker_hatch(series[0], table)
     hollow = series[1] == MODES[1]
     fill = "none" if hollow else (colour, 0.3)
-    return {"facecolor": fill, "edgecolor": colour, "linewidth": 1.5, "linestyle": ":" if hollow else "-"}
+    line = ":" if hollow else "-"
+    return {"facecolor": fill, "edgecolor": colour, "hatch": hatch, "linewidth": 1.5, "linestyle": line}
 
 
-def _line_look(series: Series) -> dict[str, Any]:
+def _line_look(series: Series, table: Iterable[Series]) -> dict[str, Any]:
     method, mode = series
-    colour, marker = METHODS[method]
+    colour, marker, __ = _colour_marker_hatch(method, table)
     style = "--" if method == "oracle" else ":" if mode == MODES[1] else "-"
     return {"color": colour, "marker": marker, "markersize": 5, "linestyle": style, "linewidth": 1.8}
 

@@ -48,6 +48,7 @@ IGNORED = {
         ("log_interval", "runner_log_interval", "learner_log_interval"), N_("metrics.csv has every update")
     ),
     **dict.fromkeys(("use_tensorboard", "use_wandb"), N_("metrics.csv has every update")),
+    **dict.fromkeys(("wandb_team", "wandb_project", "wandb_mode", "wandb_save_model"), N_("belongs to use_wandb")),
     **dict.fromkeys(("save_model", "save_model_interval", "local_results_path"), N_("--out DIR keeps checkpoints")),
     **dict.fromkeys(("checkpoint_path", "load_step"), N_("--resume DIR continues a run")),
     **dict.fromkeys(
@@ -132,8 +133,10 @@ def _check_fixed(values: Mapping[str, Any]) -> None:
     """Raise a ConfigError that names every setting that would change the algorithm."""
     wrong = [name for name, (allowed, _) in FIXED.items() if name in values and not _same(values[name], allowed)]
     if wrong:
-        said = _("{name}: {why}, allowed is {value}")
-        rules = [said.format(name=name, why=_(FIXED[name][1]), value=FIXED[name][0]) for name in wrong]
+        said = _("{name}={value}: {why}, allowed is {allowed}")
+        rule = {name: {"why": _(FIXED[name][1]), "allowed": FIXED[name][0]} for name in wrong}
+        rest = [said.format(name=name, value=values[name], **rule[name]) for name in wrong[1:]]
+        rules = [_("{why}, allowed is {allowed}").format(**rule[wrong[0]]), *rest]
         raise ConfigError(wrong[0], values[wrong[0]], _("; ").join(rules))
 
 

@@ -91,6 +91,8 @@ class FlowModel:
         with self.lock:
             if self.settings | settings == self.settings:
                 return
+            if settings.get("learner", self.settings["learner"]) != self.settings["learner"]:
+                self.settings = {k: v for k, v in self.settings.items() if k != "extra"}  # another learner's own ones
             self.settings = self.settings | settings
             try:
                 self.config = _config(self.settings)

@@ -132,8 +132,8 @@ def test_a_run_whose_training_has_not_ended_is_named(made, capsys):
         (["evaluate", "--out", "long" * 99], ["out=", "cannot be written"]),
         (["evaluate", "--splits", "validation"], ["splits='validation'", "it has"]),
         (["evaluate", "--fine-tune", "4"], ["fine_tune=4", "each of the 3 seats", "3 or 6"]),
-        (["pretrain", "--out", "no/such"], ["out='no/such'", "folder that exists"]),
-        (["pretrain", "--out", "pool"], ["out='pool'", "not a regular file"]),
+        (["pretrain", "--out", "prior.pt"], ["out='prior.pt'", "ends in .safetensors"]),
+        (["pretrain", "--out", "prior.safetensors/in.safetensors"], ["cannot be written"]),
         (["teammates", "--out", "prior.safetensors"], ["out='prior.safetensors'", "cannot be written"]),
         (["teammates", "--out", "prior.safetensors/pool"], ["cannot be written"]),
     ],
@@ -159,6 +159,21 @@ def test_what_cannot_be_written_or_played_is_refused_before_the_work(made, capsy
     assert sorted(made.iterdir()) == before, "nothing is left behind"
 
 
+def test_a_missing_folder_for_a_prior_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["pretrain", *BATTLE, "--teammates", "scripted", "--episodes", "5", "--steps", "1"]
+    assert main([*words, "--out", "runs/new/prior.safetensors"]) == 0, capsys.readouterr().err
+    assert (tmp_path / "runs" / "new" / "prior.safetensors").is_file()
+
+
+def test_a_run_of_a_learner_that_the_paper_does_not_have_is_drawn(tmp_path, capsys):
+    run, figure = str(tmp_path / "run"), tmp_path / "scores.svg"
+    words = ["train", *BATTLE, "--learner", "qmix", "--batch-size", "2", "--updates", "1", "--device", "cpu"]
+    assert main([*words, "--out", run]) == 0
+    assert main(["evaluate", "--runs", run, "--episodes", "4", "--figure", str(figure)]) == 0, capsys.readouterr().err
+    assert "<svg" in figure.read_text()
+
+
 def test_a_run_in_which_all_seats_learn_is_evaluated_and_has_nobody_to_tune_with(tmp_path, capsys):
     words = ["train", *BATTLE, "--learner", "iql", "--batch-size", "2", "--updates", "1", "--device", "cpu"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
@@ -177,6 +192,7 @@ def test_a_run_in_which_all_seats_learn_is_evaluated_and_has_nobody_to_tune_with
     ("games", "more", "said"),
     [
         (["predator_prey"], ["--figure", "a.svg"], ["figure='a.svg'", "no winner"]),
+        (["predator_prey"], ["--figure", "a.txt"], ["figure='a.txt'", ".svg or .png"]),
         (["predator_prey", "skirmish"], [], ["runs=2", "runs of one kind"]),
     ],
 )
@@ -231,7 +247,7 @@ def test_the_pool_calls_a_policy_of_a_game_without_winners_no_script(tmp_path, c
         (["teammates", *BATTLE, "--algorithms", "ppo", "--out", "x"], ["algorithms='ppo'", "qmix"]),
         (["teammates", *BATTLE, "--seeds", "none", "--out", "x"], ["seeds='none'", "whole number"]),
         (["pretrain", *BATTLE, "--steps", "-3", "--out", "x"], ["steps='-3'"]),
-        (["pretrain", *BATTLE, "--episodes", "5", "--steps", "1", "--out", "no/file"], ["out=", "cannot be written"]),
+        (["pretrain", *BATTLE, "--episodes", "5", "--steps", "1", "--out", "file"], ["out=", ".safetensors"]),
     ],
 )
 @pytest.mark.slow

@@ -116,6 +116,14 @@ FAULTS = {
         "step()'s reward returned float32 [1, 4]; expected is a tensor, float32 [1]",
     ),
     "rewards in a team's game": (changed("step", _rewards_too), "`rewards` belong to general_sum=True"),
+    "two values": (
+        changed("step", lambda x: x[:2]),
+        "step() returned 2 values; expected are reward, done and info",
+    ),
+    "nothing": (
+        changed("step", lambda x: None),
+        "step() returned NoneType; expected are reward, done and info",
+    ),
     "no info": (
         changed("step", lambda x: (*x[:2], {})),
         "step()'s info has []; expected is a dict with battle_won, episode_limit",
@@ -138,6 +146,8 @@ DEEPER = {
         {"chance": lambda self, k: np.random.default_rng((k, self.batch))},
         "episode 0 differs beside others",
     ),
+    "nan": (changed("obs", lambda x: x / 0 - x / 0), "obs() holds NaN or infinity; expected are finite numbers"),
+    "infinity": (changed("step", lambda x: (x[0] / 0, *x[1:])), "step()'s reward holds NaN or infinity"),
     "one buffer": ({"obs": _buffer}, "a later step wrote to what obs() had returned"),
     "goes on when done": ({"step": _moves_on}, "step() moves a row that is done; expected is reward 0"),
 }

@@ -87,3 +87,9 @@ def test_a_moment_cannot_say_who_is_alive_where_the_description_does_not(deaths)
 def test_deaths_of_no_kind():
     with pytest.raises(ConfigError, match="deaths='often': allowed are none, zeros, told"):
         replace(INFO, deaths="often")
+
+
+@pytest.mark.parametrize("given", [None, (np.zeros((2, 3)), 1.0)], ids=["nothing", "a tuple"])
+def test_what_is_no_moment_is_refused(given):
+    with pytest.raises(ConfigError, match=r"env='still': begin\(\) or step\(\) returned .*; expected is a Moment"):
+        shown(given)

@@ -38,6 +38,18 @@ def test_limits():
     assert env_info("skirmish", 3, limit=np.int64(7)).episode_limit == 7
 
 
+@pytest.mark.parametrize(("name", "near"), [("skirmsh", "skirmish"), ("forraging", "foraging"), ("chess", None)])
+def test_a_misspelt_game_suggests_the_nearest_one(name, near):
+    with pytest.raises(ConfigError) as error:
+        env_info(name, 3)
+    assert f"env={name!r}: {f'did you mean {near}? ' if near else ''}allowed are skirmish" in str(error.value)
+
+
+def test_a_misspelt_learner_suggests_the_nearest_one():
+    with pytest.raises(ConfigError, match=r"learner='qmixx': did you mean qmix\? allowed are iql"):
+        config.OMGConfig(learner="qmixx")
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 6, 16])
 def test_partners_train_with_every_strict_order(n):
     info = env_info("skirmish:partners", n)

@@ -14,10 +14,12 @@ from omg_lib.episodes import masked_mean
 from omg_lib.learners import MixingLearner, ModellingLearner, OMGLearner, QLearner, register
 from omg_lib.learners.q_learner import ModelOutput
 from omg_lib.opponents import OpponentModel
+from omg_lib.plots.motion.handover import handover
 from omg_lib.runs.folder import RunFolder, load
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import tensors_of
 from omg_lib.trace import stage
+from omg_lib.widgets.flow_model import FlowModel
 from tests.helpers.batches import SMALL, short_pretraining
 
 TINY = dict(env="skirmish:partners", n_agents=2, batch_size=2, updates=1, test_nepisode=2, device="cpu", **SMALL)
@@ -247,6 +249,10 @@ def hooked(**hooks):
         return next(iter(run)).metrics
 
 
+def declared(axes, dtype):
+    return {"learner.x": ("learner.td_loss", {"f": (axes, dtype)})}
+
+
 @pytest.mark.parametrize(
     ("hooks", "said"),
     [
@@ -259,6 +265,8 @@ def hooked(**hooks):
         ({"settings": {"win_rate": 0.5}}, "learner='hooked': its setting 'win_rate' is a column of metrics.csv"),
         ({"own_metrics": lambda self, batch, steps, online: {"q": online["q"]}}, r"Hooked.q=.*shape \[\]"),
         ({"stages": classmethod(lambda cls, c: {"learner.x": ("nowhere", {})})}, "learner.x after nowhere"),
+        ({"stages": classmethod(lambda cls, c: declared("G T K", "float32"))}, "stages='f: G T K, float32': learner.x"),
+        ({"stages": classmethod(lambda cls, c: declared("G T A", "float"))}, "stages='f: G T A, float': learner.x"),
     ],
 )
 def test_a_hook_that_gives_the_wrong_thing_is_named(hooks, said):
@@ -295,3 +303,17 @@ def test_the_panel_offers_and_trains_it():
     panel = FlowPanel(**(TINY | {"learner": "calm"}) | {"extra": {"calm": 0.2}})
     assert {"calm", "prioritised", "omg"} <= set(panel.data["learners"])
     assert "learner.jumps" in [entry.name for entry in panel.model.plan.stages]
+
+
+def test_another_learner_in_the_panel_does_not_inherit_its_settings():
+    model = FlowModel(**TINY | {"learner": "calm", "extra": {"calm": 0.2}})
+    model.set(learner="iql")
+    assert (model.config.learner, model.config.extra) == ("iql", {}), model.status
+    model.set(learner="calm", batch_size=3)
+    assert (model.config.learner, model.config.extra) == ("calm", {"calm": 0.1}), model.status
+
+
+def test_a_learner_whose_stages_are_wrong_is_not_in_the_panel_of_another():
+    register("lost", type("Lost", (QLearner,), {"stages": classmethod(lambda cls, c: {"learner.x": ("nowhere", {})})}))
+    learners = handover(config("calm"))["learners"]
+    assert "lost" not in learners and "calm" in learners

@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
 from omg_lib.config import ConfigError
-from omg_lib.plots.results import INK, METHODS, ORACLE_NOTE, bars_figure, cross_play_figure, learning_figure
+from omg_lib.plots.results import INK, METHODS, ORACLE_NOTE, OTHERS, bars_figure, cross_play_figure, learning_figure
 
 SERIES = [(m, "") for m in METHODS if m != "omg"] + [("omg", "optimistic"), ("omg", "conservative")]
 LABELS = ["iql", "naive_om", "liam", "iql_actions", "omg, optimistic", "omg, conservative", "oracle"]
@@ -134,9 +134,20 @@ def test_every_win_rate_fits(figure, key, mean):
     assert bottom == 0 and top >= max(mean, 0.02)
 
 
+def test_learners_of_yours_are_drawn_after_the_librarys():
+    own = [("mine", "optimistic"), ("mine", "conservative"), ("qmix", "")]
+    row = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    rows = [row | {"method": m, "mode": mode, "kind": "seen", "t_env": 7} for m, mode in (*own, ("iql", ""))]
+    bars, curves = bars_figure(rows), learning_figure(rows)
+    assert legend(bars) == legend(curves) == ["iql", "mine, optimistic", "mine, conservative", "qmix"]
+    looks = [(bar.get_edgecolor(), bar.get_hatch(), bar.get_linestyle()) for bar in bars.axes[0].patches]
+    assert len(set(looks)) == len(looks) == 4
+    lines = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in curves.axes[0].lines]
+    assert len(set(lines)) == len(lines) == 4
+
+
 BAD = [
     ("rows", []),
-    ("method", [{"method": "vdn"}]),
     ("mode", [{"method": "omg", "mode": "hopeful"}]),
     ("mode", [{"method": "iql", "mode": "optimistic"}]),
     ("row", [{"low": 0.6}]),
@@ -180,7 +191,7 @@ def lab(rgb):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-@pytest.mark.parametrize("colour", [INK, *(colour for colour, _ in METHODS.values())])
+@pytest.mark.parametrize("colour", [INK, *(colour for colour, _ in (*METHODS.values(), *OTHERS))])
 def test_colours_have_contrast_on_white_and_on_black(colour):
     light = float(linear(colour) @ [0.2126, 0.7152, 0.0722])
     assert 1.05 / (light + 0.05) >= 3 and (light + 0.05) / 0.05 >= 3

@@ -69,12 +69,19 @@ def test_epymarls_learners_use_adam(capsys):
     assert rows[-1].ours == "optimiser=adam"
 
 
+def test_epymarls_settings_of_wandb_are_ignored():
+    wandb = dict(use_wandb=False, wandb_team=None, wandb_project=None, wandb_mode="offline", wandb_save_model=False)
+    found, rows = translate(wandb | {"learner": "q_learner", "mixer": None, "use_rnn": True})
+    assert omg.OMGConfig.from_dict(found) == omg.OMGConfig(learner="iql", optimiser="adam")
+    assert all(row.why.startswith("ignored: ") for row in rows[: len(wandb)])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"double_q": False}, "double_q=False: double_q: the target here is double Q's, allowed is True"),
-        ({"standardise_rewards": True, "use_rnn": False}, "use_rnn: the agent here is recurrent, allowed is True"),
-        ({"standardise_rewards": True, "use_rnn": False}, "standardise_rewards: rewards are not standardised here"),
+        ({"double_q": False}, "double_q=False: the target here is double Q's, allowed is True"),
+        ({"standardise_rewards": True, "use_rnn": False}, "use_rnn=False: the agent here is recurrent"),
+        ({"standardise_rewards": True, "use_rnn": False}, "standardise_rewards=True: rewards are not"),
         ({"learner": "coma_learner"}, "learner='coma_learner': allowed in a PyMARL file is q_learner"),
         ({"mixer": "qtran_base"}, "mixer='qtran_base': allowed are null, vdn and qmix"),
         ({"mixer": ["qmix"]}, "mixer=['qmix']"),
@@ -85,7 +92,7 @@ def test_epymarls_learners_use_adam(capsys):
         ({"runner": "ray"}, "runner='ray': allowed in a PyMARL file are episode and parallel"),
         ({"rnn_hidden_dim": 64, "hidden_dim": 32}, "another name sets rnn_hidden_dim=64"),
         ({"use_cuda": "yes"}, "use_cuda='yes': allowed is True or False"),
-        ({"evaluate": True}, "evaluate: use the command evaluate, allowed is False"),
+        ({"evaluate": True}, "evaluate=True: use the command evaluate, allowed is False"),
         ({"lrr": 0.1}, "config='lrr': there is no such setting; did you mean lr?"),
     ],
 )

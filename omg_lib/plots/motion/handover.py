@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig, team_sizes
-from omg_lib.contract import ROUND, contract
+from omg_lib.contract import DTYPES, ROUND, contract
 from omg_lib.envs import env_info
 from omg_lib.plots.flow import KINDS, MARKS, kinds_of
 from omg_lib.plots.flow_text import HEADLINES, difference_text, reasons
@@ -23,7 +23,6 @@ RUNNERS = {"episode": "1", "parallel": "A"}
 RANGES = {"n_agents": (2, 16), "batch_size": (1, 64)}
 """The ends of the sliders; a box takes whatever OMGConfig allows."""
 GROUPED = {"grouped": True, "whole": False}
-DTYPES = ("float32", "float64", "int64", "bool")
 
 
 def handover(
@@ -31,9 +30,9 @@ def handover(
 ) -> dict[str, Any]:
     """Return plain data from which the page computes `predict` of every setting of its controls.
 
-    Settings without a control (`teammates`, `horizon`, ...) are those of `config`. A learner that they do not allow is
-    left out. `runners` is R of each runner as an axis, by default those of RUNNERS. Axes are
-    symbolic ("G*A T A O"); the sizes of an environment are L, O, S and C of each team size.
+    Settings without a control (`teammates`, `horizon`, ...) are those of `config`. A learner that they do not allow, or
+    whose own stages are wrong, is left out. `runners` is R of each runner as an axis, by default those of RUNNERS. Axes
+    are symbolic ("G*A T A O"); the sizes of an environment are L, O, S and C of each team size.
     """
     width = config.batch_size_run
     runner = {1: "episode", config.n_agents: "parallel"}.get(width, str(width))
@@ -64,11 +63,12 @@ def _learner(config: OMGConfig, learner: str) -> dict[str, Any] | None:
     own = {} if learner == config.learner else {"extra": {}}
     try:
         config = OMGConfig.from_dict(config.to_dict() | {"learner": learner, "batch_size_run": 1} | own)
+        told, without = contract(config, records_alive=True), contract(config)
     except ConfigError:
         return None
     stages = []
-    for name, (__, fields) in contract(config, records_alive=True).items():
-        plain = contract(config)[name][1]
+    for name, (__, fields) in told.items():
+        plain = without[name][1]
         made = {key: [*field] if key in plain else [*field, "alive"] for key, field in fields.items()}
         stages.append([name, "A/R" if name in ROUND and config.has_teammates else "1", made])
     grouped = config.has_teammates
