@@ -99,6 +99,7 @@ def foraging(quick: bool, data: Path) -> Plan:
         episodes=2 if quick else 64,
         tuning=0,
         tuned_seeds=0,
+        tuned_battles=0,
         cross_episodes=0,
         algorithms=("iql",),
         splits="train" if quick else "+".join(SPLITS),

@@ -107,7 +107,11 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.server.terminate()
-        self.server.communicate(timeout=120)
+        try:
+            self.server.communicate(timeout=30)
+        except subprocess.TimeoutExpired:  # an AnyIO thread that waits for work can outlive JupyterLab's loop
+            self.server.kill()
+            self.server.communicate()
 
     def open(self, browser: object) -> object:
         """Open notebook 00, until its kernel is ready."""
