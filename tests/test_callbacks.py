@@ -69,7 +69,10 @@ def test_a_loop_that_is_left_or_stopped_ends_unfinished():
     assert heard.of("stop") == [False, False] and len(heard.of("update")) == 2
 
 
-@pytest.mark.parametrize("given", [[3], [Heard], Heard(), None, "x"], ids=repr)
+GIVEN = {"number": [3], "class": [Heard], "one": Heard(), "none": None, "word": "x"}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
 def test_what_is_no_list_of_callbacks_is_refused(given):
     with pytest.raises(omg.ConfigError, match="callbacks=.*: allowed is a list of instances of omg_lib.Callback"):
         omg.Training(quick_config("iql", updates=1), callbacks=given)
