@@ -44,6 +44,7 @@ ROOMS = (
     "checks",
     "lessons",
     "plots",
+    "flow",
     "widgets",
     "course",
     "commands",

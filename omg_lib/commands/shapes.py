@@ -13,8 +13,8 @@ from omg_lib.commands.options import (
     with_options,
 )
 from omg_lib.config import OMGConfig
-from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.motion import handover, save_page
+from omg_lib.flow import handover, save_page
+from omg_lib.flow.svg import flow_svg
 from omg_lib.predict import predict
 from omg_lib.trace import ShapeTrace
 from omg_lib.words import _

@@ -9,8 +9,8 @@ from tensordict import TensorDictBase
 from omg_lib.buffer import ReplayBuffer
 from omg_lib.lessons.table import Table
 from omg_lib.memory.need import Need, gives_up_at
-from omg_lib.plots.flow_text import bytes_text
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
+from omg_lib.plots.units import bytes_text
 from omg_lib.words import N_, _
 
 Number = int | float

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from omg_lib.lessons.clocks import Tick
-from omg_lib.plots.flow_text import seconds_text
 from omg_lib.plots.page import svg_frame, svg_text
+from omg_lib.plots.units import seconds_text
 from omg_lib.words import N_, _
 
 LEFT, PANEL, ROW, TOP = 150, 290, 20, 40

@@ -8,7 +8,7 @@ from tensordict import TensorDictBase
 
 from omg_lib.lessons.clocks import Tick
 from omg_lib.lessons.table import Table
-from omg_lib.plots.flow_text import seconds_text
+from omg_lib.plots.units import seconds_text
 from omg_lib.words import _
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import zip_longest
 
 from omg_lib.lessons.museum.exhibit import Operands, Outcome, Places
-from omg_lib.plots.flow import KINDS, axis_kind
+from omg_lib.plots.axes import KINDS, axis_kind
 from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.seats import LOOKS, ROW, Number, place
 from omg_lib.words import N_, _, width

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from omg_lib.plots.flow_text import bytes_text, seconds_text, stage_bytes, stage_device
 from omg_lib.plots.page import svg_frame
+from omg_lib.plots.units import bytes_text, seconds_text
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
 from omg_lib.words import _
@@ -14,6 +14,19 @@ Number = int | float
 BYTES, TIME = "#3b82d6", "#dd7011"
 """Contrast of 3 or more on white and on black."""
 NAME_X, BYTES_X, TIME_X, BAR, ROW, TOP = 196, 204, 560, 236, 26, 48
+
+
+def stage_bytes(stage: Stage) -> str:
+    """Format the bytes of all fields: 8 × 414 kB for eight calls."""
+    size = bytes_text(sum(field.bytes for field in stage.fields.values()))
+    return f"{stage.calls} × {size}" if stage.calls > 1 else size
+
+
+def stage_device(stage: str, trace: ShapeTrace) -> str:
+    """Return where a stage's result is: main memory up to `truncate`, the learner's device from `to_device` on."""
+    names = [entry.name for entry in trace.stages]
+    early = "to_device" in names and stage in names[: names.index("to_device")]
+    return "cpu" if early else trace.device
 
 
 def all_bytes(stage: Stage) -> int:

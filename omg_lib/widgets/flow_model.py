@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
+from omg_lib.flow import flow_page, handover, measured_of
+from omg_lib.flow.handover import RUNNERS
+from omg_lib.flow.svg import flow_svg
 from omg_lib.memory.need import need
 from omg_lib.memory.peak import TooLargeError
 from omg_lib.plots.curves import curves_png
-from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.flow_text import bytes_text
-from omg_lib.plots.motion import flow_page, handover, measured_of
-from omg_lib.plots.motion.handover import RUNNERS
+from omg_lib.plots.units import bytes_text
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.system.doctor import usable_memory
 from omg_lib.system.files import write_bytes, write_text

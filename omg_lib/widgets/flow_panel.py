@@ -1,4 +1,4 @@
-"""FlowPanel: the moving picture of `omg_lib.plots.motion` around a FlowModel, as one anywidget."""
+"""FlowPanel: the moving picture of `omg_lib.flow` around a FlowModel, as one anywidget."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from weakref import WeakSet
 import anywidget
 from traitlets import Dict, Unicode
 
+from omg_lib.flow import css, flow_frame, module
+from omg_lib.flow.reasons import fields_table
+from omg_lib.flow.svg import flow_svg
 from omg_lib.memory.need import need
 from omg_lib.plots.curves import curves_png, curves_text
-from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.flow_text import bytes_text, fields_table
-from omg_lib.plots.motion import css, flow_frame, module
+from omg_lib.plots.units import bytes_text
 from omg_lib.training import resolve_device
 from omg_lib.widgets.flow_model import FlowModel, device_text
 from omg_lib.widgets.panel import SHOWN, Kept, last_picture, still

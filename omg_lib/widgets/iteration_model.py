@@ -9,8 +9,8 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.base import whole_number
 from omg_lib.lessons.iteration import Iteration, Memory, Source, memory_of, source_of
 from omg_lib.lessons.table import Table
-from omg_lib.plots.flow_text import bytes_text
 from omg_lib.plots.heat import heat_svg
+from omg_lib.plots.units import bytes_text
 from omg_lib.words import N_, _
 
 MOVES = {N_("first"): lambda at, last: 0, N_("back"): lambda at, last: max(at - 1, 0),

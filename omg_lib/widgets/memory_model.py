@@ -8,7 +8,7 @@ from dataclasses import replace
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.memory.need import gives_up_at, needs
 from omg_lib.plots.buffers import memory_svg
-from omg_lib.plots.flow_text import bytes_text
+from omg_lib.plots.units import bytes_text
 from omg_lib.system.limits import usable_memory
 from omg_lib.words import _
 

@@ -3,7 +3,8 @@
 import pytest
 
 import omg_lib as omg
-from omg_lib.plots import flow_svg, stage_svg
+from omg_lib.flow import flow_svg
+from omg_lib.plots import stage_svg
 
 
 @pytest.mark.browser

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from omg_lib import OMGConfig
+from omg_lib.flow import flow_frame, flow_page, handover
+from omg_lib.flow.regrouped import regrouped
 from omg_lib.lessons.regroup_answers import ANSWERS
-from omg_lib.plots.motion import flow_frame, flow_page, handover
-from omg_lib.plots.motion.regrouped import regrouped
 from omg_lib.widgets import FlowModel
 from tests.helpers.flow import OUTSIDE, opened
 

@@ -11,7 +11,7 @@ import pytest
 import omg_lib as omg
 from omg_lib.__main__ import main
 from omg_lib.config import ENVIRONMENTS, LEARNERS, ConfigError, OMGConfig
-from omg_lib.plots.motion import module
+from omg_lib.flow import module
 from tests.helpers.flow import opened
 
 pytestmark = pytest.mark.browser

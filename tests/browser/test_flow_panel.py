@@ -14,7 +14,7 @@ import pytest
 
 from omg_lib import OMGConfig
 from omg_lib.memory.need import need
-from omg_lib.plots.flow_text import bytes_text
+from omg_lib.plots.units import bytes_text
 from tests.helpers.flow import OUTSIDE
 from tests.helpers.pages import COUNT, LISTEN, READY, SETTLED, UPDATE
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from omg_lib import OMGConfig, predict
-from omg_lib.plots.motion import flow_page, handover
+from omg_lib.flow import flow_page, handover
 from tests.helpers.flow import opened
 
 pytestmark = pytest.mark.browser

@@ -57,7 +57,7 @@ def test_it_carries_the_course_and_nothing_of_a_teachers(wheel):
     notebooks = {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert notebooks <= carried and len(notebooks) >= 13
     assert {"notebooks/glossary.md", "notebooks/images/flow_panel.png", "data/README.md"} <= carried
-    pages = {"course/constraints.txt", "py.typed", "provenance/README.md", "plots/motion/panel.js"}
+    pages = {"course/constraints.txt", "py.typed", "provenance/README.md", "flow/module/panel.js"}
     assert {f"omg_lib/{page}" for page in pages} <= set(wheel.namelist())
     teachers = re.compile(r"assignments?/.*ipynb|grader|SYLLABUS|GUIDE|tests/")
     assert [name for name in wheel.namelist() if teachers.search(name)] == []

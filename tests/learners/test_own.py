@@ -11,10 +11,10 @@ import omg_lib as omg
 from omg_lib import registry
 from omg_lib.config import ConfigError, own_learner
 from omg_lib.episodes import masked_mean
+from omg_lib.flow.handover import handover
 from omg_lib.learners import MixingLearner, ModellingLearner, OMGLearner, QLearner, register
 from omg_lib.learners.q_learner import ModelOutput
 from omg_lib.opponents import OpponentModel
-from omg_lib.plots.motion.handover import handover
 from omg_lib.runs.folder import RunFolder, load
 from omg_lib.runs.follow import follow
 from omg_lib.runs.state import tensors_of

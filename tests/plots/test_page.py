@@ -1,6 +1,8 @@
 """Every drawing is self-contained: its ids are unique on the page, and everything it refers to is in it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,11 +11,12 @@ import torch
 
 import omg_lib as omg
 from omg_lib.envs.drawing import frame_svg, own_ids
+from omg_lib.flow import flow_svg
 from omg_lib.lessons.capacity import Cluster, Costs, plan
 from omg_lib.lessons.museum import EXHIBITS, fail
 from omg_lib.lessons.regroup_answers import ANSWERS, labelled
 from omg_lib.lessons.td_target import Targets
-from omg_lib.plots import curves_figure, flow_svg, museum_svg, seats_svg, stage_svg, target_svg
+from omg_lib.plots import curves_figure, museum_svg, seats_svg, stage_svg, target_svg
 from omg_lib.plots.capacity import capacity_svg
 from omg_lib.plots.page import figure_svg
 
@@ -88,3 +91,11 @@ def test_every_drawing_is_framed_where_its_ids_become_its_own():
     ]
     ids_free = "provenance/picture.py"  # needs no other room; tests/provenance/test_picture.py shows that it has no ids
     assert sorted(makers) == ["envs/drawing.py", "plots/page.py", ids_free]
+
+
+@pytest.mark.slow
+def test_pictures_need_no_jupyter_and_no_pyplot():
+    unwanted = "('ipywidgets', 'IPython', 'matplotlib.pyplot')"
+    code = f"import sys, omg_lib.plots, omg_lib.flow; print([m for m in {unwanted} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ import pytest
 
 from omg_lib import ConfigError
 from omg_lib.memory.need import need
-from omg_lib.plots.flow_text import bytes_text
+from omg_lib.plots.units import bytes_text
 from omg_lib.widgets import FlowPanel
 from omg_lib.widgets import flow_panel as view
 

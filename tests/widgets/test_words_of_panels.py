@@ -5,14 +5,14 @@ import torch
 
 from omg_lib import OMGConfig, predict
 from omg_lib.checks import check_choice, check_numbers, check_shape, check_values
+from omg_lib.flow import flow_svg
+from omg_lib.flow.reasons import fields_table
 from omg_lib.lessons.capacity import Costs
 from omg_lib.lessons.iteration import Iteration
 from omg_lib.lessons.regroup_answers import ANSWERS, check_regrouping
-from omg_lib.plots import flow_svg
 from omg_lib.plots.buffers import mask_svg, ring_table
 from omg_lib.plots.clocks import clocks_svg
 from omg_lib.plots.curves import curves_figure, curves_text
-from omg_lib.plots.flow_text import fields_table
 from omg_lib.plots.latent import fit_figure
 from omg_lib.plots.stages import stage_svg
 from omg_lib.plots.subgoals import choice_figure

@@ -1,17 +1,17 @@
-"""The text of the flow picture: why each stage has its shape, bytes and seconds, the table of fields.
+"""Why each stage has its shape: the sentences of the flow picture, and the table of every field.
 
 Every number comes from the traces that `predict` and `Training` make. No Jupyter is needed.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from omg_lib.contract import axis_size
+from omg_lib.plots.units import bytes_text, seconds_text
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
 from omg_lib.words import N_, _, plural
@@ -110,37 +110,6 @@ def other_fields(stage: Stage) -> str:
     for name, field in list(stage.fields.items())[1:]:
         by_axes.setdefault(", ".join(("..", *field.axes[2:])), []).append(name)
     return "  ".join(f"{', '.join(names)} [{axes}]" for axes, names in by_axes.items())
-
-
-def bytes_text(count: int) -> str:
-    """Format bytes with three significant figures: 79298560 is 79.3 MB."""
-    if count < 1000:
-        return f"{count} B"
-    power = min(3, int(math.log10(count) // 3))
-    value = count / 1000**power
-    return f"{value:.{max(0, 2 - int(math.log10(value)))}f} {('B', 'kB', 'MB', 'GB')[power]}"
-
-
-def seconds_text(seconds: float) -> str:
-    """Format seconds: 0.0083 is 8.3 ms."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    if seconds < 1e-5:
-        return "<0.01 ms"
-    return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.001 else 2}f} ms"
-
-
-def stage_bytes(stage: Stage) -> str:
-    """Format the bytes of all fields: 8 × 414 kB for eight calls."""
-    size = bytes_text(sum(field.bytes for field in stage.fields.values()))
-    return f"{stage.calls} × {size}" if stage.calls > 1 else size
-
-
-def stage_device(stage: str, trace: ShapeTrace) -> str:
-    """Return where a stage's result is: main memory up to `truncate`, the learner's device from `to_device` on."""
-    names = [entry.name for entry in trace.stages]
-    early = "to_device" in names and stage in names[: names.index("to_device")]
-    return "cpu" if early else trace.device
 
 
 def difference_text(difference: Difference) -> str:

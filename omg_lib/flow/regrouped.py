@@ -11,10 +11,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.flow.handover import handover
+from omg_lib.flow.page import flow_frame, flow_page
+from omg_lib.flow.svg import flow_svg
 from omg_lib.lessons.regroup_answers import MOVED, judge, labelled, moved
-from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.motion.handover import handover
-from omg_lib.plots.motion.page import flow_frame, flow_page
 from omg_lib.predict import predict
 from omg_lib.words import _
 

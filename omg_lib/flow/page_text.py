@@ -1,6 +1,6 @@
 """What the page says, in one place: the module holds no sentence of its own.
 
-The page replaces `{name}` by a value. `omg_lib.plots.flow_text` says why each stage has its shape.
+The page replaces `{name}` by a value. `omg_lib.flow.reasons` says why each stage has its shape.
 """
 
 from omg_lib.lessons.regroup_answers import MOVED

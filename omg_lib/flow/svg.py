@@ -13,23 +13,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from omg_lib.plots.flow_text import (
+from omg_lib.flow.reasons import (
     at_most,
     difference_text,
     has_regrouping,
     headline,
     other_fields,
     reason,
-    seconds_text,
     shape_text,
     spoken,
-    stage_bytes,
-    stage_device,
 )
+from omg_lib.plots.axes import KINDS, axis_kind
 from omg_lib.plots.page import svg_frame, svg_hatches, svg_text
+from omg_lib.plots.stages import stage_bytes, stage_device
+from omg_lib.plots.units import seconds_text
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
-from omg_lib.words import N_, _, plural
+from omg_lib.words import _, plural
 
 Number = int | float
 WIDTH = 900
@@ -37,14 +37,6 @@ WIDTH = 900
 NUMBER_X, CHART_X, CHIPS_X, RUN_X, CHART_WIDTH, BLOCK = 236, 250, 456, 724, 192, 34
 ROOM, THINNEST, WIDER = 204, 3.0, 120
 """Maximum width of a chart, thinnest visible column, and total width of columns that are widened."""
-KINDS = {
-    N_("episodes"): ("#dd7011", "M0 6L6 0"),
-    N_("groups"): ("#d6418a", "M0 0L6 6M0 6L6 0"),
-    N_("time"): ("#3b82d6", "M3 0V6"),
-    N_("agents"): ("#1f9a68", "M0 3H6"),
-    N_("features"): ("#9166d6", "M2 3H4M3 2V4"),
-}
-"""What an axis counts -> colour and hatch. The colours have a contrast of 3 on white and on black."""
 MARKS = {"predicted": ("#888888", "?"), "equal": ("#1f9a68", "="), "different": ("#e0484d", "≠")}
 
 
@@ -74,18 +66,6 @@ def flow_svg(plan: ShapeTrace, trace: ShapeTrace | None = None, differences: Seq
 
 def _names(plan: ShapeTrace) -> set[str]:
     return {stage.name for stage in plan.stages}
-
-
-def axis_kind(axis: str, grouped: bool) -> str:
-    """Return what an axis of a contract counts; G counts groups if there is regrouping, else episodes."""
-    if axis in ("R", "G*A", "G"):
-        return "groups" if axis == "G" and grouped else "episodes"
-    return {"T": "time", "T-1": "time", "L+1": "time", "A": "agents"}.get(axis, "features")
-
-
-def kinds_of(axes: Sequence[str], grouped: bool) -> dict[str, str]:
-    """Return what each of these axes counts."""
-    return {axis: axis_kind(axis, grouped) for axis in axes}
 
 
 # --- pieces ------------------------------------------------------------------------------------------------

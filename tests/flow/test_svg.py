@@ -1,18 +1,14 @@
-"""The flow picture and the curves: their numbers come from traces, and they need neither Jupyter nor a display."""
+"""The flow picture that stands still: each of its numbers comes from a trace."""
 
 import re
-import struct
-import subprocess
-import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from omg_lib import Difference, OMGConfig, Report, Training, compare, predict
-from omg_lib.plots.curves import curves_figure, curves_png, curves_text
-from omg_lib.plots.flow import flow_svg
-from omg_lib.plots.flow_text import bytes_text, fields_table, headline, seconds_text
+from omg_lib import Difference, OMGConfig, Training, compare, predict
+from omg_lib.flow.reasons import fields_table, headline
+from omg_lib.flow.svg import flow_svg
 from tests.helpers.work import calls
 
 SMALL = OMGConfig(n_agents=3, batch_size=2, device="cpu")
@@ -139,59 +135,3 @@ def test_table_lists_every_field(measured):
     states = [re.findall("<td>(.*?)</td>", line)[-1] for line in lines[1:]]
     assert states.count("different") == 1 and states.count("equal") == len(states) - 1
     assert "<td>predicted</td>" in fields_table(plan)
-
-
-@pytest.mark.parametrize(
-    "count, text", [(4, "4 B"), (999, "999 B"), (1000, "1.00 kB"), (79298560, "79.3 MB"), (1_560_000_000, "1.56 GB")]
-)
-def test_bytes(count, text):
-    assert bytes_text(count) == text
-
-
-@pytest.mark.parametrize(
-    "seconds, text", [(0.0, "<0.01 ms"), (0.00004, "0.04 ms"), (0.0083, "8.3 ms"), (0.25, "250 ms"), (2.5, "2.50 s")]
-)
-def test_seconds(seconds, text):
-    assert seconds_text(seconds) == text
-
-
-def reports(count: int, **more: float) -> list[Report]:
-    return [Report(i, 100 * i, {"loss": 1 / i, "train_win_rate": 0.01 * i, **more}) for i in range(1, count + 1)]
-
-
-def test_curves_grow_and_keep_the_previous_run():
-    figure = curves_figure(reports(5), reports(9))
-    for ax in figure.axes:
-        before, now = ax.lines
-        assert (len(before.get_xdata()), before.get_linestyle()) == (9, "--")
-        assert (len(now.get_xdata()), now.get_linestyle()) == (5, "-")
-        assert [text.get_text() for text in ax.get_legend().texts] == ["previous run", "this run"]
-    assert list(figure.axes[0].lines[1].get_ydata()) == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
-
-
-def test_curves_show_returns_where_a_game_has_no_winner():
-    played = [Report(1, 10, {"loss": 1.0, "train_return": 3.5})]
-    assert curves_figure(played).axes[1].get_title() == "return, last 100 episodes"
-    assert "3.5" in curves_text(played)
-
-
-@pytest.mark.parametrize("now", [0, 1, 50])
-def test_curves_have_one_size_and_a_transparent_ground(now):
-    png = curves_png(reports(now), reports(3, win_rate=0.5))
-    assert struct.unpack(">II", png[16:24]) == (900, 250)
-    assert png[25] == 6  # colour with alpha
-    assert png != curves_png(reports(now + 1))
-
-
-def test_curves_in_words():
-    assert curves_text([]) == "Curves: no update yet"
-    said = curves_text(reports(4, win_rate=0.25), reports(2))
-    assert "update 4, loss 0.25" in said and "test 0.25" in said and "previous run: loss 0.5 after update 2" in said
-
-
-@pytest.mark.slow
-def test_pictures_need_no_jupyter_and_no_pyplot():
-    unwanted = "('ipywidgets', 'IPython', 'matplotlib.pyplot')"
-    code = f"import sys, omg_lib.plots; print([m for m in {unwanted} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

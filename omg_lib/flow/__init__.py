@@ -4,6 +4,8 @@ Python stays the only place that knows the contract. The module puts numbers in,
 asks no host for anything, and is the same in JupyterLab (`omg_lib.widgets.FlowPanel`) and in a file (`flow_page`).
 """
 
-from omg_lib.plots.motion.handover import handover, measured_of
-from omg_lib.plots.motion.page import css, flow_frame, flow_page, module, save_page
-from omg_lib.plots.motion.regrouped import regrouping_frame
+from omg_lib.flow.handover import handover, measured_of
+from omg_lib.flow.page import css, flow_frame, flow_page, module, save_page
+from omg_lib.flow.reasons import fields_table
+from omg_lib.flow.regrouped import regrouping_frame
+from omg_lib.flow.svg import flow_svg

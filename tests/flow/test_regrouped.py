@@ -7,9 +7,9 @@ import torch
 
 from omg_lib import OMGConfig
 from omg_lib.config import ConfigError
+from omg_lib.flow import regrouping_frame
+from omg_lib.flow.regrouped import regrouped
 from omg_lib.lessons.regroup_answers import ANSWERS
-from omg_lib.plots.motion import regrouping_frame
-from omg_lib.plots.motion.regrouped import regrouped
 
 CONFIG = OMGConfig(n_agents=4, batch_size=3)
 

@@ -2,9 +2,9 @@
 
 import re
 
+from omg_lib.flow import module
+from omg_lib.flow.page_text import texts
 from omg_lib.lessons.regroup_answers import MOVED
-from omg_lib.plots.motion import module
-from omg_lib.plots.motion.texts import texts
 
 COMPUTED = {"equal", "different", "predicted", "episode_runner", "parallel_runner"}
 COMPUTED |= {*MOVED, "run", "stop", "reset", "back", "forward"}

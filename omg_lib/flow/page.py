@@ -13,7 +13,7 @@ from omg_lib.config import ConfigError
 from omg_lib.system.files import reason, write_text
 from omg_lib.words import N_, _, language
 
-HERE = Path(__file__).parent
+MODULE = Path(__file__).with_name("module")
 PARTS = ("contract", "layout", "skeleton", "paint", "follow", "picture", "controls", "panel")
 """The files of the module, each after those that it imports."""
 STILL = N_("This picture stands still: its script did not run here. Open the page in a browser that allows scripts.")
@@ -23,13 +23,13 @@ FRAME = N_("The flow of tensors")
 @cache
 def module() -> str:
     """Return the files joined into one ES module: their imports of one another are dropped, nothing else changes."""
-    lines = [line for name in PARTS for line in (HERE / f"{name}.js").read_text(encoding="utf-8").splitlines()]
+    lines = [line for name in PARTS for line in (MODULE / f"{name}.js").read_text(encoding="utf-8").splitlines()]
     return "\n".join(line for line in lines if not line.startswith("import ")) + "\n"
 
 
 @cache
 def css() -> str:
-    return (HERE / "flow.css").read_text(encoding="utf-8")
+    return (MODULE / "flow.css").read_text(encoding="utf-8")
 
 
 def flow_page(data: Mapping[str, Any], still: str, title: str = "", framed: bool = False) -> str:

@@ -10,9 +10,10 @@ import torch
 from omg_lib.config import ENVIRONMENTS, ConfigError, OMGConfig, team_sizes
 from omg_lib.contract import DTYPES, ROUND, contract
 from omg_lib.envs import env_info
-from omg_lib.plots.flow import KINDS, MARKS, kinds_of
-from omg_lib.plots.flow_text import HEADLINES, difference_text, reasons
-from omg_lib.plots.motion.texts import texts
+from omg_lib.flow.page_text import texts
+from omg_lib.flow.reasons import HEADLINES, difference_text, reasons
+from omg_lib.flow.svg import MARKS
+from omg_lib.plots.axes import KINDS, kinds_of
 from omg_lib.predict import Difference
 from omg_lib.registry import learner_names
 from omg_lib.trace import ShapeTrace
