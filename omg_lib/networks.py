@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from omg_lib.envs import EnvInfo
 from omg_lib.episodes import PackedRows, PaddedRows
+from omg_lib.gru import branched_gru, fits, packed_gru
 
 
 def unroll_gru(
@@ -17,12 +18,14 @@ def unroll_gru(
 ) -> Float[Tensor, "P H"]:
     """Run a GRU over packed rows, starting from `hidden`; return the hidden state after each step.
 
-    The same mathematics in two forms. On a CPU it goes step by step over the rows that still have data, so tensors stay
-    in the cache. On a GPU it takes the padded sequences in one call, because a kernel launch costs more than its
-    arithmetic.
+    The same mathematics in three forms. On a CPU it goes step by step over the rows that still have data, so tensors
+    stay in the cache: with compiled gates if there are any, else with torch's. On a GPU it takes the padded sequences
+    in one call, because a kernel launch costs more than its arithmetic.
     """
     if isinstance(rows, PaddedRows):
         return rows.from_whole(gru(rows.whole(x), hidden.unsqueeze(0))[0])
+    if fits(x):
+        return packed_gru(x, rows.counts, hidden, gru.all_weights[0])
     states = []
     for x_t in rows.steps(x):
         hidden = gru_step(gru, x_t, hidden[: len(x_t)])
@@ -32,6 +35,8 @@ def unroll_gru(
 
 def gru_step(gru: nn.GRU, x: Float[Tensor, "N I"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N H"]:
     """Run one step of a single-layer GRU."""
+    if fits(x) and not torch.is_grad_enabled():
+        return branched_gru(x.unsqueeze(1), hidden, gru.all_weights[0]).squeeze(1)
     return torch.gru_cell(x, hidden, *gru.all_weights[0])
 
 
@@ -112,6 +117,8 @@ class RecurrentAgent(Agent):
 
     def branch(self, read: Float[Tensor, "N K H"], hidden: Float[Tensor, "N H"]) -> Float[Tensor, "N K H"]:
         """Run `step` for K inputs per hidden state; the hidden state's share of the gates is computed once."""
+        if fits(read) and not torch.is_grad_enabled():
+            return branched_gru(F.relu(read), hidden, self.rnn.all_weights[0])
         w_in, w_hidden, b_in, b_hidden = self.rnn.all_weights[0]
         reset, update, new = F.linear(F.relu(read), w_in, b_in).chunk(3, dim=-1)
         reset_h, update_h, new_h = F.linear(hidden, w_hidden, b_hidden).unsqueeze(1).chunk(3, dim=-1)

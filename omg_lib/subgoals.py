@@ -192,10 +192,12 @@ def candidate_windows(
     embedding: Shaped[Tensor, "G T A Z"], last: Int[Tensor, "G A"], horizon: int
 ) -> Shaped[Tensor, "G U A H Z"]:
     """Return N_t^H of Eq. 6, U = T - 1: entry [t, h] embeds state min(t + 1 + h, last). A view: no H-fold memory."""
-    steps = embedding.shape[1]
+    groups, steps, agents, _ = embedding.shape
     reach = torch.arange(1, steps - 1 + horizon, device=embedding.device)
     future = torch.minimum(rearrange(reach, "s -> 1 s 1"), rearrange(last, "g a -> g 1 a"))
-    held = embedding.take_along_dim(future.unsqueeze(-1), dim=1)
+    first = rearrange(torch.arange(groups, device=last.device) * steps, "g -> g 1 1")
+    rows = (first + future) * agents + torch.arange(agents, device=last.device)
+    held = embedding.flatten(0, 2).index_select(0, rows.flatten()).unflatten(0, rows.shape)
     return rearrange(held.unfold(1, horizon, 1), "g t a z h -> g t a h z")
 
 

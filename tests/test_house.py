@@ -22,6 +22,8 @@ ROOMS = (
     "trace",
     "envs",
     "episodes",
+    "gates",
+    "gru",
     "networks",
     "opponents",
     "subgoals",

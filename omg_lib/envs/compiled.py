@@ -1,14 +1,10 @@
 """Skirmish on a CPU several times faster: `Battle` with its loops compiled by numba, the same battle bit for bit.
 
-Compiling takes some seconds, so `python -m omg_lib compile` does it once, at installation, and keeps the result beside
-the code. Battles then use it by default; without it numpy plays them.
+Once the kernels are compiled (`omg_lib.system.compiling`), battles use them by default; without them numpy plays.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -18,58 +14,8 @@ from omg_lib.envs.arrays import Array, Arrays
 from omg_lib.envs.battle import Battle, unavailable
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import ATTACK, Drill
-from omg_lib.system.files import reason
-from omg_lib.system.versions import processor
+from omg_lib.system.compiling import forget, installed, ready
 from omg_lib.words import _
-
-FOLDER = Path(__file__).parent
-
-
-def installed() -> bool:
-    """Whether numba is installed."""
-    try:
-        metadata.version("numba")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def ready() -> bool:
-    """Whether the kernels have been compiled for this code, numba and processor. Imports nothing."""
-    return installed() and _mark().is_file()
-
-
-def _mark() -> Path:
-    """Return the file that marks this, in the folder of numba's cache."""
-    sources = [(FOLDER / f"{name}.py").read_bytes() for name in ("kernels", "rules", "styles")]
-    parts = [*sources, metadata.version("numba").encode(), np.__version__.encode(), processor().encode()]
-    digest = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
-    return FOLDER / "__pycache__" / f"kernels-{digest}.ready"
-
-
-def _forget(folder: Path) -> None:
-    """Remove numba's cache: numba checks only kernels.py for changes, but constants of other files are compiled in."""
-    for file in folder.glob("kernels.*.nb?"):
-        file.unlink(missing_ok=True)
-
-
-def prepare() -> float:
-    """Compile the kernels and cache them; return the seconds that it took. ConfigError if they cannot be cached."""
-    from omg_lib.envs.skirmish import Skirmish
-
-    start = time.monotonic()
-    try:
-        if installed():
-            _mark().unlink(missing_ok=True)
-        env = Skirmish(2, backend="numba")
-        env.reset()
-        env.step(env.scripted_actions(np.zeros((1, 2), int)))
-        env.obs(), env.state()
-        _mark().touch()
-    except OSError as error:
-        said = _("it cannot be written ({reason})").format(reason=reason(error))
-        raise ConfigError("folder", str(FOLDER), said) from error
-    return time.monotonic() - start
 
 
 class CompiledBattle(Battle):
@@ -84,7 +30,7 @@ class CompiledBattle(Battle):
             said = _("{error}; 'numpy' needs no folder").format(error=error)
             raise ConfigError("backend", "numba", said) from error
         if not ready():
-            _forget(Path(kernels.look.stats.cache_path))
+            forget(Path(kernels.look.stats.cache_path))
         self._kernels = kernels
         super().__init__(arrays, n, batch, rules)
 

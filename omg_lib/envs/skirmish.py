@@ -18,9 +18,10 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.arrays import Arrays
 from omg_lib.envs.base import BatchedEnv, EnvInfo, whole_number
 from omg_lib.envs.battle import Battle
-from omg_lib.envs.compiled import CompiledBattle, ready
+from omg_lib.envs.compiled import CompiledBattle
 from omg_lib.envs.rules import MAP_HALF, SPREAD, Rules, partners_defaults
 from omg_lib.envs.styles import ATTACK, BASIC, Drill, Style, strict_orders
+from omg_lib.system.compiling import ready
 from omg_lib.words import _
 
 

@@ -15,6 +15,8 @@ from omg_lib.provenance.rules import Label, Rules
 
 CELLS = ("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell")
 SEQUENCES = ("gru", "lstm", "rnn_tanh", "rnn_relu")
+PACKED, BRANCHED = "packed_gru", "branched_gru"
+"""Those of `omg_lib.gru`."""
 
 
 class Recurrence(TorchFunctionMode):
@@ -27,7 +29,7 @@ class Recurrence(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name not in CELLS and name not in SEQUENCES:
+        if name not in (*CELLS, *SEQUENCES, PACKED, BRANCHED):
             return func(*args, **kwargs)
         with self.outside():
             out = func(*args, **kwargs)
@@ -43,6 +45,14 @@ class Recurrence(TorchFunctionMode):
             label = self._step(self._read(x), self._memory(first(memory)))
             for one in out if isinstance(out, tuple) else (out,):
                 write(one, label)
+            return
+        if name == PACKED:
+            x, counts, memory = args[:3]
+            write(out, torch.cat(self._packed(self._read(x).expand(len(x), 1), counts, self._memory(memory))[0]))
+            return
+        if name == BRANCHED:
+            memory = self._memory(args[1])
+            write(out, self._step(self._read(args[0]), None if memory is None else memory.unsqueeze(1)))
             return
         packed = isinstance(args[1], Tensor) and not isinstance(args[3], bool)
         x, memory = args[0], first(args[2] if packed else args[1])

@@ -49,7 +49,7 @@ from omg_lib.runs.state import (
 from omg_lib.settings.words import DEFAULTS
 from omg_lib.system.files import read_json, reason, write_tensors, write_text
 from omg_lib.system.places import Place, append, make_folder, names, remove, rename, settle
-from omg_lib.system.versions import versions
+from omg_lib.system.versions import differing, versions
 from omg_lib.training import Progress, Report, Training, resolve_device
 from omg_lib.words import _
 
@@ -277,6 +277,8 @@ class RunFolder:
             raise ConfigError(
                 "resume", str(self.path), _("its config.json cannot be read ({reason})").format(reason=reason(error))
             ) from None
+        said = differing(saved.get("versions"), versions(run.device))
+        self.notice = printable(f"{self.notice} {said}".strip())
         settings = run.config.to_dict()
         before = {key: saved.get(key, DEFAULTS[key]) for key in MAY_CHANGE}
         changed = {key: settings[key] for key in MAY_CHANGE if before[key] != settings[key]}

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 import omg_lib
+from omg_lib.system import compiling
+from omg_lib.words import _
+
+ROUNDS = ("torch", "cpu", "gru", "card")
+"""What decides how numbers are rounded."""
 
 
 def versions(device: torch.device) -> dict[str, str | int]:
-    """Return the versions of omg_lib, Python and torch, torch's threads, and the names of the CPU and of the card."""
+    """Return the versions of omg_lib, Python and torch, torch's threads, the names of the CPU and of the card, and who
+    computes the gates of a GRU on a CPU.
+    """
     found: dict[str, str | int] = {
         "omg": omg_lib.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "cpu": processor(),
+        "cpu": compiling.processor(),
     }
+    if device.type == "cpu":
+        found["gru"] = "numba" if compiling.loadable() else "torch"
     if device.type == "cuda":
         found["card"] = torch.cuda.get_device_name(device)
     return found
 
 
-def processor() -> str:
-    """Return the name of this machine's processor; of its kind where the system tells no more."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def differing(before: Any, now: Mapping[str, Any]) -> str:
+    """Return one sentence if what rounds differently has changed since a run began, "" if not. `before` is as read from
+    a file.
+    """
+    before = before if isinstance(before, dict) else {}
+    changed = [
+        f"{name} {str(before[name])[:60]} -> {now[name]}"
+        for name in ROUNDS
+        if name in before and name in now and before[name] != now[name]
+    ]
+    said = _("Since the run began this has changed: {changed}. From here on, results may differ in the last digits.")
+    return said.format(changed=", ".join(changed)) if changed else ""

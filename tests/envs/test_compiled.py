@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omg_lib import ConfigError
+from omg_lib.commands.compile import prepare
 from omg_lib.envs import compiled, make_env
 from omg_lib.envs.battle import Battle
 from omg_lib.envs.compiled import CompiledBattle
+from omg_lib.system import compiling
 from tests.helpers.battles import look, random_actions, started
 
 numba = pytest.importorskip("numba", reason="numba is not installed")
@@ -101,7 +103,7 @@ def test_it_is_the_default_only_where_it_is_compiled(monkeypatch):
 
 def test_without_numba_numpy_plays_and_asking_for_it_is_one_sentence(installed):
     installed["numba"] = None
-    assert not compiled.ready()
+    assert not compiling.ready()
     assert type(make_env("skirmish", 2).battle) is Battle
     with pytest.raises(ConfigError, match="backend='numba': .*not installed.*'numpy' needs nothing"):
         make_env("skirmish", 2, backend="numba")
@@ -110,7 +112,7 @@ def test_without_numba_numpy_plays_and_asking_for_it_is_one_sentence(installed):
 @pytest.fixture
 def elsewhere(tmp_path):
     """A copy of the library's code, with nothing compiled."""
-    folder = compiled.FOLDER.parent
+    folder = compiling.PACKAGE
     shutil.copytree(folder, tmp_path / "omg_lib", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -129,22 +131,23 @@ def stop(*_):
 battle.Battle.__init__ = stop  # before anything is compiled again, which takes a quarter of a minute
 make_env("skirmish", 2, backend="numba")
 """
-ASK = "from omg_lib.envs import compiled; print(compiled.FOLDER, compiled.ready())"
+ASK = "from omg_lib.system import compiling; print(compiling.PACKAGE, compiling.ready())"
 
 
 @pytest.mark.slow
 def test_the_command_prepares_it_once_and_other_code_makes_it_stale(elsewhere):
-    folder = elsewhere / "omg_lib" / "envs"
-    assert run(elsewhere, ASK) == f"{folder} False"
+    package = elsewhere / "omg_lib"
+    folder = package / "envs"
+    assert run(elsewhere, ASK) == f"{package} False"
     command = "import sys; from omg_lib.__main__ import main; sys.exit(main(['compile']))"
-    assert run(elsewhere, command).startswith("Compiled the battle in ")
-    assert run(elsewhere, ASK) == f"{folder} True"
+    assert run(elsewhere, command).startswith("Compiled the battle and the GRU in ")
+    assert run(elsewhere, ASK) == f"{package} True"
     count = "from omg_lib.envs import kernels, make_env; env = make_env('skirmish', 2); env.reset(); env.obs();"
     count += "stats = kernels.write_obs.stats; print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))"
     assert run(elsewhere, count) == "0 1", "read, not compiled again"
     rules = folder / "rules.py"
     rules.write_text(rules.read_text().replace("DAMAGE = 6.0", "DAMAGE = 7.0"))
-    assert run(elsewhere, ASK) == f"{folder} False"
+    assert run(elsewhere, ASK) == f"{package} False"
     assert list((folder / "__pycache__").glob("kernels.*.nb?"))
     assert run(elsewhere, BEGIN) == "begun"
     assert list((folder / "__pycache__").glob("kernels.*.nb?")) == [], "what is stale is never read"
@@ -152,7 +155,7 @@ def test_the_command_prepares_it_once_and_other_code_makes_it_stale(elsewhere):
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(monkeypatch, tmp_path):
-    monkeypatch.setattr(compiled, "_mark", lambda: tmp_path / "missing" / "mark")
-    monkeypatch.setattr(compiled, "_forget", lambda folder: None)
+    monkeypatch.setattr(compiling, "mark", lambda: tmp_path / "missing" / "mark")
+    monkeypatch.setattr(compiled, "forget", lambda folder: None)
     with pytest.raises(ConfigError, match="it cannot be written"):
-        compiled.prepare()
+        prepare()

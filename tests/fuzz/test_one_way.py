@@ -12,9 +12,8 @@ SYSTEMS_OWN = {
     "omg_lib/system/limits.py": "reads /proc and the control groups",
     "omg_lib/system/starcraft.py": "reads the head of an installed program",
     "omg_lib/system/doctor.py": "reads the project's own pyproject.toml, and needs nothing but the standard library",
-    "omg_lib/system/versions.py": "reads the processor's name from /proc",
     "omg_lib/flow/page.py": "reads the package's own modules and styles",
-    "omg_lib/envs/compiled.py": "reads the package's own modules, and marks what numba keeps beside them",
+    "omg_lib/system/compiling.py": "reads the package's own modules, and marks what numba keeps",
     "omg_lib/course/laying.py": "copies the package's own course into a new folder",
     "omg_lib/system/streams.py": "opens the null device where a stream is closed",
 }
