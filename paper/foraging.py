@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +43,7 @@ from paper.run import (
     commit,
     config_of,
     folder_of,
+    make_missing,
     make_pool,
     make_prior,
     piece_of,
@@ -112,8 +113,6 @@ def foraging(quick: bool, data: Path) -> Plan:
 def train_piece(plan: Plan, arm: Arm, seed: int) -> str:
     """Train one arm and seed (or resume it), play with every opponent, and write what was found."""
     folder, done = folder_of(plan, arm, seed), piece_of(plan, arm, seed, "scores")
-    if done.exists():
-        return f"{arm.name} {seed}: already done"
     torch.set_num_threads(1)
     began = time.process_time()
     with omg.Training(config_of(plan, arm, seed)) as run:
@@ -179,8 +178,7 @@ def run_foraging(plan: Plan, jobs: int) -> None:
     make_prior(plan)
     pieces = sorted(((arm, seed) for arm in plan.arms for seed in arm.seeds), key=lambda piece: piece[1])
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
-        for piece in as_completed([workers.submit(train_piece, plan, arm, seed) for arm, seed in pieces]):
-            print(piece.result(), flush=True)
+        make_missing(workers, {piece_of(plan, *piece, "scores"): (train_piece, plan, *piece) for piece in pieces})
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def runs_of(data: Path) -> Path:
 
 def partners(quick: bool, data: Path) -> Plan:
     """Return the plan for `skirmish:partners` at n_agents 3: the reported experiment, or a smoke test of it."""
-    small = dict(batch_size=2, t_max=120, test_interval=10**6) if quick else {}
+    small = dict(batch_size=2, t_max=120, test_interval=10**6, test_nepisode=3) if quick else {}
     return Plan(
         env="skirmish:partners",
         n_agents=3,
@@ -159,7 +159,7 @@ def partners(quick: bool, data: Path) -> Plan:
 def plain(quick: bool, data: Path) -> Plan:
     """Return the plan for the plain battle, where partners hardly matter. No pool: teammates are the six scripts."""
     seeds = range(FIRST_SEED, FIRST_SEED + (1 if quick else 2))
-    small = dict(batch_size=2, t_max=120, test_interval=10**6) if quick else {}
+    small = dict(batch_size=2, t_max=120, test_interval=10**6, test_nepisode=3) if quick else {}
     return Plan(
         env="skirmish",
         n_agents=3,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import order, shapes
+from tests.helpers import order
 
 # Set before torch and numpy load; notebooks and commands started by tests inherit it. The tests run two at
 # a time, and small tensors gain nothing from more threads.
@@ -22,7 +22,7 @@ LIGHT = HERE / "helpers" / "light"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), os.environ.get("PYTHONPATH")]))
 importlib.import_module("tests.helpers.light.sitecustomize")
 
-shapes.install()
+importlib.import_module("tests.helpers.shapes").install()
 gc.disable()  # until all tests are collected
 
 
@@ -30,10 +30,6 @@ def pytest_collection_finish() -> None:
     """Leave the millions of objects of modules and tests out of every later search for garbage."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_runtest_setup() -> None:
-    shapes.begin()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -254,6 +254,19 @@ def test_tests_and_teachers_wait_until_the_battle_is_compiled(workshop, target):
     assert calls.index("-m omg_lib compile") > max(i for i, call in enumerate(calls) if "pip install" in call)
 
 
+@pytest.mark.parametrize("target", ["test", "quick", "results"])
+def test_tests_compile_the_battle_again_when_its_code_has_changed(workshop, target):
+    rules = workshop.folder / "omg_lib/envs/rules.py"
+    rules.parent.mkdir(parents=True)
+    rules.touch()
+    for compiled, changed in ((1, False), (0, False), (1, True)):
+        if changed:
+            later = (workshop.folder / ".venv/compiled.stamp").stat().st_mtime + 10
+            os.utime(rules, (later, later))
+        assert workshop.make(target).returncode == 0
+        assert len(workshop.calls("-m omg_lib compile")) == compiled
+
+
 def test_after_the_tests_the_lab_has_nothing_to_install(workshop):
     assert workshop.make("test").returncode == 0
     assert len(workshop.calls("-e .")) == 1

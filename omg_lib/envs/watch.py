@@ -29,18 +29,17 @@ def check_tensor(info: EnvInfo, call: str, given: Any, dtype: torch.dtype, shape
 
     NaN and infinity pass: the runner names them with the stage and the field.
     """
+    if isinstance(given, Tensor) and given.dtype == dtype and given.shape == shape:
+        if dtype.is_floating_point:
+            check_range(info, call, given.numpy(force=True))
+        return
+    found = [] if isinstance(given, Tensor) else [type(given).__name__]
+    if isinstance(given, Tensor | np.ndarray):
+        found += [str(given.dtype).removeprefix("torch."), str(list(given.shape))]
     wanted = _("expected is a tensor, {dtype} {shape}").format(
         dtype=str(dtype).removeprefix("torch."), shape=list(shape)
     )
-    returned = _("{call} returned {given}; {wanted}")
-    if not isinstance(given, Tensor):
-        kind = f"{type(given).__name__} {given.dtype} {list(given.shape)}" if isinstance(given, np.ndarray) else None
-        raise fault(info, returned.format(call=call, given=kind or type(given).__name__, wanted=wanted))
-    if given.dtype != dtype or tuple(given.shape) != shape:
-        found = f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
-        raise fault(info, returned.format(call=call, given=found, wanted=wanted))
-    if dtype.is_floating_point:
-        check_range(info, call, given.numpy(force=True))
+    raise fault(info, _("{call} returned {given}; {wanted}").format(call=call, given=" ".join(found), wanted=wanted))
 
 
 def check_range(info: EnvInfo, what: str, given: np.ndarray) -> None:

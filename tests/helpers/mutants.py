@@ -1,7 +1,6 @@
 """Small changes of a program, one at a time: the slips that turn a right answer into a wrong one."""
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 
 SWAPPED = {
@@ -15,17 +14,25 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Yield (what was changed, changed source) of one function's cell: operators, numbers, booleans, words, conditions,
     signs, arguments left out or swapped.
     """
-    tree = ast.parse(source)
-    del tree.body[-1].body[0]  # the docstring
+    tree = _parsed(source)
     for place, node in enumerate(ast.walk(tree)):
         for number in range(len(_changes(node))):
-            made = copy.deepcopy(tree)
+            made = _parsed(source)
             new = next(other for k, other in enumerate(ast.walk(made)) if k == place)
             before = _told(new)
             list(_changes(new))[number]()
             text = ast.unparse(made)
             if text != ast.unparse(tree):
                 yield f"{before} -> {_told(new)}", text
+
+
+def _parsed(source: str) -> ast.Module:
+    """Parse a cell without its function's docstring. A deep copy would be slow: IPython's tracebacks leave the whole
+    tree of a failed cell in nodes that all trees share.
+    """
+    tree = ast.parse(source)
+    del tree.body[-1].body[0]
+    return tree
 
 
 def _told(node: ast.AST) -> str:
