@@ -21,7 +21,7 @@ from omg_lib.settings.files import read_settings
 from omg_lib.settings.modules import import_modules
 from omg_lib.settings.presets import PRESETS, preset
 from omg_lib.settings.pymarl import is_pymarl, table, translate
-from omg_lib.settings.words import DEFAULTS, KINDS, joined, settings_of
+from omg_lib.settings.words import DEFAULTS, KINDS, WHOLE, joined, settings_of
 from omg_lib.system.files import reason
 from omg_lib.system.places import check_target
 from omg_lib.words import N_, _
@@ -126,7 +126,7 @@ def read_config(args: argparse.Namespace, given: Mapping[str, object]) -> dict[s
 
 def count(name: str, text: str, least: int = 1) -> int:
     """Return an option's whole number. ConfigError for anything else."""
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:  # 18 digits fit into 64 bits
+    if not WHOLE.fullmatch(text) or int(text) < least:
         raise ConfigError(name, text, _("allowed is a whole number, {least} or more").format(least=least))
     return int(text)
 
