@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from omg_lib.commands import COMMANDS
 from omg_lib.config import INTERRUPTED, ConfigError, RunError
 from omg_lib.errors import printable
+from omg_lib.system.places import FULL
 from omg_lib.system.streams import open_streams
 from omg_lib.words import N_, _, plural
 from omg_lib.words import width as columns
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         if "--debug" in words:
             traceback.print_exc()
         print(" ".join(str(error).split())[:299], file=sys.stderr)
-        return 2
+        return 1 if getattr(error.__context__, "errno", None) in FULL else 2
     except KeyboardInterrupt:
         print(_("interrupted"), file=sys.stderr)
         return INTERRUPTED

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omg_lib.commands.options import add_import, check_writable, count, picture, progress_bar, show_progress
+from omg_lib.commands.options import Output, add_import, count, picture, progress_bar, show_progress
 from omg_lib.config import SPLITS, ConfigError, OMGConfig
 from omg_lib.envs import env_info
 from omg_lib.experiment.evaluate import check_company, check_rounds
@@ -16,7 +16,7 @@ from omg_lib.experiment.scores import means_of_each, scores_of, write_rows
 from omg_lib.plots.results import bars_figure
 from omg_lib.runs.folder import saved_config
 from omg_lib.settings.modules import import_modules
-from omg_lib.system.files import reason, write_bytes
+from omg_lib.system.files import write_bytes
 from omg_lib.teammates.pool import Pool, pool_of
 from omg_lib.words import _
 
@@ -47,18 +47,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("fine_tune", tuning, _("goes without --teammates: runs learn on with their own pool's sets"))
     configs = {folder: saved_config(folder) for folder in distinct(args.runs)}
     check_runs(configs, args.teammates, splits, tuning)
-    check_writable("out", args.out)
+    out, figure = Output("out", args.out), Output("figure", args.figure, PICTURES)
     won = check_winners(configs, args.figure)
     apart, rows = told_apart(configs), []
     with progress_bar() as bar:
         for done, (folder, settings) in enumerate(apart.items()):
             show_progress(bar)("evaluate", done, len(apart))
             rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
-    if args.out:
-        write_rows(args.out, rows)
     lines = means_of_each(rows)
-    if args.figure:
-        draw(args.figure, lines)
     measure, width = "win rate" if won else "return", max(map(len, apart.values()))
     head = (
         f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {'settings' if width else '':<{width}} {measure:>9}"
@@ -72,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
             f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
             f"{line['seeds']} x {line['sets']}{own}"
         )
+    out.write(lambda path: write_rows(path, rows))
+    figure.write(lambda path: write_bytes(path, picture(bars_figure(_named(lines)), Path(path).suffix[1:])))
     return 0
 
 
@@ -93,19 +91,12 @@ def check_winners(configs: Mapping[str, OMGConfig], figure: str | None) -> bool:
         raise ConfigError(
             "runs", len(configs), _("some games have a winner, others none: allowed are runs of one kind")
         )
-    check_writable("figure", figure, PICTURES)
     if figure and not all(won):
         raise ConfigError("figure", figure, _("it draws win rates, and this game has no winner; allowed is --out"))
     return all(won)
 
 
-def draw(path: str, lines: Sequence[dict[str, object]]) -> None:
-    """Draw the summary as bars of win rates. ConfigError if the file cannot be written."""
+def _named(lines: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the lines with kinds that tell apart all that the figure draws beside each other."""
     kinds = [" ".join(filter(None, (line["split"], line["kind"], line["settings"]))) for line in lines]
-    drawn = [line | {"kind": kind} for line, kind in zip(lines, kinds, strict=True)]
-    try:
-        write_bytes(path, picture(bars_figure(drawn), Path(path).suffix[1:]))
-    except OSError as error:
-        raise ConfigError(
-            "figure", path, _("cannot be written ({reason}); allowed is a file that can").format(reason=reason(error))
-        ) from None
+    return [line | {"kind": kind} for line, kind in zip(lines, kinds, strict=True)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from omg_lib.config import ConfigError
 from omg_lib.course import course_folder, lay, ready
 from omg_lib.course.jupyter import command, environment, own_folder
+from omg_lib.settings.words import WHOLE
 from omg_lib.words import _
 
 
@@ -43,7 +44,7 @@ def say(sentence: str) -> None:
 
 def free_port(text: str) -> int:
     """Return the port. ConfigError if it is not a port, or is in use."""
-    port = int(text) if text.isdecimal() else 0
+    port = int(text) if WHOLE.fullmatch(text) else 0
     if not 1 <= port <= 65535:
         raise ConfigError("port", text, _("allowed is a whole number from 1 to 65535"))
     with socket.socket() as probe:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +14,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.registry import YOURS, check_named_in_file, env_names, learner_names
 from omg_lib.runs.folder import saved_config
 from omg_lib.settings.files import read_settings
 from omg_lib.settings.modules import import_modules
 from omg_lib.settings.presets import PRESETS, preset
 from omg_lib.settings.pymarl import is_pymarl, table, translate
-from omg_lib.settings.words import DEFAULTS, KINDS, joined, settings_of
+from omg_lib.settings.words import DEFAULTS, KINDS, WHOLE, joined, settings_of
 from omg_lib.system.files import reason
 from omg_lib.system.places import check_target
 from omg_lib.words import N_, _
@@ -124,7 +126,7 @@ def read_config(args: argparse.Namespace, given: Mapping[str, object]) -> dict[s
 
 def count(name: str, text: str, least: int = 1) -> int:
     """Return an option's whole number. ConfigError for anything else."""
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:  # 18 digits fit into 64 bits
+    if not WHOLE.fullmatch(text) or int(text) < least:
         raise ConfigError(name, text, _("allowed is a whole number, {least} or more").format(least=least))
     return int(text)
 
@@ -132,25 +134,47 @@ def count(name: str, text: str, least: int = 1) -> int:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def check_writable(name: str, path: str | None, endings: Sequence[str] = (), make: bool = False) -> None:
-    """Refuse a file that cannot be written before the work starts. None means that no file is wanted. With `make`, a
-    missing folder is made.
+class Output:
+    """A file named on the command line, checked before the work and written after it.
+
+    ConfigError, at once, for a file that cannot be written. None means that no file is wanted. With `make`, a missing
+    folder is made.
     """
-    if path is None:
-        return
-    if endings and Path(path).suffix.lower() not in endings:
-        raise ConfigError(
-            name, path, _("allowed is a file that ends in {endings}").format(endings=" or ".join(endings))
-        )
-    try:
-        if make:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        check_target(path)
-    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
-        allowed = _("cannot be written ({reason}); allowed is a file in a folder that exists").format(
-            reason=reason(error)
-        )
-        raise ConfigError(name, path, allowed) from None
+
+    def __init__(self, name: str, path: str | None, endings: Sequence[str] = (), make: bool = False) -> None:
+        self.name, self.path = name, path
+        if path is None:
+            return
+        if endings and Path(path).suffix.lower() not in endings:
+            raise ConfigError(
+                name, path, _("allowed is a file that ends in {endings}").format(endings=" or ".join(endings))
+            )
+        try:
+            if make:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            check_target(path)
+            self._folder = os.stat(Path(path).parent)
+        except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+            allowed = _("cannot be written ({reason}); allowed is a file in a folder that exists").format(
+                reason=reason(error)
+            )
+            raise ConfigError(name, path, allowed) from None
+
+    def write(self, how: Callable[[str], object]) -> None:
+        """Call `how` with the path. RunError if it fails, since the path was allowed, or if its folder is another one
+        by now.
+        """
+        if self.path is None:
+            return
+        try:
+            if not os.path.samestat(self._folder, os.stat(Path(self.path).parent)):
+                raise OSError(errno.ENOENT, _("the folder was removed, moved or replaced"))
+            how(self.path)
+        except ConfigError as error:
+            raise RunError(str(error)) from None
+        except OSError as error:
+            said = _("{name}={path!r} could not be written ({reason})")
+            raise RunError(said.format(name=self.name, path=self.path, reason=reason(error))) from None
 
 
 def picture(figure: Figure, kind: str) -> bytes:

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 
 from omg_lib.commands.options import (
+    Output,
     add_settings,
-    check_writable,
     count,
     given_settings,
     progress_bar,
@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
     why = _("a prior does not depend on it; allowed are {names}").format(names=", ".join(USED))
     config = OMGConfig.from_dict(given_settings(args, dict.fromkeys(UNUSED, why)) | {"learner": "omg"})
     episodes, steps = count("episodes", args.episodes), count("steps", args.fits)
-    check_writable("out", args.out, [".safetensors"], make=True)
+    out = Output("out", args.out, [".safetensors"], make=True)
     with progress_bar() as bar:
         prior, report = pretrain(config, episodes, steps, lambda done, total: show_progress(bar)("prior", done, total))
     made = {"env": config.env, "n_agents": config.n_agents, "teammates": config.teammates, "seed": config.seed}
-    save_prior(prior, args.out, made | {"episodes": episodes, "steps": steps} | asdict(report))
+    made |= {"episodes": episodes, "steps": steps} | asdict(report)
+    out.write(lambda path: save_prior(prior, path, made))
     print(report)
     return 0

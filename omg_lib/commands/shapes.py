@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from omg_lib.commands.options import (
+    Output,
     add_config,
     add_settings,
-    check_writable,
     given_settings,
     read_config,
     with_options,
@@ -35,12 +35,9 @@ def run(args: argparse.Namespace) -> int:
     given = given_settings(args)
     config = OMGConfig.from_dict(with_options(read_config(args, given), given))
     trace = predict(config)
-    check_writable("json", args.json)
-    check_writable("html", args.html)
-    if args.json:
-        trace.save(args.json)
-    if args.html:
-        save_page(args.html, handover(config), flow_svg(trace))
+    json, html = Output("json", args.json), Output("html", args.html)
+    json.write(trace.save)
+    html.write(lambda path: save_page(path, handover(config), flow_svg(trace)))
     print(table(trace))
     return 0
 

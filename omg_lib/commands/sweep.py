@@ -87,7 +87,7 @@ def _axis(name: str, option: str | None, settings: Mapping[str, Any], given: Map
         )
     if option is None and name in settings:
         return [settings[name]]
-    return _listed(name, KINDS[name], option or SWEPT[name])
+    return _listed(name, KINDS[name], SWEPT[name] if option is None else option)
 
 
 def _listed(name: str, kind: str, text: str) -> list[Any]:

@@ -7,9 +7,9 @@ import os
 import sys
 
 from omg_lib.commands.options import (
+    Output,
     add_config,
     add_settings,
-    check_writable,
     given_settings,
     progress_bar,
     read_config,
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = train_config(args)
-    check_writable("trace", args.trace)
+    trace = Output("trace", args.trace)
     bar, folder, report, code = progress_bar(), None, None, 0
     with Training(config, show_progress(bar)) as training, bar:
         if args.resume:
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
                 log(report)
         except KeyboardInterrupt:
             code = INTERRUPTED
-    if args.trace and training.trace:
-        training.trace.save(args.trace)
     print(result_line(training, report))
+    if training.trace:
+        trace.write(training.trace.save)
     return code
 
 

@@ -17,15 +17,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from omg_lib.config import ConfigError, OMGConfig
+from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.distributed.ray_runner import OwnCode, adopt, connect, elsewhere, extra, own_code
 from omg_lib.envs import env_info
+from omg_lib.runs.claims import Claim, claimed
 from omg_lib.runs.folder import SECONDS_BETWEEN, RunFolder, saved_config
 from omg_lib.runs.metrics import last_row
 from omg_lib.settings.words import flat
 from omg_lib.system.files import finite, read_json, read_rows, reason, write_rows, write_text
 from omg_lib.system.limits import resident_bytes
-from omg_lib.system.places import Place, check_target, names, refuse_links
+from omg_lib.system.places import Place, check_target, make_folder, names, refuse_links
 from omg_lib.training import Training
 from omg_lib.words import ENGLISH, _, speaking
 
@@ -190,8 +191,11 @@ def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
 
     adopt(code)
     settings = parameters["trial"]
+    folder = Path(settings["folder"])
     with speaking(ENGLISH):  # the sentence of an error goes into results.csv
-        for row in train_in(Path(settings["folder"]), OMGConfig.from_dict(settings["config"])):
+        if not folder.is_dir():  # the sweep made it
+            raise RunError(_("{folder} was removed, or the sweep's folder was").format(folder=folder))
+        for row in train_in(folder, OMGConfig.from_dict(settings["config"])):
             tune.report(row)
 
 
@@ -201,8 +205,9 @@ def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
 class Results:
     """`DIR/results.csv`: one row per trial, rewritten after every change."""
 
-    def __init__(self, out: Path) -> None:
-        self.path, self.rows = out / "results.csv", {}
+    def __init__(self, out: Path, claim: Claim) -> None:
+        self.path, self.rows, self.fault = out / "results.csv", {}, ""
+        self._claim = claim
         try:
             self.rows = {row["trial"]: {"settings": settings_in(row["trial"])} | row for row in read_rows(self.path)}
             self.rows = {name: {key: row[key] for key in COLUMNS} for name, row in self.rows.items()}
@@ -230,7 +235,19 @@ class Results:
     def add(self, row: Row) -> None:
         told = {"settings": settings_in(row["trial"])}
         self.rows[row["trial"]] = {key: (row | told).get(key) for key in COLUMNS}
-        write_rows(self.path, self.rows.values(), COLUMNS)
+        with self.checked():
+            write_rows(self.path, self.rows.values(), COLUMNS)
+
+    @contextlib.contextmanager
+    def checked(self) -> Iterator[None]:
+        """Check that the folder is still the sweep's. RunError, kept as `fault`, if not, or if writing fails."""
+        try:
+            self._claim.check()
+            yield
+        except OSError as error:
+            said = _("{path} could not be written ({reason})")
+            self.fault = said.format(path=self.path, reason=reason(error))
+            raise RunError(self.fault) from None
 
 
 def sweep(
@@ -248,24 +265,30 @@ def sweep(
     settings that every trial's name shows, see `named`.
     """
     out = Path(out).absolute()
-    results, trials = Results(out), named((elsewhere(config, device=config.device) for config in configs), vary)
-    missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
-    if missing:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            refuse_links(Place(out) / TUNE_FOLDER)
-            check_target(out / "results.svg")
-        except OSError as error:
-            allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
-            raise ConfigError("out", str(out), allowed) from None
-        _tune(missing, out, results, asha, gpus, table)
-    return list(results.rows.values())
+    with claimed(out) as claim:
+        results, trials = Results(out, claim), named((elsewhere(c, device=c.device) for c in configs), vary)
+        missing = {name: config for name, config in trials.items() if results.lacks(name, config)}
+        if missing:
+            try:
+                refuse_links(Place(out) / TUNE_FOLDER)
+                check_target(out / "results.svg")
+                for name in missing:
+                    make_folder(Place(out) / name)
+            except OSError as error:
+                allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
+                raise ConfigError("out", str(out), allowed) from None
+            _tune(missing, out, results, asha, gpus, table)
+        return list(results.rows.values())
 
 
 def recorder(kind: type, results: Results) -> Any:
     """Create a Tune callback (its base class is `kind`) that writes a trial's row as soon as the trial ends."""
 
     class Recorder(kind):
+        def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+            with results.checked():
+                pass
+
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             row = trial.last_result
             results.add(row | {"trial": _name_of(trial), "state": FINISHED if row["share"] >= 1 else STOPPED})
@@ -313,4 +336,9 @@ def _tune(configs: Mapping[str, OMGConfig], out: Path, results: Results, asha: b
         ),
     )
     with contextlib.redirect_stdout(sys.stderr):
-        tuner.fit()
+        try:
+            tuner.fit()
+        except Exception:  # of Ray's own kind, whatever a callback raised
+            if results.fault:
+                raise RunError(results.fault) from None
+            raise

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from omg_lib.config import JOINT_LEARNERS, ConfigError, OMGConfig
+from omg_lib.config import JOINT_LEARNERS, ConfigError, OMGConfig, RunError
 from omg_lib.envs import EnvInfo, env_info
 from omg_lib.networks import Agent
+from omg_lib.runs.claims import Claim, claimed
 from omg_lib.system.files import reason
 from omg_lib.teammates.pool import KINDS, SCRIPT, Member, Pool, TeammateSet
 from omg_lib.training import Training
@@ -49,14 +49,25 @@ def train_pool(
         raise ConfigError(
             "see_actions", True, _("a pool's policies read only their own seat's history: allowed is False")
         )
+    with claimed(out) as claim:
+        return _train(config, algorithms, seeds, Path(out), claim, progress)
+
+
+def _train(
+    config: OMGConfig,
+    algorithms: Sequence[str],
+    seeds: int,
+    out: Path,
+    claim: Claim,
+    progress: Callable[[str, int, int], None],
+) -> Pool:
     info, settings = env_info(config.env, config.n_agents), config.to_dict()
     members, policies = [], {}
-    if os.path.lexists(Path(out) / "pool.json"):
+    if os.path.lexists(out / "pool.json"):
         begun = Pool.load(out, config.env, info)
         if OMGConfig.from_dict(begun.config | {"runner": config.runner}) != config:
             raise ConfigError("out", str(out), _("its pool was made with other settings; allowed is a new folder"))
         members, policies = [m for m in begun.members if m.algorithm != SCRIPT], begun.policies
-    _make_folder(out)
     for seed in range(seeds):
         for algorithm in algorithms:
             name = f"{algorithm}-{seed}"
@@ -66,18 +77,13 @@ def train_pool(
             members.append(member)
             scripts = [Member(style) for style in script_splits(info)]
             pool = Pool(config.env, config.n_agents, (*scripts, *members), sets_of(members, info), policies, settings)
-            pool.save(out)
+            try:
+                claim.check()
+                pool.save(out)
+            except (OSError, ConfigError) as error:
+                said = _("{name} could not be added to the pool in {out} ({reason})")
+                raise RunError(said.format(name=name, out=out, reason=reason(error))) from None
     return Pool.load(out, config.env, info)
-
-
-def _make_folder(out: str | Path) -> None:
-    """Create a pool's folder. ConfigError unless files can be written there."""
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except (OSError, ValueError) as error:  # ValueError: an invalid name
-        allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
-        raise ConfigError("out", str(out), allowed) from None
 
 
 def train_member(

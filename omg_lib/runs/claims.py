@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import weakref
+from collections.abc import Iterator
+from pathlib import Path
 
-from omg_lib.system.places import Place, opened
+from omg_lib.config import ConfigError
+from omg_lib.system.files import reason
+from omg_lib.system.places import Place, check_target, opened
 from omg_lib.words import _
 
 try:
@@ -61,3 +66,29 @@ class Claim:
         """Release the folder."""
         self._close()
         self._lock = None
+
+
+@contextlib.contextmanager
+def claimed(path: str | Path) -> Iterator[Claim]:
+    """Make the folder of `--out` and hold it. ConfigError if it cannot be written, or another run holds it."""
+    claim = Claim(Place(Path(path)))
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        claim.take()
+        check_target(Path(path) / LOCK)
+    except BlockingIOError:
+        raise busy("out", path) from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+        claim.release()
+        allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
+        raise ConfigError("out", str(path), allowed) from None
+    try:
+        yield claim
+    finally:
+        claim.release()
+
+
+def busy(name: str, path: str | Path) -> ConfigError:
+    """Return the error that another run holds a folder."""
+    who = _("another run, in this process or another, is training in this folder")
+    return ConfigError(name, str(path), _("{who}; allowed is another folder, or to wait").format(who=who))

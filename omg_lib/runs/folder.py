@@ -30,7 +30,7 @@ import numpy as np
 from omg_lib.config import ConfigError, OMGConfig, RunError
 from omg_lib.errors import printable
 from omg_lib.registry import check_named_in_file
-from omg_lib.runs.claims import Claim
+from omg_lib.runs.claims import Claim, busy
 from omg_lib.runs.metrics import begin, cut, has_two_rows, record, seconds_of
 from omg_lib.runs.state import (
     MAY_CHANGE,
@@ -101,9 +101,7 @@ class RunFolder:
         try:
             yield
         except BlockingIOError:
-            who = _("another run, in this process or another, is training in this folder")
-            allowed = _("{who}; allowed is another folder, or to wait").format(who=who)
-            raise ConfigError(name, str(self.path), allowed) from None
+            raise busy(name, self.path) from None
         except OSError as error:
             self.close()
             allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
@@ -286,9 +284,9 @@ class RunFolder:
             changes, out = self._place / "changes.csv", io.StringIO(newline="")
             table = csv.writer(out)
             if not changes.is_file():
-                table.writerow(("update", "setting", "before", "after"))
+                write_text(changes, "update,setting,before,after\r\n")
             table.writerows((run.update, key, str(before[key]), str(value)) for key, value in changed.items())
-            append(changes, out.getvalue().encode(), create=True)
+            append(changes, out.getvalue().encode())
             write_text(self._place / "config.json", json.dumps(saved | changed, indent=1) + "\n")
 
     def _tidy(self, damaged: list[str], update: int) -> None:

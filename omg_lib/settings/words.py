@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,8 @@ from omg_lib.words import _
 
 FLAGS = {"true": True, "false": False}
 NOTHING = ("none", "null")
+WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
+"""A whole number of 64 bits as people write it; Python also reads 1_000 and other scripts' digits."""
 WORD_NONE = ("teammates",)
 """Fields in which "none" is a separate choice."""
 KINDS = {field.name: str(field.type) for field in dataclasses.fields(OMGConfig)}
@@ -40,7 +43,7 @@ def typed(kind: str, text: str, or_word: bool = False) -> object:
         return None
     with suppress(ValueError):
         if kind.startswith("int"):
-            return int(text)
+            return int(text) if WHOLE.fullmatch(text) else text
         if kind.startswith("float"):
             return float(text)
     if kind.startswith("Mapping"):

@@ -24,6 +24,8 @@ from omg_lib.words import _
 
 LEVEL_BY_LEVEL = shutil.rmtree.avoids_symlink_attacks and os.supports_dir_fd >= {os.open, os.mkdir, os.rename}
 FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: search without listing
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What writing says on a full disk, or beyond a quota or the largest file that is allowed."""
 CAREFUL = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 
 
@@ -190,7 +192,7 @@ def reading(path: str | Path | Place, most: int | None = None) -> Iterator[Binar
     with os.fdopen(fd, "rb") as file:
         if most is not None and os.fstat(fd).st_size > most:
             raise OSError(
-                errno.EFBIG, _("{name} is larger than the limit of {most:,} bytes").format(name=place.name, most=most)
+                errno.EINVAL, _("{name} is larger than the limit of {most:,} bytes").format(name=place.name, most=most)
             )
         yield file
 

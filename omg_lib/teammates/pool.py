@@ -34,6 +34,7 @@ from omg_lib.system.files import (
     write_tensors,
     write_text,
 )
+from omg_lib.system.places import Place, remove, rename
 from omg_lib.words import _
 
 KINDS = ("homologue", "non_homologue")
@@ -42,6 +43,7 @@ RANDOM_TEAMMATES = 4
 MOST = 4096
 """Upper limit for members, sets, points of a curve and hidden units of a pool."""
 MOST_BYTES = 2**28
+WEIGHTS, NEW = "weights.safetensors", "weights.new.safetensors"
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,10 @@ class Pool:
         return ", ".join(sorted({s.split for s in self.sets}))
 
     def save(self, path: str | Path) -> None:
-        """Write the pool to a folder. ConfigError if it cannot be written."""
+        """Write the pool to a folder. ConfigError if it cannot be written; the pool that was there stays.
+
+        pool.json says which weights are its own, so at every moment the folder holds one whole pool.
+        """
         folder = Path(path)
         weights = {
             f"{name}/{key}": x.numpy(force=True)
@@ -125,8 +130,13 @@ class Pool:
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            values["weights_sha256"] = write_tensors(folder / "weights.safetensors", weights)
-            write_text(folder / "pool.json", json.dumps(values, indent=1) + "\n")
+            values["weights_sha256"] = write_tensors(folder / NEW, weights)
+            try:
+                write_text(folder / "pool.json", json.dumps(values, indent=1) + "\n")
+            except OSError:
+                remove(Place(folder) / NEW)
+                raise
+            rename(Place(folder) / NEW, WEIGHTS)
         except OSError as error:
             allowed = _("cannot be written ({reason}); allowed is a writable folder").format(reason=reason(error))
             raise ConfigError("out", str(path), allowed) from None
@@ -152,7 +162,7 @@ class Pool:
         _check_sets(members, sets, info, refuse)
         names = [member.name for member in members if member.algorithm != SCRIPT]
         try:
-            policies = _policies(folder / "weights.safetensors", names, weights_sum, info, refuse)
+            policies = _policies(folder / WEIGHTS, names, weights_sum, info, refuse)
         except (OSError, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
@@ -243,6 +253,9 @@ def _policies(
     path: Path, names: list[str], digest: object, info: EnvInfo, refuse: Callable[[str], ConfigError]
 ) -> dict[str, Agent]:
     """Load the networks of these members. The header is checked against their shapes before any weights are read."""
+    new = path.with_name(NEW)
+    if Place.of(new).is_file() and sha256(new, MOST_BYTES) == digest:
+        path = new  # `save` was interrupted between its last two steps
     if sha256(path, MOST_BYTES) != digest:
         raise refuse("weights.safetensors does not match pool.json: it is damaged")
     with open_tensors(path) as file:

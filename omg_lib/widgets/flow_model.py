@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from omg_lib.config import ConfigError, OMGConfig, RunError
+from omg_lib.errors import printable
 from omg_lib.flow import flow_page, handover, measured_of
 from omg_lib.flow.handover import RUNNERS
 from omg_lib.flow.svg import flow_svg
@@ -23,7 +24,8 @@ from omg_lib.plots.curves import curves_png
 from omg_lib.plots.units import bytes_text
 from omg_lib.predict import Difference, compare, predict
 from omg_lib.system.doctor import usable_memory
-from omg_lib.system.files import write_bytes, write_text
+from omg_lib.system.files import reason, write_bytes, write_text
+from omg_lib.system.places import check_target
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job
@@ -176,20 +178,17 @@ class FlowModel:
         try:
             files = [Path(folder).expanduser() / name for name in names]
             files[0].parent.mkdir(parents=True, exist_ok=True)
+            for file in files:  # all of them, or none
+                check_target(file)
             (trace or plan).save(files[0])
             write_text(files[1], flow_svg(plan, trace, differences))
             write_text(files[2], self.page())
             write_text(files[3], _curves(reports))
             write_bytes(files[4], curves_png(reports, previous))
-        except (OSError, RuntimeError, ConfigError) as error:  # RuntimeError: "~name" of an unknown user
-            reason = getattr(error, "strerror", None) or error
-            self._say(
-                str(ConfigError("folder", str(folder), _("it cannot be written ({reason})").format(reason=reason)))
-            )
+        except (OSError, RuntimeError, ValueError) as error:  # "~name" of an unknown user; a name that no system takes
+            self._refused("folder", folder, error)
             return []
-        self._say(
-            _("Saved {name} in {parent}").format(name=", ".join(file.name for file in files), parent=files[0].parent)
-        )
+        self._saved(files)
         return files
 
     def export(self, path: str | Path) -> Path | None:
@@ -198,11 +197,18 @@ class FlowModel:
             file = Path(path).expanduser()
             write_text(file, self.page())
         except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            self._say(str(ConfigError("path", str(path), _("it cannot be written ({reason})").format(reason=reason))))
+            self._refused("path", path, error)
             return None
-        self._say(_("Saved {name} in {parent}").format(name=file.name, parent=file.parent))
+        self._saved([file])
         return file
+
+    def _saved(self, files: list[Path]) -> None:
+        named = ", ".join(file.name for file in files)
+        self._say(printable(_("Saved {name} in {parent}").format(name=named, parent=files[0].parent)))
+
+    def _refused(self, name: str, path: str | Path, error: Exception) -> None:
+        why = _("it cannot be written ({reason})").format(reason=reason(error))
+        self._say(str(ConfigError(name, str(path), why)))
 
     # --- what a page shows --------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import pytest
 import omg_lib as omg
 from omg_lib import registry
 from omg_lib.__main__ import main
+from omg_lib.config import RunError
 from omg_lib.experiment.sweep import (
     FAILED,
     FINISHED,
@@ -23,6 +24,7 @@ from omg_lib.experiment.sweep import (
     grid,
     named,
     recorder,
+    run_trial,
     settings_in,
     sweep,
     train_in,
@@ -30,6 +32,7 @@ from omg_lib.experiment.sweep import (
 )
 from omg_lib.learners import OMGLearner, register
 from omg_lib.plots.sweeps import cells, sweep_figure
+from omg_lib.runs.claims import claimed
 from omg_lib.runs.folder import RunFolder, saved_config
 from tests.helpers import warm
 from tests.helpers.batches import echo_pool, echo_registered, short_pretraining
@@ -163,8 +166,14 @@ def test_a_trial_that_has_ended_says_the_same_again(tmp_path):
 # --- the table ---
 
 
-def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path):
-    results, trials = Results(tmp_path), grid(ECHO, [2], [1], ["iql"], 4)
+@pytest.fixture
+def claim(tmp_path):
+    with claimed(tmp_path) as claim:
+        yield claim
+
+
+def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path, claim):
+    results, trials = Results(tmp_path, claim), grid(ECHO, [2], [1], ["iql"], 4)
     listener = recorder(object, results)
     for config, share, end in zip(trials, (1.0, 0.4, 0.4), (FINISHED, STOPPED, FAILED), strict=False):
         folder = str(tmp_path / trial_name(config))
@@ -178,10 +187,35 @@ def test_each_end_becomes_a_row_and_only_failed_trials_are_run_again(tmp_path):
             listener.on_trial_error(0, [], trial)
         else:
             listener.on_trial_complete(0, [], trial)
-    again = Results(tmp_path)
+    again = Results(tmp_path, claim)
     assert [row["state"] for row in again.rows.values()] == [FINISHED, STOPPED, FAILED]
     assert again.rows[trial_name(trials[2])]["error"] == "OSError: disk full"
     assert [again.lacks(trial_name(config), config) for config in trials] == [False, False, True, True]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.parametrize("link", [False, True], ids=["removed", "replaced by a link"])
+def test_a_sweep_whose_folder_goes_ends_and_writes_nothing_elsewhere(tmp_path, link):
+    """Ray starts a failed trial again: it began anew, in the folder that was there by then."""
+    out, outside = tmp_path / "sweep", tmp_path / "outside"
+    outside.mkdir()
+    (settings,) = grid(ECHO, [2], [1], ["iql"], 1)
+    with claimed(out) as claim:
+        listener = recorder(object, Results(out, claim))
+        listener.on_step_begin(0, [])
+        out.rename(tmp_path / "moved")
+        if link:
+            out.symlink_to(outside)
+        with pytest.raises(RunError, match="results.csv could not be written .*removed, moved or replaced"):
+            listener.on_step_begin(1, [])
+        with pytest.raises(RunError, match="seed0 was removed, or the sweep's folder was"):
+            run_trial({"trial": {"folder": str(out / trial_name(settings)), "config": settings.to_dict()}})
+    assert not list(outside.iterdir()) and os.path.lexists(out) == link
+
+
+def test_two_sweeps_in_one_folder_are_refused(tmp_path, claim):
+    with pytest.raises(omg.ConfigError, match="another run, in this process or another, is training"):
+        sweep(grid(ECHO, [2], [1], ["iql"], 1), tmp_path)
 
 
 def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
@@ -192,7 +226,7 @@ def test_another_trial_of_the_same_name_is_not_overwritten(tmp_path):
         sweep([other], tmp_path)
 
 
-def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path):
+def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path, claim):
     """Two learning rates under one name: the later row replaced the good one."""
     (base,) = grid(ECHO, [2], [1], ["iql"], 1)
     name, found = trial_name(base), named([base, replace(base, lr=1e-5), base])
@@ -201,13 +235,13 @@ def test_trials_that_differ_in_another_setting_have_names_of_their_own(tmp_path)
     assert list(named(more)) == [
         f"{name}-gamma0.99-lr0.0005", f"{name}-gamma0.99-lr0.1", f"{name}-gamma0.5-lr0.1", trial_name(more[2]),
     ]  # fmt: skip
-    results = Results(tmp_path)
+    results = Results(tmp_path, claim)
     for folder, config in found.items():
         *_, row = train_in(tmp_path / folder, config)
         trial = SimpleNamespace(last_result=row, config={"trial": {"folder": str(tmp_path / folder)}})
         recorder(object, results).on_trial_complete(0, [], trial)
-    assert [row["state"] for row in Results(tmp_path).rows.values()] == [FINISHED, FINISHED]
-    assert [Results(tmp_path).lacks(folder, config) for folder, config in found.items()] == [False, False]
+    assert [row["state"] for row in Results(tmp_path, claim).rows.values()] == [FINISHED, FINISHED]
+    assert [Results(tmp_path, claim).lacks(folder, config) for folder, config in found.items()] == [False, False]
 
 
 def test_pools_and_priors_of_the_same_name_are_told_apart_by_their_folders(tmp_path):
@@ -313,7 +347,7 @@ def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(
         cluster.kill(cluster.head)
         assert running.wait(timeout=WAIT) == 1
         assert reached - saved(folder) <= every and saved(folder) < UPDATES
-    (finished,) = Results(tmp_path).rows
+    (finished,) = Results(tmp_path, claim).rows
     assert finished != folder.name
     untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")}
     with ray_folder():
@@ -322,5 +356,5 @@ def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(
     assert again.stdout == f"2 trials: 2 finished; {tmp_path / 'results.csv'}\n"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")} == untouched
     assert metrics(folder) == train(tmp_path / "alone", saved_config(folder))
-    assert [int(row["update"]) for row in Results(tmp_path).rows.values()] == [UPDATES, UPDATES]
+    assert [int(row["update"]) for row in Results(tmp_path, claim).rows.values()] == [UPDATES, UPDATES]
     assert (tmp_path / "results.svg").read_text().startswith("<?xml")

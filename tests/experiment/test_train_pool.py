@@ -9,6 +9,7 @@ import omg_lib as omg
 from omg_lib.config import ConfigError
 from omg_lib.envs import env_info
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, script_splits, sets_of, train_pool
+from omg_lib.runs.claims import claimed
 from omg_lib.teammates.pool import Member, Pool
 
 QUICK = dict(
@@ -50,6 +51,11 @@ def test_splits_are_disjoint_and_mixed_sets_are_for_the_unseen_only():
     assert {s.split for s in mixed} == {"validation", "test"}
     algorithm = {m.name: m.algorithm for m in members}
     assert all(len({algorithm[name] for name in s.members}) == 2 for s in mixed)
+
+
+def test_two_commands_do_not_train_one_pool(tmp_path):
+    with claimed(tmp_path), pytest.raises(ConfigError, match="another run, in this process or another, is training"):
+        train_pool(pool_config(), ("iql",), 1, tmp_path)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from omg_lib.controller import Controller
 from omg_lib.envs import env_info
 from omg_lib.networks import AGENTS, input_widths
 from omg_lib.system.files import sha256
+from omg_lib.teammates import pool as pool_module
 from omg_lib.teammates.pool import Pool
 from tests.helpers.batches import CPU, Echo, config_with, echo_pool, echo_registered, short_pretraining
 
@@ -73,6 +74,33 @@ def test_a_pool_of_scripts_alone_needs_no_weights(tmp_path):
     scripts.save("scripts")
     loaded = Pool.load("scripts", "echo", Echo.describe(3))
     assert loaded.members == scripts.members and loaded.sets == scripts.sets and loaded.policies == {}
+
+
+STEPS = ("write_tensors", "write_text", "rename")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "killed"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_pool_that_cannot_be_replaced_stays_one_whole_pool(folder, monkeypatch, step, error):
+    """The new weights stood beside the old pool.json, which then called them damaged: both pools were lost."""
+    new, info = echo_pool(), Echo.describe(3)
+    for agent in new.policies.values():
+        with torch.no_grad():
+            next(agent.parameters()).add_(1)
+    before = Pool.load(folder, "echo", info).digest
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(pool_module, step, fail)
+    with pytest.raises((ConfigError, KeyboardInterrupt)):
+        new.save(folder)
+    monkeypatch.undo()
+    left = Pool.load(folder, "echo", info).digest
+    assert (left == before) == (step != "rename")
+    new.save(folder)
+    assert Pool.load(folder, "echo", info).digest != before
+    assert sorted(path.name for path in folder.iterdir()) == ["pool.json", "weights.safetensors"]
 
 
 def test_a_pool_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):

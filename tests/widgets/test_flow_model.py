@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import sys
 import threading
@@ -319,6 +320,47 @@ def test_a_folder_that_cannot_be_written(model, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert model.save(tmp_path / "file" / "folder") == []
     assert model.status.startswith("folder=") and "cannot be written" in model.status
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A file that links lead to; it must not change."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    yield precious
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on Windows")
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
+@pytest.mark.parametrize("name", ["trace.json", "curves.png", "export"])
+def test_what_lies_at_a_name_is_neither_followed_nor_half_replaced(model, tmp_path, outside, name, kind):
+    path = tmp_path / "at" / name
+    path.parent.mkdir()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(outside if kind == "link" else "/dev/full")
+    assert not (model.export(path) if name == "export" else model.save(path.parent))
+    what = "link, which is not followed" if kind in ("link", "device") else "not a regular file"
+    assert what in model.status and model.status.count("cannot be written") == 1 and len(model.status) <= 300
+    assert [one.name for one in path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("way", ["save", "export"])
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800", "x" * 300, "~nobody-here/x", "/dev/null", "/dev/null/x"])
+def test_a_name_that_cannot_be_written_is_one_sentence(model, tmp_path, monkeypatch, way, name):
+    monkeypatch.chdir(tmp_path)
+    assert not getattr(model, way)(name)
+    assert "it cannot be written" in model.status and len(model.status) <= 300 and model.status.isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_what_is_said_of_a_saved_file_holds_no_command_for_a_terminal(model, tmp_path):
+    assert model.save(tmp_path / "a\x1b[2J\u202eb") and model.status.isprintable()
 
 
 def test_a_gpu_is_named_with_its_memory(monkeypatch):
