@@ -27,7 +27,7 @@ from omg_lib.system.files import write_bytes, write_text
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
 """Fields of OMGConfig with a control; `runner` is the seventh setting."""
@@ -188,7 +188,7 @@ class FlowModel:
             )
             return []
         self._say(
-            _("Saved {name} in {parent}").format(name=", ".join(file.name for file in files), parent=files[0].parent)
+            _("Saved {name} in {parent}").format(name=listing(file.name for file in files), parent=files[0].parent)
         )
         return files
 
@@ -331,7 +331,7 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
     values = dict(settings)
     runner = values.pop("runner")
     if runner not in RUNNERS:
-        raise ConfigError("runner", runner, _("allowed are {names}").format(names=", ".join(RUNNERS)))
+        raise ConfigError("runner", runner, _("allowed are {names}").format(names=listing(RUNNERS)))
     values.setdefault("batch_size_run", values["n_agents"] if runner == "parallel" else 1)
     config = OMGConfig.from_dict(values)
     resolve_device(config.device)
