@@ -16,7 +16,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.predict import predict
-from omg_lib.words import N_, _, plural
+from omg_lib.words import N_, _, listing, plural
 
 WHY = {
     "R": N_("the episodes that the runner steps at once (batch_size_run)"),
@@ -140,8 +140,8 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
     Not yet: allowed are "red", "blue".
     """
     if right not in facts:
-        raise ConfigError("right", right, _("allowed are {names}").format(names=", ".join(facts)))
-    allowed = ", ".join(f'"{name}"' for name in facts)
+        raise ConfigError("right", right, _("allowed are {names}").format(names=listing(facts)))
+    allowed = listing(f'"{name}"' for name in facts)
     if guess is ... or ... in _numbers(guess):
         said = _("Not answered yet: replace the dots with one of {allowed}, and run this cell again.")
         return Verdict("open", said.format(allowed=allowed))
@@ -179,7 +179,7 @@ def _check(
         )
     if len(guess) != len(truth):
         said = _("Not yet: the question asks for {asked} numbers, but you gave {given}.")
-        order = _("in this order: {labels}").format(labels=", ".join(labels))
+        order = _("in this order: {labels}").format(labels=listing(labels))
         said = said.format(asked=len(truth), given=len(guess))
         return Verdict("wrong", said, hints=((), (order,)), guess=guess)
     wrong = [i for i, n in enumerate(truth) if guess[i] != n]

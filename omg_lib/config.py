@@ -23,7 +23,7 @@ from omg_lib.registry import PETTINGZOO as PETTINGZOO
 from omg_lib.registry import SMACV2 as SMACV2
 from omg_lib.registry import YOURS, Extra, Scalar, learner_names
 from omg_lib.registry import team_sizes as team_sizes
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 RUNNERS = ("local", "processes", "ray")
 """Where games run: all in this process, one process per game, or distributed over Ray actors."""
@@ -144,7 +144,7 @@ class OMGConfig:
             allowed = _("{env} allows {start} to {stop}").format(env=self.env, start=sizes.start, stop=sizes.stop - 1)
             raise ConfigError("n_agents", self.n_agents, allowed)
         if own_learner(self.learner) is None and self.learner not in LEARNERS:
-            names = ", ".join([*learner_names(), YOURS])
+            names = listing([*learner_names(), YOURS])
             meant = did_you_mean(self.learner, learner_names())
             raise ConfigError("learner", self.learner, _("{meant}allowed are {names}").format(meant=meant, names=names))
         object.__setattr__(self, "extra", _checked_extra(self.learner, self.extra))
@@ -184,7 +184,7 @@ class OMGConfig:
                 _("t_max={t_max} is given as well: allowed is one of the two").format(t_max=self.t_max),
             )
         if self.has_teammates and self.n_agents % self.batch_size_run:
-            widths = ", ".join(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
+            widths = listing(str(r) for r in range(1, self.n_agents + 1) if self.n_agents % r == 0)
             raise ConfigError(
                 "batch_size_run",
                 self.batch_size_run,
@@ -225,7 +225,7 @@ class OMGConfig:
             )
         if self.splits is not None and not set(self.splits.split("+")) <= set(SPLITS):
             raise ConfigError(
-                "splits", self.splits, _("allowed are {names}, joined by +").format(names=", ".join(SPLITS))
+                "splits", self.splits, _("allowed are {names}, joined by +").format(names=listing(SPLITS))
             )
         if self.splits is not None and self.teammates in (None, "none", "scripted"):
             raise ConfigError(
@@ -314,7 +314,7 @@ def check_names(where: str, names: Iterable[object], own: Iterable[str] = (), le
     """
     known = [*FIELDS, *own]
     told = _("; learner={learner} has {names} of its own") if learner and registry.OWN else ""
-    told = told.format(learner=learner, names=", ".join(own) or "none")
+    told = told.format(learner=learner, names=listing(own) or _("none"))
     for name in names:
         if name not in known:
             allowed = _("there is no such setting; {meant}allowed are the fields of OMGConfig{told}")
@@ -348,7 +348,7 @@ def _checked_extra(learner: str, extra: object) -> Extra:
     given, own = _checked_mapping(extra), own_settings(learner)
     for name in given:
         if name not in own:
-            allowed = _("allowed are {names}").format(names=", ".join(own)) if own else _("it has none")
+            allowed = _("allowed are {names}").format(names=listing(own)) if own else _("it has none")
             raise ConfigError(
                 f"extra.{name}",
                 given[name],

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 
 from omg_lib.config import ConfigError, OMGConfig, own_learner
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 Fields = Mapping[str, tuple[str, str]]
 """Field -> (axes, dtype)."""
@@ -94,12 +94,12 @@ def contract(config: OMGConfig, records_alive: bool = False) -> Stages:
 def _inserted(stages: Stages, name: str, after: str, fields: Fields) -> Stages:
     """Return the stages with one more, which runs once, right after another. ConfigError for what no trace can hold."""
     if name in stages or after not in stages:
-        allowed = _("it must be new and follow a stage of this learner: {stages}").format(stages=", ".join(stages))
+        allowed = _("it must be new and follow a stage of this learner: {stages}").format(stages=listing(stages))
         raise ConfigError("stages", _("{name} after {after}").format(name=name, after=after), allowed)
     for field, (axes, dtype) in fields.items():
         if dtype not in DTYPES or not all(AXIS.fullmatch(axis) for axis in axes.split()):
             allowed = _("{name}: allowed are axes of the letters {letters} or numbers, such as G T-1 A, and {dtypes}")
-            said = allowed.format(name=name, letters=" ".join(LETTERS), dtypes=", ".join(DTYPES))
+            said = allowed.format(name=name, letters=" ".join(LETTERS), dtypes=listing(DTYPES))
             raise ConfigError("stages", f"{field}: {axes}, {dtype}", said)
     found: Stages = {}
     for key, stage in stages.items():

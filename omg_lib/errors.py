@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
@@ -42,7 +42,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 def check_choice(name: str, value: object, choices: tuple) -> None:
     """Raise ConfigError unless the value is one of the choices."""
     if value not in choices:
-        raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(map(str, choices))))
+        raise ConfigError(name, value, _("allowed are {names}").format(names=listing(choices)))
 
 
 class RunError(RuntimeError):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from omg_lib.errors import ConfigError, did_you_mean
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 ENVIRONMENTS = {
     "skirmish": range(2, 17),
@@ -90,12 +90,12 @@ def team_sizes(env: object) -> range:
     if isinstance(env, str) and env.startswith(SMACV2):
         never = _("on other maps the second episode never begins; for 8m's battle use env=smacv2 with n_agents=8")
         raise ConfigError(
-            "env", env, _("{never}; allowed are smacv2, {own_maps}").format(never=never, own_maps=", ".join(own_maps))
+            "env", env, _("{never}; allowed are smacv2, {own_maps}").format(never=never, own_maps=listing(own_maps))
         )
     if isinstance(env, str) and (found := offered(ENV_POINTS, "env", env)) is not None:
         return found.sizes
     known = [*ENVIRONMENTS, *entry_points(group=ENV_POINTS).names]
-    names = ", ".join([*env_names(), YOURS])
+    names = listing([*env_names(), YOURS])
     raise ConfigError("env", env, _("{meant}allowed are {names}").format(meant=did_you_mean(env, known), names=names))
 
 

@@ -36,7 +36,7 @@ from omg_lib.seeds import Stream, torch_generator
 from omg_lib.system.torch_state import check_learning, hold_settings
 from omg_lib.teammates.priors import load_prior
 from omg_lib.trace import Recorder, ShapeTrace
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 PRIOR_EPISODES = 64
 TEST_WIDTH = 64
@@ -392,7 +392,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if count else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= count:
-        have = ", ".join(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
+        have = listing(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
         allowed = _("this machine has {count} CUDA devices; allowed here are {have}")
         raise ConfigError("device", name, allowed.format(count=count, have=have))
     return device

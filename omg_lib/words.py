@@ -10,7 +10,7 @@ import gettext
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -75,6 +75,14 @@ def plural(one: str, many: str, n: int) -> str:
 def N_(message: str) -> str:  # noqa: N802
     """Mark a message for the catalogues where it is defined; `_` translates it where it is shown."""
     return message
+
+
+MARKS = N_(", "), N_("; "), N_(" and "), N_(" or ")
+
+
+def listing(items: Iterable[object], mark: str = ", ") -> str:
+    """Return a list in words, joined by this mark of the catalogue: Chinese has marks of its own."""
+    return _(mark).join(map(str, items))
 
 
 @cache

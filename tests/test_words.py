@@ -2,8 +2,10 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 
@@ -147,6 +149,49 @@ def test_every_marked_message_is_one_that_babel_finds(path):
                 isinstance(x, ast.Constant) for x in (call.args[0].body, call.args[0].orelse)
             )
             assert ast.JoinedStr not in kinds and not literal, f"{path.name}:{call.lineno}"
+
+
+SAYS = set("print say fault refuse lost Left warn ConfigError RunError RefusedError GameLost".split())
+SENTENCE = re.compile(r"[A-Za-z]{2,}\W+[a-z]{2,}")
+
+
+def spoken(call: ast.Call) -> Iterator[ast.AST]:
+    """Yield the literals that a call says to people, without those that a mark translates or that only join others."""
+    waiting = [*call.args, *(keyword.value for keyword in call.keywords)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call):
+            waiting += [] if isinstance(node.func, ast.Name) else [node.func.value]  # of "...".format(...)
+        elif isinstance(node, (ast.Constant, ast.JoinedStr)):
+            yield node
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_said_to_people_is_marked(path):
+    """No sentence reaches a terminal or an error for users except through the catalogues."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in SAYS:
+            for node in spoken(call):
+                parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+                text = "x".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+                found += [f"{node.lineno}: {text}"] if SENTENCE.search(text) else []
+    assert not found or path == Path(words.__file__), found  # words.py says what is wrong with the languages
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_lists_in_messages_are_joined_by_the_catalogue(path):
+    """`", ".join(...)` as a part of a message would put half-width commas between Chinese words: `listing` does not."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "format":
+            inside = [node for keyword in call.keywords for node in ast.walk(keyword.value)]
+            glued = [n.lineno for n in inside if isinstance(n, ast.Call) and ast.unparse(n.func) in GLUE]
+            assert not glued, f"{path.name}:{glued}"
+
+
+GLUE = {f"'{mark}'.join" for mark in words.MARKS}
 
 
 def test_every_message_is_formatted_with_the_names_that_it_has():

@@ -18,7 +18,8 @@ from omg_lib.runs.folder import saved_config
 from omg_lib.settings.modules import import_modules
 from omg_lib.system.files import write_bytes
 from omg_lib.teammates.pool import Pool, pool_of
-from omg_lib.words import _
+from omg_lib.words import _, listing, padded
+from omg_lib.words import width as width_of
 
 PICTURES = (".svg", ".png")
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     splits = args.splits.split("+")
     if not set(splits) <= set(SPLITS):
         raise ConfigError(
-            "splits", args.splits, _("allowed are {splits}, joined by +").format(splits=", ".join(SPLITS))
+            "splits", args.splits, _("allowed are {splits}, joined by +").format(splits=listing(SPLITS))
         )
     episodes, tuning = count("episodes", args.episodes), count("fine_tune", args.fine_tune, least=0)
     if tuning and args.teammates:
@@ -55,22 +56,28 @@ def run(args: argparse.Namespace) -> int:
             show_progress(bar)("evaluate", done, len(apart))
             rows += scores_of(folder, settings, args.teammates, splits, episodes, tuning)
     lines = means_of_each(rows)
-    measure, width = "win rate" if won else "return", max(map(len, apart.values()))
+    width = max(map(len, apart.values()))
+    widths = (12, 13, 11, 14, width, 9, 15, 0)
     head = (
-        f"{'learner':<12} {'mode':<13} {'split':<11} {'kind':<14} {'settings' if width else '':<{width}} {measure:>9}"
-    )
-    print(f"{head}  95 % interval   runs x sets")
+        _("learner"), _("mode"), _("split"), _("kind"), _("settings") if width else "",
+        _("win rate") if won else _("return"), _("95 % interval"), _("runs x sets"),
+    )  # fmt: skip
+    print(columns(head, widths))
     for line in lines:
-        names = f"{line['method']:<12} {line['mode']:<13} {line['split']:<11} {line['kind']:<14}"
-        spread = f"{line['low']:.3f} to {line['high']:.3f}" if math.isfinite(line["high"]) else "unknown"  # one number
-        own = " of its own" if line["own"] else ""
-        print(
-            f"{names} {line['settings']:<{width}} {line['mean']:>9.3f}  {spread:<15} "
-            f"{line['seeds']} x {line['sets']}{own}"
-        )
+        names = (line["method"], line["mode"], line["split"], line["kind"], line["settings"])
+        spread = _("{low:.3f} to {high:.3f}").format(**line) if math.isfinite(line["high"]) else _("unknown")
+        tables = f"{line['seeds']} x {line['sets']}" + (_(" of its own") if line["own"] else "")
+        print(columns((*names, f"{line['mean']:.3f}", spread, tables), widths))
     out.write(lambda path: write_rows(path, rows))
     figure.write(lambda path: write_bytes(path, picture(bars_figure(_named(lines)), Path(path).suffix[1:])))
     return 0
+
+
+def columns(parts: Sequence[object], widths: Sequence[int]) -> str:
+    """Return one line of the table; the mean stands on the right of its column."""
+    texts = [padded(str(part), n) for part, n in zip(parts, widths, strict=True)]
+    texts[5] = " " * (widths[5] - width_of(str(parts[5]))) + f"{parts[5]} "
+    return " ".join(texts)
 
 
 def check_runs(configs: Mapping[str, OMGConfig], pool_path: str | None, splits: Sequence[str], tuning: int) -> None:

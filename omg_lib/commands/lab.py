@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         say(sentence)
     own = own_folder()
     words = command(ready(own, say), course, port, not args.no_browser)
-    say("Opening JupyterLab; press Ctrl-C here to stop it.")
+    say(_("Opening JupyterLab; press Ctrl-C here to stop it."))
     os.chdir(own)  # JupyterLab imports modules and reads settings from where it is started
     if os.name == "posix":
         os.execve(words[0], words, environment(own))

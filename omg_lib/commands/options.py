@@ -24,7 +24,7 @@ from omg_lib.settings.pymarl import is_pymarl, table, translate
 from omg_lib.settings.words import DEFAULTS, KINDS, WHOLE, joined, settings_of
 from omg_lib.system.files import reason
 from omg_lib.system.places import check_target
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 BUDGETS = {name: DEFAULTS[name] for name in ("updates", "steps", "t_max")}
 """The budgets that can end a run, with their defaults; the first one that is not None applies."""
@@ -47,7 +47,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
         if field.name in names:
             option = "--" + field.name.replace("_", "-")
             shown = [_(told.get(field.name, "")), _("default {default}").format(default=field.default)]
-            parser.add_argument(option, default=argparse.SUPPRESS, help=_("; ").join(filter(None, shown)))
+            parser.add_argument(option, default=argparse.SUPPRESS, help=listing(filter(None, shown), "; "))
     any_setting = _("any setting of OMGConfig, such as --set lr=0.001 gamma=0.9, and your learner's own")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="words", help=any_setting
@@ -64,7 +64,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     told = _("a JSON, YAML or TOML file of settings, also PyMARL's; options win over it")
     parser.add_argument("--config", metavar="FILE", help=told)
     told = _("{names}: the paper's Table 1, or the released code's choices; --config and options win over it")
-    parser.add_argument("--preset", metavar="NAME", help=told.format(names=", ".join(PRESETS)))
+    parser.add_argument("--preset", metavar="NAME", help=told.format(names=listing(PRESETS)))
 
 
 def given_settings(args: argparse.Namespace, unused: Mapping[str, str] | None = None) -> dict[str, object]:
@@ -147,7 +147,7 @@ class Output:
             return
         if endings and Path(path).suffix.lower() not in endings:
             raise ConfigError(
-                name, path, _("allowed is a file that ends in {endings}").format(endings=" or ".join(endings))
+                name, path, _("allowed is a file that ends in {endings}").format(endings=listing(endings, " or "))
             )
         try:
             if make:

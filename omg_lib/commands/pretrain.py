@@ -17,7 +17,7 @@ from omg_lib.config import OMGConfig
 from omg_lib.experiment.pretrain import pretrain
 from omg_lib.settings.words import KINDS
 from omg_lib.teammates.priors import save_prior
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 OPTIONS = ("env", "n_agents", "teammates", "seed")
 USED = (*OPTIONS, "splits", "subgoal_dim", "kl_weight")
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    why = _("a prior does not depend on it; allowed are {names}").format(names=", ".join(USED))
+    why = _("a prior does not depend on it; allowed are {names}").format(names=listing(USED))
     config = OMGConfig.from_dict(given_settings(args, dict.fromkeys(UNUSED, why)) | {"learner": "omg"})
     episodes, steps = count("episodes", args.episodes), count("steps", args.fits)
     out = Output("out", args.out, [".safetensors"], make=True)

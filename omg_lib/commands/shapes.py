@@ -17,7 +17,7 @@ from omg_lib.flow import handover, save_page
 from omg_lib.flow.svg import flow_svg
 from omg_lib.predict import predict
 from omg_lib.trace import ShapeTrace
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 OPTIONS = ("env", "n_agents", "batch_size", "learner", "batch_size_run", "horizon")
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(trace: ShapeTrace) -> str:
     """Format a trace as text: one line per field, with its axes by name and by size."""
-    sizes = ", ".join(f"{letter} = {size}" for letter, size in trace.sizes.items())
+    sizes = listing(f"{letter} = {size}" for letter, size in trace.sizes.items())
     lines = [
         sizes,
         f"{'stage':<28}{'calls':>5}  {'field':<15}{'axes':<24}{'shape':<26}{'dtype':<9}{'bytes':>13}",

@@ -26,7 +26,7 @@ from omg_lib.experiment.sweep import FINISHED, STOPPED, grid, named, sweep
 from omg_lib.plots.sweeps import sweep_figure
 from omg_lib.settings.words import KINDS, WORD_NONE, assigned, kinds_of, typed
 from omg_lib.system.files import reason, write_bytes
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 OPTIONS = ("env", "batch_size_run", "td_steps", "teammates", "updates", "t_max", "steps", "device")
 SWEPT = {"n_agents": "2,4,8", "batch_size": "8,32", "learner": "iql,omg"}
@@ -72,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
         raise RunError(said) from None
     names = named((elsewhere(config, device=config.device) for config in trials), vary)
     states = Counter(row["state"] for row in rows if row["trial"] in names)
-    told = ", ".join(f"{count} {state}" for state, count in states.items())
-    print(printable(f"{len(trials)} trials: {told}; {Path(args.out) / 'results.csv'}"))
+    told = listing(f"{count} {_(state)}" for state, count in states.items())
+    said = _("{n} trials: {told}; {file}").format(n=len(trials), told=told, file=Path(args.out) / "results.csv")
+    print(printable(said))
     return 0 if states[FINISHED] + states[STOPPED] == len(trials) else 1
 
 

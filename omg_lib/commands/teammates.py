@@ -15,7 +15,7 @@ from omg_lib.commands.options import (
 from omg_lib.config import OMGConfig
 from omg_lib.experiment.train_pool import ALGORITHMS, POOL_SETTINGS, train_pool
 from omg_lib.teammates.pool import SCRIPT
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing, padded
 
 OPTIONS = ("env", "n_agents", "td_steps", "batch_size", "batch_size_run", "t_max", "device", "runner")
 UNUSED = {
@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar() as bar:
         pool = train_pool(config, args.algorithms, count("seeds", args.seeds), args.out, show_progress(bar))
     for member in pool.members:
-        policy = "a policy" if member.win_rate is None else f"win rate {member.win_rate:.2f}"
-        rate = "a script" if member.algorithm == SCRIPT else policy
-        sets = ", ".join(f"{s.split} ({s.kind})" for s in pool.sets if member.name in s.members)
-        print(f"{member.name:<14} {rate:<14} {sets}")
+        known = member.win_rate is not None
+        policy = _("win rate {rate:.2f}").format(rate=member.win_rate) if known else _("a policy")
+        rate = _("a script") if member.algorithm == SCRIPT else policy
+        sets = listing(f"{s.split} ({s.kind})" for s in pool.sets if member.name in s.members)
+        print(f"{padded(member.name, 14)} {padded(rate, 14)} {sets}")
     return 0

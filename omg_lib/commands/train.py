@@ -23,7 +23,7 @@ from omg_lib.runs.follow import follow
 from omg_lib.runs.state import check_config
 from omg_lib.teammates.pool import RANDOM
 from omg_lib.training import Report, Training
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 OPTIONS = (
     *SHAPE_OPTIONS,
@@ -107,7 +107,7 @@ def say_steps(config: OMGConfig) -> None:
         file=sys.stderr,
     )
     names = ("epsilon_anneal_time", "mix_anneal_time") if config.base == "omg" else ("epsilon_anneal_time",)
-    times = " and ".join(f"{name}={getattr(config, name):,}" for name in names)
+    times = listing((f"{name}={getattr(config, name):,}" for name in names), " and ")
     print(
         _("{times} count steps of the whole run; --steps N sets the whole run too").format(times=times), file=sys.stderr
     )
@@ -141,10 +141,16 @@ def log(report: Report) -> None:
 def result_line(run: Training, report: Report | None) -> str:
     """Return the command's last line on stdout."""
     if report is None:
-        return f"{run.config.env} {run.config.learner}: update {run.update}, nothing trained in this call"
-    head = f"{run.config.env} {run.config.learner}: update {report.update}, t_env {report.t_env}"
-    return f"{head}, {numbers(report.metrics)}"
+        said = _("{env} {learner}: update {update}, nothing trained in this call")
+        return said.format(env=run.config.env, learner=run.config.learner, update=run.update)
+    return _("{env} {learner}: update {update}, t_env {t_env}, {numbers}").format(
+        env=run.config.env,
+        learner=run.config.learner,
+        update=report.update,
+        t_env=report.t_env,
+        numbers=numbers(report.metrics),
+    )
 
 
 def numbers(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return listing(f"{name} {value:.4g}" for name, value in metrics.items())

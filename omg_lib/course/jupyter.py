@@ -29,7 +29,7 @@ from omg_lib.config import ConfigError
 from omg_lib.course.laying import CARRIED, CHECKOUT, FIRST
 from omg_lib.system.doctor import declared, extra_checks
 from omg_lib.system.files import reason, write_text
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 """At its first start JupyterLab asks whether it may show news; this answers no, for the course only."""
@@ -75,7 +75,7 @@ def ready(own: Path, say: Callable[[str], None]) -> Path:
     if done.exists() and python.exists():
         return python
     installing = _("Installing JupyterLab for the course, once ({lacking}), in {home}: this takes a minute or two ...")
-    say(installing.format(lacking=", ".join(lacking), home=home))
+    say(installing.format(lacking=listing(lacking), home=home))
     try:
         venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(home)
         _see_around(home)

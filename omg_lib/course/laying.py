@@ -16,7 +16,7 @@ import omg_lib
 from omg_lib.config import ConfigError
 from omg_lib.system.files import read_bytes, read_json, reason, write_bytes, write_text
 from omg_lib.system.places import Place, make_folder, names
-from omg_lib.words import _
+from omg_lib.words import _, listing, plural
 
 CARRIED = Path(__file__).with_name("files")
 CHECKOUT = Path(__file__).parents[2]
@@ -118,8 +118,10 @@ def _differences(new: Prints, old: Mapping[str, str]) -> str:
     cells = [name for name in {**new, **old} if name and new.get(name) != old.get(name)]
     if not cells or not old:
         return _("its content differs")
-    shown = ", ".join(cells[:5]) + (f" and {len(cells) - 5} more" if len(cells) > 5 else "")
-    return f"{'cell' if len(cells) == 1 else 'cells'} {shown}"
+    shown = listing(cells[:5])
+    if len(cells) > 5:
+        shown = _("{names} and {n} more").format(names=shown, n=len(cells) - 5)
+    return plural("cell {names}", "cells {names}", len(cells)).format(names=shown)
 
 
 def _record(place: Place) -> dict[str, Prints] | None:

@@ -29,7 +29,7 @@ from omg_lib.envs import find_env
 from omg_lib.envs.base import BatchedEnv, EnvInfo, GameLost
 from omg_lib.envs.games import GameRows, Moment
 from omg_lib.envs.pettingzoo import unsaid
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 PATIENCE = 300.0
 """Seconds in which a worker must answer by default: StarCraft II can take 90 to start."""
@@ -93,12 +93,13 @@ class Processes(GameRows):
             except TimeoutError:
                 fates[row] = _("did not answer for {patience:g} seconds").format(patience=self.patience)
             except (OSError, EOFError):
-                fates[row] = "died"
+                fates[row] = _("died")
         for row in fates:
             self._workers[row].kill()
             self._workers[row] = Worker(*self._order)
         if fates:
-            raise GameLost(" and ".join(f"the process of row {row} {fate}" for row, fate in fates.items()))
+            said = _("the process of row {row} {fate}")
+            raise GameLost(listing((said.format(row=row, fate=fate) for row, fate in fates.items()), " and "))
         for answer in answers.values():
             if isinstance(answer, Exception):
                 raise answer

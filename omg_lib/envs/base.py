@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from omg_lib.config import ConfigError
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 DEATHS = ("none", "zeros", "told")
 """none: every seat plays until the episode ends. zeros: a dead seat observes only zeros and a living one never does,
@@ -52,7 +52,7 @@ class EnvInfo:
 
     def __post_init__(self) -> None:
         if self.deaths not in DEATHS:
-            raise ConfigError("deaths", self.deaths, _("allowed are {deaths}").format(deaths=", ".join(DEATHS)))
+            raise ConfigError("deaths", self.deaths, _("allowed are {deaths}").format(deaths=listing(DEATHS)))
 
     @property
     def records_alive(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from omg_lib.envs.base import BatchedEnv, EnvInfo
 from omg_lib.envs.watch import check_outcome, check_shown, check_tensor, endless, fault
+from omg_lib.words import _
 
 EPISODES = 4
 Make = Callable[[int], BatchedEnv]
@@ -27,10 +28,14 @@ def check_contract(info: EnvInfo, make: Make) -> None:
     again = _told(info, make, 1)
     for k in range(EPISODES):
         if not _same(stories[1][k], again[k]):
-            raise fault(info, f"episode {k} is another one when it is played again; expected is chance from (seed, k)")
+            said = _("episode {k} is another one when it is played again; expected is chance from (seed, k)")
+            raise fault(info, said.format(k=k))
         if not _same(stories[1][k], stories[3][k]):
-            where = f"episode {k} differs beside others or after others"
-            raise fault(info, f"{where}; expected is one that depends on (seed, k) and the actions only")
+            said = _(
+                "episode {k} differs beside others or after others; expected is one that depends on (seed, k) and "
+                "the actions only"
+            )
+            raise fault(info, said.format(k=k))
     with closing(make(2)) as env:
         _check_results_are_kept(env)
     with closing(make(2)) as env:
@@ -42,10 +47,11 @@ def _told(info: EnvInfo, make: Make, rows: int) -> dict[int, Story]:
     told: dict[int, Story] = {}
     with closing(make(rows)) as env:
         if env.info != info:
-            raise fault(info, f"it has info={env.info}; expected is what describe() says")
+            raise fault(info, _("it has info={info}; expected is what describe() says").format(info=env.info))
         env.reset()
         if sorted(env.episode) != list(range(rows)):
-            raise fault(info, f"episode is {list(env.episode)} after reset(); expected is {list(range(rows))}")
+            said = _("episode is {found} after reset(); expected is {wanted}")
+            raise fault(info, said.format(found=list(env.episode), wanted=list(range(rows))))
         check_shown(env, np.ones(rows, bool))
         _check_finite(env)
         begun: list[Story] = [[_shown(env, row)] for row in range(rows)]
@@ -89,12 +95,12 @@ def _check_finite(env: BatchedEnv, reward: Tensor | None = None) -> None:
     given = {"obs()": env.obs(), "state()": env.state()} | ({} if reward is None else {"step()'s reward": reward})
     for call, x in given.items():
         if not x.isfinite().all():
-            raise fault(env.info, f"{call} holds NaN or infinity; expected are finite numbers")
+            raise fault(env.info, _("{call} holds NaN or infinity; expected are finite numbers").format(call=call))
 
 
 def _check_sum(info: EnvInfo, reward: Tensor, outcome: dict[str, Any]) -> None:
     if info.general_sum and not torch.allclose(reward, outcome["rewards"].sum(1), rtol=1e-4, atol=1e-4):
-        raise fault(info, "step()'s reward is not the sum of info['rewards']; expected is the sum over seats")
+        raise fault(info, _("step()'s reward is not the sum of info['rewards']; expected is the sum over seats"))
 
 
 def _check_frozen(env: BatchedEnv, ended: np.ndarray) -> None:
@@ -104,11 +110,11 @@ def _check_frozen(env: BatchedEnv, ended: np.ndarray) -> None:
     if not ended.all():
         return
     before = [_shown(env, row) for row in range(env.batch)]
-    reward, done, _ = env.step(_actions(env, np.zeros(env.batch, int)))
+    reward, done, __ = env.step(_actions(env, np.zeros(env.batch, int)))
     if not done.all() or reward.any():
-        raise fault(env.info, "step() moves a row that is done; expected is reward 0 and done until it is reset")
+        raise fault(env.info, _("step() moves a row that is done; expected is reward 0 and done until it is reset"))
     if not all(_same([one], [_shown(env, row)]) for row, one in enumerate(before)):
-        raise fault(env.info, "step() changes what a done row shows; expected is the last step until it is reset")
+        raise fault(env.info, _("step() changes what a done row shows; expected is the last step until it is reset"))
 
 
 def _check_results_are_kept(env: BatchedEnv) -> None:
@@ -120,7 +126,8 @@ def _check_results_are_kept(env: BatchedEnv) -> None:
     env.obs(), env.state(), env.avail_actions()
     for call, x in given.items():
         if not _same([[x]], [[copies[call]]]):
-            raise fault(env.info, f"a later step wrote to what {call} had returned; expected is a new tensor each time")
+            said = _("a later step wrote to what {call} had returned; expected is a new tensor each time")
+            raise fault(env.info, said.format(call=call))
 
 
 def _check_scripts(env: BatchedEnv) -> None:
@@ -133,9 +140,10 @@ def _check_scripts(env: BatchedEnv) -> None:
         check_tensor(info, "scripted_actions()", actions, torch.int64, (env.batch, info.n_agents))
         inside = ((actions >= 0) & (actions < info.n_actions)).all()
         if not inside or not env.avail_actions().gather(2, actions[..., None]).all():
-            raise fault(info, f"scripted_actions() of {info.styles[style]!r} is not available; expected is one that is")
+            said = _("scripted_actions() of {style} is not available; expected is one that is")
+            raise fault(info, said.format(style=repr(info.styles[style])))
     if any(len(team) != info.n_agents or max(team) >= len(info.styles) for team in info.teams):
-        raise fault(info, "EnvInfo.teams does not name a style for each seat; expected are positions in styles")
+        raise fault(info, _("EnvInfo.teams does not name a style for each seat; expected are positions in styles"))
 
 
 def _same(one: Story, other: Story) -> bool:

@@ -143,7 +143,7 @@ class Parallel(Game):
             if not lacks or hasattr(self.package, "state_space"):
                 raise
             return seen.ravel()
-        return numbers("state", "the game", state)
+        return numbers("state", _("the game"), state)
 
     def frame(self) -> dict[str, Any]:
         """Return the game's own picture, [height, width, 3] bytes, if it was made with render_mode='rgb_array'."""

@@ -103,7 +103,7 @@ def _sizes(spec: str) -> EnvInfo:
 def _measured(spec: str) -> tuple[EnvInfo, int | None]:
     """Create a game, reset it, play one step, close it, and return its sizes and limit."""
     name, arguments, package = PETTINGZOO + spec, _parsed(spec)[1], _made(spec)
-    with in_its_words(name, "it cannot be described"):
+    with in_its_words(name, _("it cannot be described")):
         info, limit = _described(name, package), arguments.get(OURS) or _own_limit(package, arguments)
     game = Parallel(package, info)
     try:
@@ -170,7 +170,7 @@ def _made(spec: str) -> Any:
         )
     if OURS in arguments and not _takes(make, OURS):
         del arguments[OURS]
-    with in_its_words(name, "its parallel_env cannot be made"):
+    with in_its_words(name, _("its parallel_env cannot be made")):
         return make(**arguments)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import real_number, whole_number
 from omg_lib.envs.styles import RANGE
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 HEALTH = 45.0
 DAMAGE = 6.0
@@ -66,7 +66,7 @@ class Rules:
                 raise ConfigError(
                     "option",
                     option,
-                    _("{variant} allows {allowed}").format(variant=variant, allowed=", ".join([*known, "backend"])),
+                    _("{variant} allows {allowed}").format(variant=variant, allowed=listing([*known, "backend"])),
                 )
         values = {**defaults, **options}
         for name in values.keys() & BOUNDS.keys():

@@ -22,7 +22,7 @@ from omg_lib.envs.compiled import CompiledBattle
 from omg_lib.envs.rules import MAP_HALF, SPREAD, Rules, partners_defaults
 from omg_lib.envs.styles import ATTACK, BASIC, Drill, Style, strict_orders
 from omg_lib.system.compiling import ready
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 
 def action_names(n_agents: int) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Skirmish(BatchedEnv):
             raise ConfigError(
                 "enemies",
                 rules.enemies,
-                _("allowed are {names}, and '{last}' etc.").format(names=", ".join(BASIC), last=styles[-1]),
+                _("allowed are {names}, and '{last}' etc.").format(names=listing(BASIC), last=styles[-1]),
             )
         return rules
 

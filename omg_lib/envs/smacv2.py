@@ -18,7 +18,7 @@ from omg_lib.envs.games import Games
 from omg_lib.envs.starcraft import StarCraft
 from omg_lib.system.files import write_bytes
 from omg_lib.system.starcraft import starcraft_checks
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 RACES = {
     "10gen_terran": ("marine", "marauder", "medivac"),
@@ -116,7 +116,7 @@ class Smacv2(Games):
         units = dict(zip(race, cls.weights, strict=False)) if units is None else units
         if not isinstance(units, Mapping) or not set(units) <= set(race) or set(units) <= set(NEVER_ALONE):
             allowed = _("allowed is {{type: weight}} of {race}, but not only {never_alone}").format(
-                race=", ".join(race), never_alone=" or ".join(NEVER_ALONE)
+                race=listing(race), never_alone=listing(NEVER_ALONE, " or ")
             )
             raise ConfigError("units", units, allowed)
         weights = {
@@ -124,7 +124,7 @@ class Smacv2(Games):
             for unit, weight in units.items()
         }
         if start not in STARTS:
-            raise ConfigError("start", start, _("allowed are {starts}").format(starts=", ".join(STARTS)))
+            raise ConfigError("start", start, _("allowed are {starts}").format(starts=listing(STARTS)))
         n, seconds = whole_number("n_agents", n_agents, 2, 20), whole_number("timeout", timeout, 1, 600)
         return Setting(n, cls.map_name, weights, start, seconds)
 

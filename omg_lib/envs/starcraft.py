@@ -62,7 +62,7 @@ class StarCraft(Game):
         with self._lent_dice(), self._watched():
             reward, over, info = self.env.step(actions)
             if "battle_won" not in info:  # this is how the package reports a game that it replaced
-                raise GameLost("StarCraft II was replaced in mid-episode")
+                raise GameLost(_("StarCraft II was replaced in mid-episode"))
             self.won, cut = bool(info["battle_won"]), bool(info.get("episode_limit", False))
             return self._moment(self.env.get_obs(), reward, over and not cut, cut)
 
@@ -83,7 +83,7 @@ class StarCraft(Game):
                 # At 0 the package would start another game at the next reset, and add the enemies' health to the reward
                 # scale again.
                 self.env._episode_count = max(1, self.env._episode_count)
-        raise GameLost(f"StarCraft II did not place all units, {DRAWS} times")
+        raise GameLost(_("StarCraft II did not place all units, {n} times").format(n=DRAWS))
 
     def _make_env(self) -> None:
         self.package.flags.sc2_timeout = self.timeout

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import BatchedEnv, EnvInfo
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 LARGEST = 2.0**24
 """Beyond this float32 no longer distinguishes whole numbers, and no network here learns from such inputs."""
@@ -69,7 +69,7 @@ def check_outcome(env: BatchedEnv, given: Any) -> tuple[Tensor, Tensor, dict[str
     """Check what step() returned, and return it: reward, done and info."""
     info, R = env.info, env.batch
     if not isinstance(given, tuple) or len(given) != 3:
-        found = f"{len(given)} values" if isinstance(given, tuple) else type(given).__name__
+        found = _("{n} values").format(n=len(given)) if isinstance(given, tuple) else type(given).__name__
         raise fault(info, _("step() returned {found}; expected are reward, done and info").format(found=found))
     reward, done, outcome = given
     check_tensor(info, "step()'s reward", reward, torch.float32, (R,))
@@ -79,7 +79,7 @@ def check_outcome(env: BatchedEnv, given: Any) -> tuple[Tensor, Tensor, dict[str
         found = sorted(outcome) if isinstance(outcome, dict) else type(outcome).__name__
         why = _("; `rewards` belong to general_sum=True") if "rewards" in found else ""
         said = _("step()'s info has {found}; expected is a dict with {names}{why}")
-        raise fault(info, said.format(found=found, names=", ".join(sorted(names)), why=why))
+        raise fault(info, said.format(found=found, names=listing(sorted(names)), why=why))
     for key in ("battle_won", "episode_limit"):
         check_tensor(info, f"step()'s info['{key}']", outcome[key], torch.bool, (R,))
     if info.general_sum:

@@ -39,7 +39,7 @@ from jaxtyping import Bool, Float, Int
 
 from omg_lib.config import ConfigError
 from omg_lib.envs.base import whole_number
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 Row = Int[np.ndarray, " N"]
 SIZE = 11
@@ -294,4 +294,4 @@ def table(curves: Sequence[Learned]) -> list[dict[str, str | int | float]]:
 def _check(condition: object, state: object) -> None:
     for name, value, choices in (("condition", condition, CONDITIONS), ("state", state, STATES)):
         if not isinstance(value, str) or value not in choices:
-            raise ConfigError(name, value, _("allowed are {names}").format(names=", ".join(choices)))
+            raise ConfigError(name, value, _("allowed are {names}").format(names=listing(choices)))

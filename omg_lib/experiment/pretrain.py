@@ -38,10 +38,10 @@ class PriorReport:
     held_out_kl: float
 
     def __str__(self) -> str:
-        return (
-            f"held out: reconstruction {self.held_out_recon:.5f}, KL {self.held_out_kl:.2f} ({self.held_out_states} "
-            f"states); fitted: {self.recon:.5f}, {self.kl:.2f} ({self.states} states)"
-        )
+        return _(
+            "held out: reconstruction {held_out_recon:.5f}, KL {held_out_kl:.2f} ({held_out_states} states); fitted: "
+            "{recon:.5f}, {kl:.2f} ({states} states)"
+        ).format(**vars(self))
 
 
 def pretrain(

@@ -28,7 +28,7 @@ from omg_lib.system.files import finite, read_json, read_rows, reason, write_row
 from omg_lib.system.limits import resident_bytes
 from omg_lib.system.places import Place, check_target, make_folder, names, refuse_links
 from omg_lib.training import Training
-from omg_lib.words import ENGLISH, _, speaking
+from omg_lib.words import ENGLISH, N_, _, speaking
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -38,7 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 NAMED = ("learner", "n_agents", "batch_size", "seed")
 """Settings that every trial's name has."""
-FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
+FINISHED, STOPPED, FAILED = N_("finished"), N_("stopped early"), N_("failed")
 REPORTS = 20
 """A trial reports and writes a checkpoint at least this often; more often when its checkpoints are due."""
 RETRIES = 3

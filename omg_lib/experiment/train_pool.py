@@ -15,7 +15,7 @@ from omg_lib.runs.claims import Claim, claimed
 from omg_lib.system.files import reason
 from omg_lib.teammates.pool import KINDS, SCRIPT, Member, Pool, TeammateSet
 from omg_lib.training import Training
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 ALGORITHMS = ("iql", *JOINT_LEARNERS)
 POOL_SETTINGS = dict(
@@ -43,7 +43,7 @@ def train_pool(
     for algorithm in algorithms:
         if algorithm not in ALGORITHMS:
             raise ConfigError(
-                "algorithms", algorithm, _("allowed are {algorithms}").format(algorithms=", ".join(ALGORITHMS))
+                "algorithms", algorithm, _("allowed are {algorithms}").format(algorithms=listing(ALGORITHMS))
             )
     if config.see_actions:
         raise ConfigError(

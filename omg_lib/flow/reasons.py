@@ -14,7 +14,7 @@ from omg_lib.contract import axis_size
 from omg_lib.plots.units import bytes_text, seconds_text
 from omg_lib.predict import Difference
 from omg_lib.trace import Field, ShapeTrace, Stage
-from omg_lib.words import N_, _, plural
+from omg_lib.words import N_, _, listing, plural
 
 
 def has_regrouping(plan: ShapeTrace) -> bool:
@@ -137,7 +137,7 @@ def spoken(plan: ShapeTrace, trace: ShapeTrace | None, states: dict[str, str]) -
         calls = plural("{n} call", "{n} calls", stage.calls).format(n=stage.calls)
         said = f"{stage.name}, {calls}"
         for name, field in list(stage.fields.items())[:1]:
-            sizes = ", ".join(f"{axis} {n}" for axis, n in zip(field.axes, field.shape, strict=True))
+            sizes = listing(f"{axis} {n}" for axis, n in zip(field.axes, field.shape, strict=True))
             said += f": {name} [{sizes}]"
         said += f", {_(states[stage.name])}"
         measured = trace and next((m for m in trace.stages if m.name == stage.name), None)

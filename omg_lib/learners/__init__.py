@@ -18,7 +18,7 @@ from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
 from omg_lib.registry import add_learner
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 LEARNERS: dict[str, type[QLearner]] = {
     "iql": QLearner,
@@ -58,6 +58,6 @@ def make_learner(
             raise ConfigError(
                 _("optimiser {name}").format(name=name),
                 type(optimiser).__name__,
-                _("allowed are {saved}").format(saved=", ".join(SAVED)),
+                _("allowed are {saved}").format(saved=listing(SAVED)),
             )
     return learner

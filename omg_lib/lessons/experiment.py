@@ -17,7 +17,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.system.files import count, read_json, reason, write_text
 from omg_lib.training import Report, Training
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 START = dict(
     env="skirmish:partners", learner="iql_actions", n_agents=3, batch_size=8, td_steps=5, optimiser="adam", lr=0.001,
@@ -81,14 +81,14 @@ def settings(asked: object) -> OMGConfig:
         raise ConfigError("settings", asked, _("allowed is a dict of settings"))
     for name, value in asked.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise ConfigError(name, value, _("allowed here are {names}").format(names=", ".join(CHOICES[name])))
+            raise ConfigError(name, value, _("allowed here are {names}").format(names=listing(CHOICES[name])))
         if name in RANGES and not (isinstance(value, (int, float)) and RANGES[name][0] <= value <= RANGES[name][1]):
             raise ConfigError(
                 name, value, _("allowed here is {least} to {most}").format(least=RANGES[name][0], most=RANGES[name][1])
             )
         if name not in CHOICES and name not in RANGES:
             raise ConfigError(
-                "settings", name, _("allowed here are {names}").format(names=", ".join(sorted([*CHOICES, *RANGES])))
+                "settings", name, _("allowed here are {names}").format(names=listing(sorted([*CHOICES, *RANGES])))
             )
     chosen = START | dict(asked)
     own = dict(batch_size_run=chosen["n_agents"], teammates="scripted", device="cpu", test_nepisode=30)
@@ -101,7 +101,7 @@ def one_difference(base: OMGConfig, changed: OMGConfig) -> str:
     if "n_agents" in names:
         names.remove("batch_size_run")  # it follows the team size
     if len(names) != 1:
-        raise ConfigError("changed", ", ".join(names), _("the arms must differ in one setting, the one that you test"))
+        raise ConfigError("changed", listing(names), _("the arms must differ in one setting, the one that you test"))
     return names[0]
 
 

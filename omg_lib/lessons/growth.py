@@ -101,7 +101,8 @@ def grow(
         plan = planned(cell, steps)
         row |= dict(multiply_adds=predicted(cell)["multiply_adds"], planned_bytes=learning_bytes(plan))
         if row["planned_bytes"] > limit:
-            row["refused"] = f"{row['planned_bytes'] / 1e6:.0f} MB, and {limit / 1e6:.0f} MB are allowed"
+            said = _("{planned:.0f} MB, and {limit:.0f} MB are allowed")
+            row["refused"] = said.format(planned=row["planned_bytes"] / 1e6, limit=limit / 1e6)
         else:
             trace = measure_update(cell, steps)
             row |= dict(seconds=learning_seconds(trace), bytes=learning_bytes(trace))

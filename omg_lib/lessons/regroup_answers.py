@@ -18,7 +18,7 @@ from torch import Tensor
 
 from omg_lib.checks import Verdict
 from omg_lib.regroup import last_actions, rows_of_seats
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def regroup_as(key: int, sample: TensorDictBase) -> TensorDict:
     answer that is unknown, or whose shape a learner cannot read.
     """
     if key not in ANSWERS or key == 2:
-        readable = ", ".join(str(name) for name in ANSWERS if name != 2)
+        readable = listing(str(name) for name in ANSWERS if name != 2)
         raise ValueError(
             _("answer={key!r}: a learner can read only the answers {readable}").format(key=key, readable=readable)
         )

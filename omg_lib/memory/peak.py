@@ -20,7 +20,7 @@ from omg_lib.predict import predict
 from omg_lib.seeds import TEST_EPISODES, Stream, torch_generator
 from omg_lib.system.limits import GIB, free_memory
 from omg_lib.trace import ShapeTrace, Stage
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 LIBRARIES = 25 * 2**20
 """Bytes of the libraries that torch loads in the first update."""
@@ -218,5 +218,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 def ways_out(config: OMGConfig) -> str:
     """Return which settings to lower after a run ran out of memory."""
-    sizes = ", ".join(f"{name}={getattr(config, name)}" for name in ("n_agents", "batch_size", "buffer_size"))
+    sizes = listing(f"{name}={getattr(config, name)}" for name in ("n_agents", "batch_size", "buffer_size"))
     return _("allowed are smaller values of {sizes}").format(sizes=sizes)

@@ -11,7 +11,7 @@ from omg_lib.lessons.table import Table
 from omg_lib.memory.need import Need, gives_up_at
 from omg_lib.plots.page import svg_box, svg_frame, svg_text
 from omg_lib.plots.units import bytes_text
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 Number = int | float
 REAL, LAST, NEED = (
@@ -122,6 +122,6 @@ def memory_svg(found: Sequence[Need], limit: int | float) -> str:
     ]
     end = _("all fit") if refused is None else _("n_agents {refused} and above do not fit").format(refused=refused)
     said_so = _("{said}; the limit is {limit}: {end}.").format(
-        said=", ".join(said), limit=bytes_text(int(limit)), end=end
+        said=listing(said), limit=bytes_text(int(limit)), end=end
     )
     return svg_frame(max(right, 560) + 10, height + 70, said_so, bars + texts)

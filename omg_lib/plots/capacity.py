@@ -9,7 +9,7 @@ from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
 from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.files import read_table
-from omg_lib.words import N_, _, plural
+from omg_lib.words import N_, _, listing, plural
 
 PARTS = {N_("playing"): ("#1f9a68", ""), N_("carrying"): ("#dd7011", "M0 6L6 0"), N_("learning"): ("#3b82d6", "M0 3H6")}
 """Part of an update -> colour and hatch: colour is never the only cue."""
@@ -48,7 +48,7 @@ def capacity_svg(costs: Costs, cores: int, planned: ClusterPlan, wanted: Number,
     return svg_frame(
         LEFT + WIDE + 160,
         y + 22,
-        _("One update takes, with {said}; {asked}.").format(said="; ".join(said), asked=asked),
+        _("One update takes, with {said}; {asked}.").format(said=listing(said, "; "), asked=asked),
         parts,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from omg_lib.lessons.clocks import Tick
 from omg_lib.plots.page import svg_frame, svg_text
 from omg_lib.plots.units import seconds_text
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 LEFT, PANEL, ROW, TOP = 150, 290, 20, 40
 CLOCKS = (("lockstep", N_("one lockstep"), "#dd7011"), ("step", N_("one step of one episode"), "#3b82d6"))
@@ -39,6 +39,6 @@ def clocks_svg(measured: Mapping[int, Sequence[Tick]]) -> str:
     ]
     height = TOP + len(lines) * ROW + 8 * len(measured)
     name = _("One lockstep, and one step of one episode. {said}.").format(
-        said="; ".join(said) or _("nothing measured yet")
+        said=listing(said, "; ") or _("nothing measured yet")
     )
     return svg_frame(LEFT + 2 * PANEL + 20, height, name, heads + parts)

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
 from omg_lib.system.fonts import drawn
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 ANCHOR = (8, 32)
 LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"), ("#d6418a", "v"))
@@ -69,7 +69,7 @@ def growth_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Describe the figure: how many sizes were measured, and which were refused."""
     refused = [f"n_agents {row['n_agents']}, batch_size {row['batch_size']}" for row in rows if row["refused"]]
     said = _("{rows} sizes measured beside their predicted growth").format(rows=len(rows) - len(refused))
-    return _("{said}; refused: {refused}").format(said=said, refused="; ".join(refused) or _("none"))
+    return _("{said}; refused: {refused}").format(said=said, refused=listing(refused, "; ") or _("none"))
 
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, panel: tuple[str, str, float]) -> None:

@@ -9,7 +9,7 @@ from omg_lib.lessons.museum.exhibit import Operands, Outcome, Places
 from omg_lib.plots.axes import KINDS, axis_kind
 from omg_lib.plots.page import svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.plots.seats import LOOKS, ROW, Number, place
-from omg_lib.words import N_, _, width
+from omg_lib.words import N_, _, listing, width
 
 LOOK_OF = {"right": "right", "wrong": "teammate", "missed": "slot"}
 """Kind of a place -> colour and hatch; a plain place is grey."""
@@ -71,7 +71,7 @@ def places_svg(look: Places) -> str:
         parts += [_place(x, bottom, 18, kind), svg_text(x + 25, bottom + 14, words)]
         x += 55 + 6 * width(words)
     counts = Counter(kind for line in look.cells for __, kind in line)
-    said = ", ".join(
+    said = listing(
         _("{count} places: {words}").format(count=counts[kind], words=words) for kind, words in look.words.items()
     )
     wide = max(HEAD + len(look.columns) * CELL + 6, x, 420)

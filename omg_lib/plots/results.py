@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from omg_lib.config import ConfigError
 from omg_lib.system.fonts import drawn
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 INK = "#808080"
 METHODS = {
@@ -143,11 +143,11 @@ def _table(rows: Sequence[Row], key: str) -> dict[Series, dict[Any, tuple[float,
     for row in rows:
         lacking = [name for name in ("method", key, "mean", "low", "high") if name not in row]
         if lacking:
-            raise ConfigError("row", dict(row), _("it lacks {lacking}").format(lacking=", ".join(lacking)))
+            raise ConfigError("row", dict(row), _("it lacks {lacking}").format(lacking=listing(lacking)))
         method, mode = row["method"], row.get("mode") or ""
         if mode and (mode not in MODES or method in METHODS and method != "omg"):
             raise ConfigError(
-                "mode", mode, _("allowed are {modes} for omg and none for other methods").format(modes=", ".join(MODES))
+                "mode", mode, _("allowed are {modes} for omg and none for other methods").format(modes=listing(MODES))
             )
         if not 0 <= row["low"] <= row["mean"] <= row["high"] <= 1:
             raise ConfigError("row", dict(row), _("allowed is 0 <= low <= mean <= high <= 1"))
@@ -208,5 +208,5 @@ def _finish(figure: Figure, ax: Axes, table: Mapping[Series, Any], text: str, ha
     ax.tick_params(colors=INK, labelsize=8)
     ax.spines[:].set_color(INK)
     ax.spines[["top", "right"]].set_visible(False)
-    names = [", ".join(filter(None, series)) for series in handles]
+    names = [listing(filter(None, series)) for series in handles]
     figure.legend(list(handles.values()), names, fontsize=8, frameon=False, labelcolor=INK, loc="outside right upper")

@@ -14,7 +14,7 @@ from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
 from omg_lib.plots.page import figure_svg, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.fonts import drawn
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 Number = int | float
 LOOKS = {
@@ -73,7 +73,7 @@ def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) 
     """Return `cost_figure` as the text of an `<svg>` element with a transparent background."""
     ends = [
         f"{_(title)}: "
-        + ", ".join(_("answer {key} ends at {loss:.3f}").format(key=run.key, loss=run.losses[-1]) for run in runs)
+        + listing(_("answer {key} ends at {loss:.3f}").format(key=run.key, loss=run.losses[-1]) for run in runs)
         for title, runs in panels.items()
     ]
     return figure_svg(cost_figure(panels, words), ". ".join(ends) + ".")

@@ -15,7 +15,7 @@ from omg_lib.provenance.labels import TEAM, Shadow, episode_of, kind_of, seat_of
 from omg_lib.provenance.lines import Line, code, where
 from omg_lib.provenance.picture import Picture
 from omg_lib.provenance.replay import Recorder, Replay, frames_of
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ class Origin:
         if not self.roles:
             return _("no origin: made of nothing that is followed")
         parts = [f"{name} {_listed(getattr(self, name))}" for name in ("episode", "step", "seat")]
-        mixed = _("; only a summary over {mixed}").format(mixed=", ".join(self.mixed)) if self.mixed else ""
+        mixed = _("; only a summary over {mixed}").format(mixed=listing(self.mixed)) if self.mixed else ""
         return _("{parts}; made of {roles}{mixed}").format(
-            parts="; ".join(parts), roles=", ".join(self.roles), mixed=mixed
+            parts=listing(parts, "; "), roles=listing(self.roles), mixed=mixed
         )
 
 
 def _listed(x: Tensor) -> str:
     numbers = [n for n in torch.unique(x).tolist() if n >= 0]
     if not numbers:
-        return "none"
-    text = ", ".join(map(str, numbers[:8]))
+        return _("none")
+    text = listing(numbers[:8])
     return (
         text
         if len(numbers) <= 8

@@ -10,7 +10,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ENDS, FILLED, GETS, NOTHING, ROLES, Kind, Kinds
 from omg_lib.provenance.labels import MAX_EPISODES, MAX_SEATS, MAX_STEPS, pack
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 AXES = {"e": MAX_EPISODES, "t": MAX_STEPS, "a": MAX_SEATS, "_": None}
 KNOWN = {
@@ -65,7 +65,7 @@ def read_input(name: str, given: object) -> Input:
     if len(given) == 3:
         role, shift = given[2], 0
     if role not in ROLES:
-        raise ConfigError(_("role of {name}").format(name=name), role, ", ".join(ROLES))
+        raise ConfigError(_("role of {name}").format(name=name), role, listing(ROLES))
     return Input(name, tensor, axes, ROLES.index(role), shift)
 
 

@@ -20,6 +20,7 @@ from omg_lib.provenance.rules import (
     rule,
     thin,
 )
+from omg_lib.words import _
 
 NUMBERS = {"index", "indices", "mask", "lengths", "batch_sizes"}
 """Arguments that say where to move elements, not which."""
@@ -161,7 +162,7 @@ def masked_select(op: Operation) -> Label:
 def index_put(op: Operation) -> Label:
     x, indices, value = op.args[:3]
     if op.named.get("accumulate"):
-        return op.joiner.lost("index_put that accumulates")
+        return op.joiner.lost(_("index_put that accumulates"))
     label, new = op.plain(x), op.label(value)
     first = indices[0]
     if new is None and len(indices) == 1 and first.dtype == torch.bool:

@@ -36,7 +36,7 @@ class Stranger(TorchDispatchMode):
         if any(isinstance(x, Tensor) and self.shadow.knows(x) for x in tree_leaves((args, kwargs))):
             name = threading.current_thread().name
             self.lost(
-                "another thread",
+                _("another thread"),
                 _("thread {name} computes here; put `follow` into the thread that works").format(name=name),
                 out,
             )
@@ -89,7 +89,7 @@ class Numbers(TorchFunctionMode):
         return out
 
     def came_back(self, out: Tensor) -> None:
-        self.lost("numbers from outside torch", _("followed values left torch as numbers, and come back here"), out)
+        self.lost(_("numbers from outside torch"), _("followed values left torch as numbers, and come back here"), out)
 
     def _origin(self, x: Tensor) -> bool:
         label = self.shadow.read(x)

@@ -12,7 +12,7 @@ from torch import Tensor
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import Kinds
 from omg_lib.provenance.labels import TEAM, episode_of, kind_of, seat_of, step_of
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 PARTS = ("episode", "step", "seat")
 COLOURS = (
@@ -50,7 +50,7 @@ class Picture:
 
     def __init__(self, label: Tensor, shape: Sequence[int], kinds: Kinds, said: str, by: str = "episode") -> None:
         if by not in PARTS:
-            raise ConfigError("by", by, ", ".join(PARTS))
+            raise ConfigError("by", by, listing(PARTS))
         self.shape, self.by = list(shape), by
         self.panels, self.left_out = panels_of(label, self.shape, kinds)
         suspects = sum(cell.suspect for panel in self.panels for row in panel.cells for cell in row)
@@ -117,7 +117,7 @@ def panels_of(label: Tensor, shape: Sequence[int], kinds: Kinds) -> tuple[list[P
         for total, shown, what in full
         if total > shown
     ]
-    return panels, _("; shown are the first {left_out}").format(left_out=", ".join(left_out)) if left_out else ""
+    return panels, _("; shown are the first {left_out}").format(left_out=listing(left_out)) if left_out else ""
 
 
 def _cell(label: Tensor, kinds: Kinds) -> Cell:

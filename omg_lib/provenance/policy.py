@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from omg_lib.config import ConfigError
 from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 READ, CHOOSE, VALUE, ERROR, WEIGH = "read", "choose", "value", "error", "weigh"
 RECUR, ATTEND = "recurrence", "attention"
@@ -69,7 +69,7 @@ def policy_of(policy: str | Policy) -> Policy:
     if isinstance(policy, Policy):
         return policy
     if policy not in PRESETS:
-        raise ConfigError("policy", policy, ", ".join(PRESETS) + ", or a Policy")
+        raise ConfigError("policy", policy, _("{names}, or a Policy").format(names=listing(PRESETS)))
     return PRESETS[policy]
 
 
@@ -136,7 +136,7 @@ def _mixed_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
         if policy.returns and _is_statistic(x, y):
             continue
         return "unclear", _("too mixed to tell: a summary over many {what} values meets single ones").format(
-            what=", ".join(fresh)
+            what=listing(fresh)
         )
     return None
 

@@ -12,6 +12,7 @@ from omg_lib.provenance.joins import Joiner
 from omg_lib.provenance.kinds import NOTHING, Kind
 from omg_lib.provenance.policy import READ, RECUR
 from omg_lib.provenance.rules import Label, Rules
+from omg_lib.words import _
 
 CELLS = ("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell")
 SEQUENCES = ("gru", "lstm", "rnn_tanh", "rnn_relu")
@@ -62,7 +63,7 @@ class Recurrence(TorchFunctionMode):
             return
         if bidirectional:
             for one in out:
-                write(one, joiner.lost(f"{name} in both directions"))
+                write(one, joiner.lost(_("{name} in both directions").format(name=name)))
             return
         start = self._memory(memory)
         start = None if start is None else start[-1]

@@ -17,7 +17,7 @@ from omg_lib.provenance.journal import Journal
 from omg_lib.provenance.labels import Shadow, kind_of
 from omg_lib.provenance.lines import Line, code, where
 from omg_lib.provenance.picture import Picture, cropped
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 MOST, AGAIN = 150, 2
 """At most this many steps are kept, and of one line in a loop at most this many."""
@@ -80,20 +80,21 @@ class Replay:
             f"<div>{escape(words)}</div>{picture.svg}</li>"
             for line, words, picture in self.frames
         )
-        more = f"<div>{self.more} more passes of these lines are not shown.</div>" if self.more else ""
+        label = _("line")
+        more = _("{n} more passes of these lines are not shown.").format(n=self.more) if self.more else ""
         return (
             f'<div id="{name}" class="omg-replay" style="color:var(--jp-content-font-color1, inherit)">'
-            f'<div class="omg-replay-control" hidden><label>line <input type="range" min="1" max="{n}"'
+            f'<div class="omg-replay-control" hidden><label>{label} <input type="range" min="1" max="{n}"'
             f' value="{self.start}" style="width:min(24em, 60%);vertical-align:middle"></label>'
-            f' <output></output></div><ol aria-live="polite" style="padding-left:0;list-style:none">{shown}</ol>{more}'
-            f"<script>{_SCRIPT.replace('NAME', name)}</script></div>"
+            f' <output></output></div><ol aria-live="polite" style="padding-left:0;list-style:none">{shown}</ol>'
+            f"<div>{more}</div><script>{_SCRIPT.replace('NAME', name)}</script></div>"
         )
 
     def _repr_html_(self) -> str:
         return self.html
 
     def __repr__(self) -> str:
-        return "\n".join(f"{i}. {line}\n   {words}" for i, (line, words, _) in enumerate(self.frames, 1))
+        return "\n".join(f"{i}. {line}\n   {words}" for i, (line, words, __) in enumerate(self.frames, 1))
 
 
 _SCRIPT = """
@@ -121,10 +122,11 @@ def frames_of(recorder: Recorder, journal: Journal, guilty: tuple[Line, ...], pi
         line, caller = lines.known[step.line], lines.callers[step.line]
         text = f"{where(line)}  {code(line)}"
         if caller and caller[0] != line[0]:
-            text += f"\n  called from {where(caller)}  {code(caller)}"
-        words = _("what met: {met}").format(met=", ".join(met[step.line])) if step.line in met else _("nothing met")
+            text += "\n  " + _("called from {place}").format(place=f"{where(caller)}  {code(caller)}")
+        words = _("what met: {met}").format(met=listing(met[step.line])) if step.line in met else _("nothing met")
         if line in guilty:
-            words = f"{'the origins met here' if line == guilty[0] else 'named by the verdict'}; {words}"
+            why = _("the origins met here") if line == guilty[0] else _("named by the verdict")
+            words = listing([why, words], "; ")
             start = len(frames) + 1 if line == guilty[0] else start
         frames.append((text, words, picture(step)))
     return Replay(frames, recorder.more, start)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
+from omg_lib.words import _
 
 MOST_PAIRS = 2**24
 """Up to this many products are checked for zeros one by one; with more, all of them count."""
@@ -172,7 +173,7 @@ def cumulate(op: Operation) -> Label:
     varying = op.joiner.varying(label, [axis])
     returns = op.joiner.policy.returns and varying == ["time"]
     if varying and not returns and any(kind.finished for kind in op.joiner.kinds_in(label)):
-        last = op.joiner.lost(op.name, f"the last of this {op.name} sums up all")
+        last = op.joiner.lost(op.name, _("the last of this {name} sums up all").format(name=op.name))
         later = torch.cat([later.narrow(axis, 0, n - 2), last.expand_as(later.narrow(axis, 0, 1))], axis)
     return torch.cat([label.narrow(axis, 0, 1), later], axis)
 

@@ -51,7 +51,7 @@ from omg_lib.system.files import read_json, reason, write_tensors, write_text
 from omg_lib.system.places import Place, append, make_folder, names, remove, rename, settle
 from omg_lib.system.versions import differing, versions
 from omg_lib.training import Progress, Report, Training, resolve_device
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 SECONDS_BETWEEN = 10.0
 KEPT = 2
@@ -156,7 +156,7 @@ class RunFolder:
             self._hold()
             record(self._place / "metrics.csv", report, time.monotonic() - self._began)
         except OSError as error:
-            raise self._failure(f"the row of update {report.update}", error) from None
+            raise self._failure(_("the row of update {update}").format(update=report.update), error) from None
 
     def save_if_due(self, run: Training) -> None:
         """Save after the first update, then every 10 seconds."""
@@ -320,7 +320,7 @@ class RunFolder:
                 continue
             if faults:
                 said = _("{faults}: the run continues from {name}.")
-                self.notice = printable(said.format(faults="; ".join(faults.values())[:200], name=name))
+                self.notice = printable(said.format(faults=listing(faults.values(), "; ")[:200], name=name))
             self._kept = {older: segments_of(self._checkpoints / older) for older in self._names() if older < name}
             self._kept[name] = set(self._sums)
             return list(faults)
@@ -372,7 +372,7 @@ def load(path: str | Path, progress: Progress | None = None, **changes: object) 
             raise ConfigError(
                 name,
                 value,
-                _("the run was trained with its own; only {names} may change").format(names=", ".join(MAY_CHANGE)),
+                _("the run was trained with its own; only {names} may change").format(names=listing(MAY_CHANGE)),
             )
     here = {"runner": "local", "actors": None}
     run, folder = Training(dataclasses.replace(saved_config(path), **here | changes), progress), RunFolder(path)

@@ -35,7 +35,7 @@ from omg_lib.system.files import (
 from omg_lib.system.places import Place
 from omg_lib.trace import Field
 from omg_lib.training import RECENT_EPISODES, Training
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 MAY_CHANGE = (
     "updates", "t_max", "steps", "lr", "omg_lr", "epsilon_start", "epsilon_finish", "epsilon_anneal_time", "device",
@@ -205,12 +205,15 @@ def check_config(name: str, path: str, saved: object, config: OMGConfig) -> None
         theirs = before[key]
         moved = key in PATHS and isinstance(theirs, str) and str(mine).endswith(theirs)
         if key not in MAY_CHANGE and mine != theirs and not moved:
-            differ.append(f"{key}={shown(mine)} here and {shown(theirs)} there")
+            said = _("{key}={mine} here and {theirs} there")
+            differ.append(said.format(key=key, mine=shown(mine), theirs=shown(theirs)))
     if differ:
         raise ConfigError(
             name,
             path,
-            _("{differ}; only {names} may differ").format(differ="; ".join(differ)[:150], names=", ".join(MAY_CHANGE)),
+            _("{differ}; only {names} may differ").format(
+                differ=listing(differ, "; ")[:150], names=listing(MAY_CHANGE)
+            ),
         )
 
 

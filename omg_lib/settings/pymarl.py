@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from omg_lib.config import ENVIRONMENTS, PETTINGZOO, SMACV2, ConfigError, OMGConfig
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 RENAMED = {
     "hidden_dim": ("rnn_hidden_dim", N_("EPyMARL's name")),
@@ -118,7 +118,7 @@ def translate(values: Mapping[str, Any], given: Collection[str] = ()) -> tuple[d
             ours = _renamed(name, value, values, given)
             for key, setting in ours.items():
                 take(key, setting)
-            becomes = ", ".join(f"{key}={setting}" for key, setting in ours.items())
+            becomes = listing(f"{key}={setting}" for key, setting in ours.items())
             rows.append(Row(f"{name}={_short(value)}", becomes, _(RENAMED[name][1])))
         else:
             take(name, value)
@@ -137,7 +137,7 @@ def _check_fixed(values: Mapping[str, Any]) -> None:
         rule = {name: {"why": _(FIXED[name][1]), "allowed": FIXED[name][0]} for name in wrong}
         rest = [said.format(name=name, value=values[name], **rule[name]) for name in wrong[1:]]
         rules = [_("{why}, allowed is {allowed}").format(**rule[wrong[0]]), *rest]
-        raise ConfigError(wrong[0], values[wrong[0]], _("; ").join(rules))
+        raise ConfigError(wrong[0], values[wrong[0]], listing(rules, "; "))
 
 
 def _same(value: object, allowed: object) -> bool:

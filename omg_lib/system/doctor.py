@@ -21,7 +21,7 @@ from pathlib import Path
 from omg_lib.registry import ENV_POINTS, LEARNER_POINTS, env_names, learner_names
 from omg_lib.system.limits import GIB, usable_cores, usable_memory
 from omg_lib.system.starcraft import Check, starcraft_checks, version_of
-from omg_lib.words import _, padded, width
+from omg_lib.words import _, listing, padded, width
 
 FOR_DEVELOPERS = ("test", "book")
 """Extras that neither the course nor the library needs."""
@@ -57,10 +57,10 @@ def _table(checks: list[Check]) -> str:
 def check_setup() -> SetupReport:
     """Check everything. Never raises: a failing check becomes its own row."""
     parts = {
-        "system": _system,
+        _("system"): _system,
         _("cores and memory"): _cores_and_memory,
-        "packages": _packages,
-        "games and learners": _games_and_learners,
+        _("packages"): _packages,
+        _("games and learners"): _games_and_learners,
         "torch": _torch,
         _("current folder"): _current_folder,
         "bubblewrap": _bubblewrap,
@@ -91,9 +91,9 @@ def report(checks: list[Check]) -> str:
 def _summary(checks: list[Check]) -> str:
     faults = [check.name for check in checks if check.state == "fix"]
     if faults:
-        return _("To fix: {faults}.").format(faults=", ".join(faults))
+        return _("To fix: {faults}.").format(faults=listing(faults))
     return _("Everything the course needs is here: {found}.").format(
-        found=", ".join(check.gist for check in checks if check.gist)
+        found=listing(check.gist for check in checks if check.gist)
     )
 
 
@@ -151,8 +151,8 @@ def _packages() -> list[Check]:
 def _games_and_learners() -> list[Check]:
     """List the names that `--env` and `--learner` accept. Classes of other packages are not loaded here."""
     return [
-        Check("games", True, ", ".join(env_names()) + _offered(ENV_POINTS)),
-        Check("learners", True, ", ".join(learner_names()) + _offered(LEARNER_POINTS)),
+        Check("games", True, listing(env_names()) + _offered(ENV_POINTS)),
+        Check("learners", True, listing(learner_names()) + _offered(LEARNER_POINTS)),
     ]
 
 
@@ -191,7 +191,7 @@ def _package(name: str, bounds: str, extra: str | None) -> Check:
     version = version_of(name)
     if version is not None and _within(version, bounds):
         return Check(name, True, version)
-    found = f"{version or 'not installed'} ({bounds} is required)"
+    found = _("{version} ({bounds} is required)").format(version=version or _("not installed"), bounds=bounds)
     remedy = f'pip install -e ".[{extra}]"' if extra and not version else f'pip install "{name}{bounds}"'
     return Check(name, False, found, remedy, optional=extra is not None and not (version and extra == "lab"))
 
@@ -233,7 +233,7 @@ def _torch() -> list[Check]:
     version = torch.__version__.partition("+")[0]
     if seen:
         cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-        found = ", ".join(
+        found = listing(
             _("{name} with {memory:.0f} GiB").format(name=card.name, memory=card.total_memory / GIB) for card in cards
         )
         gist = _("torch {version} on {name}").format(version=version, name=cards[0].name)

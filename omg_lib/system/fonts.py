@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 
 from omg_lib.words import N_, _, language, say
@@ -35,12 +36,24 @@ MISSING = N_("No font here has Chinese characters, so figures are in English: in
 @cache
 def find_font(base: str) -> str | None:
     """Add a font for a language to matplotlib's and return its name; None, said in one line, if there is none."""
-    from matplotlib import font_manager, rcParams
+    from matplotlib import rcParams
+    from matplotlib.font_manager import findSystemFonts, fontManager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    name = next((name for name in FAMILIES[base] if name in there), None)
+    name = _best(base)
+    if name is None:  # matplotlib remembers the fonts of its first run: look for newer ones
+        for path in {*findSystemFonts()} - {font.fname for font in fontManager.ttflist}:
+            with suppress(Exception):  # of many kinds, for a font that it cannot read
+                fontManager.addfont(path)
+        name = _best(base)
     if name:
         rcParams["font.family"] = [*rcParams["font.family"], name]
     else:
         say(_(MISSING))
     return name
+
+
+def _best(base: str) -> str | None:
+    from matplotlib.font_manager import fontManager
+
+    there = {font.name for font in fontManager.ttflist}
+    return next((name for name in FAMILIES[base] if name in there), None)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _game(folder: Path, program: str) -> Check:
         )
     if libraries := _missing_libraries(binary, folder):
         remedy = _("install the system packages that contain them, or set LD_LIBRARY_PATH to their folder")
-        return missing(_("{binary} lacks {libraries}").format(binary=binary, libraries=", ".join(libraries)), remedy)
+        return missing(_("{binary} lacks {libraries}").format(binary=binary, libraries=listing(libraries)), remedy)
     other = _("only Base{build} (version 4.10) gives win rates comparable with published ones").format(
         build=COMPARABLE_BUILD
     )

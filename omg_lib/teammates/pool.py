@@ -35,7 +35,7 @@ from omg_lib.system.files import (
     write_text,
 )
 from omg_lib.system.places import Place, remove, rename
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 KINDS = ("homologue", "non_homologue")
 SCRIPT, RANDOM = "script", "random"
@@ -107,7 +107,7 @@ class Pool:
         return self.ids(*config.training_splits) if self.on_disk else tuple(range(len(self.sets)))
 
     def _splits(self) -> str:
-        return ", ".join(sorted({s.split for s in self.sets}))
+        return listing(sorted({s.split for s in self.sets}))
 
     def save(self, path: str | Path) -> None:
         """Write the pool to a folder. ConfigError if it cannot be written; the pool that was there stays.
@@ -154,11 +154,14 @@ class Pool:
             found_env, found_agents, weights_sum = values["env"], values["n_agents"], values["weights_sha256"]
             config = dict(values["config"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise refuse(f"pool.json is not a readable pool ({type(error).__name__}: {reason(error)[:80]})") from None
+            why = f"{type(error).__name__}: {reason(error)[:80]}"
+            raise refuse(_("pool.json is not a readable pool ({why})").format(why=why)) from None
+        said = _("the pool is for {found}, this run has {own}")
         if found_env != env:
-            raise refuse(f"the pool is for env={shown(found_env)}, this run has env={env}")
+            raise refuse(said.format(found=f"env={shown(found_env)}", own=f"env={env}"))
         if found_agents != info.n_agents:
-            raise refuse(f"the pool is for n_agents={shown(found_agents)}, this run has n_agents={info.n_agents}")
+            own = f"n_agents={info.n_agents}"
+            raise refuse(said.format(found=f"n_agents={shown(found_agents)}", own=own))
         _check_sets(members, sets, info, refuse)
         names = [member.name for member in members if member.algorithm != SCRIPT]
         try:
@@ -166,7 +169,7 @@ class Pool:
         except (OSError, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
-            raise refuse(f"weights.safetensors cannot be read ({reason(error)[:80]})") from None
+            raise refuse(_("weights.safetensors cannot be read ({why})").format(why=reason(error)[:80])) from None
         digest = _digest(members, sets, weights_sum)
         return cls(env, info.n_agents, members, sets, policies, config, digest)
 
@@ -233,20 +236,25 @@ def _check_sets(
     names = {member.name for member in members}
     for member in members:
         if member.algorithm == SCRIPT and member.name not in info.styles:
-            raise refuse(f"member {member.name!r} is not a scripted style of {info.name}")
+            said = _("member {name} is not a scripted style of {env}")
+            raise refuse(said.format(name=repr(member.name), env=info.name))
     if not sets:
-        raise refuse("the pool has no sets of teammates")
-    for what, told in (("members", [member.name for member in members]), ("sets", [s.name for s in sets])):
+        raise refuse(_("the pool has no sets of teammates"))
+    twins = _("two of its members are called {name}"), _("two of its sets are called {name}")
+    for said, told in zip(twins, ([member.name for member in members], [s.name for s in sets]), strict=True):
         twice = next((name for name in told if told.count(name) > 1), None)
         if twice is not None:
-            raise refuse(f"two of its {what} are called {twice!r}")
+            raise refuse(said.format(name=repr(twice)))
     for s in sets:
         if s.split not in SPLITS or s.kind not in KINDS:
-            allowed = _("allowed are {splits} and {kinds}").format(splits=", ".join(SPLITS), kinds=", ".join(KINDS))
-            raise refuse(f"set {s.name!r} has split {shown(s.split)!r} and kind {shown(s.kind)!r}; {allowed}")
+            said = _("set {name} has split {split} and kind {kind}; allowed are {splits} and {kinds}").format(
+                name=repr(s.name), split=repr(shown(s.split)), kind=repr(shown(s.kind)),
+                splits=listing(SPLITS), kinds=listing(KINDS),
+            )  # fmt: skip
+            raise refuse(said)
         if len(s.members) != info.n_agents - 1 or not names.issuperset(s.members):
-            wanted = _("must name {n} members of the pool").format(n=info.n_agents - 1)
-            raise refuse(f"set {s.name!r} {wanted}, it names {shown(s.members)}")
+            said = _("set {name} must name {n} members of the pool, it names {members}")
+            raise refuse(said.format(name=repr(s.name), n=info.n_agents - 1, members=shown(s.members)))
 
 
 def _policies(
@@ -257,7 +265,7 @@ def _policies(
     if Place.of(new).is_file() and sha256(new, MOST_BYTES) == digest:
         path = new  # `save` was interrupted between its last two steps
     if sha256(path, MOST_BYTES) != digest:
-        raise refuse("weights.safetensors does not match pool.json: it is damaged")
+        raise refuse(_("weights.safetensors does not match pool.json: it is damaged"))
     with open_tensors(path) as file:
         return _read_policies(file, names, info, refuse)
 
@@ -268,21 +276,22 @@ def _read_policies(
     found, policies, wanted = file.layout, {}, {}
     for name in names:
         recurrent = f"{name}/middle.weight" not in found
-        _, shape = found.get(f"{name}/{'fc1' if recurrent else 'middle'}.weight", ("", ()))
+        __, shape = found.get(f"{name}/{'fc1' if recurrent else 'middle'}.weight", ("", ()))
         hidden = shape[0] if len(shape) == 2 and 0 < shape[0] <= MOST else 1
         sizes, dueling = (sum(input_widths(info)), info.n_actions, hidden), f"{name}/value.weight" in found
         agent = AGENTS["rnn" if recurrent else "mlp"](*sizes, dueling=dueling)
         policies[name] = agent.requires_grad_(False)
         for key, x in agent.state_dict().items():
-            dtype, shape = found.get(f"{name}/{key}", ("", "nothing"))
+            __, shape = found.get(f"{name}/{key}", ("", None))
             if shape != tuple(x.shape):
-                has = shape if shape == "nothing" else list(shape)
-                raise refuse(f"weights {name}/{key} are {has}, this run needs {list(x.shape)}")
+                has = list(shape) if shape is not None else _("nothing")
+                said = _("weights {name} are {found}, this run needs {wanted}")
+                raise refuse(said.format(name=f"{name}/{key}", found=has, wanted=list(x.shape)))
             wanted[f"{name}/{key}"] = (str(x.dtype).removeprefix("torch."), tuple(x.shape))
     try:
         weights = file.arrays(wanted)
     except ValueError as error:
-        raise refuse(f"weights {reason(error)}") from None
+        raise refuse(_("weights {why}").format(why=reason(error))) from None
     for name, agent in policies.items():
         agent.load_state_dict({key: torch.from_numpy(weights[f"{name}/{key}"]) for key in agent.state_dict()})
     return policies

@@ -29,7 +29,7 @@ from omg_lib.system.places import check_target
 from omg_lib.trace import ShapeTrace
 from omg_lib.training import Report, resolve_device
 from omg_lib.widgets.job import Job
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
 """Fields of OMGConfig with a control; `runner` is the seventh setting."""
@@ -203,7 +203,7 @@ class FlowModel:
         return file
 
     def _saved(self, files: list[Path]) -> None:
-        named = ", ".join(file.name for file in files)
+        named = listing(file.name for file in files)
         self._say(printable(_("Saved {name} in {parent}").format(name=named, parent=files[0].parent)))
 
     def _refused(self, name: str, path: str | Path, error: Exception) -> None:
@@ -337,7 +337,7 @@ def _config(settings: dict[str, Any]) -> OMGConfig:
     values = dict(settings)
     runner = values.pop("runner")
     if runner not in RUNNERS:
-        raise ConfigError("runner", runner, _("allowed are {names}").format(names=", ".join(RUNNERS)))
+        raise ConfigError("runner", runner, _("allowed are {names}").format(names=listing(RUNNERS)))
     values.setdefault("batch_size_run", values["n_agents"] if runner == "parallel" else 1)
     config = OMGConfig.from_dict(values)
     resolve_device(config.device)

@@ -11,7 +11,7 @@ from omg_lib.lessons.iteration import Iteration, Memory, Source, memory_of, sour
 from omg_lib.lessons.table import Table
 from omg_lib.plots.heat import heat_svg
 from omg_lib.plots.units import bytes_text
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 MOVES = {N_("first"): lambda at, last: 0, N_("back"): lambda at, last: max(at - 1, 0),
          N_("next"): lambda at, last: min(at + 1, last), N_("last"): lambda at, last: last}  # fmt: skip
@@ -48,7 +48,7 @@ class IterationModel:
         last = len(self.stages) - 1
         if isinstance(where, str):
             if where not in MOVES:
-                raise ConfigError("where", where, _("allowed are {moves} or a number").format(moves=", ".join(MOVES)))
+                raise ConfigError("where", where, _("allowed are {moves} or a number").format(moves=listing(MOVES)))
             where = MOVES[where](self.position, last)
         self._show(whole_number("where", where, 0, last))
 
@@ -78,7 +78,7 @@ class IterationModel:
             raise ConfigError(
                 name,
                 value,
-                _("allowed here: {names}").format(names=", ".join(allowed) or _("none, this stage has no fields")),
+                _("allowed here: {names}").format(names=listing(allowed) or _("none, this stage has no fields")),
             )
 
     # --- what is shown -----------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class IterationModel:
         if self.field is None or self.stage.name not in self.iteration.values:
             return ""
         x = self.iteration.values[self.stage.name][self.field]
-        where = ", ".join(f"{axis} = {index}" for axis, index in self.fixed.items())
+        where = listing(f"{axis} = {index}" for axis, index in self.fixed.items())
         title = _("{field} at {where}") if where else "{field}"
         title = title.format(field=f"{self.stage.name}: {self.field}", where=where)
         names = list(self.sizes)

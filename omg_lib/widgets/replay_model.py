@@ -27,7 +27,7 @@ from omg_lib.plots.subgoals import subgoal_svg
 from omg_lib.regroup import regroup
 from omg_lib.subgoals import SubgoalPrior, gaussian_kl
 from omg_lib.training import Training
-from omg_lib.words import N_, _, plural
+from omg_lib.words import N_, _, listing, plural
 
 Picture = tuple[str, str]
 POINTS = 800
@@ -142,7 +142,7 @@ class ReplayModel(_Battles):
     def words(self, step: int | Any) -> str:
         step = self.checked(step)
         values = self.values[self.battle][step].tolist()
-        worth = ", ".join(f"t+{k} {value:.2f}" for k, value in enumerate(values, start=1))
+        worth = listing(f"t+{k} {value:.2f}" for k, value in enumerate(values, start=1))
         return _("Step {step} of {steps}: chosen t+{chosen}. Values: {worth}.").format(
             step=step, steps=self.steps - 1, chosen=int(self.chosen[self.battle][step]) + 1, worth=worth
         )

@@ -10,7 +10,7 @@ from omg_lib.checks import Verdict
 from omg_lib.config import ConfigError
 from omg_lib.lessons.regroup_answers import ANSWERS, judge, labelled
 from omg_lib.plots.seats import seats_svg
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 AGENTS = range(2, 7)
 GROUPS, STEPS = 2, 3
@@ -60,7 +60,7 @@ class SeatModel:
         now = dict(answer=self.answer, n_agents=self.n_agents, shuffled=self.shuffled)
         for name in given:
             if name not in now:
-                raise ConfigError(_("seat puzzle"), name, _("allowed are {names}").format(names=", ".join(now)))
+                raise ConfigError(_("seat puzzle"), name, _("allowed are {names}").format(names=listing(now)))
         now |= given
         if now["n_agents"] not in AGENTS:
             raise ConfigError(
@@ -70,7 +70,7 @@ class SeatModel:
             )
         if now["answer"] is not None and now["answer"] not in ANSWERS:
             raise ConfigError(
-                "answer", now["answer"], _("allowed are {names}").format(names=", ".join(map(str, ANSWERS)))
+                "answer", now["answer"], _("allowed are {names}").format(names=listing(ANSWERS))
             )
         another = now["answer"] != self.answer
         self.answer, self.n_agents, self.shuffled = now["answer"], now["n_agents"], bool(now["shuffled"])
@@ -115,6 +115,6 @@ class SeatModel:
                 said.append(held.format(name=_(name), word=word))
         if said:
             self.held = _("You predicted: {said}. {held} of {all} so far.").format(
-                said="; ".join(said), held=sum(self._settled), all=len(self._settled)
+                said=listing(said, "; "), held=sum(self._settled), all=len(self._settled)
             )
         self.expected = dict.fromkeys(PREDICTED)

@@ -19,6 +19,7 @@ from grader.submissions import Left, Submission, stage
 from omg_lib.config import RunError
 from omg_lib.system.files import write_text
 from omg_lib.system.streams import open_streams
+from omg_lib.words import _, listing
 
 ROOT = COURSE.parents[1]
 HERE = "notebooks/assignments/"
@@ -55,7 +56,7 @@ def grade(*more: str) -> int:
     graded whole or not at all; if its grading was killed or its files have changed, it is graded again.
     """
     if not (COURSE / "gradebook.db").is_file():
-        print("There is no gradebook.db yet: run `make assignments` first.", file=sys.stderr)
+        print(_("There is no gradebook.db yet: run `make assignments` first."), file=sys.stderr)
         return 2
     try:
         print(protection_of(COURSE, UNSAFE in more), file=sys.stderr)
@@ -67,7 +68,8 @@ def grade(*more: str) -> int:
         read, left = stage(COURSE / "submitted", STAGED, assignments())
         if not read and not any(one.worry for one in left):
             tell(left)
-            print(f"There is nothing to grade in {HERE}submitted/STUDENT/ASSIGNMENT/.", file=sys.stderr)
+            where = f"{HERE}submitted/STUDENT/ASSIGNMENT/"
+            print(_("There is nothing to grade in {place}.").format(place=where), file=sys.stderr)
             return 2
         for one in read:
             if not is_graded(one):
@@ -77,13 +79,15 @@ def grade(*more: str) -> int:
         where = f"--CourseDirectory.feedback_directory={FEEDBACK.relative_to(COURSE)}"
         commands = [["autograde", name, "--create", *more] for name in names]
         failed = nbgrader(*commands, *(["generate_feedback", name, where] for name in names), lock=lock)
-        left += [Left(place(one), "nbgrader did not grade it", one) for one in read if not is_graded(one)]
+        why = _("nbgrader did not grade it")
+        left += [Left(place(one), why, one) for one in read if not is_graded(one)]
         deliver({one.about for one in left})
         with gradebook_url() as url:
             made = table(url, assignments(), read, left)
         write_text(COURSE / "grades.csv", made)
     print("".join(shown(line, 300) + "\n" for line in made.splitlines()), end="")
-    print(f"These grades are in {HERE}grades.csv; what students get is in {HERE}feedback/.", file=sys.stderr)
+    said = _("These grades are in {grades}; what students get is in {feedback}.")
+    print(said.format(grades=f"{HERE}grades.csv", feedback=f"{HERE}feedback/"), file=sys.stderr)
     return max(failed, int(tell(left)))
 
 
@@ -135,7 +139,7 @@ def student_copy(target: str = "build/student-copy") -> int:
         copy(readme.path_of(edition, STUDENTS), theirs / "GUIDE.md")
         for path in sorted(released.glob("*/*")):
             copy(path, theirs / path.relative_to(released))
-    print(f"The students' copy is in {target}.")
+    print(_("The students' copy is in {target}.").format(target=target))
     return 0
 
 
@@ -150,15 +154,15 @@ COMMANDS = {"assignments": release, "grade": grade, "student-copy": student_copy
 def main(arguments: Sequence[str]) -> int:
     open_streams()
     if not arguments or arguments[0] not in COMMANDS:
-        print(f"allowed are {', '.join(COMMANDS)}", file=sys.stderr)
+        print(_("allowed are {names}").format(names=listing(COMMANDS)), file=sys.stderr)
         return 2
     try:
         return COMMANDS[arguments[0]](*arguments[1:])
     except (OSError, RunError) as error:
-        print(f"The command stopped: {shown(str(error), 250)}", file=sys.stderr)
+        print(_("The command stopped: {why}").format(why=shown(str(error), 250)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(_("interrupted"), file=sys.stderr)
         return INTERRUPTED
 
 

@@ -23,7 +23,7 @@ from omg_lib.lessons.assignments.cases import (
     seats_drawn,
     stack,
 )
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 DRAWS = 500
 """Samples of each team, each with its own seed; a fair sampler fails by bad luck once in 10 ** 11 gradings."""
@@ -108,7 +108,7 @@ def by_chance(cases: Sequence[Case], answers: Sequence[object]) -> str:
                 said = _(
                     "in {n} samples with as many seeds, rows {rows} hold some episodes together more often than others"
                 )
-                return said.format(n=len(drawn), rows=", ".join(map(str, rows)))
+                return said.format(n=len(drawn), rows=listing(rows))
     return ""
 
 

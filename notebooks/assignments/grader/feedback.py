@@ -15,7 +15,7 @@ from torch import Tensor
 
 from grader.names import shown
 from omg_lib.lessons.assignments.checks import difference
-from omg_lib.words import N_, _
+from omg_lib.words import N_, _, listing
 
 SILENT = N_("it did not answer")
 PLAIN = (
@@ -80,7 +80,7 @@ def mismatch(answer: object, truth: object) -> str:
         return _other_kind(answer, kind_of(truth))
     if isinstance(truth, Mapping):
         wrong = [key for key, value in truth.items() if key not in answer or difference(answer[key], value)]
-        return _("wrong or missing: {names}").format(names=", ".join(wrong))
+        return _("wrong or missing: {names}").format(names=listing(wrong))
     if isinstance(truth, (list, tuple)) and len(answer) != len(truth):
         return _("the list is too short") if len(answer) < len(truth) else _("the list is too long")
     return _("it returns the wrong value")
@@ -97,7 +97,7 @@ def _tensors(answer: object, truth: Tensor) -> str:
         return _("the tensor has too few axes") if answer.ndim < truth.ndim else _("the tensor has too many axes")
     axes = [k for k, (one, other) in enumerate(zip(answer.shape, truth.shape, strict=True)) if one != other]
     if axes:
-        return _("the tensor has the wrong size on axis {axes}").format(axes=", ".join(map(str, axes)))
+        return _("the tensor has the wrong size on axis {axes}").format(axes=listing(axes))
     if answer.is_floating_point() != truth.is_floating_point():
         return _("the numbers should be {dtype}").format(dtype=truth.dtype)
     return _("the shape is right, but not the content")

@@ -19,6 +19,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from grader import jail
 from grader.protection import REFUSED, Protection
+from omg_lib.words import _
 
 TEXTS = {f"grader.{name}": (Path(__file__).parent / f"{name}.py").read_text() for name in ("seccomp", "fence", "child")}
 PROGRAM = f"""
@@ -63,7 +64,7 @@ class Host:
                 env=environment,
             )
         except OSError as error:
-            raise RuntimeError(f"{' '.join(python)} cannot run submissions: {error}") from None
+            raise RuntimeError(_cannot_run(python, str(error))) from None
         atexit.register(self.stop)
         [ready] = self.answers({"unsafe": unsafe, "witness": __file__, "forget": COMMANDS_NEED}, 1, STARTING)
         self.protection = Protection(jail=jailed, **json.loads(ready))
@@ -75,7 +76,7 @@ class Host:
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
-            lines = [self.process.stdout.readline() for _ in range(count)]
+            lines = [self.process.stdout.readline() for __ in range(count)]
         except BrokenPipeError:
             lines = [b""]
         except BaseException:
@@ -87,13 +88,17 @@ class Host:
             self.stop()
             self.said.seek(0)
             last = self.said.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise RuntimeError(f"{' '.join(self.python)} cannot run submissions: {''.join(last)}"[:300])
+            raise RuntimeError(_cannot_run(self.python, "".join(last))[:300])
         return lines
 
     def stop(self) -> None:
         self.process.kill()
         self.process.communicate()
         atexit.unregister(self.stop)
+
+
+def _cannot_run(python: Sequence[str], why: str) -> str:
+    return _("{command} cannot run submissions: {why}").format(command=" ".join(python), why=why)
 
 
 HOSTS: dict[tuple, Host] = {}
@@ -123,5 +128,5 @@ def protection(python: Sequence[str], unsafe: bool = False) -> Protection:
     """
     found = started(tuple(python), unsafe).protection
     if not (found.enough or unsafe):
-        raise UnprotectedError(REFUSED)
+        raise UnprotectedError(_(REFUSED))
     return found

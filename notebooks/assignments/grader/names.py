@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from omg_lib.system.files import defused
+from omg_lib.words import _
 
 LONGEST = 255
 """Bytes of a file's name, on every usual system."""
@@ -21,7 +22,8 @@ def student_id(name: str) -> str:
             parts[place] = _escaped(parts[place])
     made = "".join(parts)
     if len(made.encode()) > LONGEST:
-        raise ValueError(f"the name is too long: at most {LONGEST} bytes are allowed, a special one counts three times")
+        said = _("the name is too long: at most {n} bytes are allowed, a special one counts three times")
+        raise ValueError(said.format(n=LONGEST))
     return made
 
 

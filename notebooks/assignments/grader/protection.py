@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CALLS = "a list of allowed system calls (any other call ends the answer)"
-JAIL = (
+from omg_lib.words import N_, _, listing
+
+CALLS = N_("a list of allowed system calls (any other call ends the answer)")
+JAIL = N_(
     "Answers run in a bubblewrap jail (no network, no other process, no file but a read-only Python, 16 MB of space "
-    f"that vanishes with the answer), and inside it behind {CALLS}"
+    "that vanishes with the answer), and inside it behind {guards}."
 )
-LANDLOCK = (
-    f"Answers run behind Landlock and {CALLS}: they open no file but Python's, write nothing and reach neither the "
-    "network nor another process; they can still see whether a file of yours exists, its size, its date, and where a "
-    "link points."
+LANDLOCK = N_(
+    "Answers run behind {guards}: they open no file but Python's, write nothing and reach neither the network nor "
+    "another process; they can still see whether a file of yours exists, its size, its date, and where a link points."
 )
-APART = f"Answers run apart from the course, where c.GradeAnswers.python starts Python, and behind {CALLS}"
-NOTHING = "Nothing keeps answers from your files, your programs and your network"
-REFUSED = (
-    f"{NOTHING}, so none was run: grade on Linux 5.13 or newer (x86-64 or ARM) or in a container as GUIDE.md says; "
-    "make grade MORE=--unsafe grades all the same."
+APART = N_("Answers run apart from the course, where c.GradeAnswers.python starts Python, and behind {guards}.")
+NOTHING = N_("Nothing keeps answers from your files, your programs and your network.")
+REFUSED = N_(
+    "Nothing keeps answers from your files, your programs and your network, so none was run: grade on Linux 5.13 or "
+    "newer (x86-64 or ARM) or in a container as GUIDE.md says; make grade MORE=--unsafe grades all the same."
 )
 
 
@@ -34,17 +35,22 @@ class Protection:
 
     def __str__(self) -> str:
         if not self.enough:
-            return f"{NOTHING}."
+            return _(NOTHING)
         if not (self.jail or self.apart):
-            return LANDLOCK
-        return (JAIL if self.jail else APART) + (" and Landlock." if self.files else ".")
+            return _(LANDLOCK).format(guards=listing(["Landlock", _(CALLS)], " and "))
+        guards = [_(CALLS), "Landlock"] if self.files else [_(CALLS)]
+        return _(JAIL if self.jail else APART).format(guards=listing(guards, " and "))
 
 
-STRONGEST = Protection(jail=True, files=True, calls=True, apart=True, enough=True)
-PLATFORMS = {
-    "Linux, any user, with bubblewrap": str(STRONGEST),
-    "Linux without bubblewrap": LANDLOCK,
-    "a container without user namespaces": LANDLOCK,
-    "macOS": REFUSED,
-}
-"""For the guide. With neither bubblewrap nor Landlock, as in some containers, Linux is refused like macOS."""
+def platforms() -> dict[str, str]:
+    """Return what each system gives, for the guide. With neither bubblewrap nor Landlock, as in some containers, Linux
+    is refused like macOS.
+    """
+    jail = str(Protection(jail=True, files=True, calls=True, apart=True, enough=True))
+    landlock = str(Protection(jail=False, files=True, calls=True, apart=False, enough=True))
+    return {
+        _("Linux, any user, with bubblewrap"): jail,
+        _("Linux without bubblewrap"): landlock,
+        _("a container without user namespaces"): landlock,
+        "macOS": _(REFUSED),
+    }

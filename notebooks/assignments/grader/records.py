@@ -17,6 +17,7 @@ from pathlib import Path
 
 from grader.submissions import Submission
 from omg_lib.system.files import read_json, write_text
+from omg_lib.words import _
 
 COURSE = Path(__file__).resolve().parents[1]
 PRIVATE = COURSE / ".grading"
@@ -101,6 +102,6 @@ def alone() -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another grading is running in this folder; this one starts when it ends.", file=sys.stderr)
+            print(_("Another grading is running in this folder; this one starts when it ends."), file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()

@@ -6,7 +6,7 @@ pages colour code for minutes. Few parts and little text keep both short.
 
 from __future__ import annotations
 
-from omg_lib.words import EDITIONS
+from omg_lib.words import EDITIONS, _
 
 MOST_PARTS = 1_000
 """Most cells, outputs and other list entries; an assignment has about thirty."""
@@ -33,20 +33,20 @@ def slim(found: dict) -> dict:
             if name == "metadata":
                 return claim(x)
             if len(x) > MOST_KEYS:
-                raise ValueError(f"a part of the notebook has more than {MOST_KEYS} entries")
+                raise ValueError(_("a part of the notebook has more than {n} entries").format(n=MOST_KEYS))
             return {key: part(value, key) for key, value in x.items() if name != "data" or is_text(value)}
         if isinstance(x, list):
             if x and is_text(x) and name != "traceback":
                 return "".join(x)
             parts += len(x)
             if parts > MOST_PARTS:
-                raise ValueError(f"the notebook has more than {MOST_PARTS:,} cells and outputs")
+                raise ValueError(_("the notebook has more than {n:,} cells and outputs").format(n=MOST_PARTS))
             return [part(one) for one in x]
         return x
 
     made = part(found)
     if source > MOST_SOURCE:
-        raise ValueError(f"the cells have more than {MOST_SOURCE:,} characters")
+        raise ValueError(_("the cells have more than {n:,} characters").format(n=MOST_SOURCE))
     return made
 
 

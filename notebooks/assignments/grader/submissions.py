@@ -22,6 +22,7 @@ from grader.names import shown, student_id
 from grader.slim import slim
 from omg_lib.config import RunError
 from omg_lib.system.files import deeper
+from omg_lib.words import N_, _, listing
 
 RESULTS = "results.json"
 MOST_BYTES = {".ipynb": 20 << 20, ".json": 4 << 20}
@@ -32,7 +33,8 @@ MOST_NAMED = 5
 """Most unexpected files to name in one folder; a submission may have a million."""
 MACHINES = (".DS_Store", ".ipynb_checkpoints", ".gitkeep", "Thumbs.db", "desktop.ini")
 """Files that programs leave behind: named too, but no reason to worry."""
-PROGRAMS = "a program left it here"
+FOLDER, PLAIN = N_("a folder"), N_("a plain file")
+PROGRAMS = N_("a program left it here")
 
 
 class RefusedError(ValueError):
@@ -59,8 +61,10 @@ class Left:
     worry: bool = True
 
     def __str__(self) -> str:
-        said = "Not graded, so without points" if self.about and self.about.assignment else "Not read"
-        return f"{said}: {self.place} ({self.why})"
+        said = _("Not read: {place} ({why})")
+        if self.about and self.about.assignment:
+            said = _("Not graded, so without points: {place} ({why})")
+        return said.format(place=self.place, why=_(self.why))
 
 
 def stage(submitted: Path, target: Path, assignments: Sequence[str]) -> tuple[list[Submission], list[Left]]:
@@ -90,7 +94,7 @@ class Reader:
             if name in MACHINES:
                 self.left.append(Left(here, PROGRAMS, worry=False))
             else:
-                expected = f"expected {place}/STUDENT/{first}/{first}.ipynb"
+                expected = _("expected {wanted}").format(wanted=f"{place}/STUDENT/{first}/{first}.ipynb")
                 with self.naming(here), folder(name, inside, expected) as student:
                     self.student(student, here, student_id(name))
 
@@ -102,17 +106,18 @@ class Reader:
             if name in MACHINES:
                 strange.append(Left(here, PROGRAMS, Submission(id), worry=False))
             elif assignment not in self.assignments:
-                why = f"no assignment has this name; allowed are {', '.join(self.assignments)}"
+                why = _("no assignment has this name; allowed are {names}").format(names=listing(self.assignments))
                 strange.append(Left(here, why, Submission(id)))
             elif name != assignment:
                 about = Submission(id) if assignment in names else found  # beside a submission it changes nothing
-                self.left.append(Left(here, f"expected {place}/{assignment}/{name}", about))
+                why = _("expected {wanted}").format(wanted=f"{place}/{assignment}/{name}")
+                self.left.append(Left(here, why, about))
             else:
                 with self.naming(here, found), folder(name, inside) as one:
                     files = self.files(one, here, found)
             if files:
                 self.copy(found, files)
-        self.name_some(strange if names else [Left(place, "the folder is empty", Submission(id))])
+        self.name_some(strange if names else [Left(place, _("the folder is empty"), Submission(id))])
 
     def files(self, inside: int, place: str, found: Submission) -> dict[str, bytes]:
         """Return the files that count. Raise RefusedError if one of them cannot be read: it is all or nothing."""
@@ -120,13 +125,15 @@ class Reader:
         names = sorted(os.listdir(inside))
         for name in names:
             if name not in (wanted, RESULTS):
-                why = PROGRAMS if name in MACHINES else f"only {wanted} and {RESULTS} count"
-                why = "a student can write it, so its time does not count" if name == "timestamp.txt" else why
+                why = _("only {wanted} and {results} count").format(wanted=wanted, results=RESULTS)
+                why = PROGRAMS if name in MACHINES else why
+                if name == "timestamp.txt":
+                    why = _("a student can write it, so its time does not count")
                 here = f"{place}/{shown(name)}"
                 strange.append(Left(here, why, Submission(found.id), worry=name not in MACHINES))
         self.name_some(strange)
         if wanted not in names:
-            raise RefusedError(f"expected {wanted}")
+            raise RefusedError(_("expected {wanted}").format(wanted=wanted))
         files = {name: contents(name, inside) for name in (wanted, RESULTS) if name in names}
         return files | {wanted: notebook(files[wanted])}
 
@@ -138,14 +145,15 @@ class Reader:
             for name, data in files.items():
                 (place / name).write_bytes(data)
         except OSError as error:
-            raise RunError(f"a submission cannot be copied to {place.parent.parent.name}: {reason(error)}") from None
+            said = _("a submission cannot be copied to {place}: {why}")
+            raise RunError(said.format(place=place.parent.parent.name, why=reason(error))) from None
         self.read.append(found)
 
     def name_some(self, strange: Sequence[Left]) -> None:
         """Name what should not be in a folder, at most `MOST_NAMED` of many."""
         self.left += strange[:MOST_NAMED]
         if len(strange) > MOST_NAMED:
-            more = f"and {len(strange) - MOST_NAMED} more"
+            more = _("and {n} more").format(n=len(strange) - MOST_NAMED)
             self.left.append(Left(os.path.dirname(strange[-1].place), more, strange[-1].about))
 
     @contextlib.contextmanager
@@ -175,39 +183,40 @@ def opened(path: str | Path, inside: int | None = None, flags: int = 0) -> Itera
 
 
 @contextlib.contextmanager
-def folder(name: str, inside: int, expected: str = "expected a folder") -> Iterator[int]:
+def folder(name: str, inside: int, expected: str = N_("expected a folder")) -> Iterator[int]:
     """Open a folder inside an open folder. Raise RefusedError if it is a link or anything else."""
-    if kind(name, inside) != "a folder":
-        raise RefusedError(f"{kind(name, inside)}; {expected}")
+    if kind(name, inside) != FOLDER:
+        raise RefusedError(listing([_(kind(name, inside)), _(expected)], "; "))
     with opened(name, inside, os.O_NOFOLLOW) as handle:
         yield handle
 
 
 def contents(name: str, inside: int) -> bytes:
     """Read a plain file in an open folder once. Raise RefusedError if it is not a plain file or is too large."""
-    if kind(name, inside) != "a plain file":
-        raise RefusedError(f"{name} is {kind(name, inside)}, expected a plain file")
+    if kind(name, inside) != PLAIN:
+        said = _("{name} is {kind}, expected a plain file")
+        raise RefusedError(said.format(name=name, kind=_(kind(name, inside))))
     handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
     with os.fdopen(handle, "rb") as file:
         about, most = os.fstat(handle), MOST_BYTES[Path(name).suffix]
         if not stat.S_ISREG(about.st_mode):
-            raise RefusedError(f"{name} is not a plain file")
+            raise RefusedError(_("{name} is not a plain file").format(name=name))
         if about.st_nlink > 1:
-            raise RefusedError(f"{name} is a hard link: the file has another name too")
+            raise RefusedError(_("{name} is a hard link: the file has another name too").format(name=name))
         data = file.read(most + 1)
     if len(data) > most:
-        raise RefusedError(f"{name} has more than {most >> 20} MB")
+        raise RefusedError(_("{name} has more than {n} MB").format(name=name, n=most >> 20))
     return data
 
 
 def kind(name: str, inside: int) -> str:
-    """Return in words what a name in an open folder is. Use it in messages, not as a check."""
+    """Return what a name in an open folder is, in English words. Use it in messages, not as a check."""
     mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
     kinds = {
-        stat.S_IFREG: "a plain file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link",
-        stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+        stat.S_IFREG: PLAIN, stat.S_IFDIR: FOLDER, stat.S_IFLNK: N_("a link"),
+        stat.S_IFIFO: N_("a pipe"), stat.S_IFSOCK: N_("a socket"),
     }  # fmt: skip
-    return kinds.get(stat.S_IFMT(mode), "a device")
+    return kinds.get(stat.S_IFMT(mode), N_("a device"))
 
 
 # --- notebooks -------------------------------------------------------------------------------------------------------
@@ -218,19 +227,19 @@ def notebook(data: bytes) -> bytes:
     an emoji. Raise RefusedError if it is not a notebook.
     """
     if not data.strip():
-        raise RefusedError("the file is empty")
+        raise RefusedError(_("the file is empty"))
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RefusedError("the file is UTF-16 but a notebook is UTF-8: save it again in JupyterLab")
+        raise RefusedError(_("the file is UTF-16 but a notebook is UTF-8: save it again in JupyterLab"))
     try:
         found = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise RefusedError("the file is not UTF-8") from None
+        raise RefusedError(_("the file is not UTF-8")) from None
     except (ValueError, RecursionError):
-        raise RefusedError("the file is not JSON, so it is not a notebook") from None
+        raise RefusedError(_("the file is not JSON, so it is not a notebook")) from None
     if not isinstance(found, dict) or "nbformat" not in found:
-        raise RefusedError("the file is not a notebook")
+        raise RefusedError(_("the file is not a notebook"))
     if deeper(found, DEEPEST):
-        raise RefusedError(f"the notebook is nested more than {DEEPEST} levels deep")
+        raise RefusedError(_("the notebook is nested more than {n} levels deep").format(n=DEEPEST))
     try:
         text = json.dumps(slim(found), ensure_ascii=False).encode(errors="replace").decode()
     except ValueError as error:
@@ -240,5 +249,6 @@ def notebook(data: bytes) -> bytes:
             nbformat.validate(nbformat.reads(text, as_version=4))
     except Exception as error:  # of any kind: nbformat has many
         said = str(error).strip().partition("\n")[0]
-        raise RefusedError(f"not a valid notebook{said and ': '}{said}") from None
+        whole = _("not a valid notebook: {why}").format(why=said) if said else _("not a valid notebook")
+        raise RefusedError(whole) from None
     return text.encode()

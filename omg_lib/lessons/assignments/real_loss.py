@@ -34,9 +34,11 @@ def beside_learner(omg_loss: Callable, config: OMGConfig = SMALL) -> Verdict:
         return Verdict(
             "wrong", _("Not yet: it stops with {name}: {error}").format(name=type(error).__name__, error=error)
         )
-    said = _("yours is {mine:.5f}, the learner's {theirs:.5f}.").format(mine=mine, theirs=theirs)
     right = abs(mine - theirs) <= 1e-5 * max(1.0, abs(theirs))
-    return Verdict("right" if right else "wrong", f"{'Right' if right else 'Not yet'}: {said}")
+    said = _("Right: yours is {mine:.5f}, the learner's {theirs:.5f}.")
+    if not right:
+        said = _("Not yet: yours is {mine:.5f}, the learner's {theirs:.5f}.")
+    return Verdict("right" if right else "wrong", said.format(mine=mine, theirs=theirs))
 
 
 @torch.no_grad()

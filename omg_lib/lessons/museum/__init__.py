@@ -11,7 +11,7 @@ from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.lessons.museum.exhibit import Exhibit, Outcome, judge_outcome, run
 from omg_lib.lessons.museum.loud import LOUD
 from omg_lib.lessons.museum.silent import SILENT
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
 """Key -> exhibit: first those that stop with a message, then the silent ones."""
@@ -20,7 +20,7 @@ EXHIBITS = {exhibit.key: exhibit for exhibit in (*LOUD, *SILENT)}
 def exhibit(key: str) -> Exhibit:
     """Return the exhibit with this key. ConfigError if there is none."""
     if key not in EXHIBITS:
-        raise ConfigError("exhibit", key, _("allowed are {names}").format(names=", ".join(EXHIBITS)))
+        raise ConfigError("exhibit", key, _("allowed are {names}").format(names=listing(EXHIBITS)))
     return EXHIBITS[key]
 
 
@@ -53,7 +53,7 @@ def fix(key: str, line: object, config: OMGConfig) -> Verdict:
     """
     one = exhibit(key)
     line = line.strip() if isinstance(line, str) else line  # in a cell, the quotes are on separate lines
-    known = _("names you can use: {names}").format(names=", ".join(one.names(config)))
+    known = _("names you can use: {names}").format(names=listing(one.names(config)))
     if line is ... or line == one.blank:
         return Verdict("open", _("Not answered yet: replace the dots to complete the line."), (known,))
     if not isinstance(line, str):
