@@ -10,7 +10,7 @@ import torch
 
 import omg_lib
 from omg_lib.system import compiling
-from omg_lib.words import _
+from omg_lib.words import _, listing
 
 ROUNDS = ("torch", "cpu", "gru", "card")
 """What decides how numbers are rounded."""
@@ -45,4 +45,4 @@ def differing(before: Any, now: Mapping[str, Any]) -> str:
         if name in before and name in now and before[name] != now[name]
     ]
     said = _("Since the run began this has changed: {changed}. From here on, results may differ in the last digits.")
-    return said.format(changed=", ".join(changed)) if changed else ""
+    return said.format(changed=listing(changed)) if changed else ""

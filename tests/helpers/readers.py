@@ -23,6 +23,7 @@ from omg_lib.lessons.answers import Answers
 from omg_lib.lessons.experiment import ARMS, KEPT, START, read_results
 from omg_lib.lessons.starcraft import HERE, OneUpdate
 from omg_lib.plots.recorded import recorded_gpu
+from omg_lib.runs.claims import claimed
 from omg_lib.runs.folder import RunFolder, saved_config
 from omg_lib.runs.follow import follow
 from omg_lib.runs.metrics import cut
@@ -98,7 +99,8 @@ class Readers:
         plan = {arm: START | {"n_agents": 2} for arm in ARMS} | {"seeds": [0, 1, 2]}
         (folder / "results.json").write_text(json.dumps({"plan": plan, "updates": 5, "runs": runs}))
         (folder / "run" / "cost.json").write_text(json.dumps({"seconds": 1.5, "updates": 1, "peak_bytes": 10}))
-        Results(folder).add({"trial": "iql-n2-b4-seed0", "state": "finished"})
+        with claimed(folder) as claim:
+            Results(folder, claim).add({"trial": "iql-n2-b4-seed0", "state": "finished"})
 
     def close(self) -> None:
         self._stack.close()
@@ -196,4 +198,5 @@ class Readers:
 
     def _table(self, path: Path) -> None:
         read_rows(path)
-        Results(self.folder)
+        with claimed(self.folder) as claim:
+            Results(self.folder, claim)
