@@ -15,7 +15,7 @@ from omg_lib.config import ConfigError, RunError
 from omg_lib.runs.claims import Claim
 from omg_lib.runs.folder import RunFolder
 from omg_lib.runs.follow import follow
-from omg_lib.system.files import open_tensors, read_rows, write_tensors
+from omg_lib.system.files import defused, open_tensors, read_rows, write_tensors
 from tests.helpers.batches import echo_registered, short_pretraining
 
 pytestmark = [
@@ -267,14 +267,15 @@ def test_a_run_that_began_and_ended_meanwhile_is_not_overwritten(tmp_path, begun
         assert run.update == 2
 
 
-def test_a_changed_setting_is_one_cell_of_changes_csv(tmp_path, begun):
+@pytest.mark.parametrize("device", ['cpu,"x",y', "=1+1", "@SUM(A1)"])
+def test_a_changed_setting_is_one_cell_of_changes_csv_and_no_formula(tmp_path, begun, device):
     shutil.copytree(begun, tmp_path / "run")
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
-    (tmp_path / "run" / "config.json").write_text(json.dumps(saved | {"device": 'cpu,"x",y'}))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(saved | {"device": device}))
     with omg.Training(config()) as run:
         RunFolder.resume(tmp_path / "run", run).close()
     changes = read_rows(tmp_path / "run" / "changes.csv")
-    assert [row["before"] for row in changes if row["setting"] == "device"] == ['cpu,"x",y']
+    assert [row["before"] for row in changes if row["setting"] == "device"] == [defused(device)]
 
 
 def test_what_is_printed_of_a_folder_holds_no_command_for_a_terminal(tmp_path, capsys):

@@ -47,7 +47,7 @@ from omg_lib.runs.state import (
     tensors_of,
 )
 from omg_lib.settings.words import DEFAULTS
-from omg_lib.system.files import read_json, reason, write_tensors, write_text
+from omg_lib.system.files import no_formula, read_json, reason, write_tensors, write_text
 from omg_lib.system.places import Place, append, make_folder, names, remove, rename, settle
 from omg_lib.system.versions import differing, versions
 from omg_lib.training import Progress, Report, Training, resolve_device
@@ -285,7 +285,8 @@ class RunFolder:
             table = csv.writer(out)
             if not changes.is_file():
                 write_text(changes, "update,setting,before,after\r\n")
-            table.writerows((run.update, key, str(before[key]), str(value)) for key, value in changed.items())
+            for key, value in changed.items():
+                table.writerow((run.update, key, no_formula(str(before[key])), str(value)))
             append(changes, out.getvalue().encode())
             write_text(self._place / "config.json", json.dumps(saved | changed, indent=1) + "\n")
 

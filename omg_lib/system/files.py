@@ -300,9 +300,9 @@ def write_rows(path: File, rows: Iterable[Mapping[str, object]], columns: Sequen
     """Write a CSV file with a header line, and no formula in it: see `defused`. OSError if that fails."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns)
-    writer.writerow({name: _no_formula(name) for name in columns})
+    writer.writerow({name: no_formula(name) for name in columns})
     for row in rows:
-        writer.writerow({name: _no_formula(value) if isinstance(value, str) else value for name, value in row.items()})
+        writer.writerow({name: no_formula(value) if isinstance(value, str) else value for name, value in row.items()})
     write_text(path, out.getvalue())
 
 
@@ -311,12 +311,13 @@ def defused(text: str) -> str:
     return FORMULA.sub(r"\1'", text)
 
 
-def _no_formula(text: str) -> str:
+def no_formula(text: str) -> str:
+    """Return the text of a cell unchanged if it is a number, such as -0.5, else without a formula."""
     try:
         float(text)
     except ValueError:
         return defused(text)
-    return text  # -0.5 is a number
+    return text
 
 
 def write_tensors(path: File, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> str:

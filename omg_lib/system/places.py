@@ -128,22 +128,14 @@ class Opened:
         """Return all names in the folder, sorted."""
         if not LEVEL_BY_LEVEL:
             return sorted(os.listdir(self.path))
-        with self._readable() as fd:
+        with _listed(os.curdir, self.fd) as fd:
             return sorted(os.listdir(fd))
 
     def settle(self) -> None:
         """Flush the folder's names to disk before writing anything that relies on them."""
         if LEVEL_BY_LEVEL:  # Windows cannot open folders
-            with self._readable() as fd:
+            with _listed(os.curdir, self.fd) as fd:
                 os.fsync(fd)
-
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[int]:
-        fd = os.open(os.curdir, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.fd)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
 
     def close(self) -> None:
         if self.fd is not None:
@@ -300,10 +292,42 @@ def remove(place: Place) -> None:
         if not stat.S_ISDIR(here.look(place.name).st_mode):
             os.unlink(here.at(place.name), dir_fd=here.fd)
             return
-        try:
-            shutil.rmtree(here.at(place.name), dir_fd=here.fd)
-        except RecursionError:
-            raise OSError(errno.ELOOP, _("{name} contains folders nested too deeply").format(name=place.name)) from None
+        if not LEVEL_BY_LEVEL:
+            shutil.rmtree(here.at(place.name))
+            return
+        with _listed(place.name, here.fd) as top:
+            _empty(top)
+        os.rmdir(place.name, dir_fd=here.fd)
+
+
+def _empty(top: int) -> None:
+    """Remove all that an open folder holds. Folders in its folders are moved up first, so that no depth is too deep."""
+    while found := os.listdir(top):
+        for name in found:
+            if not _is_folder(name, top):
+                os.unlink(name, dir_fd=top)
+                continue
+            with _listed(name, top) as below:
+                for inner in os.listdir(below):
+                    if _is_folder(inner, below):
+                        os.rename(inner, secrets.token_hex(16), src_dir_fd=below, dst_dir_fd=top)
+                    else:
+                        os.unlink(inner, dir_fd=below)
+            os.rmdir(name, dir_fd=top)
+
+
+def _is_folder(name: str, inside: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
+
+
+@contextlib.contextmanager
+def _listed(name: str, inside: int | None) -> Iterator[int]:
+    """Open a folder in an open one to list it, without following a link."""
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | getattr(os, "O_NOFOLLOW", 0), dir_fd=inside)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def settle(folder: Place) -> None:

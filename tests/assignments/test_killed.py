@@ -89,3 +89,24 @@ def test_kill_9_at_any_time_changes_no_grade(a1_course, solved):
         if killed == KILLS:
             return
     pytest.fail(f"{killed} of {KILLS} kills met a grading at work")
+
+
+def test_a_students_copy_that_finds_no_room_leaves_the_one_before_as_it_was(tmp_path, monkeypatch, capsys):
+    from grader import __main__ as commands
+
+    place, made = tmp_path / "copy", []
+    place.mkdir()
+    (place / "before").write_text("whole")
+
+    def full(path, target):
+        made.append(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if len(made) > 3:
+            raise OSError(28, "No space left on device")
+        target.write_text("new")
+
+    monkeypatch.setattr(commands, "copy", full)
+    assert commands.main(["student-copy", str(place)]) == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err and err.count("\n") == 1
+    assert [(path.name, path.read_text()) for path in place.iterdir()] == [("before", "whole")]

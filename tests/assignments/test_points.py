@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 
+from tests.helpers.answers import strange
 from tests.helpers.variants import points, task_of, with_body
 
 TABLES = {name: importlib.import_module(f"tests.helpers.answers.{name}") for name in ("a1", "a2", "a3", "a4")}
@@ -22,7 +23,8 @@ def references(solved):
 def test_each_answer_has_exactly_the_points_that_are_due(answer, references):
     table = TABLES[answer[:2]]
     most = "".join(str(criterion.points) for criterion in task_of(f"{answer}-test").criteria)
-    due = {"r": most} | dict.fromkeys(table.RIGHT[answer], most) | table.WRONG[answer]
+    right = [*table.RIGHT[answer], *strange.RIGHT.get(answer, ())]
+    due = {"r": most} | dict.fromkeys(right, most) | table.WRONG[answer] | strange.WRONG.get(answer, {})
     given = points(f"{answer}-test", with_body(answer, references(answer), list(due)))
     assert dict(zip(due, given, strict=True)) == due
 

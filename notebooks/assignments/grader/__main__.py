@@ -126,19 +126,21 @@ def student_copy(target: str = "build/student-copy") -> int:
     from deploy.editions import readme, texts  # here, because only the whole repository has it
 
     place = ROOT / target
-    if place.exists():
-        shutil.rmtree(place)
+    draft = place.with_name(f".{place.name}.draft")  # so that no half of a copy is ever published
+    shutil.rmtree(draft, ignore_errors=True)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
     for name in filter(None, os.fsdecode(listed).split("\0")):
         if not name.startswith(TEACHERS) and (ROOT / name).is_file():
-            copy(STUDENTS if name == f"{HERE}GUIDE.md" else ROOT / name, place / name)
+            copy(STUDENTS if name == f"{HERE}GUIDE.md" else ROOT / name, draft / name)
     for path in sorted((COURSE / "release").glob("*/*")):
-        copy(path, place / HERE / path.relative_to(COURSE / "release"))
+        copy(path, draft / HERE / path.relative_to(COURSE / "release"))
     for edition in texts.EDITIONS:
-        released, theirs = COURSE / f"release-{edition.folder}", place / "notebooks" / edition.folder / "assignments"
+        released, theirs = COURSE / f"release-{edition.folder}", draft / "notebooks" / edition.folder / "assignments"
         copy(readme.path_of(edition, STUDENTS), theirs / "GUIDE.md")
         for path in sorted(released.glob("*/*")):
             copy(path, theirs / path.relative_to(released))
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
     print(_("The students' copy is in {target}.").format(target=target))
     return 0
 

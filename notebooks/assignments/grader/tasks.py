@@ -130,9 +130,9 @@ def generator(random: Random) -> torch.Generator:
 
 
 def mixed(random: Random, *shape: int) -> Tensor:
-    """Return different numbers, float32, in an order that no answer can know without reading them."""
+    """Return different numbers of both signs, float32, in an order that no answer can know without reading them."""
     numbers = torch.randperm(1000 + math.prod(shape), generator=generator(random))
-    return numbers[: math.prod(shape)].float().reshape(shape)
+    return numbers[: math.prod(shape)].float().sub(500).reshape(shape)
 
 
 def some(random: Random, *ranges: tuple[int, int]) -> list[int]:

@@ -149,7 +149,7 @@ def difference(answer: object, truth: object) -> list[str]:
     """Return [] if the answer is right, else a sentence and, for some answers, a line for each wrong part.
 
     `truth` is plain data, a tensor, or a function that judges an answer in the same way. Floats may differ by
-    TOLERANCE. Shapes may be tuples, lists or torch.Size. Never raises.
+    TOLERANCE. Shapes may be tuples, lists or torch.Size; a number may be a tensor without axes. Never raises.
     """
     if callable(truth):
         return truth(answer)
@@ -172,7 +172,7 @@ def difference(answer: object, truth: object) -> list[str]:
 
 
 def _scalars(answer: object, truth: object) -> bool:
-    if isinstance(answer, (Tensor, np.generic, np.ndarray)) and math.prod(answer.shape) == 1:
+    if isinstance(answer, (Tensor, np.generic, np.ndarray)) and answer.ndim == 0:
         answer = answer.item()
     truth = truth.item() if isinstance(truth, Tensor) else truth
     if isinstance(truth, float):
