@@ -52,7 +52,8 @@ class Follower(TorchDispatchMode):
 
     def begin(self) -> None:
         """Begin an operation on the line that is running."""
-        self.journal.line, self.inside = self.lines.now()
+        self.journal.line, self.inside, sorting = self.lines.now()
+        self.journal.mover = 0 if sorting else self.journal.line
         self.recorder.begin(self.journal.line)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):

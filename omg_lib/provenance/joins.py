@@ -19,6 +19,8 @@ from omg_lib.provenance.policy import READ, RECUR, VALUE, Pair, Policy, meet
 MOST_BLOCKS = 32
 """Up to this many different blocks along a summed axis are joined one by one; with more, neighbours are joined
 first."""
+MOST_MOVES = 4
+"""So many lines that moved the same coordinate are remembered."""
 FLAGS = 5
 SEAT_CODES = {"both": 0, "a": 1, "b": 2, "team": 3}
 
@@ -165,12 +167,15 @@ class Joiner:
         return label + by.to(label.device)[kind_of(label)] if bool(by.any()) else label
 
     def moved(self, label: Tensor, line: int, coordinates: Sequence[str], turned: bool, again: bool = True) -> Tensor:
-        """Note that a line moved these elements; without `again`, only where no line has before."""
+        """Note that a line moved these elements; without `again`, only where none has before. Line 0 is not noted."""
+        if not line:
+            return label
         slots = [2 * COORDINATES.index(c) + turned for c in coordinates]
 
         def change(kind: Kind) -> Kind:
-            lines = [line if i in slots and (again or not old) else old for i, old in enumerate(kind.moved)]
-            return kind._replace(moved=tuple(lines))
+            chains = enumerate(kind.moved)
+            moved = (_pushed(line, old) if i in slots and (again or not old) else old for i, old in chains)
+            return kind._replace(moved=tuple(moved))
 
         return self.changed(label, change)
 
@@ -178,6 +183,10 @@ class Joiner:
 def numbers_in(label: Tensor) -> list[int]:
     """Return the numbers of the kinds in a label, ascending."""
     return torch.bincount(kind_of(label).flatten()).nonzero().flatten().tolist()
+
+
+def _pushed(line: int, old: tuple[int, ...]) -> tuple[int, ...]:
+    return (line, *(n for n in old if n != line))[:MOST_MOVES]
 
 
 def _alone(steps: Tensor) -> bool:

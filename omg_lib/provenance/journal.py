@@ -50,6 +50,7 @@ class Journal:
     def __init__(self, lines: Lines, seat: Tensor | None) -> None:
         self.lines, self.seat = lines, seat
         self.line = 0  # the line of the running operation
+        self.mover = 0  # the same, or 0 where torch sorts sequences and sorts them back
         self.joins: Counter[tuple[int, str]] = Counter()
         self.suspicions: list[Suspicion] = [Suspicion("", "", ())]
         self.numbers: dict[tuple, int] = {}
@@ -76,7 +77,7 @@ class Journal:
             message = _("row {row} of {size} should hold {one}, holds {two}: {why}").format(
                 row=row, size=size, one=self.place(*one), two=self.place(*two), why=why
             )
-            lines = dict.fromkeys([self.line, *self.moves(a, kind), *self.moves(b, kind)])
+            lines = dict.fromkeys([self.line, *self.moves(a, kind, b), *self.moves(b, kind, a)])
             self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines)))
         return self.numbers[key]
 
@@ -105,12 +106,12 @@ class Journal:
         self.suspicions.append(suspicion)
         return len(self.suspicions) - 1
 
-    def moves(self, kind: Kind, fault: str) -> tuple[int, ...]:
+    def moves(self, kind: Kind, fault: str, other: Kind) -> tuple[int, ...]:
         """Return the lines that moved a value in the wrong coordinate, else in any."""
         coordinate = {"teammate": "seat"}.get(fault, fault)
         if coordinate in COORDINATES and kind.moves(coordinate):
-            return kind.moves(coordinate)
-        return tuple(dict.fromkeys(line for line in kind.moved if line))
+            return kind.moves(coordinate, self.line, other)
+        return tuple(line for name in COORDINATES for line in kind.moves(name, self.line, other))
 
     def _whose(self, kind: str, one: tuple[Tensor, Kind], two: tuple[Tensor, Kind]) -> str:
         """Call a foreign seat a teammate's slice if the learner's seat is known and should be there."""

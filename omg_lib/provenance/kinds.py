@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 Span = tuple[int, int]
@@ -17,17 +18,19 @@ class Kind(NamedTuple):
     | times | for each role, the first and last step that went in, relative to the label's step; None: not in it |
     | history | it came out of a recurrence: earlier observations went in as well |
     | mixed | coordinates over which it sums up many places |
-    | moved | line numbers: per coordinate the last that picked or shifted, and the last that rearranged axes |
+    | moved | line numbers: per coordinate those that picked or shifted, and those that rearranged axes; last first |
     | masked | number of the line that last moved the mask behind it |
     | cause | number of the first suspicion behind it; 0: none |
+    | running | a sum from the first step up to the last of `times` |
     """
 
     times: tuple[Span | None, ...]
     history: bool = False
     mixed: tuple[str, ...] = ()
-    moved: tuple[int, ...] = (0,) * (2 * len(COORDINATES))
+    moved: tuple[tuple[int, ...], ...] = ((),) * (2 * len(COORDINATES))
     masked: int = 0
     cause: int = 0
+    running: bool = False
 
     @property
     def outcome(self) -> bool:
@@ -54,10 +57,16 @@ class Kind(NamedTuple):
         """`times` relative to a step that is `by` earlier."""
         return tuple(span and (span[0] + by, span[1] + by) for span in self.times)
 
-    def moves(self, coordinate: str) -> tuple[int, ...]:
-        """Lines that moved it in this coordinate; the one that picked or shifted comes first."""
-        at = 2 * COORDINATES.index(coordinate)
-        return tuple(line for line in self.moved[at : at + 2] if line)
+    def moves(self, coordinate: str, met: int = 0, other: Kind | None = None) -> tuple[int, ...]:
+        """Lines that last moved it in this coordinate, before the line `met`; the one that picked or shifted comes
+        first. Where a line moved the other as well, the one before that comes too.
+        """
+        at, found = 2 * COORDINATES.index(coordinate), []
+        shared = {line for lines in (other.moved if other else ()) for line in lines}
+        for lines in self.moved[at : at + 2]:
+            own = [line for line in lines if line != met]
+            found += own[:1] + [line for after, line in pairwise(own) if after in shared]
+        return tuple(found)
 
 
 class Kinds:

@@ -29,29 +29,33 @@ class Lines:
         self.callers: list[Line | None] = [None]
         self.numbers: dict[tuple[Line, Line | None], int] = {}
         self.skip, self.torch = (*_folders(LIBRARIES), "<frozen"), str(Path(torch.__file__).parent)
+        # they sort sequences by length, and back: moves that change no meaning
+        self.packing = {torch.nn.utils.rnn.__file__, torch.nn.modules.rnn.__file__}
         # torch wraps a mode's methods with the first two; type checkers wrap any function
         wrappers = [str(Path(self.torch) / name) for name in ("_compile.py", "_dynamo")]
         self.here = (str(Path(__file__).parent), contextlib.__file__, *wrappers, *_folders(CHECKERS), "<@beartype")
         self.skipped: dict[str, str] = {}
 
-    def now(self) -> tuple[int, bool]:
-        """Return the innermost line outside libraries, and whether torch's own code is running below it."""
-        frame, inside, line = sys._getframe(1), None, None
+    def now(self) -> tuple[int, bool, bool]:
+        """Return the innermost line outside libraries, whether torch's own code is running below it, and whether that
+        packs sequences.
+        """
+        frame, inside, sorting, line = sys._getframe(1), None, False, None
         while frame is not None:
             name = frame.f_code.co_filename
             if name not in self.skipped:
                 self.skipped[name] = self._owner(name)
             owner = self.skipped[name]
             if owner != "here" and inside is None:
-                inside = owner == "torch"
+                inside, sorting = owner == "torch", name in self.packing
             if not owner:
                 if line is not None:
-                    return self.number(line, (name, frame.f_lineno)), bool(inside)
+                    return self.number(line, (name, frame.f_lineno)), bool(inside), sorting
                 line = name, frame.f_lineno
                 if frame.f_code.co_name == "<module>":
                     break
             frame = frame.f_back
-        return (0, True) if line is None else (self.number(line, None), bool(inside))
+        return (0, True, False) if line is None else (self.number(line, None), bool(inside), sorting)
 
     def _owner(self, name: str) -> str:
         if name.startswith(self.here):

@@ -38,7 +38,7 @@ def cat(op: Operation) -> Label:
 def stack(op: Operation) -> Label:
     axis = op.named["dim"] % (op.args[0][0].ndim + 1)
     label = torch.cat(_widened([op.plain(x).unsqueeze(axis) for x in op.args[0]], axis), axis)
-    return op.joiner.moved(label, op.joiner.journal.line, coordinates_along(label, [axis]), turned=False)
+    return op.joiner.moved(label, op.joiner.journal.mover, coordinates_along(label, [axis]), turned=False)
 
 
 def _widened(labels: list[Tensor], axis: int) -> list[Tensor]:
@@ -59,7 +59,7 @@ def index(op: Operation) -> Label:
     if label is None:
         return _alike(op, own[0], op.result()) if own else None
     moved = op.joiner.moved(
-        aten.index(expanded(label, x, axes), indices), op.joiner.journal.line, coordinates_along(label, axes), False
+        aten.index(expanded(label, x, axes), indices), op.joiner.journal.mover, coordinates_along(label, axes), False
     )
     for i, mine in zip([i for i in indices if i is not None], own, strict=True):
         if mine is not None and not any(kind.mixed for kind in op.joiner.kinds_in(mine)):
@@ -94,7 +94,7 @@ def index_select(op: Operation) -> Label:
     if label is None or label.shape[axis] == 1:
         return label
     label = label.index_select(axis, rows)
-    return op.joiner.moved(label, op.joiner.journal.line, coordinates_along(label, [axis]), False)
+    return op.joiner.moved(label, op.joiner.journal.mover, coordinates_along(label, [axis]), False)
 
 
 @rule("gather")
@@ -107,7 +107,7 @@ def gather(op: Operation) -> Label:
             label = label.expand(x.shape)
             label = label.gather(axis, rows)
         if along:
-            label = op.joiner.moved(label, op.joiner.journal.line, along, False)
+            label = op.joiner.moved(label, op.joiner.journal.mover, along, False)
         label = _thinned(label, axis)
     return op.joiner.join(label, op.label(rows), CHOOSE)
 
@@ -125,7 +125,7 @@ def roll(op: Operation) -> Label:
         return label if label is None else op.func(label.expand(op.args[0].shape), *op.args[1:], **op.kwargs)
     along = coordinates_along(label, axes)
     label = op.func(label, *op.args[1:], **op.kwargs)
-    return op.joiner.moved(label, op.joiner.journal.line, along, False)
+    return op.joiner.moved(label, op.joiner.journal.mover, along, False)
 
 
 @rule("repeat")
@@ -143,7 +143,11 @@ def pad(op: Operation) -> Label:
     x, widths = op.args[:2]
     label = op.label(x)
     padded = [x.ndim - 1 - i // 2 for i, width in enumerate(widths) if width]
-    return None if label is None else aten.constant_pad_nd(expanded(label, x, padded), widths, 0)
+    if label is None:
+        return None
+    shifted = [x.ndim - 1 - i // 2 for i, width in enumerate(widths) if width and i % 2 == 0]
+    label = op.joiner.moved(label, op.joiner.journal.mover, coordinates_along(label, shifted), False)
+    return aten.constant_pad_nd(expanded(label, x, padded), widths, 0)
 
 
 @rule("masked_select")
@@ -198,7 +202,7 @@ def scatter(op: Operation) -> Label:
             return carried(op)
         return _added(op, own, axis, rows, value)
     label = op.joiner.fold(index_label, [axis], VALUE)
-    label = None if label is None else op.joiner.moved(label, op.joiner.journal.line, COORDINATES, False, again=False)
+    label = None if label is None else op.joiner.moved(label, op.joiner.journal.mover, COORDINATES, False, again=False)
     if isinstance(value, Tensor):
         label = op.joiner.join(label, op.joiner.fold(op.label(value), [axis], VALUE))
     return op.joiner.join(own, label)
@@ -219,7 +223,7 @@ def _added(op: Operation, own: Label, axis: int, rows: Tensor, value: Tensor) ->
 
 
 @rule(
-    "carried", "rot90", "take", "index_copy", "index_fill", "masked_scatter", "put", "diag_embed", "block_diag",
+    "carried", "rot90", "take", "index_copy", "index_fill", "put", "diag_embed", "block_diag",
     "select_scatter", "slice_scatter", "diagonal_scatter", "im2col", "pixel_shuffle", "pixel_unshuffle",
     "channel_shuffle", "upsample_nearest1d", "upsample_nearest2d", "replication_pad1d", "replication_pad2d",
     "reflection_pad1d", "reflection_pad2d", "_pack_padded_sequence", "_pad_packed_sequence",
@@ -228,6 +232,16 @@ def carried(op: Operation) -> Label | list[Label]:
     """Run the operation on the numbers of places instead of elements: exact, whatever it moves."""
     if op.named.get("accumulate") or any(op.label(op.named.get(name)) is not None for name in NUMBERS):
         return op.joiner.lost(op.name)
+    return _carried(op)
+
+
+@rule("masked_scatter")
+def masked_scatter(op: Operation) -> Label:
+    """Places that a followed mask opens must be those of what is written there."""
+    return guarded(op, _carried(op), op.label(op.args[1]))
+
+
+def _carried(op: Operation) -> Label | list[Label]:
     tables = [torch.zeros(1, dtype=torch.int64)]
 
     def numbered(x):
@@ -254,4 +268,4 @@ def _noted(op: Operation, before: Tensor, label: Tensor) -> Tensor:
     known = before[kind_of(before) > 0]
     parts = zip(COORDINATES, (episode_of, seat_of, step_of), strict=True)
     along = [name for name, part in parts if known.numel() and bool(part(known).min() < part(known).max())]
-    return op.joiner.moved(label, op.joiner.journal.line, along, False) if along else label
+    return op.joiner.moved(label, op.joiner.journal.mover, along, False) if along else label

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from omg_lib.config import ConfigError
-from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, holds, union
+from omg_lib.provenance.kinds import ACTS, ENDS, FILLED, GETS, NOTHING, SEES, Kind, Span, holds, union
 from omg_lib.words import _, listing
 
 READ, CHOOSE, VALUE, ERROR, WEIGH = "read", "choose", "value", "error", "weigh"
@@ -106,7 +106,7 @@ def meet(pair: Pair, policy: Policy) -> Meeting:
         fault = _place_fault(pair, policy)
     if fault is None and "time" not in (*a.mixed, *b.mixed):
         fault = _time_fault(pair, policy)
-    kind, shift = _standardised(pair, policy) or _result(pair)
+    kind, shift = _difference(pair, policy) or _standardised(pair, policy) or _result(pair)
     return Meeting(kind, shift, _seat(pair), _join(pair), fault)
 
 
@@ -146,6 +146,34 @@ def _is_statistic(x: Kind, y: Kind) -> bool:
     return bool(x.mixed) and not y.mixed and x.times[GETS] is not None
 
 
+def _difference(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
+    """Return the kind of what a subtraction of running sums leaves: the steps that only one of them contains."""
+    a, b = pair.a, pair.b._replace(times=pair.b.shifted(pair.distance))
+    if not policy.returns or pair.context != ERROR or not (a.running or b.running):
+        return None
+    run, other = (a, b) if a.running else (b, a)
+    if run.mixed or other.times[GETS] is None or (run.times[SEES] is None) != (other.times[SEES] is None):
+        return None
+    (first, last), (start, end) = run.times[GETS], other.times[GETS]
+    if other.mixed == ("time",):
+        left, running = (last + 1, last + 1), False  # all of them without the first ones
+    elif other.running and start == first and end != last:
+        left, running = (min(last, end) + 1, max(last, end)), False
+    elif run is a and start == end == last and first < last:
+        left, running = (first, last - 1), True
+    else:
+        return None
+    kind, _ = _result(pair)
+    return kind._replace(times=_resized(run.times, left), mixed=(), running=running), left[0]
+
+
+def _resized(times: tuple[Span | None, ...], left: Span) -> tuple[Span | None, ...]:
+    """Return spans of the rewards that are left, and of what else is summed with them, counted from the first."""
+    first, last = times[GETS]
+    size = left[1] - left[0]
+    return tuple(span and (span[0] - first, span[1] - last + size) for span in times)
+
+
 def _standardised(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
     """Return the kind of a standardised value, which stays what it was."""
     for x, y, shift in ((pair.a, pair.b, pair.distance), (pair.b, pair.a, 0)):
@@ -182,7 +210,7 @@ def _outcome_fault(pair, a, b, policy):
                 return "time", _("rewards and ends of one step belong together, here they are {apart} apart").format(
                     apart=b[j][0] - a[i][0]
                 )
-    for x, y in ((a, b), (b, a)):
+    for x, y, one in ((a, b, pair.a), (b, a, pair.b)):
         answer = x[GETS] or x[ENDS]
         if not answer or not y[SEES] or y[GETS]:
             continue
@@ -202,6 +230,7 @@ def _outcome_fault(pair, a, b, policy):
         taken = bool(x[GETS] and y[ACTS] and holds(x[GETS], y[ACTS], 0) and holds(x[GETS], y[SEES], 0))
         # an end cuts off what comes after its step; where summed rewards end, a value continues
         later = not (0 < after <= answer[1] - answer[0]) if x[GETS] else after > 0
+        later = later and not (one.running and after and pair.context == ERROR)
         if holds(answer, y[SEES], 1) and later or taken or (policy.returns and after >= 0 and later):
             continue
         return "time", _("a target is a reward and the value one step later, here the value is {after:+d}").format(
@@ -273,7 +302,8 @@ def _result(pair: Pair) -> tuple[Kind, int]:
     one_masks = pair.a.mask != pair.b.mask
     masked = pair.a.masked or pair.b.masked or (masks[0] if masks and one_masks else 0)
     cause = min(filter(None, (pair.a.cause, pair.b.cause)), default=0)
-    return Kind(times, history, mixed, moved, masked, cause), anchor
+    running = (pair.a.running and pair.b.mask) or (pair.b.running and pair.a.mask)
+    return Kind(times, history, mixed, moved, masked, cause, running), anchor
 
 
 def _newest(times, a, b):

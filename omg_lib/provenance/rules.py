@@ -9,7 +9,7 @@ from torch import Tensor
 
 from omg_lib.provenance.joins import Joiner
 from omg_lib.provenance.kinds import COORDINATES
-from omg_lib.provenance.labels import Shadow, episode_of, geometry, seat_of, step_of
+from omg_lib.provenance.labels import Shadow, episode_of, geometry, kind_of, seat_of, step_of
 from omg_lib.provenance.policy import CHOOSE, ERROR, VALUE, WEIGH
 
 aten = torch.ops.aten
@@ -139,9 +139,11 @@ def coordinates_along(label: Tensor, axes: Sequence[int]) -> tuple[str, ...]:
     found = set()
     for axis in axes:
         if label.shape[axis] > 1:
-            one, two = label.narrow(axis, 0, 1), label.narrow(axis, 1, 1)
+            pairs = min(label.shape[axis], 4) - 1  # the first place may be padding
+            one, two = label.narrow(axis, 0, pairs), label.narrow(axis, 1, pairs)
+            known = (kind_of(one) > 0) & (kind_of(two) > 0)
             for name, part in zip(COORDINATES, (episode_of, seat_of, step_of), strict=True):
-                if name not in found and not torch.equal(part(one), part(two)):
+                if name not in found and bool(((part(one) != part(two)) & known).any()):
                     found.add(name)
     return tuple(c for c in COORDINATES if c in found)
 

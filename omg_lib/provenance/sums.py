@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from omg_lib.provenance.kinds import GETS
+from omg_lib.provenance.labels import step_of
 from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
 from omg_lib.words import _
@@ -160,7 +162,8 @@ def layer_norm(op: Operation) -> Label:
 
 @rule("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 def cumulate(op: Operation) -> Label:
-    """Each element contains all before it: join it with its neighbour, which shows what kind of step that is.
+    """Each element contains all before it: sums of returns are exact; else it is joined with its neighbour, which shows
+    what kind of step that is.
 
     The last one is the sum of all and may be a loss: nothing shows whether it is.
     """
@@ -168,14 +171,27 @@ def cumulate(op: Operation) -> Label:
     label = op.label(x)
     if label is None or label.shape[axis] == 1:
         return label
+    varying = op.joiner.varying(label, [axis])
+    if op.joiner.policy.returns and varying == ["time"] and op.name == "cumsum":
+        return _running(op, label, axis)
     n = label.shape[axis]
     later = op.joiner.join(label.narrow(axis, 1, n - 1), label.narrow(axis, 0, n - 1))
-    varying = op.joiner.varying(label, [axis])
-    returns = op.joiner.policy.returns and varying == ["time"]
-    if varying and not returns and any(kind.finished for kind in op.joiner.kinds_in(label)):
+    if varying and any(kind.finished for kind in op.joiner.kinds_in(label)):
         last = op.joiner.lost(op.name, _("the last of this {name} sums up all").format(name=op.name))
         later = torch.cat([later.narrow(axis, 0, n - 2), last.expand_as(later.narrow(axis, 0, 1))], axis)
     return torch.cat([label.narrow(axis, 0, 1), later], axis)
+
+
+def _running(op: Operation, label: Tensor, axis: int) -> Tensor:
+    """Return the label of sums over steps: each is joined with the sum before it."""
+    sums = [label.narrow(axis, 0, 1)]
+    for t in range(1, label.shape[axis]):
+        sums.append(op.joiner.join(sums[-1], label.narrow(axis, t, 1)))
+    forward = step_of(label.narrow(axis, 1, 1)) > step_of(sums[0])
+    label = torch.cat(sums, axis)
+    if not bool(forward.any()):
+        return label
+    return op.joiner.changed(label, lambda kind: kind._replace(running=kind.times[GETS] is not None))
 
 
 @rule("multinomial")
@@ -195,7 +211,7 @@ def order(op: Operation) -> Label | list[Label]:
         return None
     along = coordinates_along(label, [axis])
     label = label.expand(x.shape).gather(axis, op.out[1])
-    return [op.joiner.moved(label, op.joiner.journal.line, along, turned=False), None]
+    return [op.joiner.moved(label, op.joiner.journal.mover, along, turned=False), None]
 
 
 @rule("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")

@@ -47,7 +47,7 @@ def test_held_out_faults_are_named():
         results.append(result)
         print(f"  {result:10} {key:7} {new}")
     assert "clean" not in results
-    assert results.count("named") >= len(HELD_OUT) - 1, results
+    assert results.count("named") == len(HELD_OUT), results
 
 
 @pytest.mark.parametrize("key", STRANGERS)

@@ -117,7 +117,7 @@ def test_faults_in_other_styles_are_named():
     print({result: results.count(result) for result in results})
     assert "clean" not in results
     assert set(results) <= {"named", "elsewhere"}, results  # later lines moved it again: named where it met
-    assert results.count("named") >= len(FAULTS) - 6, results
+    assert results.count("named") >= len(FAULTS) - 1, results
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -1,0 +1,89 @@
+"""Returns to go, written as differences of running sums, and sequences that torch sorts to pack them."""
+
+import pytest
+import torch
+from torch import nn
+
+from omg_lib.provenance import follow, inputs_of, small_batch
+from tests.helpers.provenance.peers import planted
+from tests.helpers.provenance.writers import WRITERS
+
+
+def backwards(rewards):
+    total, out = torch.zeros_like(rewards[:, 0]), []
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        total = rewards[:, t] + total
+        out.insert(0, total)
+    return torch.stack(out, 1)
+
+
+RETURNS = {
+    "sum - cumsum + x": lambda r: r.sum(1, keepdim=True) - r.cumsum(1) + r,
+    "last - cumsum + x": lambda r: r.cumsum(1)[:, -1:] - r.cumsum(1) + r,
+    "x - (cumsum - sum)": lambda r: r - (r.cumsum(1) - r.sum(1, keepdim=True)),
+    "sum - (cumsum - x)": lambda r: r.sum(1, keepdim=True) - (r.cumsum(1) - r),
+    "flipped": lambda r: r.flip(1).cumsum(1).flip(1),
+    "loop": backwards,
+    "discounted": lambda r: ((r * 0.9 ** torch.arange(8)).flip(1).cumsum(1).flip(1)) / 0.9 ** torch.arange(8),
+}
+RETURNS["windows"] = lambda r: _windows(r)
+WRONG = {
+    "cumsum": lambda r: r.cumsum(1),
+    "sum - cumsum": lambda r: r.sum(1, keepdim=True) - r.cumsum(1),
+    "cumsum - x": lambda r: r.cumsum(1) - r,
+    "flipped once": lambda r: r.flip(1).cumsum(1),
+    "turned back too early": lambda r: r.flip(1).flip(1).cumsum(1),
+    "windows one late": lambda r: _windows(r).roll(-1, 1),
+}
+
+
+def _windows(r):
+    """Sums of three steps."""
+    sums = nn.functional.pad(nn.functional.pad(r, (0, 2)).cumsum(1), (1, 0))
+    return sums[:, 3:] - sums[:, :-3]
+
+
+def learnt(returns, group=6):
+    batch = small_batch(groups=group, seats=False)
+    torch.manual_seed(0)
+    critic = nn.Linear(batch["state"].shape[-1], 1)
+    with follow(inputs_of({k: batch[k] for k in ("state", "reward", "filled")}), policy="returns") as found:
+        value = critic(batch["state"]).squeeze(-1)
+        gain = returns(batch["reward"].squeeze(-1))
+        (((value - gain)[:, :-1] ** 2) * batch["filled"][:, 1:, 0]).sum().backward()
+    return found.verdict
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_returns_to_go_are_clean(name):
+    assert learnt(RETURNS[name]) is None
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_returns_are_named(name):
+    verdict = learnt(WRONG[name])
+    assert verdict.kind == "time", str(verdict)
+    assert "learnt" in str(verdict) or any("gain" in code for code in verdict.code)
+
+
+PACKED = [
+    ("x = torch.cat([obs, before], dim=-1)", "x = torch.cat([obs, before], dim=-1).roll(1, 0)"),
+    ("x = torch.cat([obs, before], dim=-1)", "x = torch.cat([obs, before], dim=-1).roll(1, 1)"),
+    ("obs = torch.stack([batch[\"obs\"][e, :, seat]", "obs = torch.stack([batch[\"obs\"][e - 1, :, seat]"),
+    ("obs = torch.stack([batch[\"obs\"][e, :, seat]", "obs = torch.stack([batch[\"obs\"][e, :, seat - 1]"),
+    ("(0, 0, 1, 0))[:, :-1]", "(0, 0, 1, 0))[:, 1:]"),
+    ("q = net.last(memory)", "q = net.last(memory).roll(1, 0)"),
+]
+
+
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize(("old", "new"), PACKED)
+def test_a_fault_before_packing_is_named_at_its_line(cell, old, new):
+    function, net, policy = WRITERS["packed"]
+    function, where = planted(function, old, new)
+    batch = small_batch()
+    net = net(batch["obs"].shape[-1], batch["avail_actions"].shape[-1])
+    net.rnn = cell(net.rnn.input_size, net.rnn.hidden_size, batch_first=True)
+    with follow(inputs_of(batch), seat=batch["seat"], policy=policy) as found:
+        function(batch, net).backward()
+    assert where in found.verdict.lines, str(found.verdict)
