@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import N_, _, listing
 
 ANCHOR = (8, 32)
@@ -33,7 +33,7 @@ def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> F
     the growth is predicted. Crosses mark sizes that were refused.
     """
     learners = sorted({row["learner"] for row in rows})
-    figure = Figure(figsize=(9.5, 3.6 * len(learners)), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(9.5, 3.6 * len(learners))
     axes = figure.subplots(len(learners), len(panels), squeeze=False)
     for (r, learner), (c, column) in product(enumerate(learners), enumerate(panels)):
         _panel(axes[r][c], [row for row in rows if row["learner"] == learner], column, panels[column])
