@@ -16,7 +16,7 @@ from torch import Tensor
 
 from omg_lib.config import ConfigError, OMGConfig
 from omg_lib.predict import predict
-from omg_lib.words import N_, _, listing, plural
+from omg_lib.words import N_, _, labelled, listing, plural
 
 WHY = {
     "R": N_("the episodes that the runner steps at once (batch_size_run)"),
@@ -92,7 +92,7 @@ def check_shape(guess: object, tensor: Tensor | Sequence[int], axes: str | Seque
     if ... not in guess and len(guess) != len(shape):
         lines = tuple(_line(label, name, n) for label, name, n in zip(labels, names, shape, strict=True))
         number = _("a number")
-        counted = tuple(f"{label}: {_why(name) or number}" for label, name in zip(labels, names, strict=True))
+        counted = tuple(labelled(label, _why(name) or number) for label, name in zip(labels, names, strict=True))
         said = plural(
             "Not yet: you gave {n} axis, but it has {size}: {axes}.",
             "Not yet: you gave {n} axes, but it has {size}: {axes}.",
@@ -151,7 +151,7 @@ def check_choice(guess: object, right: str, facts: Mapping[str, object]) -> Verd
         lines: tuple[str, ...] = (_(str(facts[right])),)
         first = lines
     else:
-        lines = tuple(f"{name}: {_(str(fact))}" for name, fact in facts.items())
+        lines = tuple(labelled(name, _(str(fact))) for name, fact in facts.items())
         first = (lines[list(facts).index(guess)],)
     if guess == right:
         return Verdict("right", _("Right: {right}.").format(right=right), lines, guess=guess)
@@ -190,7 +190,7 @@ def _check(
         said = _("Not yet: the numbers are right, but their order is not.")
     named = tuple(_("{label}: you answered {guess}").format(label=labels[i], guess=guess[i]) for i in wrong)
     counted = tuple(
-        f"{line}: {_why(names[i]) or _direction(guess[i], truth[i])}" for line, i in zip(named, wrong, strict=True)
+        labelled(line, _why(names[i]) or _direction(guess[i], truth[i])) for line, i in zip(named, wrong, strict=True)
     )
     lines = tuple(_line(labels[i], names[i], truth[i], guess[i]) for i in wrong)
     return Verdict("wrong", said, lines, (named, counted, lines), guess)

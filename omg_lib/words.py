@@ -85,6 +85,11 @@ def listing(items: Iterable[object], mark: str = ", ") -> str:
     return _(mark).join(map(str, items))
 
 
+def labelled(name: object, text: object) -> str:
+    """Return a text behind its name and the language's colon."""
+    return _("{name}: {text}").format(name=name, text=text)
+
+
 @cache
 def _languages() -> tuple[str, ...]:
     return tuple(sorted(path.parents[1].name for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")))

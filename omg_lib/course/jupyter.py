@@ -85,6 +85,10 @@ def ready(own: Path, say: Callable[[str], None]) -> Path:
         raise ConfigError(
             "JupyterLab", str(home), _("cannot be installed there ({reason})").format(reason=reason(error))
         ) from None
+    others = sorted(path.name for path in own.glob("venv-*") if path != home)
+    if others:  # another environment may still use one
+        said = _("{names} in {own}: from earlier starts, with other versions; delete what you no longer use.")
+        say(said.format(names=listing(others), own=own))
     return python
 
 

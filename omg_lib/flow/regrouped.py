@@ -56,7 +56,8 @@ def _said(slots: list[list[Any]]) -> str:
     if count["right"] == used == len(slots):
         return _("Right: each of {count} slots holds the learner's own data.").format(count=len(slots))
     said = _("The shape is right, the content is not: {right} of {count} slots hold what they should.")
-    wrong = [f"{count[kind]}: {_(MOVED[kind])}." for kind in MOVED if kind != "right" and count[kind]]
+    one = _("{count}: {kind}.")
+    wrong = [one.format(count=count[kind], kind=_(MOVED[kind])) for kind in MOVED if kind != "right" and count[kind]]
     used = _("{used} of {count} episodes are used.").format(used=used, count=len(slots))
     return " ".join([said.format(right=count["right"], count=len(slots)), *wrong, used])
 

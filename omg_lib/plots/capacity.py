@@ -9,7 +9,7 @@ from omg_lib.lessons.capacity import ClusterPlan, Costs, cycle, speed
 from omg_lib.lessons.table import Table
 from omg_lib.plots.page import Number, svg_box, svg_frame, svg_hatches, svg_text
 from omg_lib.system.files import read_table
-from omg_lib.words import N_, _, listing, plural
+from omg_lib.words import N_, _, labelled, listing, plural
 
 PARTS = {N_("playing"): ("#1f9a68", ""), N_("carrying"): ("#dd7011", "M0 6L6 0"), N_("learning"): ("#3b82d6", "M0 3H6")}
 """Part of an update -> colour and hatch: colour is never the only cue."""
@@ -39,7 +39,7 @@ def capacity_svg(costs: Costs, cores: int, planned: ClusterPlan, wanted: Number,
             seconds=sum(cycle(costs, games, cores)), speed=speed(costs, games, cores)
         )
         parts.append(svg_text(x + 6, y + 13, words))
-        said.append(f"{label}: {words}")
+        said.append(labelled(label, words))
     y = 14 + len(counts) * LINE
     for index, name in enumerate(PARTS):
         parts += [*_bar(name, LEFT + 110 * index, y, 14, 14), svg_text(LEFT + 110 * index + 20, y + 12, _(name))]

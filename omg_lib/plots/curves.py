@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.training import Report
 from omg_lib.words import N_, _
 
@@ -25,7 +25,7 @@ def curves_figure(reports: Sequence[Report], before: Sequence[Report] = ()) -> F
 
     `before` is the previous run, drawn as pale dashed lines. The size is fixed, which keeps the page from jumping.
     """
-    figure = Figure(figsize=(9, 2.5), dpi=100, facecolor="none")
+    figure = new_figure(9, 2.5, layout=None)
     left, right = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.055, right=0.99, bottom=0.19, top=0.9, wspace=0.14)
     play = _play(reports or before)

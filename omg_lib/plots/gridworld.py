@@ -13,7 +13,7 @@ from omg_lib.envs.drawing import GLOW, INK, TEAM_LOOKS
 from omg_lib.experiment.gridworld import BEST_RETURN, REWARDS, SIZE, Episode, Learned, band
 from omg_lib.plots.curves import LOSS, TEST
 from omg_lib.plots.page import svg_frame
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import N_, _
 
 CELL, MARGIN = 32, 22
@@ -56,7 +56,7 @@ def gridworld_figure(curves: Sequence[Learned]) -> Figure:
     One panel per `state` in the curves (at least one), with a line at the return that no policy exceeds.
     """
     states = list(dict.fromkeys(curve.state for curve in curves))
-    figure = Figure(figsize=(1 + 4 * len(states), 3.2), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(1 + 4 * len(states), 3.2)
     panels = figure.subplots(1, len(states), sharey=True, squeeze=False)[0]
     for ax, state in zip(panels, states, strict=True):
         ax.axhline(BEST_RETURN, color=INK, linewidth=0.8)

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from omg_lib.lessons.table import Table
 from omg_lib.plots.curves import INK
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import N_, _, listing
 
 ANCHOR = (8, 32)
@@ -21,8 +21,8 @@ LOOKS = (("#3b82d6", "o"), ("#dd7011", "s"), ("#1f9a68", "^"), ("#9166d6", "D"),
 Panels = Mapping[str, tuple[str, str, float]]
 """Column -> (title, column that predicts its growth, divisor)."""
 LIVE: Panels = {
-    "seconds": (N_("milliseconds of one update"), "multiply_adds", 1e-3),
-    "bytes": (N_("MB of tensors in one update"), "planned_bytes", 1e6),
+    N_("seconds"): (N_("milliseconds of one update"), "multiply_adds", 1e-3),
+    N_("bytes"): (N_("MB of tensors in one update"), "planned_bytes", 1e6),
 }
 
 
@@ -33,7 +33,7 @@ def growth_figure(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> F
     the growth is predicted. Crosses mark sizes that were refused.
     """
     learners = sorted({row["learner"] for row in rows})
-    figure = Figure(figsize=(9.5, 3.6 * len(learners)), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(9.5, 3.6 * len(learners))
     axes = figure.subplots(len(learners), len(panels), squeeze=False)
     for (r, learner), (c, column) in product(enumerate(learners), enumerate(panels)):
         _panel(axes[r][c], [row for row in rows if row["learner"] == learner], column, panels[column])
@@ -61,7 +61,8 @@ def growth_table(rows: Sequence[Mapping[str, Any]], panels: Panels = LIVE) -> Ta
             for column, (__, predictor, __) in panels.items():
                 cells += [f"× {float(last[name]) / float(first[name]):.1f}" for name in (predictor, column)]
             lines.append(tuple(cells))
-    heads = [f"{column}, {how}" for column in panels for how in (_("predicted"), _("measured"))]
+    hows = _("predicted"), _("measured")
+    heads = [listing([_(column), how]) for column in panels for how in hows]
     return Table((_("at"), _("from the smallest to the largest"), *heads), tuple(lines))
 
 

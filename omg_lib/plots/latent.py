@@ -19,7 +19,7 @@ from omg_lib.config import ConfigError
 from omg_lib.envs.drawing import INK
 from omg_lib.plots.page import svg_frame
 from omg_lib.plots.subgoals import RUN_LOOKS
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import _
 
 SIDE, MARGIN, LINE = 340, 14, 20
@@ -135,7 +135,7 @@ def fit_figure(errors: Mapping[str, Sequence[float]], blind: float) -> Figure:
     """
     if not 1 <= len(errors) <= len(RUN_LOOKS):
         raise ConfigError("errors", list(errors), _("allowed are 1 to {most} fits").format(most=len(RUN_LOOKS)))
-    figure = Figure(figsize=(6, 2.8), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(6, 2.8)
     ax = figure.add_subplot()
     for (name, curve), (colour, __), line in zip(errors.items(), RUN_LOOKS, ("-", "--", "-.", ":"), strict=False):
         ax.plot(range(1, len(curve) + 1), curve, line, color=colour, label=name, linewidth=1.3)

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from omg_lib.config import ConfigError
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import N_, _, listing
 
 INK = "#808080"
@@ -119,7 +119,7 @@ def cross_play_figure(rows: Sequence[Row]) -> Figure:
         raise ConfigError("rows", len(rows), _("allowed is one row for each member, with a rate for each member"))
     rates = np.array([[float(row[host]) for host in guests] for row in rows])
     size = 1.6 + 0.36 * len(guests)
-    figure = Figure(figsize=(size, size), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(size, size)
     ax = figure.add_subplot()
     ax.imshow(rates, cmap="Blues", vmin=0, vmax=1)
     for (i, j), rate in np.ndenumerate(rates):
@@ -191,7 +191,7 @@ def _line_look(series: Series, table: Iterable[Series]) -> dict[str, Any]:
 
 
 def _axes(width: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, 3.4), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(width, 3.4)
     return figure, figure.add_subplot()
 
 

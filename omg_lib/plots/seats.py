@@ -13,7 +13,7 @@ from omg_lib.lessons.regroup_answers import MOVED, judge, moved
 from omg_lib.lessons.regroup_cost import Trained
 from omg_lib.plots.curves import INK
 from omg_lib.plots.page import figure_svg, svg_box, svg_frame, svg_hatches, svg_text
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import _, listing
 
 Number = int | float
@@ -81,7 +81,7 @@ def cost_svg(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) 
 
 def cost_figure(panels: Mapping[str, Sequence[Trained]], words: Mapping[int, str]) -> Figure:
     """Plot loss against updates: one panel per title, one line per learner; `words` names the answers."""
-    figure = Figure(figsize=(9, 3), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(9, 3)
     keys = list(dict.fromkeys(run.key for runs in panels.values() for run in runs))
     for ax, (title, runs) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for run in runs:

@@ -8,7 +8,7 @@ from omg_lib.plots.page import svg_frame
 from omg_lib.plots.units import bytes_text, seconds_text
 from omg_lib.trace import ShapeTrace, Stage
 from omg_lib.training import resolve_device
-from omg_lib.words import _, listing
+from omg_lib.words import _, labelled, listing
 
 Number = int | float
 BYTES, TIME = "#3b82d6", "#dd7011"
@@ -61,7 +61,7 @@ def stage_svg(trace: ShapeTrace) -> str:
             bars += _bar(TIME_X, BAR * stage.seconds / longest, time, "url(#omg-milliseconds)", False)
         name = _text(NAME_X, 17, stage.name, text_anchor="end")
         parts.append(f'<g data-stage="{escape(stage.name)}" transform="translate(0 {y})">{name}{bars}</g>')
-        said.append(listing(filter(None, (f"{stage.name}: {words}", time))))
+        said.append(listing(filter(None, (labelled(stage.name, words), time))))
         y += ROW
     total = _("all tensors {bytes}").format(
         bytes=bytes_text(sum(all_bytes(s) for s in trace.stages if not is_view(s.name, trace)))

@@ -18,7 +18,7 @@ from omg_lib.envs.drawing import INK, TEAM_LOOKS, draw_frame, named_svg, spoken,
 from omg_lib.envs.rules import Rules
 from omg_lib.envs.styles import RANGE
 from omg_lib.experiment.measures import units_of
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import _
 
 RUN_LOOKS = (("#3b82d6", ""), ("#dd7011", "////"), ("#1f9a68", "...."), ("#9166d6", "xxxx"))
@@ -57,7 +57,7 @@ def subgoal_figure(
             list(decoded.shape),
             _("allowed is one observation among {n} units, [{size}]").format(n=n, size=10 * n),
         )
-    figure = Figure(figsize=(4.0, 4.7), facecolor="none", layout="constrained")
+    figure = new_figure(4.0, 4.7)
     ax, ghosts = figure.add_subplot(), _ghosts(frame, seat, decoded, sight)
     reach = [1 + float(np.abs(place).max()) for _, _, place in ghosts]
     draw_frame(frame, ax, max([view_half([frame]), *reach]))
@@ -119,7 +119,7 @@ def choice_figure(shares: Mapping[str, Sequence[float]]) -> Figure:
     horizon = next(iter(lengths.values()))
     if set(lengths.values()) != {horizon}:
         raise ConfigError("shares", lengths, _("allowed are runs of one horizon"))
-    figure = Figure(figsize=(6, 3), dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(6, 3)
     ax, k = figure.add_subplot(), np.arange(1, horizon + 1)
     slots = len(shares) + (horizon == len(PAPER_SHARES))  # the paper's marks go beside the bars, not behind them
     place = k + 0.8 * (np.arange(slots) / slots - 0.5 + 0.5 / slots).reshape(-1, 1)

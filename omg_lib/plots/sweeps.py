@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from omg_lib.config import ConfigError
 from omg_lib.experiment.evaluate import interval
 from omg_lib.plots.results import INK, METHODS
-from omg_lib.system.fonts import drawn
+from omg_lib.system.fonts import drawn, new_figure
 from omg_lib.words import N_, _
 
 Row = Mapping[str, Any]
@@ -41,7 +41,7 @@ def sweep_figure(rows: Sequence[Row], measures: Sequence[str] = ("seconds", "pea
     if not rows:
         raise ConfigError("rows", list(rows), _("allowed is one row or more"))
     size = (2 + 3 * len(measures), 6)
-    figure = Figure(figsize=size, dpi=100, facecolor="none", layout="constrained")
+    figure = new_figure(*size)
     axes = figure.subplots(len(SIZES), len(measures), squeeze=False)
     handles: dict[str, Any] = {}
     for line, along in zip(axes, SIZES, strict=True):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from omg_lib.words import N_, _, language, say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FAMILIES = {
     "zh": (
@@ -28,6 +32,18 @@ def drawn(message: str) -> str:
     """Return a message for a figure: in the language in use if a font of this machine draws it, else in English."""
     base = language().partition("_")[0]
     return message if base in FAMILIES and not find_font(base) else _(message)
+
+
+def new_figure(width: float, height: float, **look: Any) -> Figure:
+    """Return an empty figure, in inches. A text takes its fonts when it is made, an axis' title with the axis: so the
+    language's font must be there before.
+    """
+    from matplotlib.figure import Figure
+
+    base = language().partition("_")[0]
+    if base in FAMILIES:
+        find_font(base)
+    return Figure(figsize=(width, height), **{"dpi": 100, "facecolor": "none", "layout": "constrained"} | look)
 
 
 MISSING = N_("No font here has Chinese characters, so figures are in English: install Noto Sans CJK for Chinese ones.")

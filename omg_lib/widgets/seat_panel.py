@@ -11,7 +11,7 @@ from omg_lib.lessons.regroup_answers import ANSWERS
 from omg_lib.widgets.naming import naming
 from omg_lib.widgets.panel import Panel
 from omg_lib.widgets.seat_model import PREDICTED, SeatModel
-from omg_lib.words import _
+from omg_lib.words import _, labelled
 
 
 class SeatPuzzle(Panel):
@@ -22,10 +22,11 @@ class SeatPuzzle(Panel):
 
     def __init__(self, n_agents: int = 4) -> None:
         self.model, self._following = SeatModel(n_agents), False
-        options = [(f"{key}: {_(answer.words)}", key) for key, answer in ANSWERS.items()]
+        options = [(labelled(key, _(answer.words)), key) for key, answer in ANSWERS.items()]
         self.answers = W.RadioButtons(options=options, value=None, layout={"width": "auto"})
         words = [(_("no prediction"), None), (_("right"), True), (_("wrong"), False)]
-        self.expected = {name: W.Dropdown(options=words, description=f"{_(name)}:") for name in PREDICTED}
+        named = {name: labelled(_(name), "").rstrip() for name in PREDICTED}
+        self.expected = {name: W.Dropdown(options=words, description=said) for name, said in named.items()}
         self.agents = W.IntText(n_agents, description="n_agents")
         self.agents.layout.width = "150px"
         self.shuffled = W.Checkbox(False, description=_("shuffle the rows of the sample"), indent=False)

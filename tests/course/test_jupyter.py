@@ -48,6 +48,7 @@ def test_elsewhere_the_course_gets_its_own_and_keeps_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(jupyter, "_around", lambda: ["/another/site-packages"])
     assert jupyter.ready(own, say) != python and len(installed) == 2, "another environment around it has its own"
+    assert python.parents[1].name in said[-1] and "delete what you no longer use" in said[-1]
 
 
 @pytest.mark.parametrize(
