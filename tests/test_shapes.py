@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
 import beartype
 import jaxtyping
@@ -114,6 +115,11 @@ def test_no_shape_is_computed_from_values():
     found = re.compile(r"\b(?:Float|Int|Bool|Shaped)\[[\w.]+, f?\"[^\"]*\{")
     assert [name for name, text in sources.items() if found.search(text)] == []
     assert found.search('Float[Tensor, "{self.rows} columns"]')
+
+
+def test_a_check_is_jaxtypings_to_who_looks_at_the_stack():
+    """tests/provenance/test_faults.py needs it: lines of followed code are those outside libraries."""
+    assert Path(subgoals.gaussian_kl.__code__.co_filename).parent == Path(jaxtyping.__file__).parent
 
 
 @pytest.mark.parametrize("module", [networks, subgoals, gridworld])
