@@ -203,9 +203,9 @@ def run_trial(parameters: Row, code: OwnCode | None = None) -> None:
 
 
 class Results:
-    """`DIR/results.csv`: one row per trial, rewritten after every change."""
+    """`DIR/results.csv`: one row per trial, rewritten after every change, while the claim holds if there is one."""
 
-    def __init__(self, out: Path, claim: Claim) -> None:
+    def __init__(self, out: Path, claim: Claim | None = None) -> None:
         self.path, self.rows, self.fault = out / "results.csv", {}, ""
         self._claim = claim
         try:
@@ -242,7 +242,8 @@ class Results:
     def checked(self) -> Iterator[None]:
         """Check that the folder is still the sweep's. RunError, kept as `fault`, if not, or if writing fails."""
         try:
-            self._claim.check()
+            if self._claim:
+                self._claim.check()
             yield
         except OSError as error:
             said = _("{path} could not be written ({reason})")

@@ -347,7 +347,7 @@ def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(
         cluster.kill(cluster.head)
         assert running.wait(timeout=WAIT) == 1
         assert reached - saved(folder) <= every and saved(folder) < UPDATES
-    (finished,) = Results(tmp_path, claim).rows
+    (finished,) = Results(tmp_path).rows
     assert finished != folder.name
     untouched = {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")}
     with ray_folder():
@@ -356,5 +356,5 @@ def test_a_killed_worker_and_a_killed_head_cost_one_checkpoint_interval_at_most(
     assert again.stdout == f"2 trials: 2 finished; {tmp_path / 'results.csv'}\n"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / finished).rglob("*")} == untouched
     assert metrics(folder) == train(tmp_path / "alone", saved_config(folder))
-    assert [int(row["update"]) for row in Results(tmp_path, claim).rows.values()] == [UPDATES, UPDATES]
+    assert [int(row["update"]) for row in Results(tmp_path).rows.values()] == [UPDATES, UPDATES]
     assert (tmp_path / "results.svg").read_text().startswith("<?xml")
