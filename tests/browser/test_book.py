@@ -168,6 +168,20 @@ def test_the_flow_panel_is_alive_in_the_page(book, page):
     assert "32 × 9 = 288" in panel.locator(".omg-flow svg").text_content()
 
 
+def test_on_paper_nothing_is_cut_off_and_no_navigation_is_left(book, page):
+    """A4 between its margins is 718 pixels wide."""
+    page.set_viewport_size({"width": 718, "height": 1000})
+    page.goto((book / "notebooks/01_three_batch_sizes.html").as_uri())
+    page.emulate_media(media="print")
+    wide = """() => [...document.querySelectorAll('.content pre, .cell_output, .table-wrapper')]
+        .filter(part => part.scrollWidth > part.clientWidth + 2).map(part => part.innerText)"""
+    assert page.evaluate(wide) == []
+    left = page.locator(".sidebar-drawer, .toc-drawer, .mobile-header, .related-pages, .omg-question button")
+    assert left.count() > 3 and not any(part.is_visible() for part in left.all())
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_search_finds_a_page_and_pages_lead_to_the_next(book, page):
     open_page(page, book, "search.html")
     page.goto((book / "search.html").as_uri() + "?q=regroup")
