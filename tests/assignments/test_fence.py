@@ -46,10 +46,12 @@ def test_honest_code_computes_and_imports():
         imports="import collections, math, random, secrets, statistics\nreturn statistics.mean([1, 3])",
         numpy="return np.random.default_rng(0).permutation(3)",
         torch="x = torch.ones(2, requires_grad=True)\nx.sum().backward()\nreturn x.grad",
+        home="import os, sysconfig\nreturn os.path.expanduser('~') + sysconfig.get_config_var('userbase')",
         scipy="from scipy import special\nreturn special.stdtrit(2, 0.975)",
         einops='return rearrange(repeat(torch.arange(2), "a -> a b", b=3), "a b -> (b a)")',
     )
     assert told["imports"] == 2 and sorted(told["numpy"].tolist()) == [0, 1, 2]
+    assert told["home"] == "//.local"
     assert told["scipy"] == pytest.approx(4.303, abs=5e-4)
     assert told["torch"].tolist() == [1, 1] and told["einops"].tolist() == [0, 1, 0, 1, 0, 1]
 
@@ -91,7 +93,8 @@ def test_an_answer_knows_nothing_of_the_teachers_environment(python, monkeypatch
     monkeypatch.setattr(host, "HOSTS", {})
     told = asked(python, environment="import os\nreturn sorted(os.environ.items())")["environment"]
     known = dict(told)
-    assert known["OMP_NUM_THREADS"] == "1" and not {"SECRET_TOKEN", "PATH", "HOME", "TMPDIR"} & set(known)
+    assert known["OMP_NUM_THREADS"] == "1" and known["HOME"] == "/"
+    assert not {"SECRET_TOKEN", "PATH", "TMPDIR"} & set(known)
 
 
 DESCRIPTORS = """

@@ -219,6 +219,7 @@ def main() -> None:
     fence.hide_memory()
     for name in asked["forget"]:
         os.environ.pop(name, None)
+    os.environ["HOME"] = "/"  # else Python asks the system whose home it is, by libraries that make refused calls
     fence.readable()  # cached here, so no fork has to look again
     found = protection(asked["witness"])
     print(json.dumps(found), flush=True)
