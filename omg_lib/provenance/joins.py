@@ -54,9 +54,9 @@ class Joiner:
         groups, inverse = torch.unique(key, return_inverse=True)
         one_step = bool(distance.any()) and _alone(ta[both]) and _alone(tb[both])
         sizes = torch.bincount(inverse.flatten(), minlength=len(groups)).tolist()
-        results = []
-        for i, (group, size) in enumerate(zip(groups.tolist(), sizes, strict=True)):
-            results.append(self._judge(group, context, one_step, size, (a, b, inverse, i)))
+        results, numbers = [(0, 0, 0)] * len(sizes), groups.tolist()
+        for i in sorted(range(len(sizes)), key=lambda i: -(numbers[i] & 3)):  # other seats and episodes first
+            results[i] = self._judge(numbers[i], context, one_step, sizes[i], (a, b, inverse, i))
         kind, shift, seat = torch.tensor(results, device=a.device).T[:, inverse]
         step = torch.where(ka > 0, ta + shift, tb)
         whose = torch.where(seat == 1, sa, torch.where(seat == 2, sb, torch.maximum(sa, sb)))
@@ -88,7 +88,7 @@ class Joiner:
             if label is None or label.shape[axis] == 1:
                 continue
             blocks = label.movedim(axis, 0)
-            fresh = (blocks[1:] != blocks[:-1]).flatten(1).any(1).nonzero().flatten() + 1
+            fresh = (blocks[1:] != blocks[:-1]).reshape(len(blocks) - 1, -1).any(1).nonzero().flatten() + 1
             blocks = blocks[[0, *fresh.tolist()]]
             while len(blocks) > MOST_BLOCKS:
                 even = len(blocks) // 2 * 2
@@ -118,7 +118,7 @@ class Joiner:
         finished = any(kind.finished for kind in kinds)
         values = strict and not finished and all(kind.times[SEES] for kind in kinds)
         kept = [axis for axis in range(label.ndim) if axis not in axes]
-        windows = strict and not finished and mixed == ["time"] and "time" in self.varying(label, kept)
+        windows = strict and not finished and mixed == ["time"] and bool(kept) and "time" in self.varying(label, kept)
         exact = windows if self.policy.returns else values
         if not mixed or (mixed == ["seat"] and not finished) or exact:
             return self.fold(label, axes, VALUE)

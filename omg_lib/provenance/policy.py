@@ -149,22 +149,34 @@ def _is_statistic(x: Kind, y: Kind) -> bool:
 def _difference(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
     """Return the kind of what a subtraction of running sums leaves: the steps that only one of them contains."""
     a, b = pair.a, pair.b._replace(times=pair.b.shifted(pair.distance))
-    if not policy.returns or pair.context != ERROR or not (a.running or b.running):
+    if not policy.returns or pair.context != ERROR:
         return None
+    if not (a.running or b.running):
+        return _centred(a, b)
     run, other = (a, b) if a.running else (b, a)
     if run.mixed or other.times[GETS] is None or (run.times[SEES] is None) != (other.times[SEES] is None):
         return None
     (first, last), (start, end) = run.times[GETS], other.times[GETS]
     if other.mixed == ("time",):
         left, running = (last + 1, last + 1), False  # all of them without the first ones
-    elif other.running and start == first and end != last:
-        left, running = (min(last, end) + 1, max(last, end)), False
+    elif start == first and (end != last if other.running else end > start):
+        left, running = (min(last, end) + 1, max(last, end, min(last, end) + 1)), False
     elif run is a and start == end == last and first < last:
         left, running = (first, last - 1), True
     else:
         return None
     kind, _ = _result(pair)
     return kind._replace(times=_resized(run.times, left), mixed=(), running=running), left[0]
+
+
+def _centred(a: Kind, b: Kind) -> tuple[Kind, int] | None:
+    """Return the kind of one reward from which a sum over its episode is subtracted, for a mean: it stays what it was.
+    """
+    one, many = a.times, b.times
+    if one[SEES] or many[SEES] or not one[GETS] or not many[GETS] or b.mixed or many[GETS][0] == many[GETS][1]:
+        return None
+    inside = many[GETS][0] <= one[GETS][0] == one[GETS][1] <= many[GETS][1]
+    return (a._replace(cause=min(filter(None, (a.cause, b.cause)), default=0)), 0) if inside else None
 
 
 def _resized(times: tuple[Span | None, ...], left: Span) -> tuple[Span | None, ...]:

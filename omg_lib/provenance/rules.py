@@ -156,6 +156,8 @@ def expanded(label: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
 def pointwise(op: Operation) -> Label:
     """Return the label of an operation in which elements meet one to one."""
     tensors = [x for x in (*op.args, *op.kwargs.values()) if isinstance(x, Tensor)]
+    if op.name == "mul" and any(x == 0 for x in op.args if not isinstance(x, Tensor)):
+        return None
     label, context = None, ERROR if op.name in ("sub", "rsub") else VALUE
     labels = [op.label(x) for x in tensors]
     if op.name == "mul" and all(x is not None for x in labels):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from omg_lib.provenance.kinds import GETS
+from omg_lib.provenance.kinds import GETS, SEES, Kind
 from omg_lib.provenance.labels import step_of
 from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
@@ -23,14 +23,21 @@ def matrix_product(op: Operation) -> Label:
     elif op.name == "linear":
         y, extra = y.t(), op.named.get("bias")
     a, b = op.label(x), op.label(y)
-    if a is not None and b is not None and x[..., 0].numel() == y[..., 0, :].numel() == 1:
-        flat = [x.flatten(), y.flatten()]
-        op.rules.whole(_inner(op, flat, [a.expand(x.shape).flatten(), b.expand(y.shape).flatten()]))
+    if x[..., 0].numel() == y[..., 0, :].numel() == 1 and (_weighed(op, a, b, y) or _weighed(op, b, a, x)):
+        flat = [None if own is None else own.expand(z.shape).flatten() for own, z in ((a, x), (b, y))]
+        op.rules.whole(_inner(op, [x.flatten(), y.flatten()], flat))
         return op.label(extra)
     context = READ if a is None or b is None else ATTEND if _attends(a, b) else VALUE
     left, right = _folded(op, a, b, y, context, -1), _folded(op, b, a, x, context, -2)
     label = op.joiner.join(left, right, context if left is not None and right is not None else VALUE)
     return _with_extra(op, label, extra)
+
+
+def _weighed(op: Operation, label: Label, weights: Label, factor: Tensor) -> bool:
+    """Return whether an inner product adds up many places, by weights that nobody learns: this may be a loss."""
+    if label is None or weights is not None:
+        return label is not None
+    return not factor.requires_grad and "episode" in op.joiner.varying(label, list(range(label.ndim)))
 
 
 def _inner(op: Operation, factors: list[Tensor], labels: list[Label]) -> Label:
@@ -133,16 +140,24 @@ def reduce(op: Operation) -> Label:
     label, out, axes = op.label(x), op.result(), op.axes(x)
     if label is None:
         return None
-    if out.ndim == 0 or len(axes) == x.ndim:
-        op.rules.whole(label)
-        return None
     kinds = op.joiner.kinds_in(label)
+    if out.ndim == 0 or len(axes) == x.ndim:
+        if op.name != "sum" or not _rewards(op, kinds) or op.joiner.varying(label, axes) not in ([], ["time"]):
+            op.rules.whole(label)
+            return None
+        if out.ndim == 0:  # a return, as all others of this episode are added up one by one
+            return op.joiner.fold(label, axes, VALUE).reshape([])
     if any(kind.finished for kind in kinds) and any(label.shape[axis] > 1 for axis in axes):
         op.rules.whole(label)
     label = op.joiner.summarise(label, axes, strict=op.name == "sum")
     if label is None or out.ndim == x.ndim:
         return label
     return label.reshape([n for d, n in enumerate(label.shape) if d not in axes])
+
+
+def _rewards(op: Operation, kinds: list[Kind]) -> bool:
+    """Return whether these are rewards and nothing else, which may be added up."""
+    return op.joiner.policy.returns and all(kind.times[GETS] and not kind.times[SEES] for kind in kinds)
 
 
 @rule("_safe_softmax", "_softmax", "_log_softmax", "softmax", "log_softmax")
