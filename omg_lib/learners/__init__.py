@@ -13,10 +13,10 @@ import torch
 from omg_lib.config import FIELDS, ConfigError, OMGConfig, own_learner
 from omg_lib.contract import METRICS
 from omg_lib.controller import Controller
-from omg_lib.learners.mixing import MixingLearner
 from omg_lib.learners.modelling import ModellingLearner
 from omg_lib.learners.omg import OMGLearner
 from omg_lib.learners.q_learner import ModelOutput, QLearner, Steps
+from omg_lib.learners.vdn_qmix import MixingLearner
 from omg_lib.registry import add_learner
 from omg_lib.words import _, listing
 

@@ -35,6 +35,8 @@ SHOWN = ("n_agents", "batch_size", "env", "learner", "device", "seed")
 """Fields of OMGConfig with a control; `runner` is the seventh setting."""
 EVERY = {"progress": 0.15, "flow": 0.5, "curves": 3.0}
 """Minimum seconds between two drawings of one part during a run."""
+SHARE = 0.02
+"""Maximum share of the time that goes into drawing one part: what is slow to draw is drawn less often."""
 
 
 class FlowModel:
@@ -63,7 +65,7 @@ class FlowModel:
     def __init__(self, **settings: Any) -> None:
         self.lock = threading.RLock()
         self._listeners: list[Callable[[str], None]] = []
-        self._drawn: dict[str, float] = {}
+        self._drawn: dict[str, tuple[float, float]] = {}  # when a part was drawn, and the seconds that took
         self._job: Job | None = None  # the latest thread
         self._shown: Job | None = None  # the run whose results are shown
         defaults = OMGConfig()
@@ -320,16 +322,18 @@ class FlowModel:
         return said.format(wrong=wrong, stages=len(self.trace.stages))
 
     def _due(self, part: str) -> bool:
-        return time.monotonic() - self._drawn.get(part, 0.0) >= EVERY[part]
+        drawn, took = self._drawn.get(part, (0.0, 0.0))
+        return time.monotonic() - drawn >= max(EVERY[part], took / SHARE)
 
     def _say(self, text: str) -> None:
         self.status = text
         self._tell("status")
 
     def _tell(self, part: str) -> None:
+        began = time.monotonic()
         for listener in self._listeners:
             listener(part)
-        self._drawn[part] = time.monotonic()  # time of completion: a slow drawing does not start again at once
+        self._drawn[part] = time.monotonic(), time.monotonic() - began
 
 
 def _config(settings: dict[str, Any]) -> OMGConfig:

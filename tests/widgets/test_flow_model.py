@@ -374,3 +374,21 @@ def test_a_gpu_is_named_with_its_memory(monkeypatch):
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
     assert device_text(OMGConfig()) == "GPU NVIDIA Test, 8 GiB, of which 1.00 GiB used at most"
     assert device_text(OMGConfig(device="cpu")) == "CPU"
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.01, 3.0), (0.5, 25.0)])
+def test_what_is_slow_to_draw_is_drawn_less_often(model, monkeypatch, took, pause):
+    now = [100.0]
+    monkeypatch.setattr(flow_model.time, "monotonic", lambda: now[0])
+
+    def draw(part):
+        now[0] += took
+
+    model.listen(draw)
+    model._tell("curves")
+    drawn = now[0]
+    due = []
+    for later in (pause - 0.1, pause + 0.1):
+        now[0] = drawn + later
+        due.append(model._due("curves"))
+    assert due == [False, True]

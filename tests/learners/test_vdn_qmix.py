@@ -4,7 +4,7 @@ import torch
 import omg_lib as omg
 from omg_lib.controller import Controller
 from omg_lib.episodes import PackedRows
-from omg_lib.learners import make_learner, mixing, q_learner
+from omg_lib.learners import make_learner, q_learner, vdn_qmix
 from omg_lib.runs.folder import RunFolder
 from tests.helpers.batches import CPU, INFO, LENGTHS, make_sample, make_small_learner, small_config, spoil_padding
 from tests.helpers.reference import Reference, linear
@@ -109,7 +109,7 @@ def test_padding_of_any_content_changes_nothing(name):
 
 
 def test_seats_of_a_team_lie_side_by_side_with_the_state_of_their_step(monkeypatch):
-    for module in (q_learner, mixing):  # the other form has more rows; both give one loss, as tested above
+    for module in (q_learner, vdn_qmix):  # the other form has more rows; both give one loss, as tested above
         monkeypatch.setattr(module, "rows_of", PackedRows)
     sample = make_sample(seats=None)
     episode, t = torch.arange(len(LENGTHS)), torch.arange(max(LENGTHS) + 1)
