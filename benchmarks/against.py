@@ -21,7 +21,11 @@ from typing import Any
 from benchmarks.timing import machine, spread
 
 HERE = Path(__file__).resolve().parents[1]
-NAMES = ("omg_update", "iql_update", "runner_1", "runner_8", "sample", "train_32", "train_256", "first_picture")
+NAMES = (
+    "omg_update", "omg_update_8", "iql_update", "runner_1", "runner_8", "runner_32", "sample", "train_32", "train_256",
+    "first_picture",
+)  # fmt: skip
+"""Whole updates at the defaults, the OMG learner's also with 8 episodes played at once, then the parts of one."""
 ROUNDS = 7
 
 

@@ -14,12 +14,12 @@ LEAST = 0.2
 NEVER = 10**9
 
 
-def updates(learner: str) -> Callable[[], Any]:
-    """Whole updates at the defaults, R = 1: the runner, a sample, a train."""
+def updates(learner: str, at_once: int = 1) -> Callable[[], Any]:
+    """Whole updates at the defaults, R episodes at once: the runner, a sample, a train."""
     from omg_lib.config import OMGConfig
     from omg_lib.training import Training
 
-    settings = dict(learner=learner, device="cpu", updates=NEVER, test_interval=NEVER)
+    settings = dict(learner=learner, device="cpu", updates=NEVER, test_interval=NEVER, batch_size_run=at_once)
     run: Iterator[Any] = iter(Training(OMGConfig(**settings)))
     return lambda: next(run)
 
@@ -48,6 +48,8 @@ def work(name: str) -> Callable[[], Any]:
     if name not in MADE:
         if name == "first_picture":
             MADE[name] = first_picture
+        elif name == "omg_update_8":
+            MADE[name] = updates("omg", at_once=8)
         elif name.endswith("_update"):
             MADE[name] = updates(name.removesuffix("_update"))
         else:
