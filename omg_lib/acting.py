@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from omg_lib.gru import compiled_gates
 from omg_lib.networks import Agent, FeedForwardAgent, RecurrentAgent
 from omg_lib.subgoals import LOG_VAR_RANGE, SubgoalInference
 
@@ -61,16 +62,23 @@ class Gates:
     def __init__(self, gru: nn.GRU) -> None:
         w_in, w_hidden, b_in, b_hidden = (w.detach().numpy().copy() for w in gru.all_weights[0])
         size = self.size = gru.hidden_size
+        self.compiled = compiled_gates(gru.weight_ih_l0)
         for w in (w_in, w_hidden, b_in, b_hidden):
-            w[: 2 * size] *= 0.5  # sigmoid(x) is (1 + tanh(x / 2)) / 2, and tanh never overflows
+            if self.compiled is None:
+                w[: 2 * size] *= 0.5  # sigmoid(x) is (1 + tanh(x / 2)) / 2, and tanh never overflows
         self.w_in, self.w_hidden = np.ascontiguousarray(w_in.T), np.ascontiguousarray(w_hidden.T)
         self.bias, self.new_bias = b_in, b_hidden[2 * size :]
         self.bias[: 2 * size] += b_hidden[: 2 * size]
+        self.still = np.pad(self.new_bias, (3 * size, 0))  # what x does not hold yet
 
     def __call__(self, x: Floats, hidden: Floats) -> Floats:
         """`x` [N, 3H] is the input's share plus the bias; it is overwritten."""
         size = self.size
         h = product(hidden, self.w_hidden)
+        if self.compiled is not None:
+            after = np.empty_like(hidden)
+            self.compiled.branch(x[:, None], h, self.still, hidden, after[:, None])
+            return after
         both, new = x[:, : 2 * size], h[:, 2 * size :]
         both += h[:, : 2 * size]
         np.tanh(both, out=both)

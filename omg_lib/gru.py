@@ -7,6 +7,8 @@ round differently in the last digit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -22,8 +24,13 @@ BLOCK = 256
 
 
 def fits(x: Float[Tensor, "*N I"]) -> bool:
-    """Return whether `packed_gru` can take these rows, and `branched_gru`."""
+    """Return whether the compiled gates can compute with this tensor."""
     return x.device.type == "cpu" and x.dtype == torch.float32 and compiling.loadable()
+
+
+def compiled_gates(x: Float[Tensor, "*N I"]) -> ModuleType | None:
+    """Return `omg_lib.gates` if it fits. It is imported here, because that imports numba."""
+    return import_module("omg_lib.gates") if fits(x) else None
 
 
 def packed_gru(

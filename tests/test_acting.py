@@ -9,6 +9,9 @@ from omg_lib.networks import AGENTS, one_hot, others_actions, own_action
 from omg_lib.networks import greedy as torch_greedy
 from omg_lib.opponents import Seen
 from omg_lib.subgoals import SubgoalInference
+from omg_lib.system import compiling
+
+COMPILED = [pytest.param(True, marks=pytest.mark.skipif(not compiling.loadable(), reason="not compiled")), False]
 
 LAST = torch.tensor([[1, 0, 3], [2, 2, 0], [-1, -1, -1]])
 SEAT = torch.tensor([0, 2, 1])
@@ -19,8 +22,10 @@ OWN = LAST[torch.arange(3), SEAT]
 @pytest.mark.parametrize("dueling", [False, True])
 @pytest.mark.parametrize("reads", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("network", AGENTS)
-def test_an_acting_agent_steps_like_the_agent(reads, dueling, network):
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_an_acting_agent_steps_like_the_agent(reads, dueling, network, compiled, monkeypatch):
     """Three rows of teams of 3 with 4 actions; one has not acted yet."""
+    monkeypatch.setattr(compiling, "loadable", lambda: compiled)
     torch.manual_seed(0)
     sees_actions, subgoal = reads
     widths = [5, 4, 3, 12 * sees_actions]
@@ -39,7 +44,9 @@ def test_an_acting_agent_steps_like_the_agent(reads, dueling, network):
 
 
 @pytest.mark.parametrize("supervised", [False, True])
-def test_an_acting_inference_infers_like_the_model(supervised):
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_an_acting_inference_infers_like_the_model(supervised, compiled, monkeypatch):
+    monkeypatch.setattr(compiling, "loadable", lambda: compiled)
     torch.manual_seed(0)
     model = SubgoalInference(5, 3, 4, 2, 6, 7, supervised)
     acting, context = ActingInference(model, IDENTITY.numpy()), np.zeros((3, 7), np.float32)

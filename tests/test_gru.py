@@ -172,6 +172,17 @@ def test_a_run_learns_the_same_in_both_forms(form, learner):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not compiling.ready(), reason="nothing is compiled")
+def test_a_run_compiles_nothing_anew():
+    """Another order in memory would be another form, compiled for seconds in the middle of a run."""
+    for at_once in (1, 3):
+        with Training(replace(SMALL, learner="omg", batch_size_run=at_once)) as run:
+            assert len(list(run)) == SMALL.updates
+    for kernel in (gates.forward, gates.branch, gates.backward):
+        assert len(kernel.signatures) == 1 and not kernel.stats.cache_misses
+
+
+@pytest.mark.slow
 def test_a_run_that_goes_on_in_another_form_says_so(form, tmp_path):
     form(True)
     with Training(SMALL) as run:
