@@ -39,6 +39,7 @@ def packed_gru(
     """Return the state after each step. Step t has the first counts[t] of the N rows; `weights` are those of a nn.GRU
     with one layer.
     """
+    assert counts[0] == len(hidden)
     if has_torch_function((x, hidden)):  # whoever follows torch's functions sees this one as a whole
         return handle_torch_function(packed_gru, (x, hidden), x, counts, hidden, weights)
     return _PackedGRU.apply(x, hidden, *weights, counts)

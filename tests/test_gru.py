@@ -149,6 +149,16 @@ def test_it_takes_single_precision_on_a_cpu_only():
     assert not fits(torch.zeros(1, 1, device="meta"))
 
 
+@pytest.mark.skipif(not compiling.ready(), reason="nothing is compiled")
+def test_a_numba_that_does_not_import_is_as_good_as_none(monkeypatch):
+    def broken(name):
+        raise SystemError("no llvmlite for this system")
+
+    assert compiling.loadable.__wrapped__()
+    monkeypatch.setattr(compiling, "import_module", broken)
+    assert not compiling.loadable.__wrapped__()
+
+
 def test_both_forms_unroll_alike(form):
     filled = torch.tensor([[1, 1, 1], [1, 0, 0]], dtype=torch.bool).T.reshape(1, 3, 2)
     rows, gru = PackedRows(filled), torch.nn.GRU(4, 6)
