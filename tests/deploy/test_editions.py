@@ -179,6 +179,7 @@ def test_readme_is_translated_section_by_section(monkeypatch, tmp_path):
     first, *others = readme.faults(ZH, changed)
     assert "start: it translates an older text; the new digest is" in first
     assert any("make room" in fault for fault in others)
+    assert [path.name for path in readme.SOURCES] == ["README.md", "GUIDE.md", "FOR_STUDENTS.md"]
     changed.write_text("# OMG Lab\n\n## Start\n", encoding="utf-8")
     (one,) = readme.faults(ZH, changed)
     assert one.endswith("README.md has omg-lab, start")
