@@ -8,6 +8,7 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 
 SHOWN = ("title", "xlabel", "ylabel", "label")
 """Keywords whose values a reader sees."""
@@ -15,7 +16,8 @@ SPANS = re.compile(r"(`+)(?:.|\n)*?[^`]\1(?!`)|\$[^$\n]+\$")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TAG = re.compile(r"</?[a-z][^>]*>")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
-TWO_WORDS = re.compile(r"[A-Za-z]{2,}\W* +\W*[A-Za-z]{2,}")
+WORD = re.compile(r"(?<![\w./-])[A-Za-z][a-z]+(?![\w/-])")
+"""A word, not a name in code such as `max_t`, nor an abbreviation such as KL."""
 
 
 def must_stay(markdown: str) -> Counter[str]:
@@ -34,8 +36,18 @@ def prose(markdown: str) -> str:
 
 def needs_text(source: str) -> bool:
     """Whether a code cell has a comment or shows words."""
-    said = [node.value for node in shown_words(ast.parse(source))]
-    return any(map(TWO_WORDS.search, [*said, *comments(source)]))
+    return bool(said(source)) or any(map(WORD.search, comments(source)))
+
+
+def said(source: str) -> list[str]:
+    """Return the strings with words that a code cell shows. A name before its own value, as in `print("obs", obs)`, is
+    no word.
+    """
+    found = []
+    for one, value in shown_words(ast.parse(source)):
+        own = set(re.findall(r"\w+", ast.unparse(value))) if value else set()
+        found += [one.value] if set(WORD.findall(one.value)) - own else []
+    return found
 
 
 def comments(source: str) -> list[str]:
@@ -43,28 +55,64 @@ def comments(source: str) -> list[str]:
     return [token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT]
 
 
-def shown_words(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings that a code cell prints, writes on a figure, gives as a figure's description or a docstring."""
-    for call in ast.walk(tree):
-        if isinstance(call, ast.FunctionDef) and isinstance(first := call.body[0], ast.Expr):
-            yield from [first.value] if isinstance(first.value, ast.Constant) else []
-        if isinstance(call, ast.Call):
-            name = ast.unparse(call.func)
-            shown = list(call.args) if name == "print" else call.args[1:2] if name == "figure_svg" else []
-            shown += [keyword.value for keyword in call.keywords if keyword.arg in SHOWN]
-            for value in (part for one in shown for part in branches(one)):
-                parts = value.values if isinstance(value, ast.JoinedStr) else [value]
-                yield from (one for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str))
+def shown_words(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.expr | None]]:
+    """Yield the strings that a code cell prints, writes on a figure, gives as a figure's description or a docstring,
+    each with the value that is printed after it.
+    """
+    named = _assigned(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and isinstance(first := node.body[0], ast.Expr):
+            yield from _strings([first.value])
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            shown = node.args if name == "print" else node.args[1:2] if name == "figure_svg" else []
+            yield from _strings([part for one in shown for part in parts(one, named)])
+            yield from _strings([part for one in node.keywords if one.arg in SHOWN for part in parts(one.value, named)])
 
 
-def branches(value: ast.expr) -> list[ast.expr]:
-    return [*branches(value.body), *branches(value.orelse)] if isinstance(value, ast.IfExp) else [value]
+def _strings(values: list[ast.expr]) -> Iterator[tuple[ast.Constant, ast.expr | None]]:
+    for value, after in zip_longest(values, values[1:]):
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value, after
+
+
+def parts(value: ast.expr, named: dict[str, list[ast.expr]]) -> list[ast.expr]:
+    """Return what printing a value shows, in order: the strings in it, and values that are none. `named` has the values
+    of variables.
+    """
+    inner: list[ast.expr] = []
+    match value:
+        case ast.JoinedStr(values=inner) | ast.List(elts=inner) | ast.Tuple(elts=inner):
+            pass
+        case ast.IfExp(body=one, orelse=other):
+            inner = [one, other]
+        case ast.FormattedValue(value=one) | ast.ListComp(elt=one) | ast.GeneratorExp(elt=one):
+            inner = [one]
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=inner):
+            pass
+        case ast.Name(id=name) if name in named:
+            others = {key: values for key, values in named.items() if key != name}
+            return [value, *(part for one in named[name] for part in parts(one, others))]
+    return [part for one in inner for part in parts(one, named)] or [value]
+
+
+def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
+    """Return the values that a cell assigns to each variable."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            for name, one in zip(target.elts, value.elts, strict=True) if both else [(target, value)]:
+                if isinstance(name, ast.Name):
+                    found.setdefault(name.id, []).append(one)
+    return found
 
 
 def code_without_words(source: str) -> str:
     """Return what a code cell does: without comments, and with an empty string for the words that it shows."""
     tree = ast.parse(source)
-    for node in shown_words(tree):
+    for node, _ in shown_words(tree):
         node.value = ""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):  # words may move to another place of a sentence

@@ -1,4 +1,4 @@
-"""README and the students' guide in another language: a section for each English one, with that one's digest.
+"""README and the guides to assignments in another language: a section for each English one, with that one's digest.
 
 The digest stands in a comment before the section: `<!-- start 1f3a9c2e -->`, named like the English heading.
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 from deploy.editions import rules, texts
 from deploy.editions.texts import ROOT, Edition
 
-SOURCES = (ROOT / "README.md", ROOT / "notebooks/assignments/grader/FOR_STUDENTS.md")
+ASSIGNMENTS = ROOT / "notebooks/assignments"
+SOURCES = (ROOT / "README.md", ASSIGNMENTS / "GUIDE.md", ASSIGNMENTS / "grader/FOR_STUDENTS.md")
 HEADING = re.compile(r"^(?=#{1,3} )", re.MULTILINE)
-SWITCH = re.compile(r"\]\(README(\.[\w-]+)?\.md\)")
-"""The link from one README to the other."""
+SWITCH = re.compile(r"\]\((README|GUIDE)(\.[\w-]+)?\.md\)")
+"""The link from one language of a document to the other."""
 
 
 def english(source: Path) -> dict[str, str]:

@@ -36,6 +36,9 @@ def faults(notebook: NotebookNode, sections: dict[str, Section], edition: Editio
             yield from (f"{cell.id}: {fault}" for fault in text_faults(cell.source, section.text, words))
         elif cells.code_without_words(cell.source) != cells.code_without_words(section.text):
             yield f"{cell.id}: the code differs in more than comments and shown words"
+        else:
+            left = [one for one in cells.said(section.text) if not re.search(f"[{CJK}]", one)]
+            yield from (f"{cell.id}: {one!r} is still English" for one in left)
     yield from (f"{name}: no cell has this id" for name in sections if name not in {cell.id for cell in notebook.cells})
 
 

@@ -97,6 +97,39 @@ def test_words_in_a_condition_and_in_a_docstring_are_words_too():
     assert not cells.needs_text('x = "two words" if y else ""')
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('print("seats:", x["seat"])', ["seats:"]),
+        ('print(f"{a:8} reaches {b} of {c}")', [" reaches ", " of "]),
+        ('print("  ".join(f"seat {a}: {b}" for a in x))', ["seat "]),
+        ('y = "  ".join(f"seat {a}" for a in x)\nprint(f"{y}")', ["seat "]),
+        ('n, who = 3, "with teammates" if x else ""\nprint(f"{n} {who}")', ["with teammates"]),
+        ("print(f\"{'the mean':16} {x}\")", ["the mean"]),
+        ('who = ["learner" if s else n[s] for s in x]\nprint(who)', ["learner"]),
+        ('text = "The memory"\nfigure_svg(drawing, text)', ["The memory"]),
+        ('print("seat", x, "of", y)', ["seat", "of"]),
+        ('print("obs", list(x["obs"].shape), " done", done, f"loss {loss:.2f}")', []),
+        ('print("max_t", n, "KL [G, T] =", kl, x["two words"], choose("optimistic"))', []),
+        ('x = [x, "words"]\nprint(x)', ["words"]),
+    ],
+)
+def test_printed_words_are_found_and_names_before_their_values_are_not(source, said):
+    assert cells.said(source) == said and cells.needs_text(source) == bool(said)
+    other = source
+    for word in said:
+        other = other.replace(word, "词")
+    assert cells.code_without_words(other) == cells.code_without_words(source) and cells.said(other) == []
+
+
+def test_a_printed_word_that_is_still_english_is_told():
+    source = 'print("seat", a, "of", b, "x", x)'
+    made = notebook(("c", source))
+    for text, left in ((source, ["'seat'", "'of'"]), (source.replace("seat", "座位").replace("of", "/"), [])):
+        sections = {"cell-0": texts.Section(texts.digest(source), text)}
+        assert list(rules.faults(made, sections, ZH)) == [f"cell-0: {word} is still English" for word in left]
+
+
 def test_texts_are_read_as_they_are_written(tmp_path):
     sections = {name: texts.Section(texts.digest(name), f"# {name}\n\n文字。") for name in ("one", "two")}
     path = tmp_path / "x.md"
@@ -146,6 +179,7 @@ def test_readme_is_translated_section_by_section(monkeypatch, tmp_path):
     first, *others = readme.faults(ZH, changed)
     assert "start: it translates an older text; the new digest is" in first
     assert any("make room" in fault for fault in others)
+    assert [path.name for path in readme.SOURCES] == ["README.md", "GUIDE.md", "FOR_STUDENTS.md"]
     changed.write_text("# OMG Lab\n\n## Start\n", encoding="utf-8")
     (one,) = readme.faults(ZH, changed)
     assert one.endswith("README.md has omg-lab, start")

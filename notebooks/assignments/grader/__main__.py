@@ -26,7 +26,7 @@ HERE = "notebooks/assignments/"
 STUDENTS = COURSE / "grader" / "FOR_STUDENTS.md"
 """The students' guide; in the students' copy it replaces the teacher's."""
 TEACHERS = (
-    *(f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py"),
+    *(f"{HERE}source/", f"{HERE}grader/", f"{HERE}nbgrader_config.py", f"{HERE}GUIDE.zh-CN.md"),
     *("tests/assignments/", "tests/helpers/answers/"),
 )
 """What the students' copy leaves out; it gets the released notebooks instead."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omg_lib.words import N_, _, listing
+from omg_lib.words import N_, _
 
 CALLS = N_("a list of allowed system calls (any other call ends the answer)")
+BOTH = N_("{calls} and Landlock")
 JAIL = N_(
     "Answers run in a bubblewrap jail (no network, no other process, no file but a read-only Python, 16 MB of space "
     "that vanishes with the answer), and inside it behind {guards}."
 )
 LANDLOCK = N_(
-    "Answers run behind {guards}: they open no file but Python's, write nothing and reach neither the network nor "
-    "another process; they can still see whether a file of yours exists, its size, its date, and where a link points."
+    "Answers run behind Landlock and {calls}: they open no file but Python's, write nothing and reach neither the "
+    "network nor another process; they can still see whether a file of yours exists, its size, its date, and where a "
+    "link points."
 )
 APART = N_("Answers run apart from the course, where c.GradeAnswers.python starts Python, and behind {guards}.")
 NOTHING = N_("Nothing keeps answers from your files, your programs and your network.")
@@ -37,9 +39,9 @@ class Protection:
         if not self.enough:
             return _(NOTHING)
         if not (self.jail or self.apart):
-            return _(LANDLOCK).format(guards=listing(["Landlock", _(CALLS)], " and "))
-        guards = [_(CALLS), "Landlock"] if self.files else [_(CALLS)]
-        return _(JAIL if self.jail else APART).format(guards=listing(guards, " and "))
+            return _(LANDLOCK).format(calls=_(CALLS))
+        guards = _(BOTH).format(calls=_(CALLS)) if self.files else _(CALLS)
+        return _(JAIL if self.jail else APART).format(guards=guards)
 
 
 def platforms() -> dict[str, str]:
