@@ -140,12 +140,15 @@ def coordinates_along(label: Tensor, axes: Sequence[int]) -> tuple[str, ...]:
     for axis in axes:
         if label.shape[axis] > 1:
             pairs = min(label.shape[axis], 4) - 1  # the first place may be padding
-            one, two = label.narrow(axis, 0, pairs), label.narrow(axis, 1, pairs)
-            known = (kind_of(one) > 0) & (kind_of(two) > 0)
-            for name, part in zip(COORDINATES, (episode_of, seat_of, step_of), strict=True):
-                if name not in found and bool(((part(one) != part(two)) & known).any()):
-                    found.add(name)
+            found.update(differing(label.narrow(axis, 0, pairs), label.narrow(axis, 1, pairs)))
     return tuple(c for c in COORDINATES if c in found)
+
+
+def differing(one: Tensor, two: Tensor) -> tuple[str, ...]:
+    """Return the coordinates in which two labels of one shape differ."""
+    known = (kind_of(one) > 0) & (kind_of(two) > 0)
+    parts = zip(COORDINATES, (episode_of, seat_of, step_of), strict=True)
+    return tuple(name for name, part in parts if bool(((part(one) != part(two)) & known).any()))
 
 
 def expanded(label: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
