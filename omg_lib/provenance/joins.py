@@ -78,7 +78,7 @@ class Joiner:
         kind, shift, seat, join, fault = self._met[key]
         self.journal.met(join, size)
         if fault is not None:
-            cause = self.journal.suspect(fault, self.kinds[a], self.kinds[b], *example)
+            cause = self.journal.suspect((*fault, join), self.kinds[a], self.kinds[b], *example)
             kind = kind._replace(cause=min(kind.cause or cause, cause))
         return self.kinds.number(kind), shift, SEAT_CODES[seat]
 
