@@ -49,8 +49,8 @@ class Sum:
 class Journal:
     """Filled while code is followed."""
 
-    def __init__(self, lines: Lines, seat: Tensor | None) -> None:
-        self.lines, self.seat = lines, seat
+    def __init__(self, lines: Lines, seat: Tensor | None, real: Tensor | None) -> None:
+        self.lines, self.seat, self.real = lines, seat, real
         self.line = 0  # the line of the running operation
         self.mover = 0  # the same, or 0 where torch sorts sequences and sorts them back
         self.joins: Counter[tuple[int, str]] = Counter()

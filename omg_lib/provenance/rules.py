@@ -166,6 +166,8 @@ def pointwise(op: Operation) -> Label:
     if op.name == "mul" and all(x is not None for x in labels):
         choosing = [all(kind.action for kind in op.joiner.kinds_in(x)) for x in labels]
         context = CHOOSE if any(choosing) else WEIGH
+    elif op.name == "div":
+        context = WEIGH
     for other in labels:
         label = op.joiner.join(label, other, context)
     if op.name == "mul" and label is not None and len(tensors) == 2:
