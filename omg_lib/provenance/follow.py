@@ -39,7 +39,7 @@ class Follower(TorchDispatchMode):
         self.size = found[0].size("e"), found[0].size("t")
         seat, self.real = read_seat(seat, self.size[0]), read_real(real, found)
         self.lines, self.shadow, self.kinds = Lines(), Shadow(), Kinds()
-        self.journal = Journal(self.lines, seat)
+        self.journal = Journal(self.lines, seat, self.real)
         self.joiner = Joiner(policy, self.kinds, self.journal)
         self.rules = Rules(self.shadow, self.joiner, self.whole)
         self.recorder = Recorder(self.shadow)

@@ -45,13 +45,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Join:
-    """What met on one line: `kind` as in the table of the page; `count` is the number of elements."""
+    """What met on one line: `count` is the number of elements, `example` the first that must not meet in a loss."""
 
     kind: str
     file: str
     line: int
     code: str
     count: int
+    example: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,13 @@ class Found:
         counts: Counter[tuple[Line, str]] = Counter()
         for (line, kind), count in self._journal.joins.items():
             counts[self._journal.lines.known[line], kind] += count
-        return [Join(kind, *line, code(line), count) for (line, kind), count in counts.items()]
+        examples = {
+            (self._journal.lines.known[one.lines[0]], one.join): one.example for one in reversed(self._suspicions())
+        }
+        return [
+            Join(kind, *line, code(line), count, examples.get((line, kind), ""))
+            for (line, kind), count in counts.items()
+        ]
 
     @property
     def unknown(self) -> list[str]:
@@ -182,7 +189,10 @@ class Found:
 
     def __str__(self) -> str:
         verdict = self.verdict
-        rows = [(where((join.file, join.line)), join.kind, join.count, join.code) for join in self.joins]
+        rows = []
+        for join in self.joins:
+            text = f"{join.code}  # {join.example}" if join.example else join.code
+            rows.append((where((join.file, join.line)), join.kind, join.count, text))
         one, two, three = (max([len(str(row[i])) for row in rows], default=0) for i in range(3))
         table = [f"{at:{one}}  {kind:{two}}  {count:>{three}}  {text}" for at, kind, count, text in rows]
         return "\n".join([*table, _("nothing met that may not") if verdict is None else str(verdict)])
@@ -192,10 +202,13 @@ class Found:
         sums = self._journal.sums
         return [sums[i] for i in sorted(self._journal.losses)] if self._journal.losses else sums
 
-    def _guilty(self) -> Suspicion | None:
+    def _suspicions(self) -> list[Suspicion]:
+        """Return those that reached a loss, in order of occurrence."""
         causes = sorted({cause for one in self._losses() for cause in one.causes})
-        suspicions = [self._journal.suspicions[cause] for cause in causes]
-        return next((s for s in suspicions if s.kind != "unclear"), None)
+        return [self._journal.suspicions[cause] for cause in causes]
+
+    def _guilty(self) -> Suspicion | None:
+        return next((s for s in self._suspicions() if s.kind != "unclear"), None)
 
     def _padding(self) -> Suspicion | None:
         if self._real is None:
@@ -221,9 +234,9 @@ class Found:
         return None
 
     def _unclear(self) -> Suspicion | None:
-        losses = self._losses()
-        for cause in sorted({cause for one in losses for cause in one.causes}):
-            return self._journal.suspicions[cause]
+        suspicions, losses = self._suspicions(), self._losses()
+        if suspicions:
+            return suspicions[0]
         if not losses:
             return Suspicion("unclear", _("too mixed to tell: no loss of what is followed was seen in this block"), ())
         reached = set().union(*(one.roles for one in losses))

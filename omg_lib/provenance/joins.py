@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from omg_lib.provenance.journal import Journal
-from omg_lib.provenance.kinds import COORDINATES, NOTHING, SEES, Kind, Kinds
+from omg_lib.provenance.kinds import COORDINATES, GETS, NOTHING, SEES, Kind, Kinds
 from omg_lib.provenance.labels import KIND_BITS, STEP_BITS, TEAM, episode_of, kind_of, pack, seat_of, step_of
 from omg_lib.provenance.policy import READ, RECUR, VALUE, Pair, Policy, meet
+from omg_lib.words import _
 
 MOST_BLOCKS = 32
 """Up to this many different blocks along a summed axis are joined one by one; with more, neighbours are joined
@@ -75,12 +76,23 @@ class Joiner:
         if key not in self._met:
             bits = [bool(flags & 1 << bit) for bit in range(FLAGS)]
             self._met[key] = meet(Pair(self.kinds[a], self.kinds[b], distance, context, *bits, one_step), self.policy)
-        kind, shift, seat, join, fault = self._met[key]
+        kind, shift, seat, join, fault, summary = self._met[key]
         self.journal.met(join, size)
+        if fault is None and summary and self._beyond(summary, self.kinds[a if summary == "a" else b], *example):
+            fault = "padding", _("a mean or deviation of an episode holds steps that do not exist")
         if fault is not None:
-            cause = self.journal.suspect(fault, self.kinds[a], self.kinds[b], *example)
+            cause = self.journal.suspect((*fault, join), self.kinds[a], self.kinds[b], *example)
             kind = kind._replace(cause=min(kind.cause or cause, cause))
         return self.kinds.number(kind), shift, SEAT_CODES[seat]
+
+    def _beyond(self, summary: str, kind: Kind, a: Tensor, b: Tensor, groups: Tensor, group: int) -> bool:
+        """Return whether sums of an episode's rewards hold steps that do not exist."""
+        if self.journal.real is None:
+            return False
+        label, (first, last) = (a if summary == "a" else b)[groups == group], kind.times[GETS]
+        steps = step_of(label)[:, None] + torch.arange(first, last + 1, device=label.device)
+        real = self.journal.real.to(label.device)
+        return not bool(real[episode_of(label)[:, None] - 1, steps].all())
 
     def fold(self, label: Tensor | None, axes: Sequence[int], context: str = READ) -> Tensor | None:
         """Return the label of a weighted sum over axes: whatever differs along them is joined. Keeps the axes."""

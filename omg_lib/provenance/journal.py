@@ -16,11 +16,13 @@ from omg_lib.words import _
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Something met that must not. It counts once it reaches a loss."""
+    """Something met that must not. It counts once it reaches a loss. `join` and `example`: its row in the table."""
 
     kind: str
     message: str
     lines: tuple[int, ...]
+    join: str = ""
+    example: str = ""
 
 
 @dataclass
@@ -47,8 +49,8 @@ class Sum:
 class Journal:
     """Filled while code is followed."""
 
-    def __init__(self, lines: Lines, seat: Tensor | None) -> None:
-        self.lines, self.seat = lines, seat
+    def __init__(self, lines: Lines, seat: Tensor | None, real: Tensor | None) -> None:
+        self.lines, self.seat, self.real = lines, seat, real
         self.line = 0  # the line of the running operation
         self.mover = 0  # the same, or 0 where torch sorts sequences and sorts them back
         self.joins: Counter[tuple[int, str]] = Counter()
@@ -62,10 +64,11 @@ class Journal:
         self.joins[self.line, join] += count
 
     def suspect(
-        self, fault: tuple[str, str], a: Kind, b: Kind, labels_a: Tensor, labels_b: Tensor, groups: Tensor, group: int
-    ) -> int:
+        self, fault: tuple[str, str, str], a: Kind, b: Kind, labels_a: Tensor, labels_b: Tensor, groups: Tensor,
+        group: int,
+    ) -> int:  # fmt: skip
         """Return the number of a suspicion; a line is suspected of the same thing only once."""
-        kind, why = fault
+        kind, why, join = fault
         key = (self.line, kind)
         if key not in self.numbers:
             at = tuple((groups == group).nonzero()[0].tolist())
@@ -74,11 +77,12 @@ class Journal:
                 one, two = two, one  # rewards tell what should be there
             kind = self._whose(kind, one, two)
             row, size = list(at), list(labels_a.shape)
-            message = _("row {row} of {size} should hold {one}, holds {two}: {why}").format(
-                row=row, size=size, one=self.place(*one), two=self.place(*two), why=why
+            example = _("row {row} of {size} should hold {one}, holds {two}").format(
+                row=row, size=size, one=self.place(*one), two=self.place(*two)
             )
+            message = _("{example}: {why}").format(example=example, why=why)
             lines = dict.fromkeys([self.line, *self.moves(a, kind, b), *self.moves(b, kind, a)])
-            self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines)))
+            self.numbers[key] = self.add(Suspicion(kind, message, tuple(lines), join, example))
         return self.numbers[key]
 
     def lost(self, operation: str, why: str = "") -> int:

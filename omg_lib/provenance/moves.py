@@ -14,6 +14,7 @@ from omg_lib.provenance.rules import (
     Operation,
     aten,
     coordinates_along,
+    differing,
     erases,
     expanded,
     guarded,
@@ -120,12 +121,12 @@ def _thinned(label: Tensor, axis: int) -> Tensor:
 @rule("roll", "flip")
 def roll(op: Operation) -> Label:
     label = op.label(op.args[0])
-    axes = op.axes(op.args[0])
-    if label is None or op.name == "roll" and not op.named.get("dims"):
-        return label if label is None else op.func(label.expand(op.args[0].shape), *op.args[1:], **op.kwargs)
-    along = coordinates_along(label, axes)
-    label = op.func(label, *op.args[1:], **op.kwargs)
-    return op.joiner.moved(label, op.joiner.journal.mover, along, False)
+    if label is None:
+        return None
+    if op.name == "roll" and not op.named.get("dims"):
+        label = label.expand(op.args[0].shape)  # it turns all elements in one row
+    turned = op.func(label, *op.args[1:], **op.kwargs)
+    return op.joiner.moved(turned, op.joiner.journal.mover, differing(label, turned), False)
 
 
 @rule("repeat")

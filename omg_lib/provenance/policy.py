@@ -89,13 +89,16 @@ class Pair(NamedTuple):
 
 
 class Meeting(NamedTuple):
-    """The result: its kind, its step relative to a's, and whose seat it has ("both", "a", "b", "team")."""
+    """The result: its kind, its step relative to a's, and whose seat it has ("both", "a", "b", "team"). `summary`:
+    which one sums up rewards of an episode that the other is one of ("a", "b", "").
+    """
 
     kind: Kind
     shift: int
     seat: str
     join: str
     fault: tuple[str, str] | None
+    summary: str
 
 
 def meet(pair: Pair, policy: Policy) -> Meeting:
@@ -106,8 +109,9 @@ def meet(pair: Pair, policy: Policy) -> Meeting:
         fault = _place_fault(pair, policy)
     if fault is None and "time" not in (*a.mixed, *b.mixed):
         fault = _time_fault(pair, policy)
-    kind, shift = _difference(pair, policy) or _standardised(pair, policy) or _result(pair)
-    return Meeting(kind, shift, _seat(pair), _join(pair), fault)
+    summary = _summary(pair) if policy.returns else ""
+    kind, shift = _difference(pair, policy) or _standardised(pair, policy, summary) or _result(pair)
+    return Meeting(kind, shift, _seat(pair), _join(pair), fault, summary)
 
 
 def _place_fault(pair: Pair, policy: Policy) -> tuple[str, str] | None:
@@ -149,10 +153,8 @@ def _is_statistic(x: Kind, y: Kind) -> bool:
 def _difference(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
     """Return the kind of what a subtraction of running sums leaves: the steps that only one of them contains."""
     a, b = pair.a, pair.b._replace(times=pair.b.shifted(pair.distance))
-    if not policy.returns or pair.context != ERROR:
+    if not policy.returns or pair.context != ERROR or not (a.running or b.running):
         return None
-    if not (a.running or b.running):
-        return _centred(a, b)
     run, other = (a, b) if a.running else (b, a)
     if run.mixed or other.times[GETS] is None or (run.times[SEES] is None) != (other.times[SEES] is None):
         return None
@@ -169,14 +171,18 @@ def _difference(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
     return kind._replace(times=_resized(run.times, left), mixed=(), running=running), left[0]
 
 
-def _centred(a: Kind, b: Kind) -> tuple[Kind, int] | None:
-    """Return the kind of one reward from which a sum over its episode is subtracted, for a mean: it stays what it was.
+def _summary(pair: Pair) -> str:
+    """Return which of two sums up rewards of an episode, for a mean or a deviation: the other is one of these rewards,
+    or a return.
     """
-    one, many = a.times, b.times
-    if one[SEES] or many[SEES] or not one[GETS] or not many[GETS] or b.mixed or many[GETS][0] == many[GETS][1]:
-        return None
-    inside = many[GETS][0] <= one[GETS][0] == one[GETS][1] <= many[GETS][1]
-    return (a._replace(cause=min(filter(None, (a.cause, b.cause)), default=0)), 0) if inside else None
+    if any(kind.running or kind.mixed or kind.times[SEES] or not kind.times[GETS] for kind in (pair.a, pair.b)):
+        return ""
+    a, b = pair.a.times[GETS], pair.b.shifted(pair.distance)[GETS]
+    if pair.context in (ERROR, WEIGH) and a != b and b[0] <= a[0] and a[1] <= b[1]:
+        return "b"
+    if pair.context == WEIGH and a != b and a[0] <= b[0] and b[1] <= a[1]:  # a subtraction from a sum leaves its rest
+        return "a"
+    return ""
 
 
 def _resized(times: tuple[Span | None, ...], left: Span) -> tuple[Span | None, ...]:
@@ -186,10 +192,10 @@ def _resized(times: tuple[Span | None, ...], left: Span) -> tuple[Span | None, .
     return tuple(span and (span[0] - first, span[1] - last + size) for span in times)
 
 
-def _standardised(pair: Pair, policy: Policy) -> tuple[Kind, int] | None:
+def _standardised(pair: Pair, policy: Policy, summary: str) -> tuple[Kind, int] | None:
     """Return the kind of a standardised value, which stays what it was."""
-    for x, y, shift in ((pair.a, pair.b, pair.distance), (pair.b, pair.a, 0)):
-        if policy.returns and _is_statistic(x, y):
+    for which, x, y, shift in (("a", pair.a, pair.b, pair.distance), ("b", pair.b, pair.a, 0)):
+        if which == summary or (policy.returns and _is_statistic(x, y)):
             return y._replace(cause=min(filter(None, (x.cause, y.cause)), default=0)), shift
     return None
 

@@ -140,12 +140,15 @@ def coordinates_along(label: Tensor, axes: Sequence[int]) -> tuple[str, ...]:
     for axis in axes:
         if label.shape[axis] > 1:
             pairs = min(label.shape[axis], 4) - 1  # the first place may be padding
-            one, two = label.narrow(axis, 0, pairs), label.narrow(axis, 1, pairs)
-            known = (kind_of(one) > 0) & (kind_of(two) > 0)
-            for name, part in zip(COORDINATES, (episode_of, seat_of, step_of), strict=True):
-                if name not in found and bool(((part(one) != part(two)) & known).any()):
-                    found.add(name)
+            found.update(differing(label.narrow(axis, 0, pairs), label.narrow(axis, 1, pairs)))
     return tuple(c for c in COORDINATES if c in found)
+
+
+def differing(one: Tensor, two: Tensor) -> tuple[str, ...]:
+    """Return the coordinates in which two labels of one shape differ."""
+    known = (kind_of(one) > 0) & (kind_of(two) > 0)
+    parts = zip(COORDINATES, (episode_of, seat_of, step_of), strict=True)
+    return tuple(name for name, part in parts if bool(((part(one) != part(two)) & known).any()))
 
 
 def expanded(label: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
@@ -163,6 +166,8 @@ def pointwise(op: Operation) -> Label:
     if op.name == "mul" and all(x is not None for x in labels):
         choosing = [all(kind.action for kind in op.joiner.kinds_in(x)) for x in labels]
         context = CHOOSE if any(choosing) else WEIGH
+    elif op.name == "div":
+        context = WEIGH
     for other in labels:
         label = op.joiner.join(label, other, context)
     if op.name == "mul" and label is not None and len(tensors) == 2:

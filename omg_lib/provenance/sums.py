@@ -11,6 +11,8 @@ from omg_lib.provenance.policy import ATTEND, CHOOSE, ERROR, READ, VALUE
 from omg_lib.provenance.rules import BLOCKED, Label, Operation, blocked, coordinates_along, killed, rule
 from omg_lib.words import _
 
+EXACT = {"sum", "mean", "std", "var"}
+"""Of one episode's rewards these are followed as they are; others are summaries."""
 MOST_PAIRS = 2**24
 """Up to this many products are checked for zeros one by one; with more, all of them count."""
 
@@ -142,7 +144,7 @@ def reduce(op: Operation) -> Label:
         return None
     kinds = op.joiner.kinds_in(label)
     if out.ndim == 0 or len(axes) == x.ndim:
-        if op.name != "sum" or not _rewards(op, kinds) or op.joiner.varying(label, axes) not in ([], ["time"]):
+        if op.name not in EXACT or not _rewards(op, kinds) or op.joiner.varying(label, axes) not in ([], ["time"]):
             op.rules.whole(label)
             return None
         if out.ndim == 0:  # a return, as all others of this episode are added up one by one

@@ -9,6 +9,9 @@ from torch import nn
 from omg_lib.config import ConfigError
 from omg_lib.provenance import Policy, follow, small_batch
 from tests.helpers.provenance.cases import followed, plain
+from tests.helpers.provenance.faults import PLAIN
+from tests.helpers.provenance.peers import planted
+from tests.helpers.provenance.plain_loop import update
 
 E, T, A, F = 3, 5, 2, 4
 OBS = torch.arange(E * T * A * F, dtype=torch.float32).reshape(E, T, A, F)
@@ -146,6 +149,32 @@ def test_the_table_names_lines_and_what_met_there():
     assert text.endswith("nothing met that may not")
     assert "plain_loop.py" in text and "next step" in text and "earlier steps" in text
     assert {join.kind for join in found.joins} <= {"same place", "earlier steps", "next step", "everything"}
+
+
+@pytest.mark.parametrize(
+    ("what", "join"),
+    [("agent-major reward", "another episode"), ("observation of the next seat", "another seat"),
+     ("bootstrap from the same step", "same place")],
+)  # fmt: skip
+def test_the_table_has_the_smallest_example_beside_the_line(what, join):
+    fault = next(fault for fault in PLAIN if fault.what == what)
+    found = followed(plain(planted(update, fault.old, fault.new)[0]))
+    file, line = found.verdict.lines[0]
+    row = next(one for one in found.joins if (one.file, one.line, one.kind) == (file, line, join))
+    assert row.example.startswith("row [") and found.verdict.message.startswith(row.example + ": ")
+    printed = [text for text in str(found).splitlines() if text.endswith(f"{row.code}  # {row.example}")]
+    assert len(printed) == 1 and join in printed[0]
+
+
+def test_a_clean_run_has_no_example():
+    """Neither has one with a suspicion that reaches no loss: here the last row, which is cut off."""
+    old, new = "y = reward[:-1] + GAMMA * (1 - ended[:-1]) * ahead", (
+        "y = (reward + GAMMA * (1 - ended) * torch.cat([ahead, q_target[:1, :, 0]]))[:-1]"
+    )
+    clean, suspected = (followed(plain(function)) for function in (update, planted(update, old, new)[0]))
+    assert len(suspected._journal.suspicions) > len(clean._journal.suspicions) == 1
+    for found in (clean, suspected):
+        assert [row.example for row in found.joins if row.example] == [] and "should hold" not in str(found)
 
 
 @pytest.mark.parametrize(

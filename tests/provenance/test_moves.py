@@ -71,6 +71,17 @@ def test_moves_are_exact(name):
     assert found.unknown == []
 
 
+def test_a_roll_moves_episodes_also_where_the_first_neighbours_are_seats_of_one():
+    batch = small_batch(agents=6, seats=False)
+    net = nn.Linear(batch["obs"].shape[-1], 1)
+    with follow({"obs": (batch["obs"], "e t a _"), "reward": (batch["reward"], "e t _")}) as found:
+        value = net(batch["obs"][:, 0].flatten(0, 1))
+        value = value.roll(1, 0)
+        ((value - batch["reward"][:, 0].repeat_interleave(6, 0)) ** 2).sum().backward()
+    assert found.verdict.kind == "episode"
+    assert any(".roll(1, 0)" in code for code in found.verdict.code), str(found.verdict)
+
+
 NAMED = {
     "convolution": lambda x: functional.conv1d(x.flatten(2).transpose(1, 2), torch.ones(2, 8, 2)),
     "native_batch_norm": lambda x: nn.BatchNorm1d(F)(x.reshape(-1, F)),

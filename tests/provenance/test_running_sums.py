@@ -1,4 +1,4 @@
-"""Returns to go, written as differences of running sums, and sequences that torch sorts to pack them."""
+"""Returns to go, written as differences of running sums, standardised episodes, and sequences sorted to pack them."""
 
 import pytest
 import torch
@@ -44,7 +44,6 @@ RETURNS |= {
     "sums of tails": each(lambda x: torch.stack([x[t:].sum() for t in range(8)])),
     "one episode: sum - cumsum + x": each(lambda x: x.sum() - x.cumsum(0) + x),
     "one episode: the same with axes": each(lambda x: x.sum(0, keepdim=True) - x.cumsum(0) + x),
-    "centred by hand": each(lambda x: x - x.sum() / 8),
 }
 WRONG = {
     "cumsum": lambda r: r.cumsum(1),
@@ -59,8 +58,8 @@ WRONG = {
 }
 
 
-def learnt(returns, group=6):
-    batch = small_batch(groups=group, seats=False)
+def learnt(returns):
+    batch = small_batch(groups=6, seats=False)
     torch.manual_seed(0)
     critic = nn.Linear(batch["state"].shape[-1], 1)
     with follow(inputs_of({k: batch[k] for k in ("state", "reward", "filled")}), policy="returns") as found:
@@ -80,6 +79,90 @@ def test_wrong_returns_are_named(name):
     verdict = learnt(WRONG[name])
     assert verdict.kind == "time", str(verdict)
     assert any("gain" in code for code in verdict.code)
+
+
+STEPS = small_batch(groups=6, seats=False)["filled"].sum((1, 2)) - 1
+
+
+def standardised(function, *others):
+    """The same for each episode, cut to its length: function(x, n, the same of other episodes)."""
+
+    def run(r):
+        cut = [(x[:n], n) for x, n in zip(r, STEPS.tolist(), strict=True)]
+        rows = [function(*cut[e], *(cut[e + other] for other in others)) for e in range(len(r))]
+        return torch.stack([nn.functional.pad(x, (0, len(r[0]) - len(x))) for x in rows])
+
+    return run
+
+
+def by_hand(x, n, other=None):
+    y, n = other or (x, n)
+    mean = y.sum() / n
+    return (x - mean) / (((y - mean) ** 2).sum() / n).sqrt()
+
+
+def by_squares(x, n):
+    return (x - x.sum() / n) * ((x**2).sum() / n - (x.sum() / n) ** 2).rsqrt()
+
+
+def by_function(x, n, other=None):
+    y, _ = other or (x, n)
+    return (x - y.mean()) / (y.std(correction=0) + 1e-5)
+
+
+def togo(x):
+    return x.flip(0).cumsum(0).flip(0)
+
+
+STANDARDISED = {
+    "by hand": standardised(by_hand),
+    "by squares": standardised(by_squares),
+    "by functions": standardised(by_function),
+    "only centred": standardised(lambda x, n: x - x.sum() / n),
+    "only divided": standardised(lambda x, n: x / x.sum()),
+    "returns": standardised(lambda x, n: by_hand(togo(x), n)),
+    "returns of it": standardised(lambda x, n: togo(by_hand(x, n))),
+}
+MISTAKEN = {
+    "by another's": (standardised(by_hand, -1), "episode"),
+    "by another's functions": (standardised(by_function, -1), "episode"),
+    "only divided by another's": (standardised(lambda x, n, other: x / other[0].sum(), -1), "episode"),
+    "with padding": (each(lambda x: by_hand(x, 8)), "padding"),
+    "functions with padding": (each(lambda x: by_function(x, 8)), "padding"),
+    "centred with padding": (each(lambda x: x - x.sum() / 8), "padding"),
+    "the wrong step": (standardised(lambda x, n: by_hand(x, n).roll(1)), "time"),
+    "the mean itself": (standardised(lambda x, n: (x.sum() / n).expand(n)), "time"),
+    "sums of it": (standardised(lambda x, n: by_hand(x, n).cumsum(0)), "time"),
+}
+
+
+@pytest.mark.parametrize("name", STANDARDISED)
+def test_standardising_one_episode_is_clean(name):
+    assert learnt(STANDARDISED[name]) is None
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_standardising_by_what_is_not_its_episode_is_named(name):
+    function, kind = MISTAKEN[name]
+    verdict = learnt(function)
+    assert verdict.kind == kind, str(verdict)
+
+
+@pytest.mark.parametrize(("function", "kind"), [(by_hand, None), (lambda x, n: by_hand(x, 8), "padding")])
+def test_so_is_the_episode_of_one_seat(function, kind):
+    """Each seat has its own reward; padding is cut only where it must be."""
+    batch = small_batch(groups=6, seats=False)
+    reward, (episodes, _, agents, _) = batch["reward"].repeat(1, 1, 4), batch["obs"].shape
+    inputs = {"obs": (batch["obs"], "e t a _"), "reward": (reward, "e t a"), "filled": (batch["filled"], "e t _")}
+    critic, loss = nn.Linear(batch["obs"].shape[-1], 1), 0.0
+    with follow(inputs, policy="returns") as found:
+        for e in range(episodes):
+            n = int(STEPS[e])
+            for a in range(agents):
+                gain = function(reward[e, : n if kind is None else 8, a], n)[:n]
+                loss = loss + ((critic(batch["obs"][e, :n, a]).squeeze(-1) - gain) ** 2).sum()
+        loss.backward()
+    assert (found.verdict and found.verdict.kind) == kind, str(found.verdict)
 
 
 PACKED = [

@@ -106,7 +106,7 @@ def test_faults_in_yet_other_styles_are_named():
         print(f"  {results[-1]:10} {name:11} {new}")
     print({result: results.count(result) for result in results})
     assert set(results) <= {"named", "elsewhere"}, results  # later lines moved it again: named where it met
-    assert results.count("named") >= len(FAULTS) - 2, results
+    assert results.count("named") >= len(FAULTS) - 1, results
 
 
 @pytest.mark.parametrize("name", AUTHORS)

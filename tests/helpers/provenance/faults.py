@@ -340,3 +340,20 @@ OURS = [
         ("episode",),
     ),
 ]  # fmt: skip
+
+OURS_LATER = [
+    Fault("iql", "read", 'per_seat(batch["terminated"], agents)', 'per_seat(batch["terminated"].roll(1, 1), agents)',
+          ("time",)),
+    Fault("iql", "read", 'rows.pack(batch["avail_actions"])', 'rows.pack(batch["avail_actions"].flip(2))',
+          ("seat", "episode", "teammate")),
+    Fault("qmix", "joint", "(self.target_mixer, steps.next_state)", "(self.target_mixer, steps.state)", ("time",)),
+    Fault("qmix", "td_target", "steps.rows.following(steps.avail_actions)",
+          "steps.rows.previous(steps.avail_actions)", ("time", "episode")),
+    Fault("omg", "omg_loss", "self.rebuilds(steps.obs)", "self.rebuilds(steps.obs.roll(1, 0))",
+          ("episode", "seat", "teammate")),
+    Fault("liam", "ask_model", "rows.following(steps.last)", "steps.last", ("time",)),
+    Fault("liam", "ask_model", 'co_players(sample, "obs")', 'co_players(sample, "obs").roll(1, 0)', ("episode",)),
+    Fault("iql", "next_q", "self.target.read(steps.inputs, goal)",
+          "self.target.read(steps.rows.following(steps.inputs), goal)", ("time",)),
+]  # fmt: skip
+"""Written when the engine was done."""
