@@ -5,7 +5,7 @@ import torch
 
 from omg_lib.provenance import follow, inputs_of, small_batch
 from tests.helpers.provenance.last_school import LAST, Last
-from tests.helpers.provenance.peers import planted
+from tests.helpers.provenance.peers import judged, planted
 
 FAULTS = [
     ("lists", 'states = [batch["state"][e, :n]', 'states = [batch["state"][e, 1 : n + 1]', "time"),
@@ -67,13 +67,7 @@ def traced(name, function=None):
 @pytest.mark.slow
 def test_faults_in_two_last_styles_are_named():
     """On the first run 9 were named and 3 elsewhere; one of the two styles raised a false alarm by itself."""
-    results = []
-    for name, old, new, kinds in FAULTS:
-        function, (file, line) = planted(LAST[name][0], old, new)
-        verdict = traced(name, function).verdict
-        right = verdict is not None and verdict.kind in kinds.split()
-        near = right and any(place == file and abs(number - line) <= 1 for place, number in verdict.lines)
-        results.append("clean" if verdict is None else "named" if near else "elsewhere" if right else verdict.kind)
+    results = judged(FAULTS, {name: own for name, (own, *_) in LAST.items()}, traced)
     assert set(results) <= {"named", "elsewhere"}, results
     assert results.count("named") >= len(FAULTS) - 2, results
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from omg_lib.provenance import follow, inputs_of, small_batch
-from tests.helpers.provenance.peers import planted
+from tests.helpers.provenance.peers import judged, planted
 from tests.helpers.provenance.schools import SCHOOLS
 
 FAULTS = [
@@ -139,14 +139,7 @@ def traced(name, function=None):
 @pytest.mark.slow
 def test_faults_of_six_schools_are_named():
     """On the first run 29 were named, 1 elsewhere, and 6 unclear: there was no rule for masked_scatter."""
-    results = []
-    for name, old, new, kinds in FAULTS:
-        function, (file, line) = planted(SCHOOLS[name][0], old, new)
-        verdict = traced(name, function).verdict
-        right = verdict is not None and verdict.kind in kinds.split()
-        near = right and any(place == file and abs(number - line) <= 1 for place, number in verdict.lines)
-        results.append("clean" if verdict is None else "named" if near else "elsewhere" if right else verdict.kind)
-        print(f"  {results[-1]:10} {name:11} {new}")
+    results = judged(FAULTS, {name: own for name, (own, *_) in SCHOOLS.items()}, traced)
     assert set(results) <= {"named", "elsewhere"}, results  # a mask that is missing has no line
     assert results.count("named") >= len(FAULTS) - 1, results
 

@@ -5,7 +5,7 @@ import torch
 
 from omg_lib.provenance import follow, inputs_of, small_batch
 from tests.helpers.provenance.authors import AUTHORS, cells
-from tests.helpers.provenance.peers import planted
+from tests.helpers.provenance.peers import judged, planted
 
 FAULTS = [
     ("transitions", 'obs, avail = batch["obs"][each, :, own]', 'obs, avail = batch["obs"][each, :, own - 1]',
@@ -96,15 +96,7 @@ def traced(name, function=None):
 
 @pytest.mark.slow
 def test_faults_in_yet_other_styles_are_named():
-    results = []
-    for name, old, new, kinds in FAULTS:
-        function, (file, line) = planted(AUTHORS[name][0], old, new)
-        verdict = traced(name, function).verdict
-        right = verdict is not None and verdict.kind in kinds.split()
-        near = right and any(place == file and abs(number - line) <= 1 for place, number in verdict.lines)
-        results.append("clean" if verdict is None else "named" if near else "elsewhere" if right else verdict.kind)
-        print(f"  {results[-1]:10} {name:11} {new}")
-    print({result: results.count(result) for result in results})
+    results = judged(FAULTS, {name: own for name, (own, *_) in AUTHORS.items()}, traced)
     assert set(results) <= {"named", "elsewhere"}, results  # later lines moved it again: named where it met
     assert results.count("named") >= len(FAULTS) - 1, results
 

@@ -123,3 +123,20 @@ def plant(owner, method: str, old: str, new: str) -> tuple[str, int]:
     function, where = planted(getattr(type(owner), method), old, new)
     setattr(owner, method, types.MethodType(function, owner))
     return where
+
+
+def judged(faults, whole, traced) -> list[str]:
+    """What `traced` finds of each fault: "named" at its line, "elsewhere", "clean", or the verdict's kind.
+
+    A fault is (whose, what, what instead, the kinds that name it); `whole` has the whole function of each author.
+    """
+    results = []
+    for name, old, new, kinds in faults:
+        function, (file, line) = planted(whole[name], old, new)
+        verdict = traced(name, function).verdict
+        right = verdict is not None and verdict.kind in kinds.split()
+        near = right and any(place == file and abs(number - line) <= 1 for place, number in verdict.lines)
+        results.append("clean" if verdict is None else "named" if near else "elsewhere" if right else verdict.kind)
+        print(f"  {results[-1]:10} {name:11} {new}")
+    print({result: results.count(result) for result in results})
+    return results
