@@ -94,8 +94,9 @@ def index_select(op: Operation) -> Label:
     label = op.label(x)
     if label is None or label.shape[axis] == 1:
         return label
-    label = label.index_select(axis, rows)
-    return op.joiner.moved(label, op.joiner.journal.mover, coordinates_along(label, [axis]), False)
+    picked = label.index_select(axis, rows)
+    shifted = differing(label, picked) if picked.shape == label.shape else coordinates_along(picked, [axis])
+    return op.joiner.moved(picked, op.joiner.journal.mover, shifted, False)
 
 
 @rule("gather")
