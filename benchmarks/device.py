@@ -16,7 +16,7 @@ from omg_lib.controller import Controller
 from omg_lib.envs import EnvInfo
 from omg_lib.envs.skirmish import Skirmish
 from omg_lib.episodes import EpisodeBatch, PackedRows
-from omg_lib.learners import make_learner, mixing, q_learner
+from omg_lib.learners import make_learner, q_learner, vdn_qmix
 from omg_lib.learners.q_learner import QLearner
 from omg_lib.networks import RecurrentAgent
 from omg_lib.runner import Runner
@@ -110,7 +110,7 @@ def fresh_learner(config: OMGConfig, info: EnvInfo, device: torch.device) -> QLe
 @contextmanager
 def learning_from(rows: type[PackedRows]) -> Iterator[None]:
     """Make learners use this form of the rows instead of their device's own: step by step, or whole sequences."""
-    with patch.object(q_learner, "rows_of", rows), patch.object(mixing, "rows_of", rows):
+    with patch.object(q_learner, "rows_of", rows), patch.object(vdn_qmix, "rows_of", rows):
         yield
 
 

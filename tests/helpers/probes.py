@@ -9,7 +9,8 @@ import ctypes, mmap, os, platform, resource, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
 ARM = platform.machine() == "aarch64"
 def call(number, *arguments):
-    found = libc.syscall(number[ARM] if isinstance(number, tuple) else number, *arguments)
+    whole = [ctypes.c_long(x) if isinstance(x, int) else x for x in arguments]  # a C int fills half a place
+    found = libc.syscall(number[ARM] if isinstance(number, tuple) else number, *whole)
     if found < 0:
         raise OSError(ctypes.get_errno(), "refused")
     return found
