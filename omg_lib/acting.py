@@ -62,7 +62,7 @@ class Gates:
     def __init__(self, gru: nn.GRU) -> None:
         w_in, w_hidden, b_in, b_hidden = (w.detach().numpy().copy() for w in gru.all_weights[0])
         size = self.size = gru.hidden_size
-        self.compiled = compiled_gates(gru.weight_ih_l0)
+        self.compiled = compiled_gates(gru.all_weights[0][0])
         for w in (w_in, w_hidden, b_in, b_hidden):
             if self.compiled is None:
                 w[: 2 * size] *= 0.5  # sigmoid(x) is (1 + tanh(x / 2)) / 2, and tanh never overflows
